@@ -1,0 +1,1 @@
+//! What every format crate shares: the profile of an organisation and the codec trait.

@@ -1,0 +1,1 @@
+//! HL7 v2 to canonical and back, without any input or output.

@@ -1,0 +1,1 @@
+//! HTTP: the server that hospitals post to and the client that posts to them.

@@ -1,0 +1,1 @@
+//! Native JSON to canonical and back, without any input or output.

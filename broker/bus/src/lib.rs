@@ -1,0 +1,1 @@
+//! The road to the lanes: in-process and RabbitMQ behind one trait.

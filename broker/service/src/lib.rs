@@ -1,0 +1,1 @@
+//! TierLink: the broker service and its command line.

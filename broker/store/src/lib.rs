@@ -1,0 +1,1 @@
+//! Where the truth lives: SQLite and PostgreSQL behind one trait.

@@ -1,0 +1,1 @@
+//! Whole-system tests: real servers, simulated hospitals, bytes over sockets.

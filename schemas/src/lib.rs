@@ -1,0 +1,1 @@
+//! The canonical messages, their JSON Schemas, code tables and checks.
