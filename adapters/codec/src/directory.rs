@@ -1,0 +1,96 @@
+//! The organisations of the county: their tiers, their tree and the names that formats use.
+
+use std::collections::HashMap;
+
+use tierlink_schemas::{OrganisationCode, Tier};
+
+/// One organisation, as the county's configuration describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Organisation {
+    /// Its code.
+    pub code: OrganisationCode,
+    /// Its Chinese name.
+    pub name: String,
+    /// Its English name, if any.
+    pub name_en: Option<String>,
+    /// Where it stands.
+    pub tier: Tier,
+    /// The organisation above it in the consortium.
+    pub parent: Option<OrganisationCode>,
+    /// Whether it lies outside the county, so that cases to it pass the lead hospital.
+    pub outside: bool,
+    /// Other names that messages call it by: MSH-4 facilities, FHIR identifiers, old codes.
+    pub aliases: Vec<String>,
+}
+
+/// Every organisation that the configuration names. Empty when there is no configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    by_code: HashMap<OrganisationCode, Organisation>,
+    by_name: HashMap<String, OrganisationCode>,
+    lead: Option<OrganisationCode>,
+}
+
+impl Directory {
+    /// Builds the directory. `lead` is the lead hospital (牵头医院) of the county.
+    ///
+    /// Names are compared without regard to ASCII case. Of two organisations with the same alias,
+    /// neither is found by it: who is meant must never be guessed.
+    #[must_use]
+    pub fn new(organisations: Vec<Organisation>, lead: Option<OrganisationCode>) -> Self {
+        let mut by_name: HashMap<String, Option<OrganisationCode>> = HashMap::new();
+        for organisation in &organisations {
+            let names = std::iter::once(organisation.code.as_str())
+                .chain(organisation.aliases.iter().map(String::as_str));
+            for name in names {
+                by_name
+                    .entry(name.to_ascii_lowercase())
+                    .and_modify(|held| {
+                        if held.as_ref() != Some(&organisation.code) {
+                            *held = None;
+                        }
+                    })
+                    .or_insert_with(|| Some(organisation.code.clone()));
+            }
+        }
+        let by_name =
+            by_name.into_iter().filter_map(|(name, code)| code.map(|code| (name, code))).collect();
+        let by_code = organisations.into_iter().map(|o| (o.code.clone(), o)).collect();
+        Self { by_code, by_name, lead }
+    }
+
+    /// Whether there is no configuration: then unknown organisations are reported, not refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_code.is_empty()
+    }
+
+    /// The organisation with this code.
+    #[must_use]
+    pub fn get(&self, code: &OrganisationCode) -> Option<&Organisation> {
+        self.by_code.get(code)
+    }
+
+    /// The organisation that a message calls `name`: its code or one of its aliases.
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> Option<&Organisation> {
+        self.by_name.get(&name.trim().to_ascii_lowercase()).and_then(|code| self.by_code.get(code))
+    }
+
+    /// The lead hospital.
+    #[must_use]
+    pub fn lead(&self) -> Option<&OrganisationCode> {
+        self.lead.as_ref()
+    }
+
+    /// The tier of an organisation.
+    #[must_use]
+    pub fn tier(&self, code: &OrganisationCode) -> Option<Tier> {
+        self.get(code).map(|o| o.tier)
+    }
+
+    /// Every organisation, in no particular order.
+    pub fn all(&self) -> impl Iterator<Item = &Organisation> {
+        self.by_code.values()
+    }
+}

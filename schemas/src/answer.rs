@@ -1,0 +1,662 @@
+//! What is said about a case once it is open: decisions, appointments, reports, corrections.
+//!
+//! The three families share these where they mean the same thing, so that an accept is an accept
+//! in every format.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clinical::{Attachment, Diagnosis, Medication, Observation};
+use crate::names::{CaseNumber, OrganisationCode};
+use crate::person::{Coded, Practitioner};
+use crate::problem::Problem;
+
+/// A coded reason with the speaker's own words. Free text alone cannot be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// From the code table that the message kind names, such as `codes/return_reason.csv`.
+    #[schemars(length(min = 1, max = 32))]
+    pub code: String,
+    /// In words. Some codes require it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub text: Option<String>,
+}
+
+impl Reason {
+    /// A reason by its code alone.
+    #[must_use]
+    pub fn code(code: impl Into<String>) -> Self {
+        Self { code: code.into(), text: None }
+    }
+}
+
+/// A time, a place and who is needed there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Appointment {
+    /// The number of the appointment at the organisation that gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub number: Option<String>,
+    /// Start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// End.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// Department.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub department: Option<Coded>,
+    /// The doctor to see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub practitioner: Option<Practitioner>,
+    /// Where to go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub place: Option<String>,
+    /// Ward and bed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub bed: Option<String>,
+    /// The room of a session. Bookable: one room, one time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub room: Option<String>,
+    /// Experts of a session, by organisation and practitioner code. Bookable: one expert, one time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub experts: Vec<ExpertRef>,
+    /// The slot that this uses up, as published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub slot: Option<String>,
+    /// 取号密码.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub pickup_code: Option<String>,
+    /// The link to a video session. Never logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub join_link: Option<String>,
+    /// What to bring, how to prepare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub instructions: Option<String>,
+}
+
+/// An expert by the numbers that make one bookable.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct ExpertRef {
+    /// The expert's organisation.
+    pub organisation: OrganisationCode,
+    /// The expert's number there.
+    #[schemars(length(min = 1, max = 64))]
+    pub practitioner: String,
+}
+
+/// A reviewer on the way (township, lead hospital, medical affairs) lets the request pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Review {
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+    /// 审核意见.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub opinion: Option<String>,
+    /// Where the lead hospital sends an out-of-county case instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<OrganisationCode>,
+}
+
+/// 退回: more is needed; the origin amends and it goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Return {
+    /// From `codes/return_reason.csv`.
+    pub reason: Reason,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+}
+
+/// 接收.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accept {
+    /// Who decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+    /// The department that takes the patient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub department: Option<Coded>,
+    /// Whom to call there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub phone: Option<String>,
+    /// 接诊意见.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub opinion: Option<String>,
+    /// Until when the bed or slot is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_until: Option<Timestamp>,
+    /// For a consultation: the expert who accepts, when each must.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expert: Option<ExpertRef>,
+}
+
+/// 拒收.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decline {
+    /// From `codes/decline_reason.csv`.
+    pub reason: Reason,
+    /// Who decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+    /// Who might take the patient instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<OrganisationCode>,
+}
+
+/// 转发: the case moves to another target and keeps its history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// The new target.
+    pub to: OrganisationCode,
+    /// The department there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<Coded>,
+    /// From `codes/redirect_reason.csv`.
+    pub reason: Reason,
+    /// Who decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+}
+
+/// 排期: an appointment is given, or moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// The appointment.
+    pub appointment: Appointment,
+    /// Why it moved, when it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
+    pub note: Option<String>,
+}
+
+/// 到诊: the patient is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Arrive {
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The visit or admission number there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub encounter: Option<String>,
+    /// 扫码, 身份证 or 人工, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub method: Option<String>,
+    /// Admitted at once: care begins with the arrival.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub admitted: bool,
+}
+
+/// 爽约.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoShow {
+    /// When it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// How often somebody tried to reach the patient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact_attempts: Option<u16>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
+    pub note: Option<String>,
+}
+
+/// How far the feedback goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedbackStage {
+    /// 入院: the patient is in care.
+    Admitted,
+    /// On the way.
+    #[default]
+    Interim,
+    /// 诊疗结束: the outcome; the referral is complete.
+    Outcome,
+}
+
+/// 反馈: what was found and done, told to the origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feedback {
+    /// How far it goes.
+    pub stage: FeedbackStage,
+    /// 诊断结果.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub diagnoses: Vec<Diagnosis>,
+    /// 主要检查结果 in fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2000))]
+    pub observations: Vec<Observation>,
+    /// 诊疗经过 in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20000))]
+    pub summary: Option<String>,
+    /// 下一步治疗方案.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20000))]
+    pub plan: Option<String>,
+    /// Medicines to go on with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub medications: Vec<Medication>,
+    /// Papers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub attachments: Vec<Attachment>,
+    /// Who wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+}
+
+/// 撤回/取消: before acceptance a fact, afterwards a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// From `codes/cancel_reason.csv`.
+    pub reason: Reason,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+}
+
+/// The target's answer to a cancel request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CancelAnswer {
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
+    pub note: Option<String>,
+}
+
+/// 结案.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Close {
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub note: Option<String>,
+}
+
+/// 出院: the patient leaves the upper organisation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Discharge {
+    /// 出院日期时间 (DE06.00.017.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// 离院方式, CV06.00.226.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disposition: Option<Coded>,
+    /// 出院小结 in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20000))]
+    pub summary: Option<String>,
+    /// Papers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub attachments: Vec<Attachment>,
+}
+
+/// 承接: the patient is with the organisation below. Only now the transfer counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Receive {
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The number of the visit or record there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub encounter: Option<String>,
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+}
+
+/// 随访, by the organisation below or by the tracking doctor above.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FollowUp {
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+    /// 现场, 电话 or 视频, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub mode: Option<String>,
+    /// What was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4000))]
+    pub findings: Option<String>,
+    /// Values measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub observations: Vec<Observation>,
+    /// Whether a red flag of the plan was met.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub red_flag: bool,
+    /// Whether it was the last of the plan.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub last: bool,
+}
+
+/// 开始会诊.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Start {
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+/// What the experts recommend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Recommendation {
+    /// 就地治疗.
+    TreatInPlace,
+    /// 上转: creates a linked referral.
+    ReferUp,
+    /// 检查.
+    Examine,
+    /// 手术.
+    Operate,
+    /// 复诊.
+    SeeAgain,
+    /// Anything else, in words.
+    Other,
+}
+
+/// 会诊意见 (DE06.00.018.00).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Opinion {
+    /// 会诊意见 in words.
+    #[schemars(length(max = 20000))]
+    pub text: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recommendation: Option<Recommendation>,
+    /// Diagnoses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub diagnoses: Vec<Diagnosis>,
+    /// Who signed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub by: Vec<Practitioner>,
+    /// When it was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Papers, the signed report first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub attachments: Vec<Attachment>,
+}
+
+/// 确认: the asking side has read it; or a critical value was read back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Acknowledge {
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+    /// Whether the opinion was followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<bool>,
+    /// 危急值 read back: this acknowledges the critical alert, not the report.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
+    /// 评价 or what was done, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub note: Option<String>,
+}
+
+/// A reader takes the recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Claim {
+    /// Who.
+    pub reader: Practitioner,
+}
+
+/// 返回重采: the recording is not good enough.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recollect {
+    /// From `codes/recollect_reason.csv`.
+    pub reason: Reason,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+}
+
+/// 诊断报告, written and not yet audited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Report {
+    /// 报告医师. Its code must differ from the auditor's.
+    pub writer: Practitioner,
+    /// 客观所见 (DE04.50.131.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20000))]
+    pub findings: Option<String>,
+    /// 主观提示.
+    #[schemars(length(max = 20000))]
+    pub conclusion: String,
+    /// Values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2000))]
+    pub observations: Vec<Observation>,
+    /// When it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The report itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub attachments: Vec<Attachment>,
+}
+
+/// 审核: a second person signs, and the report goes back at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// 审核医师.
+    pub auditor: Practitioner,
+    /// Whether the report may go out. If not, it is written again.
+    pub passed: bool,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub note: Option<String>,
+}
+
+/// 危急值: must be acknowledged, and escalates until it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Critical {
+    /// What is critical.
+    #[schemars(length(min = 1, max = 100))]
+    pub items: Vec<Observation>,
+    /// Who raises it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Practitioner>,
+    /// Who was told by telephone already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub told: Option<String>,
+}
+
+/// What a published slot offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotKind {
+    /// 号源.
+    Outpatient,
+    /// 床位.
+    Bed,
+    /// An expert's time.
+    Expert,
+    /// A device's time.
+    Device,
+    /// A consultation room's time.
+    Room,
+}
+
+/// One offer of time, bed or expert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slot {
+    /// Its number at the publishing organisation.
+    #[schemars(length(min = 1, max = 64))]
+    pub number: String,
+    /// What it offers.
+    pub kind: SlotKind,
+    /// Start.
+    pub start: Timestamp,
+    /// End.
+    pub end: Timestamp,
+    /// Department.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<Coded>,
+    /// The expert or doctor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub practitioner: Option<Practitioner>,
+    /// How many cases may use it.
+    #[schemars(range(min = 1, max = 1000))]
+    pub places: u16,
+}
+
+/// Slots are offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlotPublish {
+    /// The offers. A number that was published before is replaced.
+    #[schemars(length(min = 1, max = 500))]
+    pub slots: Vec<Slot>,
+}
+
+/// Slots are taken back. Appointments already given stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlotWithdraw {
+    /// Their numbers.
+    #[schemars(length(min = 1, max = 500))]
+    pub numbers: Vec<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
+    pub note: Option<String>,
+}
+
+/// Where is this case? The case is named in the envelope.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusQuery {}
+
+/// The answer to a query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatusReport {
+    /// The state of the case, such as `accepted`.
+    #[schemars(length(max = 40))]
+    pub state: String,
+    /// Who has it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<OrganisationCode>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The appointment that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appointment: Option<Appointment>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptOutcome {
+    /// The destination took responsibility.
+    Delivered,
+    /// The destination refused it; a person must act.
+    Refused,
+    /// The destination stayed silent for too long; a person must act.
+    Silent,
+    /// Our side could not write it in the destination's format; a person must act.
+    Unsendable,
+    /// An operator dropped it, or the case went on without it.
+    Withdrawn,
+}
+
+/// How a message fared on its last hop, told to whoever sent it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The message that the receipt is about.
+    pub of: Uuid,
+    /// Its destination.
+    pub destination: OrganisationCode,
+    /// What became of it.
+    pub outcome: ReceiptOutcome,
+    /// The destination's own number for it, where it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub number: Option<String>,
+    /// Why it was refused. Names fields, never values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub problems: Vec<Problem>,
+    /// How many tries it took.
+    #[serde(default)]
+    pub attempts: u32,
+    /// When the destination answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The case, for a reader without the envelope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_number: Option<CaseNumber>,
+}

@@ -1,0 +1,1 @@
+//! What must hold in every canonical message, whatever format it came in.

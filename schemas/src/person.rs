@@ -1,0 +1,359 @@
+//! Who a case is about and who takes part: patients, practitioners, organisations.
+//!
+//! Element ids in the docs (`DE02.01.039.00`) are those of WS/T 363, the national data elements.
+//! Every field but the few that identify is optional: hospitals send what they have.
+
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::names::OrganisationCode;
+
+/// A code, the system it comes from, and the source's own words beside it.
+///
+/// Carry all three: the code for counting, the text because it is what the doctor wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Coded {
+    /// The code. Absent when the source sent only words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub code: Option<String>,
+    /// Which table the code is from, such as `ICD-10-CN` or `GB/T 3304`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub system: Option<String>,
+    /// The source's own text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub text: Option<String>,
+}
+
+impl Coded {
+    /// A code with its system.
+    #[must_use]
+    pub fn code(system: &str, code: impl Into<String>) -> Self {
+        Self { code: Some(code.into()), system: Some(system.to_owned()), text: None }
+    }
+
+    /// Words without a code.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: Some(text.into()), ..Self::default() }
+    }
+
+    /// The same code with the source's words.
+    #[must_use]
+    pub fn with_text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+
+    /// Whether it says nothing at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.code.is_none() && self.text.is_none()
+    }
+}
+
+/// 性别, GB/T 2261.1 (DE02.01.040.00).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sex {
+    /// 0 未知的性别.
+    Unknown,
+    /// 1 男性.
+    Male,
+    /// 2 女性.
+    Female,
+    /// 9 未说明的性别.
+    Unspecified,
+}
+
+/// Whether we know who the patient is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Name and at least one identifier are known.
+    #[default]
+    Known,
+    /// 无名氏: an emergency patient who could not be identified yet.
+    Unknown,
+    /// A newborn without papers: the identity document is the mother's.
+    Newborn,
+}
+
+/// 身份证件 (DE02.01.030.00, DE02.01.031.00) with its kind from CV02.01.101.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityDocument {
+    /// CV02.01.101: `01` is the resident identity card.
+    #[schemars(length(min = 1, max = 8))]
+    pub kind: String,
+    /// The number as printed. For kind `01` it must satisfy GB 11643.
+    #[schemars(length(min = 1, max = 40))]
+    pub number: String,
+    /// The mother's document, for a newborn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_mother: bool,
+}
+
+/// What kind of number an organisation uses for a patient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentifierKind {
+    /// Patient number of one system (DE01.00.014.00 and the like).
+    PatientNumber,
+    /// 门诊号 (DE01.00.010.00).
+    OutpatientNumber,
+    /// 住院号 (DE01.00.014.00).
+    InpatientNumber,
+    /// 病案号 (DE01.00.004.00).
+    RecordNumber,
+    /// 电子健康卡 (OID 2.16.156.10011.1.19).
+    HealthCard,
+    /// 医保个人编号.
+    InsuranceNumber,
+    /// Master patient index of the region.
+    MasterIndex,
+    /// Anything else, with the source's own type in `label`.
+    Other,
+}
+
+/// A number that somebody uses for the patient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatientIdentifier {
+    /// What kind of number.
+    pub kind: IdentifierKind,
+    /// The number.
+    #[schemars(length(min = 1, max = 100))]
+    pub value: String,
+    /// Who assigned it, as the source wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub assigner: Option<String>,
+    /// The source's own type code, when `kind` is `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub label: Option<String>,
+}
+
+/// 地址: the text as written and, where known, the six levels of WS 363.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Address {
+    /// The whole address as one text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
+    pub text: Option<String>,
+    /// 省 (DE02.01.009.01).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub province: Option<String>,
+    /// 市 (DE02.01.009.02).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// 县 (DE02.01.009.03).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub county: Option<String>,
+    /// 乡镇 (DE02.01.009.04).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub township: Option<String>,
+    /// 村、路 (DE02.01.009.05).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub street: Option<String>,
+    /// 门牌号 (DE02.01.009.06).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub house: Option<String>,
+    /// 邮政编码 (DE02.01.047.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+}
+
+/// 联系人 (DE02.01.039.00 in its role as contact, DE02.01.010.00).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Contact {
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub name: Option<String>,
+    /// Relation to the patient, GB/T 4761.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relation: Option<Coded>,
+    /// Telephone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub phone: Option<String>,
+    /// Address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+}
+
+/// 医疗保险 (DE02.01.044.00).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Insurance {
+    /// CV02.01.204.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<Coded>,
+    /// 险种类型 of the national insurance platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Coded>,
+    /// 医保个人编号.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub number: Option<String>,
+    /// 参保地 region code, GB/T 2260.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 12))]
+    pub region: Option<String>,
+}
+
+/// 家庭医生签约.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FamilyDoctor {
+    /// The organisation that holds the contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<OrganisationCode>,
+    /// The team's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub team: Option<String>,
+    /// The doctor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doctor: Option<Practitioner>,
+    /// 签约协议号.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub contract_number: Option<String>,
+}
+
+/// The patient.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Patient {
+    /// Whether we know who it is.
+    pub identity: Identity,
+    /// 姓名 (DE02.01.039.00). `·` and characters beyond the BMP are normal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub name: Option<String>,
+    /// The name in Latin letters, where the source sends one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub name_latin: Option<String>,
+    /// 性别 (DE02.01.040.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sex: Option<Sex>,
+    /// 出生日期 (DE02.01.005.01).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<Date>,
+    /// 年龄 as written (DE02.01.026.00 岁, DE02.01.032.00 月).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub age_text: Option<String>,
+    /// 身份证件 (DE02.01.030.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<IdentityDocument>,
+    /// Other numbers, one list for all organisations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub identifiers: Vec<PatientIdentifier>,
+    /// 本人电话号码 (DE02.01.010.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub phone: Option<String>,
+    /// 现住址 (DE02.01.009.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// 民族, GB/T 3304 (DE02.01.025.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ethnicity: Option<Coded>,
+    /// 婚姻状况, GB/T 2261.2 (DE02.01.018.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marital_status: Option<Coded>,
+    /// 职业类别, GB/T 2261.4 (DE02.01.052.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occupation: Option<Coded>,
+    /// 国籍, GB/T 2659 (DE02.01.015.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nationality: Option<Coded>,
+    /// Whom to call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<Contact>,
+    /// Who pays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insurance: Option<Insurance>,
+    /// Who looks after the patient at home.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family_doctor: Option<FamilyDoctor>,
+    /// 孕产妇, 传染性 (DE05.10.119.00), 签约对象, 两病 and other marks, as words or codes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub flags: Vec<Coded>,
+}
+
+/// A doctor, nurse or clerk who acts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Practitioner {
+    /// The number that the organisation uses for the person (DE08.30.031.00 or a licence number).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub code: Option<String>,
+    /// 姓名 (DE02.01.039.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub name: Option<String>,
+    /// 专业技术职务 (DE08.30.031.00).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub title: Option<String>,
+    /// Telephone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub phone: Option<String>,
+}
+
+/// One side of a case: the organisation, and who and where in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Party {
+    /// 医疗机构组织机构代码 (DE08.10.052.00).
+    pub organisation: OrganisationCode,
+    /// 医疗机构名称 (DE08.10.013.00) as the source wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub name: Option<String>,
+    /// 科室 (DE08.10.026.00), from 诊疗科目 where coded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<Coded>,
+    /// The doctor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub practitioner: Option<Practitioner>,
+    /// Telephone of the department or referral office.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub phone: Option<String>,
+    /// The visit or admission number there (DE01.00.010.00, DE01.00.014.00).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub encounter: Option<String>,
+}
+
+impl Party {
+    /// A party of which only the organisation is known.
+    #[must_use]
+    pub fn of(organisation: OrganisationCode) -> Self {
+        Self {
+            organisation,
+            name: None,
+            department: None,
+            practitioner: None,
+            phone: None,
+            encounter: None,
+        }
+    }
+}
