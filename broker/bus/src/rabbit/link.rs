@@ -1,0 +1,180 @@
+//! One connection to RabbitMQ that comes back by itself.
+//!
+//! Whoever needs the connection asks for it and gets a live one, or an error at once while it is
+//! known to be down. Attempts grow apart up to two seconds, with chance in the waits, so that a
+//! hundred lanes and ten processes do not knock all at the same moment.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::address::{CONNECT_WAIT, Settings};
+use super::trouble::Trouble;
+use super::ANSWER_WAIT;
+use crate::BusError;
+
+/// The first wait after a failed attempt. RabbitMQ may only have hiccuped.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+
+/// The longest wait. After a long outage the lanes must move within seconds.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// Time that goodbye may take before we leave without.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+pub(super) struct Link {
+    uri: AMQPUri,
+    tls: OwnedTLSConfig,
+    name: String,
+    state: Mutex<State>,
+    closed: AtomicBool,
+    trouble: Trouble,
+}
+
+struct State {
+    connection: Option<Arc<Connection>>,
+    backoff: Duration,
+    not_before: Instant,
+}
+
+impl Link {
+    pub(super) fn new(settings: &Settings, purpose: &str) -> Result<Self, BusError> {
+        let not_before = Instant::now();
+        Ok(Self {
+            uri: settings.uri()?,
+            tls: settings.tls(),
+            name: format!("{} ({purpose})", settings.process),
+            state: Mutex::new(State { connection: None, backoff: BACKOFF_MIN, not_before }),
+            closed: AtomicBool::new(false),
+            trouble: Trouble::with(format!("The connection to RabbitMQ for {purpose}")),
+        })
+    }
+
+    /// A new channel on a live connection.
+    pub(super) async fn channel(&self) -> Result<Channel, BusError> {
+        let connection = self.connection().await?;
+        within("open a channel", connection.create_channel()).await
+    }
+
+    /// Whether RabbitMQ would take something now. It would not while an alarm is on.
+    pub(super) async fn open_to_publishers(&self) -> Result<(), BusError> {
+        if self.connection().await?.status().blocked() { Err(BusError::Blocked) } else { Ok(()) }
+    }
+
+    async fn connection(&self) -> Result<Arc<Connection>, BusError> {
+        if self.is_closed() {
+            return Err(down("the bus was closed"));
+        }
+        let mut state = self.state.lock().await;
+        if let Some(connection) = &state.connection {
+            if connection.status().connected() {
+                return Ok(Arc::clone(connection));
+            }
+            self.trouble.begins(&down("the connection was lost"));
+            state.connection = None;
+        }
+        if Instant::now() < state.not_before {
+            return Err(down("the next attempt is not due yet"));
+        }
+        match self.connect().await {
+            Ok(connection) => {
+                self.trouble.ends();
+                state.backoff = BACKOFF_MIN;
+                let connection = Arc::new(connection);
+                state.connection = Some(Arc::clone(&connection));
+                Ok(connection)
+            }
+            Err(error) => {
+                self.trouble.begins(&error);
+                state.not_before = Instant::now() + with_chance(state.backoff);
+                state.backoff = (state.backoff * 2).min(BACKOFF_MAX);
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, BusError> {
+        let doing = "connect to RabbitMQ";
+        let properties =
+            ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let runtime = lapin::runtime::default_runtime().map_err(|error| said(doing, error))?;
+        let tls = self.tls.clone();
+        let connecting =
+            Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
+        let silent = |_| BusError::Silent { doing, waited: CONNECT_WAIT };
+        timeout(CONNECT_WAIT, connecting)
+            .await
+            .map_err(silent)?
+            .map_err(|error| said(doing, error))
+    }
+
+    /// How long to wait before it makes sense to ask again.
+    pub(super) fn pause() -> Duration {
+        with_chance(BACKOFF_MAX / 4)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let connection = self.state.lock().await.connection.take();
+        if let Some(connection) = connection {
+            // If goodbye fails, the socket closes with the process and RabbitMQ notices.
+            let _said_goodbye = timeout(CLOSE_WAIT, connection.close(200, "closing".into())).await;
+        }
+    }
+}
+
+/// Asks RabbitMQ something and waits a bounded time for the answer.
+pub(super) async fn within<T>(
+    doing: &'static str,
+    asking: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, BusError> {
+    let silent = |_| BusError::Silent { doing, waited: ANSWER_WAIT };
+    timeout(ANSWER_WAIT, asking).await.map_err(silent)?.map_err(|error| said(doing, error))
+}
+
+/// Turns what the client library says into what the reader must do.
+pub(super) fn said(doing: &'static str, error: lapin::Error) -> BusError {
+    let kind = match error.kind() {
+        ErrorKind::ProtocolError(protocol) => Some(protocol.kind().clone()),
+        _ => None,
+    };
+    let source = Box::new(error);
+    match kind {
+        Some(
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED),
+        ) => BusError::NotAllowed { doing, source },
+        Some(AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)) => {
+            BusError::OtherSettings { doing, source }
+        }
+        Some(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)) => {
+            BusError::Missing { doing, name: "its queue or exchange".to_owned() }
+        }
+        Some(AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_)) | None => {
+            BusError::Unavailable { doing, source }
+        }
+    }
+}
+
+fn down(why: &'static str) -> BusError {
+    BusError::Unavailable { doing: "use the connection to RabbitMQ", source: why.into() }
+}
+
+/// Between half of `wait` and all of it. The random end of an id is random enough for that.
+fn with_chance(wait: Duration) -> Duration {
+    let [.., chance] = Uuid::now_v7().into_bytes();
+    wait / 2 + wait / 2 * u32::from(chance) / u32::from(u8::MAX)
+}

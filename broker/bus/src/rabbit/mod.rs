@@ -1,0 +1,146 @@
+//! The bus of a production broker: RabbitMQ.
+//!
+//! ```text
+//!  publish, announce, send_receipts ──▶ desk ──▶ link "publishing" ─┐
+//!  open_lanes, depth, dead, healthy ──▶ keeper ─┐                   ├──▶ RabbitMQ
+//!  consume, receipts ─────────────────▶ feeder ─┴▶ link "consuming" ┘
+//! ```
+//!
+//! Two connections, because RabbitMQ stops reading from one that publishes while an alarm is on,
+//! and acknowledgements must still get through then.
+//!
+//! The client library can reconnect by itself, but it neither reopens a channel that RabbitMQ
+//! closed nor says which parcels were lost. So it is switched off, and each part reopens what it
+//! needs: `link.rs` the connection, `publish.rs` the channels of publishers, `consume.rs` the
+//! consumers, `keeper.rs` the queues.
+
+mod address;
+mod consume;
+mod keeper;
+mod link;
+mod publish;
+mod trouble;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::parcel::check_announcement;
+use crate::topology::Topology;
+use crate::{Announcement, Bus, BusError, Lane, LaneConsumer, LaneDepth, Parcel, Published};
+
+pub use address::{Identity, Settings};
+use consume::{RabbitConsumer, Source};
+use keeper::Keeper;
+use link::Link;
+use publish::{Desk, Wants};
+
+/// Give this to every log filter of a process that uses RabbitMQ.
+///
+/// The client library logs a returned message with its whole body, which may be about a patient,
+/// and every failed reconnect. This crate logs what is worth knowing about both, without bodies.
+pub const LOG_DIRECTIVE: &str = "lapin=off";
+
+/// How long one question to RabbitMQ may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// RabbitMQ as the bus.
+pub struct RabbitBus {
+    topology: Topology,
+    publishing: Arc<Link>,
+    consuming: Arc<Link>,
+    keeper: Arc<Keeper>,
+    desk: Desk,
+}
+
+impl RabbitBus {
+    /// Checks the settings. Connects when it is first used, so RabbitMQ may come up later.
+    pub fn new(settings: &Settings) -> Result<Self, BusError> {
+        let topology = Topology::named(&settings.prefix);
+        let publishing = Arc::new(Link::new(settings, "publishing")?);
+        let consuming = Arc::new(Link::new(settings, "consuming")?);
+        let keeper =
+            Arc::new(Keeper::new(Arc::clone(&consuming), topology.clone(), settings.declares));
+        let desk = Desk::new(Arc::clone(&publishing), Arc::clone(&keeper), settings.confirm_wait);
+        Ok(Self { topology, publishing, consuming, keeper, desk })
+    }
+
+    async fn join(&self, source: Source, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError> {
+        let consuming = Arc::clone(&self.consuming);
+        let keeper = Arc::clone(&self.keeper);
+        let consumer = RabbitConsumer::join(consuming, keeper, source, prefetch).await?;
+        Ok(Box::new(consumer))
+    }
+}
+
+#[async_trait]
+impl Bus for RabbitBus {
+    async fn open_lanes(&self, lanes: &[Lane]) -> Result<(), BusError> {
+        self.keeper.open(lanes).await
+    }
+
+    async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
+        let fates = self.desk.send(&self.topology.deliver(), Wants::AQueue, &parcels).await?;
+        for (parcel, fate) in parcels.iter().zip(&fates) {
+            if *fate == Published::Unroutable {
+                self.keeper.lost(&parcel.lane).await;
+            }
+        }
+        Ok(fates)
+    }
+
+    async fn consume(
+        &self,
+        lane: &Lane,
+        prefetch: u16,
+    ) -> Result<Box<dyn LaneConsumer>, BusError> {
+        let queue = self.topology.queue_of(lane);
+        self.join(Source { queue, lane: Some(lane.clone()) }, prefetch).await
+    }
+
+    async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), BusError> {
+        announcements.iter().try_for_each(check_announcement)?;
+        let sent = announcements.len();
+        let fates = self.desk.send(&self.topology.events(), Wants::Anyone, &announcements).await?;
+        let safe = fates.iter().filter(|fate| **fate == Published::Safe).count();
+        if safe == sent {
+            return Ok(());
+        }
+        let source = format!("{safe} of {sent} were confirmed").into();
+        Err(BusError::Unavailable { doing: "announce events", source })
+    }
+
+    async fn receipts(&self, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError> {
+        self.keeper.open(&[]).await?;
+        self.join(Source { queue: self.topology.receipts(), lane: None }, prefetch).await
+    }
+
+    async fn send_receipts(&self, receipts: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
+        self.desk.send(&self.topology.receipts(), Wants::AQueue, &receipts).await
+    }
+
+    async fn depth(&self, lane: &Lane) -> Result<LaneDepth, BusError> {
+        let ready = self.keeper.count(&self.topology.queue_of(lane)).await?;
+        Ok(LaneDepth { ready, held: None })
+    }
+
+    async fn dead(&self) -> Result<u64, BusError> {
+        self.keeper.count(&self.topology.dead()).await
+    }
+
+    async fn healthy(&self) -> Result<(), BusError> {
+        self.keeper.check().await?;
+        self.publishing.open_to_publishers().await
+    }
+
+    fn remembers(&self) -> bool {
+        true
+    }
+
+    async fn close(&self) {
+        self.consuming.close().await;
+        self.publishing.close().await;
+    }
+}

@@ -1,0 +1,54 @@
+//! Says once that trouble began and once that it ended, however often it is met in between.
+//!
+//! A RabbitMQ that is away for an hour is met by hundreds of retries of hundreds of lanes. Two
+//! lines tell the same story.
+
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use crate::BusError;
+
+/// One thing that can be in trouble.
+pub(super) struct Trouble {
+    what: String,
+    since: Mutex<Option<Instant>>,
+}
+
+impl Trouble {
+    pub(super) fn with(what: impl Into<String>) -> Self {
+        Self { what: what.into(), since: Mutex::new(None) }
+    }
+
+    /// Logs the first of these until `ends`.
+    pub(super) fn begins(&self, error: &BusError) {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.is_none() {
+            *since = Some(Instant::now());
+            let (what, code) = (&self.what, error.code());
+            warn!(code = %code, "{what} is in trouble: {}. Trying again until it works.", chain(error));
+        }
+    }
+
+    /// Logs that it works again, if it did not.
+    pub(super) fn ends(&self) {
+        let ended = self.since.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(since) = ended {
+            info!("{} works again after {:.1?}.", self.what, since.elapsed());
+        }
+    }
+}
+
+/// The error and everything that caused it, on one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
