@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::codes::table;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     /// Every code of `id`.
     fn codes(id: TableId) -> impl Iterator<Item = &'static str> {

@@ -21,7 +21,9 @@ const FIXED: [&str; 4] = ["code", "name", "name_en", "aliases"];
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The text is not CSV, or a row has too many or too few columns.
-    #[error("codes/{table}.csv is not a proper CSV file; every row needs as many columns as the header")]
+    #[error(
+        "codes/{table}.csv is not a proper CSV file; every row needs as many columns as the header"
+    )]
     NotCsv {
         /// The table.
         table: TableId,
@@ -37,7 +39,9 @@ pub enum TableError {
         key: &'static str,
     },
     /// A `#` line says something that nobody would read.
-    #[error("line {line} of codes/{table}.csv is neither title, standard, oid, confidence nor note")]
+    #[error(
+        "line {line} of codes/{table}.csv is neither title, standard, oid, confidence nor note"
+    )]
     AboutUnknown {
         /// The table.
         table: TableId,
@@ -45,7 +49,9 @@ pub enum TableError {
         line: usize,
     },
     /// The header does not start with the fixed columns, or repeats or omits a name.
-    #[error("the header of codes/{table}.csv must start with code,name,name_en,aliases and name each column once")]
+    #[error(
+        "the header of codes/{table}.csv must start with code,name,name_en,aliases and name each column once"
+    )]
     Header {
         /// The table.
         table: TableId,
@@ -66,7 +72,10 @@ pub enum TableError {
 pub(super) fn table(id: TableId, text: &str) -> Result<Table, TableError> {
     let about = about(id, text)?;
     let need = |key: &'static str| {
-        about.get(key).cloned().ok_or(TableError::AboutMissing { table: id, key })
+        about
+            .get(key)
+            .cloned()
+            .ok_or(TableError::AboutMissing { table: id, key })
     };
     let rows = rows(id, text)?;
 
@@ -86,9 +95,16 @@ pub(super) fn table(id: TableId, text: &str) -> Result<Table, TableError> {
 fn about(id: TableId, text: &str) -> Result<HashMap<&'static str, String>, TableError> {
     let mut about = HashMap::new();
     for (at, line) in text.lines().enumerate() {
-        let Some(line) = line.strip_prefix('#') else { continue };
-        let unknown = TableError::AboutUnknown { table: id, line: at + 1 };
-        let Some((key, value)) = line.split_once(':') else { return Err(unknown) };
+        let Some(line) = line.strip_prefix('#') else {
+            continue;
+        };
+        let unknown = TableError::AboutUnknown {
+            table: id,
+            line: at + 1,
+        };
+        let Some((key, value)) = line.split_once(':') else {
+            return Err(unknown);
+        };
         let key = match key.trim() {
             "title" => "title",
             "standard" => "standard",
@@ -116,7 +132,9 @@ fn rows(id: TableId, text: &str) -> Result<Vec<Row>, TableError> {
     let header = reader.headers().map_err(not_csv)?.clone();
     let named_once = |name: &str| header.iter().filter(|other| *other == name).count() == 1;
     let well_formed = header.iter().take(FIXED.len()).eq(FIXED)
-        && header.iter().all(|name| !name.is_empty() && named_once(name));
+        && header
+            .iter()
+            .all(|name| !name.is_empty() && named_once(name));
     if !well_formed {
         return Err(TableError::Header { table: id });
     }
@@ -126,7 +144,11 @@ fn rows(id: TableId, text: &str) -> Result<Vec<Row>, TableError> {
         let record = record.map_err(not_csv)?;
         let row = row(&header, &record);
         if let Some(fault) = fault(&row) {
-            return Err(TableError::Row { table: id, row: rows.len() + 1, fault });
+            return Err(TableError::Row {
+                table: id,
+                row: rows.len() + 1,
+                fault,
+            });
         }
         rows.push(row);
     }
@@ -140,8 +162,15 @@ fn row(header: &csv::StringRecord, record: &csv::StringRecord) -> Row {
         code: field(0),
         name: field(1),
         name_en: field(2),
-        aliases: field(3).split('|').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
-        extra: own.map(|(column, value)| (column.to_owned(), value.to_owned())).collect(),
+        aliases: field(3)
+            .split('|')
+            .map(str::trim)
+            .filter(|it| !it.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        extra: own
+            .map(|(column, value)| (column.to_owned(), value.to_owned()))
+            .collect(),
     }
 }
 
@@ -169,7 +198,11 @@ fn by_code(id: TableId, rows: &[Row]) -> Result<HashMap<String, usize>, TableErr
     for (at, row) in rows.iter().enumerate() {
         if by_code.insert(row.code.clone(), at).is_some() {
             let fault = "another row has the same code";
-            return Err(TableError::Row { table: id, row: at + 1, fault });
+            return Err(TableError::Row {
+                table: id,
+                row: at + 1,
+                fault,
+            });
         }
     }
     Ok(by_code)
@@ -180,13 +213,20 @@ fn by_code(id: TableId, rows: &[Row]) -> Result<HashMap<String, usize>, TableErr
 fn by_name(id: TableId, rows: &[Row]) -> Result<HashMap<String, Option<usize>>, TableError> {
     let mut by_name: HashMap<String, Option<usize>> = HashMap::new();
     for (at, row) in rows.iter().enumerate() {
-        by_name.entry(fold(&row.name)).and_modify(|held| *held = None).or_insert(Some(at));
+        by_name
+            .entry(fold(&row.name))
+            .and_modify(|held| *held = None)
+            .or_insert(Some(at));
     }
     for (at, row) in rows.iter().enumerate() {
         for alias in &row.aliases {
             if *by_name.entry(fold(alias)).or_insert(Some(at)) != Some(at) {
                 let fault = "an alias is the name or the alias of another row too";
-                return Err(TableError::Row { table: id, row: at + 1, fault });
+                return Err(TableError::Row {
+                    table: id,
+                    row: at + 1,
+                    fault,
+                });
             }
         }
     }
@@ -195,7 +235,10 @@ fn by_name(id: TableId, rows: &[Row]) -> Result<HashMap<String, Option<usize>>, 
     for (at, row) in rows.iter().enumerate() {
         let english = fold(&row.name_en);
         if !taken.contains_key(&english) {
-            by_name.entry(english).and_modify(|held| *held = None).or_insert(Some(at));
+            by_name
+                .entry(english)
+                .and_modify(|held| *held = None)
+                .or_insert(Some(at));
         }
     }
     Ok(by_name)
@@ -207,9 +250,9 @@ pub(super) fn fold(name: &str) -> String {
         .filter(|it| !it.is_whitespace())
         .map(|it| match it {
             // Full-width forms stand at a fixed distance from ASCII.
-            '\u{FF01}'..='\u{FF5E}' => {
-                char::from_u32(u32::from(it) - 0xFF01 + 0x21).unwrap_or(it).to_ascii_lowercase()
-            }
+            '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(it) - 0xFF01 + 0x21)
+                .unwrap_or(it)
+                .to_ascii_lowercase(),
             _ => it.to_ascii_lowercase(),
         })
         .collect()
@@ -227,7 +270,10 @@ mod tests {
     }
 
     fn refused_whole(text: &str) -> String {
-        table(TableId::Sex, text).map(|_| "not refused").unwrap_err().to_string()
+        table(TableId::Sex, text)
+            .map(|_| "not refused")
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -237,7 +283,10 @@ mod tests {
         let table = table(TableId::Sex, &text).unwrap();
 
         let row = &table.rows[0];
-        assert_eq!((row.name.as_str(), row.aliases.len(), row.column("own")), ("男性", 2, Some("z")));
+        assert_eq!(
+            (row.name.as_str(), row.aliases.len(), row.column("own")),
+            ("男性", 2, Some("z"))
+        );
         assert_eq!(row.column("other"), None);
     }
 
@@ -280,7 +329,9 @@ mod tests {
     #[test]
     fn a_number_a_clock_or_a_yes_that_cannot_be_read_is_refused() {
         let with = |column: &str, value: &str| {
-            refused(&format!("code,name,name_en,aliases,{column}\n1,a,b,,{value}\n"))
+            refused(&format!(
+                "code,name,name_en,aliases,{column}\n1,a,b,,{value}\n"
+            ))
         };
 
         assert!(with("accept_minutes", "ten").contains("minutes"));

@@ -1,0 +1,121 @@
+//! The list of days that differ from their weekday: holidays, and weekend days worked instead.
+//!
+//! The State Council announces a year's list in the autumn before (`codes/holidays.csv` names the
+//! notices). A county may replace the list by a file of its own in the same form.
+
+use jiff::civil::Date;
+
+use super::CalendarError;
+
+/// Forty days a year for a century: more is a wrong file.
+pub const DAYS_MAX: usize = 4_000;
+
+/// What the compiled-in list is.
+const HOLIDAYS: &str = include_str!("../../codes/holidays.csv");
+
+/// What a listed day is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DayKind {
+    /// 放假: closed, whatever its weekday.
+    Holiday,
+    /// 调休上班: open, although it is a weekend day.
+    Working,
+}
+
+/// A day that differs from its weekday.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// The date.
+    pub date: Date,
+    /// What it is.
+    pub kind: DayKind,
+    /// What people call it.
+    pub name: String,
+}
+
+/// The days that this program knows by itself.
+pub fn compiled_in() -> Result<Vec<Day>, CalendarError> {
+    read(HOLIDAYS)
+}
+
+/// Reads a list in the form of `codes/holidays.csv`: `date,kind,name,name_en` under a header.
+pub fn read(text: &str) -> Result<Vec<Day>, CalendarError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .comment(Some(b'#'))
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let mut days = Vec::new();
+    for record in reader.records() {
+        if days.len() >= DAYS_MAX {
+            return Err(CalendarError::TooManyDays);
+        }
+        let row = days.len() + 1;
+        let record = record.map_err(|_| CalendarError::Day { row })?;
+        days.push(day(&record).ok_or(CalendarError::Day { row })?);
+    }
+    Ok(days)
+}
+
+fn day(record: &csv::StringRecord) -> Option<Day> {
+    let kind = match record.get(1)? {
+        "holiday" => DayKind::Holiday,
+        "working" => DayKind::Working,
+        _ => return None,
+    };
+    Some(Day {
+        date: record.get(0)?.parse().ok()?,
+        kind,
+        name: record.get(2)?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::Weekday;
+
+    use super::*;
+
+    #[test]
+    fn the_compiled_in_list_has_the_years_2025_and_2026() {
+        let days = compiled_in().unwrap();
+
+        // 28 and 33 days off: the lengths that the two notices state, added up.
+        let holidays = |year| {
+            days.iter()
+                .filter(|it| it.date.year() == year && it.kind == DayKind::Holiday)
+                .count()
+        };
+        assert_eq!((holidays(2025), holidays(2026)), (28, 33));
+    }
+
+    #[test]
+    fn only_weekend_days_become_working_days() {
+        for day in compiled_in().unwrap() {
+            let weekend = matches!(day.date.weekday(), Weekday::Saturday | Weekday::Sunday);
+            assert!(day.kind == DayKind::Holiday || weekend, "{}", day.date);
+        }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_named() {
+        let list = |row: &str| {
+            read(&format!(
+                "date,kind,name,name_en\n2026-01-01,holiday,a,b\n{row}\n"
+            ))
+        };
+
+        assert_eq!(list("2026-01-02,holiday,a,b").map(|days| days.len()), Ok(2));
+        assert_eq!(
+            list("2026-02-30,holiday,a,b"),
+            Err(CalendarError::Day { row: 2 })
+        );
+        assert_eq!(
+            list("2026-01-02,feast,a,b"),
+            Err(CalendarError::Day { row: 2 })
+        );
+        assert_eq!(
+            list("2026-01-02,holiday"),
+            Err(CalendarError::Day { row: 2 })
+        );
+    }
+}
