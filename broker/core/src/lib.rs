@@ -1,1 +1,29 @@
-//! The pure core: case machines, routing, deadlines and delivery, without clock, chance or I/O.
+//! The pure core: what a message means for its case, who must hear of it, and until when somebody
+//! must act.
+//!
+//! ```text
+//!   case + message + who says it + now ──decide──▶ next case, event, dispatches, deadlines
+//!                                              └─▶ or a refusal with code and rule
+//! ```
+//!
+//! Architecture Invariant: this crate has no tokio, sqlx, lapin, axum or reqwest in its manifest.
+//! It reads no clock and draws no random number: the shell passes both in.
+//!
+//! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`decide`] (the
+//! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
+//! hears), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
+
+pub mod case;
+pub mod consultation;
+pub mod county;
+pub mod deadline;
+pub mod decide;
+pub mod delivery;
+pub mod find;
+pub mod referral;
+pub mod routing;
+pub mod transfer;
+
+pub use case::Case;
+pub use county::County;
+pub use decide::{Ask, Change, Decision, decide};

@@ -1,1 +1,173 @@
-//! Where the truth lives: SQLite and PostgreSQL behind one trait.
+//! Where the truth lives: SQLite (embedded) and PostgreSQL (production) behind one small trait.
+//!
+//! SQL finds, the core decides: each method is exactly one transaction, and what to write is said
+//! by a judge that the caller passes in. Messages that arrive together share a transaction
+//! (group commit), and each gets its own verdict.
+//!
+//! Architecture Invariant: no state is decided in SQL. Every transaction runs in a task of its own
+//! that nobody drops: a cancelled `begin` would leave a pooled connection inside a transaction.
+//!
+//! `tests/stores.rs` is the conformance suite: every promise, on both databases.
+
+mod error;
+pub mod records;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tierlink_core::case::Case;
+use tierlink_core::delivery;
+use tierlink_schemas::{CaseNumber, OrganisationCode};
+use uuid::Uuid;
+
+pub use error::Error;
+pub use records::*;
+
+/// Decides inside a transaction. Pure and quick: rows stay locked meanwhile.
+pub trait Judge: Send + Sync {
+    /// What `work` means, given what was found for it.
+    fn judge(&self, work: &Work, found: &Found<'_>) -> Judgement;
+
+    /// What a deadline that is due means for `case`.
+    fn overdue(&self, case: &Case, now: Timestamp, spare: Uuid) -> Option<Box<tierlink_core::Change>>;
+
+    /// What an outcome means for a delivery, and the receipt that its origin wants to hear.
+    fn settle(&self, delivery: &DeliveryRow, settlement: &Settlement) -> Settled;
+}
+
+/// The memory of the broker. Each method is one transaction.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Judges and writes a batch of arrivals together. The verdicts come in the same order.
+    ///
+    /// Either everything is on disk when it returns, or it returns an error and nothing is.
+    async fn commit(&self, works: Vec<Work>, judge: Arc<dyn Judge>) -> Result<Vec<Judged>, Error>;
+
+    /// Escalates up to `limit` cases whose deadline is due. Returns how many.
+    async fn escalate(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        spares: Vec<Uuid>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<u32, Error>;
+
+    /// Deliveries that may go to the bus now, oldest first: queued or due, and the first unsettled
+    /// one of their case for their destination.
+    async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error>;
+
+    /// Marks them as published. Those that settled meanwhile stay as they are.
+    async fn mark_published(&self, done: Vec<(DeliveryId, u32)>, now: Timestamp) -> Result<(), Error>;
+
+    /// Of these, which still wait for an answer in this round, with what the lane needs to know.
+    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error>;
+
+    /// Records outcomes and writes the receipts that origins want, in one transaction.
+    async fn settle(&self, settlements: Vec<Settlement>, judge: Arc<dyn Judge>) -> Result<(), Error>;
+
+    /// Records tries that got no answer, so that people see them. Changes no state.
+    async fn note_attempts(&self, attempts: Vec<Attempt>) -> Result<(), Error>;
+
+    /// Queues again what the road lost: see [`Repair`]. Returns how many.
+    async fn repair(&self, repair: Repair) -> Result<u64, Error>;
+
+    /// Case events that were not announced yet, oldest first.
+    async fn to_announce(&self, limit: u32) -> Result<Vec<EventRow>, Error>;
+
+    /// Marks events as announced.
+    async fn mark_announced(&self, events: Vec<(Uuid, u32)>) -> Result<(), Error>;
+
+    /// Takes or renews the lease `name` for `holder`. True while the holder has it.
+    async fn hold_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Error>;
+
+    /// Gives the lease up, so that another process need not wait for its end.
+    async fn release_lease(&self, name: &str, holder: Uuid) -> Result<(), Error>;
+
+    /// A block of counters for case numbers: first and count. Never given twice.
+    async fn take_counters(&self) -> Result<(u64, u64), Error>;
+
+    /// A page of cases, most urgent and longest waiting first.
+    async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseRow>, Error>;
+
+    /// One case by its number or id, with its events and the custody of each message.
+    /// With `seen_by`, only if that organisation has a part in it.
+    async fn case(
+        &self,
+        key: CaseKey,
+        seen_by: Option<OrganisationCode>,
+    ) -> Result<Option<CaseFile>, Error>;
+
+    /// A canonical message by its id. With `seen_by`, only if that organisation sent or receives it.
+    async fn message(
+        &self,
+        id: Uuid,
+        seen_by: Option<OrganisationCode>,
+    ) -> Result<Option<MessageRow>, Error>;
+
+    /// The lanes that have anything in them or a setting, for people and metrics.
+    async fn lanes(&self) -> Result<Vec<LaneRow>, Error>;
+
+    /// Pauses or resumes a lane. A paused lane keeps its deliveries.
+    async fn pause_lane(&self, lane: &OrganisationCode, paused: bool) -> Result<(), Error>;
+
+    /// Parked deliveries, oldest first.
+    async fn parked(&self, lane: Option<OrganisationCode>, limit: u32) -> Result<Vec<ParkedRow>, Error>;
+
+    /// Replays or drops one parked delivery, with who and why for the journal. The step is the
+    /// core's; `None` when there is no such parked delivery.
+    async fn act_on_parked(
+        &self,
+        delivery: DeliveryId,
+        act: delivery::Event,
+        by: &str,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Option<delivery::State>, Error>;
+
+    /// Arrivals that were refused, newest first, with their raw bytes if asked for one.
+    async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error>;
+
+    /// Published slots, for the API.
+    async fn slots(&self, organisation: Option<OrganisationCode>, from: Timestamp, limit: u32)
+    -> Result<Vec<SlotRow>, Error>;
+
+    /// Remembers the hash of an API token of an organisation (or of an operator: `None`).
+    async fn add_token(&self, token: TokenRow) -> Result<(), Error>;
+
+    /// Every token that is not revoked.
+    async fn tokens(&self) -> Result<Vec<TokenRow>, Error>;
+
+    /// Revokes a token by its name. False when there is none.
+    async fn revoke_token(&self, name: &str, now: Timestamp) -> Result<bool, Error>;
+
+    /// Whether the store answers and may be written, for readiness.
+    async fn healthy(&self) -> Result<(), Error>;
+
+    /// Figures for metrics, in one query each.
+    async fn figures(&self, now: Timestamp) -> Result<Figures, Error>;
+
+    /// Brings the tables up to date. Safe to run while others run, and again.
+    async fn migrate(&self) -> Result<Vec<String>, Error>;
+
+    /// Which kind of store it is, for people: `sqlite` or `postgres`.
+    fn name(&self) -> &'static str;
+
+    /// Closes connections after what is in hand.
+    async fn close(&self);
+}
+
+/// Which case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaseKey {
+    /// By our id.
+    Id(Uuid),
+    /// By our number.
+    Number(CaseNumber),
+}

@@ -1,0 +1,59 @@
+//! The county as the core sees it: organisations, their tree, and the rules that are settings.
+
+use std::collections::HashMap;
+
+use tierlink_schemas::calendar::Calendar;
+use tierlink_schemas::{OrganisationCode, Tier};
+
+use crate::deadline::Limits;
+
+/// One organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Where it stands.
+    pub tier: Tier,
+    /// The organisation above it.
+    pub parent: Option<OrganisationCode>,
+    /// Whether it lies outside the county.
+    pub outside: bool,
+}
+
+/// Everything about the county that a decision depends on.
+#[derive(Clone, Debug)]
+pub struct County {
+    /// Every organisation.
+    pub members: HashMap<OrganisationCode, Member>,
+    /// The lead hospital (牵头医院), through which out-of-county cases pass.
+    pub lead: Option<OrganisationCode>,
+    /// The name under which the broker itself speaks, in status reports and receipts.
+    pub broker: OrganisationCode,
+    /// Holidays and opening hours.
+    pub calendar: Calendar,
+    /// How long each step may take.
+    pub limits: Limits,
+    /// Whether the writer of a reading may audit it too, in an emergency (default: never).
+    pub one_person_emergency_reading: bool,
+}
+
+impl County {
+    /// The organisation with this code.
+    #[must_use]
+    pub fn member(&self, code: &OrganisationCode) -> Option<&Member> {
+        self.members.get(code)
+    }
+
+    /// The organisations above `code`, nearest first. A loop in the configuration ends the walk.
+    #[must_use]
+    pub fn above(&self, code: &OrganisationCode) -> Vec<OrganisationCode> {
+        let mut chain: Vec<OrganisationCode> = Vec::new();
+        let mut at = code;
+        while let Some(parent) = self.member(at).and_then(|member| member.parent.as_ref()) {
+            if parent == code || chain.contains(parent) {
+                break;
+            }
+            chain.push(parent.clone());
+            at = parent;
+        }
+        chain
+    }
+}

@@ -1,0 +1,57 @@
+//! What can go wrong with a store, and whose turn it is.
+
+use tierlink_schemas::Code;
+
+/// The store could not do what it was asked. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It does not answer, or not in time. The same call may work later.
+    #[error("could not {what}: the store does not answer; check that the database runs")]
+    Unavailable {
+        /// What was attempted.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// It answered and said no for a reason that trying again will not mend.
+    #[error("could not {what}: the store refused; see the cause and ops/errors/S002.md")]
+    Refused {
+        /// What was attempted.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row cannot be read back: a newer version wrote it, or somebody edited it by hand.
+    #[error("could not {what}: a row in `{table}` cannot be read; see ops/errors/S003.md")]
+    Unreadable {
+        /// What was attempted.
+        what: &'static str,
+        /// Which table.
+        table: &'static str,
+    },
+    /// The tables are missing or older than this program.
+    #[error("the tables are not up to date: run `tierlink migrate`")]
+    NotMigrated,
+    /// The store is closing down.
+    #[error("could not {what}: the store is closing")]
+    Closing {
+        /// What was attempted.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// The stable code, with a page under `ops/errors/`.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unavailable { .. } => Code::new("S001"),
+            Self::Refused { .. } => Code::new("S002"),
+            Self::Unreadable { .. } => Code::new("S003"),
+            Self::NotMigrated => Code::new("S004"),
+            Self::Closing { .. } => Code::new("S005"),
+        }
+    }
+}

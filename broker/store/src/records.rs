@@ -1,0 +1,450 @@
+//! What goes into and comes out of a store: plain records, no rules.
+
+use jiff::Timestamp;
+use tierlink_core::case::{Booking, Case};
+use tierlink_core::delivery;
+use tierlink_core::find::Key;
+use tierlink_core::{Change, case};
+use tierlink_schemas::answer::{Receipt, Slot};
+use tierlink_schemas::{
+    CaseNumber, Deviation, Family, Kind, Loss, Message, OrganisationCode, Priority, Problem, Verdict,
+};
+use uuid::Uuid;
+
+/// One arrival, decoded or refused by its decoder, on its way into the store.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Our id for the message, and of the raw bytes if it is refused.
+    pub id: Uuid,
+    /// The authenticated sender.
+    pub organisation: OrganisationCode,
+    /// The format, such as `hl7v2`.
+    pub format: &'static str,
+    /// The bytes as they came.
+    pub raw: Vec<u8>,
+    /// SHA-256 of what makes the message the same message when it is sent again.
+    pub fingerprint: [u8; 32],
+    /// When it came.
+    pub received_at: Timestamp,
+    /// What was read, or why it is refused.
+    pub content: Content,
+    /// What was read tolerantly.
+    pub deviations: Vec<Deviation>,
+    /// An id for one further message that the decision may write.
+    pub spare: Uuid,
+    /// A counter for the number of a new case.
+    pub counter: u64,
+}
+
+/// What an arrival holds.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A message to be judged.
+    Message(Box<ToJudge>),
+    /// It was refused before anything was looked up. The raw bytes are kept for the operator.
+    Refused {
+        /// The refusal.
+        verdict: Verdict,
+        /// The sender's own id, where it could be read.
+        source_message_id: Option<String>,
+    },
+}
+
+/// A message with everything the store must look up for it.
+#[derive(Clone, Debug)]
+pub struct ToJudge {
+    /// The message.
+    pub message: Message,
+    /// Whether the format said what family of case it speaks of.
+    pub family_stated: bool,
+    /// How its case may be found, in order of trust.
+    pub keys: Vec<Key>,
+    /// How its parent case may be found.
+    pub parent_keys: Vec<Key>,
+}
+
+/// What was found for one arrival. Cases are locked until the transaction ends.
+#[derive(Debug, Default)]
+pub struct Found<'a> {
+    /// For each key in order, the cases that it names.
+    pub cases: Vec<Vec<&'a Case>>,
+    /// For each parent key in order, the cases that it names.
+    pub parents: Vec<Vec<&'a Case>>,
+    /// The message that last stated the request of the case that a store-side first guess found
+    /// (the single case over all keys), for kinds that need it.
+    pub request: Option<&'a Message>,
+    /// Every booking of other cases that overlaps in time with an appointment in the message.
+    pub booked: Vec<Booking>,
+    /// The slot that the message's appointment names at its sender, if it was published.
+    pub slot: Option<SlotUse>,
+}
+
+/// How far a slot is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotUse {
+    /// How many cases may use it.
+    pub places: u16,
+    /// How many do.
+    pub used: u16,
+}
+
+/// What the judge says about one arrival.
+#[derive(Clone, Debug)]
+pub enum Judgement {
+    /// The case changes.
+    Changed(Box<Change>),
+    /// Nothing changes; this answer goes to the sender's lane.
+    Answered(Box<Message>),
+    /// Slots are remembered or taken back, as the message says. Nobody is told.
+    Noted,
+    /// It is refused; the raw bytes are kept.
+    Refused(Verdict),
+}
+
+/// The verdict on one arrival, and who may be woken by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What the sender hears.
+    pub verdict: Verdict,
+    /// How many deliveries it created.
+    pub deliveries: u32,
+    /// Whether the same id came with other content: raises an alarm.
+    pub conflict: bool,
+}
+
+/// One delivery: a message on its way to one organisation. Unique, and the same at every try.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId {
+    /// The message.
+    pub message: Uuid,
+    /// The destination.
+    pub to: OrganisationCode,
+}
+
+/// A delivery as the lane needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Which.
+    pub id: DeliveryId,
+    /// Its case, where it has one.
+    pub case: Option<Uuid>,
+    /// The number of the case, for people.
+    pub case_number: Option<CaseNumber>,
+    /// Its number within (case, destination), from 1.
+    pub number: u32,
+    /// Where it stands.
+    pub state: delivery::State,
+    /// How often it was queued anew. A copy with an older round is void.
+    pub round: u32,
+    /// Tries so far, in all rounds.
+    pub attempts: u32,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its first try without an answer was, in this round.
+    pub silent_since: Option<Timestamp>,
+    /// What the message says.
+    pub kind: Kind,
+    /// Who said it.
+    pub source: OrganisationCode,
+    /// The id it has at its source.
+    pub source_message_id: String,
+}
+
+/// A delivery on its way to the bus.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Which.
+    pub id: DeliveryId,
+    /// Its round.
+    pub round: u32,
+    /// Its number within (case, destination).
+    pub number: u32,
+    /// The canonical bytes.
+    pub body: Vec<u8>,
+    /// When it was created, for latency.
+    pub created_at: Timestamp,
+}
+
+/// What became of one try at a delivery, final or not.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// In which round.
+    pub round: u32,
+    /// What came of it.
+    pub outcome: delivery::Outcome,
+    /// Tries in this round, the last one included.
+    pub attempts: u32,
+    /// What the format could not carry.
+    pub losses: Vec<Loss>,
+    /// When.
+    pub at: Timestamp,
+    /// An id for the receipt, should one be written.
+    pub spare: Uuid,
+}
+
+/// What a settlement means.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The next state of the delivery; `None` when the outcome comes too late to matter.
+    pub next: Option<delivery::State>,
+    /// The receipt for the origin, ready to be delivered.
+    pub receipt: Option<Box<Message>>,
+}
+
+/// A try that got no answer.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Tries in this round so far.
+    pub attempts: u32,
+    /// Why there was no answer, as code and text without values.
+    pub problem: Problem,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What the road may have lost.
+#[derive(Clone, Debug)]
+pub enum Repair {
+    /// The road forgets when the process ends: everything published is queued again.
+    RoadIsNew,
+    /// Published before this instant on lanes where later ones were answered, or where nothing
+    /// moved since and nobody is known to be silent.
+    Stale {
+        /// Published before.
+        before: Timestamp,
+        /// Lanes that are known to wait (silent or paused), and so prove nothing.
+        waiting: Vec<OrganisationCode>,
+        /// At most so many at once.
+        limit: u32,
+    },
+    /// The lane was found missing on the road: everything published to it is queued again.
+    Lane(OrganisationCode),
+}
+
+/// An event of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    /// The case.
+    pub case: Uuid,
+    /// Its number.
+    pub case_number: CaseNumber,
+    /// The number of the event.
+    pub number: u32,
+    /// The message.
+    pub message: Uuid,
+    /// What it said.
+    pub kind: Kind,
+    /// Who said it.
+    pub by: OrganisationCode,
+    /// The state before.
+    pub from_state: Option<String>,
+    /// The state after.
+    pub to_state: String,
+    /// When.
+    pub at: Timestamp,
+    /// Coded reason.
+    pub reason: Option<String>,
+    /// What happened beside it.
+    pub note: Option<String>,
+    /// What was read tolerantly in the message.
+    pub deviations: Vec<Deviation>,
+}
+
+/// Which cases to list.
+#[derive(Clone, Debug, Default)]
+pub struct CaseQuery {
+    /// Only cases in which this organisation has a part.
+    pub seen_by: Option<OrganisationCode>,
+    /// Only this family.
+    pub family: Option<Family>,
+    /// Only this state.
+    pub state: Option<String>,
+    /// Only cases that this organisation must act on as target or reviewer.
+    pub with: Option<OrganisationCode>,
+    /// Only open (`true`) or only ended (`false`) cases.
+    pub open: Option<bool>,
+    /// Only cases whose deadline passed before.
+    pub overdue_at: Option<Timestamp>,
+    /// After this one, for paging: (changed_at, id) of the last row of the page before.
+    pub after: Option<(Timestamp, Uuid)>,
+    /// Page size.
+    pub limit: u32,
+}
+
+/// A case in a list: no patient data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Its number.
+    pub number: CaseNumber,
+    /// What sort of case.
+    pub family: Family,
+    /// Where it stands.
+    pub state: String,
+    /// Who asked.
+    pub origin: OrganisationCode,
+    /// Who has it.
+    pub target: OrganisationCode,
+    /// Who reviews it now.
+    pub reviewer: Option<OrganisationCode>,
+    /// How urgent.
+    pub priority: Priority,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// Until when somebody must act.
+    pub due_at: Option<Timestamp>,
+    /// How many events it has.
+    pub events: u32,
+}
+
+/// A case with its whole history.
+#[derive(Clone, Debug)]
+pub struct CaseFile {
+    /// The case.
+    pub case: case::Case,
+    /// Its events, oldest first.
+    pub events: Vec<EventRow>,
+    /// Every delivery of its messages, oldest first: the custody of each hop.
+    pub custody: Vec<CustodyRow>,
+    /// Numbers of the cases that name this one as their parent.
+    pub children: Vec<CaseNumber>,
+}
+
+/// How one message fared on its way to one organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustodyRow {
+    /// The delivery.
+    pub delivery: DeliveryRow,
+    /// When it was handed to the bus.
+    pub published_at: Option<Timestamp>,
+    /// When it was answered for good.
+    pub settled_at: Option<Timestamp>,
+    /// The destination's own number for it.
+    pub destination_number: Option<String>,
+    /// Why it is parked or what the last try said.
+    pub problems: Vec<Problem>,
+    /// What the format could not carry.
+    pub losses: Vec<Loss>,
+}
+
+/// A message as it is remembered.
+#[derive(Clone, Debug)]
+pub struct MessageRow {
+    /// The message as it goes out.
+    pub message: Message,
+    /// The bytes as they came; empty for messages that the broker wrote.
+    pub raw: Vec<u8>,
+    /// The format of the raw bytes.
+    pub format: String,
+    /// What was read tolerantly.
+    pub deviations: Vec<Deviation>,
+}
+
+/// A lane, for people and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneRow {
+    /// Whose lane.
+    pub lane: OrganisationCode,
+    /// Deliveries not yet answered for good, parked ones not counted.
+    pub waiting: u64,
+    /// Parked deliveries.
+    pub parked: u64,
+    /// When the oldest unanswered one was created.
+    pub oldest_at: Option<Timestamp>,
+    /// Whether a person paused it.
+    pub paused: bool,
+    /// The last answer for good.
+    pub last_settled_at: Option<Timestamp>,
+    /// The last try without an answer, and what it said, if it came after the last answer.
+    pub trouble: Option<(Timestamp, Problem)>,
+}
+
+/// A delivery that needs a person.
+#[derive(Clone, Debug)]
+pub struct ParkedRow {
+    /// The delivery.
+    pub delivery: DeliveryRow,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub problems: Vec<Problem>,
+    /// How many deliveries of the same case wait behind it.
+    pub behind: u64,
+}
+
+/// Which refusals to list.
+#[derive(Clone, Debug, Default)]
+pub struct RefusalQuery {
+    /// Only this one, with its raw bytes.
+    pub id: Option<Uuid>,
+    /// Only this sender's.
+    pub organisation: Option<OrganisationCode>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// An arrival that was refused.
+#[derive(Clone, Debug)]
+pub struct RefusalRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Who sent it.
+    pub organisation: OrganisationCode,
+    /// In which format.
+    pub format: String,
+    /// When.
+    pub received_at: Timestamp,
+    /// The sender's own id, where it could be read.
+    pub source_message_id: Option<String>,
+    /// Why.
+    pub problems: Vec<Problem>,
+    /// The bytes as they came; empty unless one was asked for by id.
+    pub raw: Vec<u8>,
+}
+
+/// A published slot.
+#[derive(Clone, Debug)]
+pub struct SlotRow {
+    /// Who offers it.
+    pub organisation: OrganisationCode,
+    /// The offer.
+    pub slot: Slot,
+    /// How many cases use it.
+    pub used: u16,
+}
+
+/// An API token: only its hash is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// A name that people use for it.
+    pub name: String,
+    /// Whose it is; `None` for an operator.
+    pub organisation: Option<OrganisationCode>,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Figures for metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Open cases whose deadline has passed.
+    pub overdue: u64,
+    /// Open cases.
+    pub open: u64,
+    /// Deliveries that no bus has yet.
+    pub unpublished: u64,
+}
+
+/// The receipt body that a settled delivery gives, kept here for adapters beside a hospital.
+pub type RemoteReceipt = Receipt;
