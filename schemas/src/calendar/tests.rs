@@ -204,7 +204,10 @@ fn past_the_horizon_elapsed_time_counts() {
 
     // 400 days hold 58 Mondays.
     assert_eq!(due, horizon(start) + (1000 - 58) * MINUTE);
-    assert_eq!(calendar.counted(Clock::WorkingHours, start, due), 1000 * MINUTE);
+    assert_eq!(
+        calendar.counted(Clock::WorkingHours, start, due),
+        1000 * MINUTE
+    );
 }
 
 #[test]
