@@ -230,13 +230,13 @@ impl Message {
     ///
     /// Formats that do not say which family a case is of (a cancel, an appointment) need this once
     /// the case is found. Gives the message back unchanged if the family has no such verb.
-    pub fn adapted(mut self, family: Family) -> Result<Self, Self> {
+    pub fn adapted(mut self, family: Family) -> Result<Self, Box<Self>> {
         match self.body.clone().adapted(family) {
             Some(body) => {
                 self.set_body(body);
                 Ok(self)
             }
-            None => Err(self),
+            None => Err(Box::new(self)),
         }
     }
 

@@ -176,7 +176,7 @@ impl CaseNumber {
         let (body, check) = digits.split_at_checked(digits.len().checked_sub(1)?)?;
         let ours = (9..=20).contains(&body.len())
             && digits.bytes().all(|b| b.is_ascii_digit())
-            && check.chars().next() == Some(check_digit(body));
+            && check.starts_with(check_digit(body));
         ours.then_some(Self(plain))
     }
 
