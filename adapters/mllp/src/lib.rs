@@ -1,1 +1,35 @@
 //! MLLP: HL7 v2 frames over TCP or TLS, as server and client.
+//!
+//! ```text
+//!   hospital ── 0B message 1C 0D ──▶ Server ── Door::receive ──▶ the broker
+//!            ◀── 0B answer 1C 0D ───        ◀── Answer::Reply ──
+//!
+//!   the broker ── Client::exchange ── 0B message 1C 0D ──▶ hospital
+//!              ◀── answers ──────── 0B answer 1C 0D ─────
+//! ```
+//!
+//! This crate moves bytes. It deliberately knows nothing of what is inside a frame: no character
+//! set, no segments, no acknowledgement codes. Whoever calls it says what an answer is.
+//!
+//! Nothing here logs, counts or prints a payload; `Debug` shows lengths only.
+//!
+//! Where to read next: `frame.rs` (what can be read), `codec.rs` (how it is found in the bytes),
+//! `server.rs` and `client.rs`.
+
+mod certificates;
+pub mod client;
+pub mod codec;
+mod connection;
+pub mod counts;
+pub mod frame;
+mod places;
+pub mod server;
+pub mod tls;
+mod wire;
+
+pub use client::{Client, Heard, Match, Silence};
+pub use codec::{Codec, Framing, HoldsFrameByte, write_frame};
+pub use counts::Counts;
+pub use frame::{Broken, Frame, Why};
+pub use server::{Answer, CannotListen, Door, Limits, Peer, Server};
+pub use tls::CannotUseTls;

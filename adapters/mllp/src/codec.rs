@@ -1,0 +1,421 @@
+//! Finds frames in a stream of bytes, and puts frames around messages.
+//!
+//! ```text
+//!            0B                     1C 0D
+//!   Outside ─────▶ Reading ─────────────────▶ Outside      Message
+//!      │              │ 0B before the end ──▶ Reading      Broken(HalfFrame)
+//!      │              │ over frame_bytes_max: skips to the end, then Broken(TooLarge)
+//!      └─ over junk_bytes_max ──▶ Lost                     Broken(TooMuchJunk)
+//! ```
+//!
+//! What comes out depends on the bytes alone, never on how the network cut them into pieces.
+//! Every byte is looked at once: the place where the search stopped is remembered. Memory is
+//! bounded by [`Limits`] whatever is sent.
+//!
+//! `0x1C` can never be half of a character in GBK, GB18030 or UTF-8, so searching bytes is safe.
+//! UTF-16 is the exception, and no HL7 engine sends it over MLLP.
+//!
+//! This file reads no clock. How long to wait for a slow sender is `wire.rs`'s business.
+
+use std::io;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use memchr::{memchr, memchr2};
+use tokio_util::codec::{Decoder, Encoder};
+
+use crate::frame::{Broken, END, Frame, RETURN, START, Why};
+
+/// A referral with a few inline images fits; more belongs into an attachment by reference.
+pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A log-in banner or a stray answer fits. More means that the other side does not speak MLLP.
+pub const JUNK_BYTES_MAX: usize = 16 * 1024;
+/// Enough to see the header and first segments of a message that broke.
+pub const RAW_BYTES_MAX: usize = 64 * 1024;
+/// Frame bytes around a message: start, end, return.
+const FRAMING_BYTES: usize = 3;
+const LINE_FEED: u8 = b'\n';
+
+/// How much the codec takes in before it stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes between a frame's start and its end.
+    pub frame_bytes_max: usize,
+    /// The most bytes to look through for a frame's start.
+    pub junk_bytes_max: usize,
+    /// How much of a broken frame to keep.
+    pub raw_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: FRAME_BYTES_MAX,
+            junk_bytes_max: JUNK_BYTES_MAX,
+            raw_bytes_max: RAW_BYTES_MAX,
+        }
+    }
+}
+
+/// What ends a frame besides `1C 0D`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// `1C 0B`, `1C 0A`, and `1C` followed by silence or the connection's end, end a frame too. Any
+    /// other `1C` belongs to the message: cutting there could lose half of a referral unnoticed.
+    #[default]
+    Tolerant,
+    /// A frame that holds any other `1C` is broken.
+    Strict,
+}
+
+/// The decoder and encoder of one connection.
+#[derive(Debug)]
+pub struct Codec {
+    limits: Limits,
+    framing: Framing,
+    place: Place,
+}
+
+/// Where in the stream we are.
+#[derive(Debug)]
+enum Place {
+    /// Between frames. The buffer holds junk, of which `searched` bytes hold no start.
+    Outside { searched: usize },
+    /// Inside a frame. The buffer starts with the message's first byte that is still wanted.
+    Reading(Reading),
+    /// Too much junk. Nothing that comes is read any more.
+    Lost,
+}
+
+#[derive(Debug, Default)]
+struct Reading {
+    /// So many bytes of the buffer hold no end and no start.
+    searched: usize,
+    /// Strict framing only: a `1C` without its `0D` was seen.
+    spoiled: bool,
+    /// Set once the frame is too large to keep.
+    skipping: Option<Skipping>,
+}
+
+#[derive(Debug)]
+struct Skipping {
+    raw: Bytes,
+    skipped: usize,
+}
+
+/// What the search inside a frame came upon.
+enum Mark {
+    /// The frame ends at `at`; `width` bytes mark it.
+    End { at: usize, width: usize },
+    /// Another frame starts at `at`.
+    Start { at: usize },
+    /// Nothing yet. The first `certain` bytes are sure to be message.
+    Nothing { certain: usize },
+}
+
+/// What one look at the buffer led to.
+enum Look {
+    Found(Frame),
+    Again,
+    NeedMore,
+}
+
+impl Codec {
+    /// A codec for one connection, from its first byte.
+    #[must_use]
+    pub fn new(limits: Limits, framing: Framing) -> Self {
+        Self {
+            limits,
+            framing,
+            place: Place::Outside { searched: 0 },
+        }
+    }
+
+    /// Whether something has begun that has not ended, so that a clock should run.
+    pub fn is_mid_frame(&self) -> bool {
+        match &self.place {
+            Place::Outside { searched } => *searched > 0,
+            Place::Reading(_) => true,
+            Place::Lost => false,
+        }
+    }
+
+    /// Whether only the final `0D` seems to be missing. If nothing follows, [`Self::finish`] takes
+    /// the message as it is: the sender may well be waiting for its answer.
+    pub fn awaits_final_return(&self, buffer: &[u8]) -> bool {
+        match (&self.place, self.framing) {
+            (Place::Reading(reading), Framing::Tolerant) => reading.ends_with_end(buffer),
+            (Place::Outside { .. } | Place::Reading(_) | Place::Lost, _) => false,
+        }
+    }
+
+    /// Closes what is open, because nothing will follow. `why` is the reason if it is a broken one.
+    ///
+    /// Call it only after `decode` returned `None`.
+    pub fn finish(&mut self, buffer: &mut BytesMut, why: Why) -> Option<Frame> {
+        let place = std::mem::replace(&mut self.place, Place::Outside { searched: 0 });
+        let rest = buffer.split();
+        match place {
+            Place::Outside { .. } if rest.is_empty() => None,
+            Place::Outside { .. } => Some(self.broken(Why::Junk, rest)),
+            Place::Reading(mut reading) => {
+                if reading.ends_with_end(&rest) {
+                    reading.spoiled |= self.framing == Framing::Strict;
+                    let at = rest.len() - 1;
+                    return Some(self.ended(&reading, rest, at));
+                }
+                Some(self.broke(&reading, rest, why))
+            }
+            Place::Lost => {
+                self.place = Place::Lost;
+                None
+            }
+        }
+    }
+
+    fn look_for_start(&mut self, buffer: &mut BytesMut, searched: usize) -> Look {
+        if searched == 0 {
+            let padding = buffer.iter().take_while(|byte| is_padding(**byte)).count();
+            buffer.advance(padding);
+        }
+        let found = buffer.get(searched..).and_then(|rest| memchr(START, rest));
+        let junk = found.map_or(buffer.len(), |offset| searched + offset);
+
+        if junk > self.limits.junk_bytes_max {
+            self.place = Place::Lost;
+            let kept = buffer.split_to(self.limits.junk_bytes_max);
+            buffer.clear();
+            return Look::Found(self.broken(Why::TooMuchJunk, kept));
+        }
+        if found.is_none() {
+            self.place = Place::Outside { searched: junk };
+            return Look::NeedMore;
+        }
+        self.place = Place::Reading(Reading::default());
+        let before = buffer.split_to(junk);
+        buffer.advance(1);
+        if before.is_empty() {
+            Look::Again
+        } else {
+            Look::Found(self.broken(Why::Junk, before))
+        }
+    }
+
+    fn look_for_end(&mut self, buffer: &mut BytesMut, mut reading: Reading) -> Look {
+        match reading.next_mark(buffer, self.framing) {
+            Mark::End { at, width } => {
+                self.place = Place::Outside { searched: 0 };
+                let content = buffer.split_to(at);
+                buffer.advance(width);
+                Look::Found(self.ended(&reading, content, at))
+            }
+            Mark::Start { at } => {
+                let content = buffer.split_to(at);
+                buffer.advance(1);
+                let doubled = content.is_empty() && reading.skipping.is_none();
+                self.place = Place::Reading(Reading::default());
+                if doubled {
+                    Look::Again
+                } else {
+                    Look::Found(self.broke(&reading, content, Why::HalfFrame))
+                }
+            }
+            Mark::Nothing { certain } => {
+                self.skip_if_too_large(buffer, &mut reading, certain);
+                self.place = Place::Reading(reading);
+                Look::NeedMore
+            }
+        }
+    }
+
+    /// Drops what came of a frame that has grown too large, so that memory stays bounded.
+    fn skip_if_too_large(&self, buffer: &mut BytesMut, reading: &mut Reading, certain: usize) {
+        if reading.skipping.is_none() && certain <= self.limits.frame_bytes_max {
+            return;
+        }
+        let kept = certain.min(self.raw_of_too_large());
+        let skipping = reading.skipping.get_or_insert_with(|| Skipping {
+            raw: buffer
+                .get(..kept)
+                .map(Bytes::copy_from_slice)
+                .unwrap_or_default(),
+            skipped: 0,
+        });
+        skipping.skipped += certain;
+        reading.searched -= certain;
+        buffer.advance(certain);
+    }
+
+    /// Also bounded by the frame's limit: a frame is skipped as soon as it passes that, and what is
+    /// kept must not depend on how many bytes happened to be there.
+    fn raw_of_too_large(&self) -> usize {
+        self.limits.raw_bytes_max.min(self.limits.frame_bytes_max)
+    }
+
+    /// The frame `reading` found its end; `content` is cut to `at` bytes.
+    fn ended(&self, reading: &Reading, mut content: BytesMut, at: usize) -> Frame {
+        content.truncate(at);
+        if reading.skipping.is_some() || reading.spoiled || at > self.limits.frame_bytes_max {
+            return self.broke(reading, content, Why::NoFinalReturn);
+        }
+        // Ends are doubled as starts are: `1C 1C 0D`. Strict framing has spoiled those before.
+        let message = content
+            .iter()
+            .rposition(|byte| *byte != END)
+            .map_or(0, |last| last + 1);
+        content.truncate(message);
+        if content.is_empty() {
+            return self.broken(Why::Empty, content);
+        }
+        Frame::Message(content.freeze())
+    }
+
+    /// The frame `reading` is broken: for `why`, unless it had broken before.
+    fn broke(&self, reading: &Reading, content: BytesMut, why: Why) -> Frame {
+        if let Some(Skipping { raw, skipped }) = &reading.skipping {
+            let length = skipped + content.len();
+            return Frame::Broken(Broken {
+                why: Why::TooLarge,
+                raw: raw.clone(),
+                length,
+            });
+        }
+        if content.len() > self.limits.frame_bytes_max {
+            return keep(Why::TooLarge, &content, self.raw_of_too_large());
+        }
+        self.broken(
+            if reading.spoiled {
+                Why::NoFinalReturn
+            } else {
+                why
+            },
+            content,
+        )
+    }
+
+    fn broken(&self, why: Why, content: BytesMut) -> Frame {
+        if content.len() > self.limits.raw_bytes_max {
+            return keep(why, &content, self.limits.raw_bytes_max);
+        }
+        let length = content.len();
+        Frame::Broken(Broken {
+            why,
+            raw: content.freeze(),
+            length,
+        })
+    }
+}
+
+/// Copies what is kept, so that a large buffer does not live on behind a small rest of it.
+fn keep(why: Why, content: &[u8], kept: usize) -> Frame {
+    let raw = content
+        .get(..kept)
+        .map_or_else(Bytes::new, Bytes::copy_from_slice);
+    Frame::Broken(Broken {
+        why,
+        raw,
+        length: content.len(),
+    })
+}
+
+impl Reading {
+    fn next_mark(&mut self, buffer: &[u8], framing: Framing) -> Mark {
+        let tolerant = framing == Framing::Tolerant;
+        loop {
+            let rest = buffer.get(self.searched..).unwrap_or_default();
+            let Some(offset) = memchr2(END, START, rest) else {
+                self.searched = buffer.len();
+                return Mark::Nothing {
+                    certain: buffer.len(),
+                };
+            };
+            let at = self.searched + offset;
+            if buffer.get(at) == Some(&START) {
+                return Mark::Start { at };
+            }
+            match buffer.get(at + 1) {
+                None => {
+                    self.searched = at;
+                    return Mark::Nothing { certain: at };
+                }
+                Some(&RETURN) => return Mark::End { at, width: 2 },
+                Some(&LINE_FEED) if tolerant => return Mark::End { at, width: 2 },
+                // The start stays: it belongs to the next frame.
+                Some(&START) if tolerant => return Mark::End { at, width: 1 },
+                Some(_) => {
+                    self.spoiled |= !tolerant;
+                    self.searched = at + 1;
+                }
+            }
+        }
+    }
+
+    /// Whether the search stopped before an end that is the buffer's last byte.
+    fn ends_with_end(&self, buffer: &[u8]) -> bool {
+        self.searched + 1 == buffer.len() && buffer.last() == Some(&END)
+    }
+}
+
+/// What may stand between frames without being worth a word: doubled ends, and the line ends that
+/// people who test with a terminal send.
+fn is_padding(byte: u8) -> bool {
+    matches!(byte, RETURN | LINE_FEED | END | 0)
+}
+
+impl Decoder for Codec {
+    type Item = Frame;
+    type Error = io::Error;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Frame>> {
+        loop {
+            let look = match std::mem::replace(&mut self.place, Place::Lost) {
+                Place::Outside { searched } => self.look_for_start(buffer, searched),
+                Place::Reading(reading) => self.look_for_end(buffer, reading),
+                Place::Lost => {
+                    buffer.clear();
+                    Look::NeedMore
+                }
+            };
+            match look {
+                Look::Found(frame) => return Ok(Some(frame)),
+                Look::Again => {}
+                Look::NeedMore => return Ok(None),
+            }
+        }
+    }
+
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Frame>> {
+        let frame = self.decode(buffer)?;
+        Ok(frame.or_else(|| self.finish(buffer, Why::CutOff)))
+    }
+}
+
+impl Encoder<&[u8]> for Codec {
+    type Error = io::Error;
+
+    fn encode(&mut self, message: &[u8], buffer: &mut BytesMut) -> io::Result<()> {
+        write_frame(message, buffer).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))
+    }
+}
+
+/// The message cannot be framed: the other side would read it as two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "byte {offset} of the message is a frame byte (0x0B or 0x1C), so it cannot be sent over MLLP; \
+     escape it or take it out"
+)]
+pub struct HoldsFrameByte {
+    /// Where, counted from 0.
+    pub offset: usize,
+}
+
+/// Appends `message` in its frame to `buffer`, or leaves the buffer as it was.
+pub fn write_frame(message: &[u8], buffer: &mut BytesMut) -> Result<(), HoldsFrameByte> {
+    if let Some(offset) = memchr2(START, END, message) {
+        return Err(HoldsFrameByte { offset });
+    }
+    buffer.reserve(message.len() + FRAMING_BYTES);
+    buffer.put_u8(START);
+    buffer.put_slice(message);
+    buffer.put_slice(&[END, RETURN]);
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! One connection's bytes and clocks: reads frames with patience that ends, writes each in one go.
+//!
+//! Server and client share this. It does not know whose turn it is to speak.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::FutureExt;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::codec::Decoder;
+
+use crate::codec::Codec;
+use crate::frame::{Frame, Why};
+
+/// How much to ask the network for at once. Most messages fit.
+const READ_BYTES: usize = 16 * 1024;
+/// A buffer that grew beyond this for one large frame is given back after it.
+const BUFFER_BYTES_KEPT: usize = 256 * 1024;
+/// How long to wait for a final `0D` that may never come. If it comes later, it is padding.
+const FINAL_RETURN_LASTS: Duration = Duration::from_millis(100);
+/// How long a closing connection stays open for the other side to read our last answer. Closing
+/// over unread bytes makes the network throw that answer away.
+const GOODBYE_LASTS: Duration = Duration::from_secs(1);
+/// After this much silence the network asks whether the other side is still there.
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+const KEEPALIVE_TRIES: u32 = 4;
+/// So many reads empty any honest backlog of late answers; more is a flood.
+const BACKLOG_READS_MAX: usize = 64;
+
+pub(crate) struct Wire<S> {
+    stream: S,
+    codec: Codec,
+    inbox: BytesMut,
+    outbox: BytesMut,
+    /// When the frame that is arriving was first seen to be incomplete.
+    frame_since: Option<Instant>,
+    ended: bool,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For a frame to begin.
+    pub(crate) idle_lasts: Duration,
+    /// For a frame to end once it has begun.
+    pub(crate) frame_lasts: Duration,
+}
+
+/// What came next.
+pub(crate) enum Next {
+    Frame(Frame),
+    /// The other side ended the connection, and nothing was left half read.
+    Closed,
+    /// Nothing began in time.
+    Idle,
+}
+
+/// A frame that did not get out.
+#[derive(Debug)]
+pub(crate) struct Unsent {
+    /// Whether its end may have left, so that the other side may have the whole of it.
+    pub(crate) whole: bool,
+    pub(crate) source: io::Error,
+}
+
+/// What to do when waiting has been long enough.
+enum Then {
+    SayIdle,
+    TakeWithoutReturn,
+    GiveUp,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(crate) fn new(stream: S, codec: Codec) -> Self {
+        let (inbox, outbox) = (BytesMut::new(), BytesMut::new());
+        Self {
+            stream,
+            codec,
+            inbox,
+            outbox,
+            frame_since: None,
+            ended: false,
+        }
+    }
+
+    /// The next frame. May be dropped at any await and called again: no byte is lost.
+    pub(crate) async fn next(&mut self, patience: Patience) -> Next {
+        let idle_until = Instant::now() + patience.idle_lasts;
+        loop {
+            if let Some(frame) = self.next_buffered() {
+                return Next::Frame(frame);
+            }
+            if self.ended {
+                return self.finish(Why::CutOff).map_or(Next::Closed, Next::Frame);
+            }
+            let (until, then) = self.wait(patience, idle_until);
+            self.inbox.reserve(READ_BYTES);
+            match timeout_at(until, self.stream.read_buf(&mut self.inbox)).await {
+                Ok(Ok(0) | Err(_)) => self.ended = true,
+                Ok(Ok(_)) => {}
+                Err(_elapsed) => match then {
+                    Then::SayIdle => return Next::Idle,
+                    Then::TakeWithoutReturn | Then::GiveUp => {
+                        if let Some(frame) = self.finish(Why::TooSlow) {
+                            return Next::Frame(frame);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// The next frame among the bytes that are already here.
+    pub(crate) fn next_buffered(&mut self) -> Option<Frame> {
+        // Our codec has no errors: whatever is wrong with the bytes is a broken frame.
+        let frame = self.codec.decode(&mut self.inbox).ok().flatten()?;
+        self.frame_since = None;
+        if self.inbox.is_empty() && self.inbox.capacity() + length_of(&frame) > BUFFER_BYTES_KEPT {
+            self.inbox = BytesMut::new();
+        }
+        Some(frame)
+    }
+
+    fn wait(&mut self, patience: Patience, idle_until: Instant) -> (Instant, Then) {
+        if !self.codec.is_mid_frame() {
+            return (idle_until, Then::SayIdle);
+        }
+        let now = Instant::now();
+        let frame_until = *self.frame_since.get_or_insert(now) + patience.frame_lasts;
+        let return_until = now + FINAL_RETURN_LASTS;
+        if self.codec.awaits_final_return(&self.inbox) && return_until < frame_until {
+            return (return_until, Then::TakeWithoutReturn);
+        }
+        (frame_until, Then::GiveUp)
+    }
+
+    fn finish(&mut self, why: Why) -> Option<Frame> {
+        self.frame_since = None;
+        self.codec.finish(&mut self.inbox, why)
+    }
+
+    /// The buffer in which to build the next frame to [`Self::send`].
+    pub(crate) fn outbox(&mut self) -> &mut BytesMut {
+        self.outbox.clear();
+        &mut self.outbox
+    }
+
+    /// Writes what is in the outbox.
+    pub(crate) async fn send(&mut self, lasts: Duration) -> Result<(), Unsent> {
+        let mut written = 0;
+        let Self { stream, outbox, .. } = self;
+        let write = async {
+            while let Some(rest) = outbox.get(written..).filter(|rest| !rest.is_empty()) {
+                match stream.write(rest).await? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    more => written += more,
+                }
+            }
+            stream.flush().await
+        };
+        let outcome = timeout(lasts, write)
+            .await
+            .unwrap_or_else(|late| Err(late.into()));
+        // The last byte is the `0D`, and there are readers that do without it.
+        let whole = written + 1 >= self.outbox.len();
+        if self.outbox.capacity() > BUFFER_BYTES_KEPT {
+            self.outbox = BytesMut::new();
+        }
+        outcome.map_err(|source| Unsent { whole, source })
+    }
+
+    /// Ends our side, then waits a moment for the other side to read what we said.
+    pub(crate) async fn say_goodbye(mut self) {
+        let goodbye = async {
+            self.stream.shutdown().await?;
+            loop {
+                self.inbox.clear();
+                self.inbox.reserve(READ_BYTES);
+                if self.stream.read_buf(&mut self.inbox).await? == 0 {
+                    return io::Result::Ok(());
+                }
+            }
+        };
+        // Whether it went well makes no difference: the connection is over.
+        let _outcome = timeout(GOODBYE_LASTS, goodbye).await;
+    }
+
+    /// Reads what came while nobody listened, and throws it away: it answers nothing that is yet to
+    /// be sent. Returns how many frames that were, or `None` if the connection is of no more use.
+    pub(crate) fn clear_backlog(&mut self, socket: impl Fn(&S) -> &TcpStream) -> Option<u64> {
+        if !is_open(socket(&self.stream)) {
+            return None;
+        }
+        let mut frames = 0;
+        for _ in 0..BACKLOG_READS_MAX {
+            while self.next_buffered().is_some() {
+                frames += 1;
+            }
+            self.inbox.reserve(READ_BYTES);
+            match self.stream.read_buf(&mut self.inbox).now_or_never() {
+                None => {
+                    let between_frames = !self.ended && !self.codec.is_mid_frame();
+                    return between_frames.then_some(frames);
+                }
+                Some(Ok(0) | Err(_)) => return None,
+                Some(Ok(_)) => {}
+            }
+        }
+        None
+    }
+}
+
+fn length_of(frame: &Frame) -> usize {
+    match frame {
+        Frame::Message(message) => message.len(),
+        Frame::Broken(broken) => broken.length,
+    }
+}
+
+/// Asks the operating system, which knows of an ended connection before the runtime does.
+fn is_open(socket: &TcpStream) -> bool {
+    match SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]) {
+        Ok(bytes) => bytes > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Small frames must not wait for company, and a dead other side must be noticed.
+pub(crate) fn tune(socket: &TcpStream) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVE_TRIES);
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+}

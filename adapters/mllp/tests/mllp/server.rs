@@ -1,0 +1,364 @@
+//! The server over real sockets: order, quirks, limits, and senders that misbehave.
+
+use std::time::Duration;
+
+use tierlink_mllp::server::Settings;
+use tierlink_mllp::{Door, Framing, Server, Why};
+use tokio::time::Instant;
+
+use crate::support::{Echo, Sender, frame, serve, until};
+
+#[tokio::test]
+async fn a_message_is_answered() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender.write(&frame(b"one")).await;
+
+    assert_eq!(sender.read().await.unwrap(), "ok:one");
+    let peer = door.peers.lock().unwrap()[0].clone();
+    assert_eq!(peer.listener, server.address);
+    assert!(peer.address.ip().is_loopback());
+    assert!(peer.certificate_names.is_empty());
+}
+
+#[tokio::test]
+async fn two_frames_in_one_packet_are_answered_in_order() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender
+        .write(&[frame(b"one"), frame(b"two"), frame(b"three")].concat())
+        .await;
+
+    assert_eq!(sender.read().await.unwrap(), "ok:one");
+    assert_eq!(sender.read().await.unwrap(), "ok:two");
+    assert_eq!(sender.read().await.unwrap(), "ok:three");
+}
+
+#[tokio::test]
+async fn messages_of_one_connection_wait_for_each_other_and_for_nobody_else() {
+    let door = Echo::closed();
+    let server = serve(&door, |_| {}).await;
+    let mut first = Sender::connect(server.address).await;
+    let mut second = Sender::connect(server.address).await;
+
+    first.write(&[frame(b"one"), frame(b"two")].concat()).await;
+    door.one_arrived().await;
+    second.write(&frame(b"other")).await;
+    door.one_arrived().await;
+    assert_eq!(
+        door.arrived.available_permits(),
+        0,
+        "`two` must not overtake `one`"
+    );
+    door.gate.add_permits(3);
+
+    assert_eq!(first.read().await.unwrap(), "ok:one");
+    assert_eq!(first.read().await.unwrap(), "ok:two");
+    assert_eq!(second.read().await.unwrap(), "ok:other");
+}
+
+#[tokio::test]
+async fn a_frame_too_large_is_refused_and_the_next_message_is_taken() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.frame_bytes_max = 1000).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender
+        .write(&[frame(&b"x".repeat(300_000)), frame(b"two")].concat())
+        .await;
+
+    assert_eq!(sender.read().await.unwrap(), "E010");
+    assert_eq!(sender.read().await.unwrap(), "ok:two");
+    assert_eq!(door.broken()[0].1.len(), 1000);
+    assert_eq!(server.counts.broken.get(), 1);
+}
+
+#[tokio::test]
+async fn a_half_frame_is_refused_and_the_next_message_is_taken() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender
+        .write(&[b"\x0bhalf", &frame(b"two")[..]].concat())
+        .await;
+
+    assert_eq!(sender.read().await.unwrap(), "E013");
+    assert_eq!(sender.read().await.unwrap(), "ok:two");
+    assert_eq!(door.broken(), [(Why::HalfFrame, "half".into())]);
+}
+
+#[tokio::test]
+async fn a_sender_that_forgets_the_final_return_and_waits_is_answered() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender.write(b"\x0bone\x1c").await;
+    assert_eq!(sender.read().await.unwrap(), "ok:one");
+    sender.write(b"\r").await;
+    sender.write(b"\x0btwo\x1c").await;
+    assert_eq!(sender.read().await.unwrap(), "ok:two");
+
+    assert_eq!(door.broken(), []);
+}
+
+#[tokio::test]
+async fn a_missing_final_return_is_refused_where_framing_is_strict() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.framing = Framing::Strict).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender
+        .write(&[b"\x0bone\x1c", &frame(b"two")[..]].concat())
+        .await;
+
+    assert_eq!(sender.read().await.unwrap(), "E014");
+    assert_eq!(sender.read().await.unwrap(), "ok:two");
+}
+
+#[tokio::test]
+async fn a_frame_that_drips_in_byte_by_byte_ends_in_time() {
+    let door = Echo::open();
+    let lasts = Duration::from_millis(300);
+    let server = serve(&door, |it| it.limits.frame_lasts = lasts).await;
+    let mut sender = Sender::connect(server.address).await;
+    let began = Instant::now();
+
+    for _ in 0..10 {
+        sender.write(b"\x0b").await;
+        tokio::time::sleep(lasts / 20).await;
+    }
+    sender.write(b"drop").await;
+
+    assert_eq!(sender.read().await.unwrap(), "E017");
+    assert_eq!(sender.read().await, None);
+    assert!(began.elapsed() >= lasts);
+    assert_eq!(door.broken(), [(Why::TooSlow, "drop".into())]);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.idle_lasts = Duration::from_millis(50)).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    assert_eq!(sender.read().await, None);
+
+    until(|| server.counts.open.get() == 0).await;
+}
+
+#[tokio::test]
+async fn a_sender_that_does_not_speak_mllp_is_told_and_closed() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.junk_bytes_max = 100).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender
+        .write(&b"GET / HTTP/1.1\r\nHost: tierlink\r\n".repeat(10))
+        .await;
+
+    assert_eq!(sender.read().await.unwrap(), "E012");
+    assert_eq!(sender.read().await, None);
+    assert!(door.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_sender_that_ends_its_side_after_the_message_is_still_answered() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender
+        .write(&[&frame(b"one")[..], b"\x0btwo"].concat())
+        .await;
+    sender.finish().await;
+
+    assert_eq!(sender.read().await.unwrap(), "ok:one");
+    assert_eq!(sender.read().await.unwrap(), "E016");
+    assert_eq!(sender.read().await, None);
+}
+
+#[tokio::test]
+async fn a_message_is_received_to_the_end_though_its_sender_hung_up() {
+    let door = Echo::closed();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+    sender.write(&frame(b"one")).await;
+    door.one_arrived().await;
+
+    drop(sender);
+    door.gate.add_permits(1);
+
+    until(|| door.heard() == ["one"]).await;
+    until(|| server.counts.open.get() == 0).await;
+}
+
+#[tokio::test]
+async fn the_door_may_stay_silent_or_hang_up() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender
+        .write(&[frame(b"be silent"), frame(b"one"), frame(b"hang up")].concat())
+        .await;
+
+    assert_eq!(sender.read().await.unwrap(), "ok:one");
+    assert_eq!(sender.read().await, None);
+}
+
+#[tokio::test]
+async fn a_crash_while_receiving_closes_that_connection_only() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut unlucky = Sender::connect(server.address).await;
+    let mut other = Sender::connect(server.address).await;
+
+    unlucky.write(&frame(b"crash")).await;
+    assert_eq!(unlucky.read().await, None);
+
+    // The crash has poisoned the echo's lists, so this asks the server for a broken frame's answer
+    // on a connection that was open before.
+    other
+        .write(&[b"\x0bhalf", &frame(b"be silent")[..]].concat())
+        .await;
+    assert_eq!(other.read().await.unwrap(), "E013");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_framed_is_not_sent() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender.write(&frame(b"say nonsense")).await;
+
+    assert_eq!(sender.read().await, None);
+    assert_eq!(server.counts.answers_lost.get(), 1);
+}
+
+#[tokio::test]
+async fn a_sender_that_never_reads_its_answers_is_let_go() {
+    let door = Echo::open();
+    let server = serve(&door, |it| {
+        it.limits.write_lasts = Duration::from_millis(200);
+    })
+    .await;
+    let mut sender = Sender::connect(server.address).await;
+    let large = frame(&vec![b'x'; 4_000_000]);
+
+    // Each answer is as large as its message; no socket buffer holds so many.
+    let writing = tokio::spawn(async move {
+        for _ in 0..20 {
+            sender.try_write(&large).await;
+        }
+        sender
+    });
+
+    until(|| server.counts.answers_lost.get() == 1).await;
+    drop(writing.await.unwrap());
+    until(|| server.counts.open.get() == 0).await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_at_once_and_a_freed_place_is_given_again() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.connections_max = 2).await;
+    let mut first = Sender::connect(server.address).await;
+    let second = Sender::connect(server.address).await;
+    until(|| server.counts.open.get() == 2).await;
+
+    assert_eq!(Sender::connect(server.address).await.read().await, None);
+    assert_eq!(server.counts.refused_full.get(), 1);
+    first.write(&frame(b"one")).await;
+    assert_eq!(first.read().await.unwrap(), "ok:one");
+
+    drop(second);
+    until(|| server.counts.open.get() == 1).await;
+    let mut third = Sender::connect(server.address).await;
+    third.write(&frame(b"three")).await;
+    assert_eq!(third.read().await.unwrap(), "ok:three");
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_places() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.connections_per_peer_max = 1).await;
+    let _first = Sender::connect(server.address).await;
+    until(|| server.counts.open.get() == 1).await;
+
+    assert_eq!(Sender::connect(server.address).await.read().await, None);
+
+    assert_eq!(server.counts.refused_full.get(), 1);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_on_the_list_is_closed_at_once() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.peers = vec!["192.0.2.0/24".parse().unwrap()]).await;
+
+    assert_eq!(Sender::connect(server.address).await.read().await, None);
+    assert_eq!(server.counts.refused_address.get(), 1);
+    assert_eq!(server.counts.accepted.get(), 0);
+}
+
+#[tokio::test]
+async fn an_ipv4_address_is_known_by_its_network_on_an_ipv6_socket_too() {
+    let door = Echo::open();
+    let server = serve(&door, |it| {
+        it.address = "[::]:0".parse().unwrap();
+        it.peers = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let address = ("127.0.0.1", server.address.port());
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut sender = Sender::on(stream);
+
+    sender.write(&frame(b"one")).await;
+
+    assert_eq!(sender.read().await.unwrap(), "ok:one");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let door: std::sync::Arc<dyn Door> = door;
+
+    let error = Server::bind(Settings::new(server.address), door)
+        .await
+        .err()
+        .unwrap();
+
+    assert_eq!(error.code().as_str(), "E006");
+    assert!(error.to_string().contains(&server.address.to_string()));
+}
+
+#[tokio::test]
+async fn random_noise_is_survived_and_the_next_sender_is_served() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.frame_bytes_max = 5_000).await;
+    // A fixed multiplier makes the noise the same in every run.
+    let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+
+    for _ in 0..20 {
+        let mut noise = Vec::new();
+        for _ in 0..4_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            noise.push(seed.to_be_bytes()[0]);
+        }
+        let mut sender = Sender::connect(server.address).await;
+        sender.try_write(&noise).await;
+    }
+
+    let mut sender = Sender::connect(server.address).await;
+    sender.write(&frame(b"be silent")).await;
+    sender.write(&frame(b"one")).await;
+    assert_eq!(sender.read().await.unwrap(), "ok:one");
+    assert!(server.counts.broken.get() > 20);
+}
