@@ -1,5 +1,6 @@
 //! The client over real sockets, against a hospital that does exactly what the test says.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use tierlink_mllp::client::Settings;
@@ -199,13 +200,20 @@ async fn a_commit_without_an_application_answer_is_not_forgotten() {
 
 #[tokio::test]
 async fn a_hospital_that_hangs_up_after_each_answer_is_reconnected() {
-    let (hospital, settings) = Hospital::open().await;
-    let mut client = Client::new(settings);
-    let script = tokio::spawn(async move {
-        for _ in 0..3 {
-            let mut line = hospital.accept().await;
-            let message = line.read().await.unwrap();
-            line.write(&frame(&message)).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut client = Client::new(Settings::new("127.0.0.1", port));
+    let (hang_up, told) = std::sync::mpsc::channel();
+    let (hung_up, gone) = std::sync::mpsc::channel();
+    let hospital = std::thread::spawn(move || {
+        for message in ["one", "two", "three"] {
+            let (mut line, _) = listener.accept().unwrap();
+            let mut read = vec![0; frame(message.as_bytes()).len()];
+            line.read_exact(&mut read).unwrap();
+            line.write_all(&read).unwrap();
+            told.recv().unwrap();
+            drop(line);
+            hung_up.send(()).unwrap();
         }
     });
 
@@ -215,11 +223,12 @@ async fn a_hospital_that_hangs_up_after_each_answer_is_reconnected() {
             .await
             .unwrap();
         assert_eq!(answers, [message]);
-        // The goodbye takes a moment to cross the machine.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        // Waits without giving the runtime a chance to notice the end by itself.
+        hang_up.send(()).unwrap();
+        gone.recv_timeout(SOON).unwrap();
     }
 
-    script.await.unwrap();
+    hospital.join().unwrap();
 }
 
 #[tokio::test]

@@ -168,6 +168,17 @@ async fn a_sender_that_does_not_speak_mllp_is_told_and_closed() {
 }
 
 #[tokio::test]
+async fn the_last_answer_is_heard_by_a_sender_that_is_still_writing() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.junk_bytes_max = 100).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender.write(&b"POST".repeat(1_000_000)).await;
+
+    assert_eq!(sender.read().await.unwrap(), "E012");
+}
+
+#[tokio::test]
 async fn a_sender_that_ends_its_side_after_the_message_is_still_answered() {
     let door = Echo::open();
     let server = serve(&door, |_| {}).await;
