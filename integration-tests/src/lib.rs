@@ -1,1 +1,3 @@
 //! Whole-system tests: real servers, simulated hospitals, bytes over sockets.
+
+pub mod servers;
