@@ -92,7 +92,14 @@ impl House {
         let (door, from) = (Arc::clone(&self.door), peer.clone());
         let asked = tokio::spawn(async move { door.receive(from, message).await });
         match asked.await {
-            Ok(Answer::Reply(answer)) => self.reply(wire, peer, &answer).await,
+            Ok(Answer::Reply(answers)) => {
+                for answer in &answers {
+                    if let After::End = self.reply(wire, peer, answer).await {
+                        return After::End;
+                    }
+                }
+                After::GoOn
+            }
             Ok(Answer::Silent) => After::GoOn,
             Ok(Answer::Close) => After::End,
             Err(_panicked) => crashed(peer),

@@ -52,8 +52,9 @@ pub trait Door: Send + Sync + 'static {
 #[derive(Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Answer {
-    /// These bytes, in a frame.
-    Reply(Bytes),
+    /// These, each in a frame of its own, in order: an acknowledgement, or in enhanced mode a
+    /// commit acknowledgement and the application's.
+    Reply(Vec<Bytes>),
     /// Nothing; the connection stays.
     Silent,
     /// Nothing; the connection is closed.

@@ -24,6 +24,18 @@ async fn a_message_is_answered() {
 }
 
 #[tokio::test]
+async fn two_answers_to_one_message_come_as_two_frames_in_order() {
+    let door = Echo::open();
+    let server = serve(&door, |_| {}).await;
+    let mut sender = Sender::connect(server.address).await;
+
+    sender.write(&frame(b"say two")).await;
+
+    assert_eq!(sender.read().await.unwrap(), "one");
+    assert_eq!(sender.read().await.unwrap(), "two");
+}
+
+#[tokio::test]
 async fn two_frames_in_one_packet_are_answered_in_order() {
     let door = Echo::open();
     let server = serve(&door, |_| {}).await;

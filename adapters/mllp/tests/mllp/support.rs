@@ -85,8 +85,11 @@ impl Door for Echo {
             b"be silent" => Answer::Silent,
             b"hang up" => Answer::Close,
             b"crash" => panic!("asked to"),
-            b"say nonsense" => Answer::Reply(Bytes::from_static(b"\x0b\x1c")),
-            _ => Answer::Reply([b"ok:", &message[..]].concat().into()),
+            b"say nonsense" => Answer::Reply(vec![Bytes::from_static(b"\x0b\x1c")]),
+            b"say two" => {
+                Answer::Reply(vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")])
+            }
+            _ => Answer::Reply(vec![[b"ok:", &message[..]].concat().into()]),
         }
     }
 
