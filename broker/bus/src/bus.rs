@@ -19,8 +19,7 @@ pub trait Bus: Send + Sync {
 
     /// Joins the consumers of a lane. One of them is active at a time, over all processes; the
     /// others wait, and one takes over when it goes. `prefetch` limits what is held unfinished.
-    async fn consume(&self, lane: &Lane, prefetch: u16)
-    -> Result<Box<dyn LaneConsumer>, BusError>;
+    async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError>;
 
     /// Tells whoever listens how cases go on. Nobody listening is no error.
     async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), BusError>;

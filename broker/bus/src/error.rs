@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tierlink_schemas::problem::Code;
+
 /// What the client library said. Kept as the cause and never repeated in our own text.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -26,7 +28,9 @@ pub enum BusError {
         source: Cause,
     },
     /// RabbitMQ is up but takes nothing from publishers.
-    #[error("RabbitMQ takes no messages: its disk or memory alarm is on; free space on its machine")]
+    #[error(
+        "RabbitMQ takes no messages: its disk or memory alarm is on; free space on its machine"
+    )]
     Blocked,
     /// Something with our name exists with other settings.
     #[error("could not {doing}: it exists in RabbitMQ with other settings; see ops/errors/B004.md")]
@@ -81,17 +85,17 @@ pub enum BusError {
 impl BusError {
     /// The stable name of this error, and of its page in `ops/errors/`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> Code {
         match self {
-            Self::Settings { .. } => "B001",
-            Self::Unavailable { .. } => "B002",
-            Self::Blocked => "B003",
-            Self::OtherSettings { .. } => "B004",
-            Self::NotAllowed { .. } => "B005",
-            Self::Missing { .. } => "B006",
-            Self::Interrupted { .. } => "B007",
-            Self::Unfit { .. } => "B008",
-            Self::Silent { .. } => "B009",
+            Self::Settings { .. } => Code::new("B001"),
+            Self::Unavailable { .. } => Code::new("B002"),
+            Self::Blocked => Code::new("B003"),
+            Self::OtherSettings { .. } => Code::new("B004"),
+            Self::NotAllowed { .. } => Code::new("B005"),
+            Self::Missing { .. } => Code::new("B006"),
+            Self::Interrupted { .. } => Code::new("B007"),
+            Self::Unfit { .. } => Code::new("B008"),
+            Self::Silent { .. } => Code::new("B009"),
         }
     }
 }

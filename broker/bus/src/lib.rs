@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A parcel is opaque bytes with an id, a lane, a round and a number. The bus never looks inside,
-//! so it knows no schema and writes no patient data to a log, a header or a routing key.
+//! so it knows no schema (from `schemas` it takes the type of
+//! error codes and nothing else) and writes no patient data to a log, a header or a routing key.
 //!
 //! The bus is the road and not the memory: it may lose, repeat or reorder, and the store repairs
 //! that. What it promises, every implementation promises in the same words in `tests/buses.rs`:

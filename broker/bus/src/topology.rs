@@ -29,6 +29,16 @@ pub const LANE_BYTES_HELD_MAX: i64 = 4 * 1024 * 1024 * 1024;
 /// in all versions: a queue's arguments cannot change after an upgrade.
 pub const DELIVERY_LIMIT: i64 = 1_000_000;
 
+/// Queues that listeners to case events declare themselves begin with this, and a policy in the
+/// definitions bounds them: a listener that went away for good must not fill the disk.
+pub const LISTENER_PREFIX: &str = "tierlink.listen.";
+
+/// Most announcements that wait for one listener. The oldest go first: they are news, no orders.
+pub const LISTENER_DEPTH_MAX: i64 = 100_000;
+
+/// A listener's queue without a reader goes after a week, in milliseconds.
+pub const LISTENER_EXPIRES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
 /// How an exchange picks its queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -101,7 +111,9 @@ impl Topology {
     /// Names everything after `prefix`. Only tests have a reason for another one than `tierlink`.
     #[must_use]
     pub fn named(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned() }
+        Self {
+            prefix: prefix.to_owned(),
+        }
     }
 
     /// The exchange that leads to the lanes.
@@ -138,10 +150,22 @@ impl Topology {
     #[must_use]
     pub fn exchanges(&self) -> [Exchange; 4] {
         [
-            Exchange { name: self.deliver(), kind: Kind::Direct },
-            Exchange { name: self.receipts(), kind: Kind::Topic },
-            Exchange { name: self.events(), kind: Kind::Topic },
-            Exchange { name: self.dead(), kind: Kind::Fanout },
+            Exchange {
+                name: self.deliver(),
+                kind: Kind::Direct,
+            },
+            Exchange {
+                name: self.receipts(),
+                kind: Kind::Topic,
+            },
+            Exchange {
+                name: self.events(),
+                kind: Kind::Topic,
+            },
+            Exchange {
+                name: self.dead(),
+                kind: Kind::Fanout,
+            },
         ]
     }
 
@@ -183,7 +207,10 @@ impl Topology {
         vec![
             ("x-queue-type", Setting::Text("quorum".to_owned())),
             ("x-dead-letter-exchange", Setting::Text(self.dead())),
-            ("x-dead-letter-strategy", Setting::Text("at-least-once".to_owned())),
+            (
+                "x-dead-letter-strategy",
+                Setting::Text("at-least-once".to_owned()),
+            ),
             ("x-overflow", Setting::Text("reject-publish".to_owned())),
             ("x-max-length", Setting::Number(LANE_DEPTH_MAX)),
             ("x-max-length-bytes", Setting::Number(LANE_BYTES_HELD_MAX)),

@@ -54,6 +54,7 @@ pub(super) struct RabbitConsumer {
     held: BTreeSet<u64>,
     /// An interruption that `next_ready` met and `next` must tell.
     interrupted: bool,
+    /// Ends by itself when nobody listens to its news.
     feeder: JoinHandle<()>,
 }
 
@@ -80,11 +81,26 @@ impl RabbitConsumer {
         let (tell, news) = mpsc::channel(usize::from(prefetch) + 2);
         let name = source.queue.clone();
         let trouble = Trouble::with(format!("Reading {name}"));
-        let feeder = Feeder { link, keeper, source, prefetch, news: tell, trouble };
+        let feeder = Feeder {
+            link,
+            keeper,
+            source,
+            prefetch,
+            news: tell,
+            trouble,
+        };
         let (channel, consumer) = feeder.open().await?;
         let feeder = tokio::spawn(feeder.feed(channel.clone(), consumer));
         let held = BTreeSet::new();
-        Ok(Self { name, news, channel, session: 1, held, interrupted: false, feeder })
+        Ok(Self {
+            name,
+            news,
+            channel,
+            session: 1,
+            held,
+            interrupted: false,
+            feeder,
+        })
     }
 
     fn hear(&mut self, news: News) -> Option<Received> {
@@ -112,15 +128,22 @@ impl RabbitConsumer {
     }
 
     fn cut_off(&self) -> BusError {
-        BusError::Interrupted { name: self.name.clone() }
+        BusError::Interrupted {
+            name: self.name.clone(),
+        }
     }
 
     async fn reject(&mut self, tags: &[Tag], requeue: bool) -> Result<(), BusError> {
         // In order: a quorum queue sends what comes back again in the order in which it came back.
         for number in self.mine(tags) {
-            let options = BasicNackOptions { multiple: false, requeue };
+            let options = BasicNackOptions {
+                multiple: false,
+                requeue,
+            };
             let order = self.channel.basic_nack(number, options);
-            within("give a parcel back", order).await.map_err(|_| self.cut_off())?;
+            within("give a parcel back", order)
+                .await
+                .map_err(|_| self.cut_off())?;
             self.held.remove(&number);
         }
         Ok(())
@@ -134,7 +157,9 @@ impl LaneConsumer for RabbitConsumer {
             if std::mem::take(&mut self.interrupted) {
                 return Err(self.cut_off());
             }
-            let Some(news) = self.news.recv().await else { return Ok(None) };
+            let Some(news) = self.news.recv().await else {
+                return Ok(None);
+            };
             if let Some(received) = self.hear(news) {
                 return Ok(Some(received));
             }
@@ -156,14 +181,22 @@ impl LaneConsumer for RabbitConsumer {
         let unbroken = |number: &&u64| finished.contains(*number);
         let last_of_row = self.held.iter().take_while(unbroken).last().copied();
         if let Some(last) = last_of_row {
-            let order = self.channel.basic_ack(last, BasicAckOptions { multiple: true });
-            within("acknowledge parcels", order).await.map_err(|_| self.cut_off())?;
+            let order = self
+                .channel
+                .basic_ack(last, BasicAckOptions { multiple: true });
+            within("acknowledge parcels", order)
+                .await
+                .map_err(|_| self.cut_off())?;
             self.held.retain(|number| *number > last);
             finished.retain(|number| *number > last);
         }
         for number in finished {
-            let order = self.channel.basic_ack(number, BasicAckOptions { multiple: false });
-            within("acknowledge a parcel", order).await.map_err(|_| self.cut_off())?;
+            let order = self
+                .channel
+                .basic_ack(number, BasicAckOptions { multiple: false });
+            within("acknowledge a parcel", order)
+                .await
+                .map_err(|_| self.cut_off())?;
             self.held.remove(&number);
         }
         Ok(())
@@ -177,21 +210,19 @@ impl LaneConsumer for RabbitConsumer {
         let buried = self.mine(tags).len();
         self.reject(tags, false).await?;
         if buried > 0 {
-            error!(buried, "Parcels of {} that no consumer could read were set aside.", self.name);
+            error!(
+                buried,
+                "Parcels of {} that no consumer could read were set aside.", self.name
+            );
         }
         Ok(())
     }
 
     async fn close(self: Box<Self>) {
-        self.feeder.abort();
+        let Self { news, feeder, .. } = *self;
+        drop(news);
         // If RabbitMQ does not answer, it takes everything back when the connection ends.
-        let _left = timeout(ANSWER_WAIT, self.channel.close(200, "leaving".into())).await;
-    }
-}
-
-impl Drop for RabbitConsumer {
-    fn drop(&mut self) {
-        self.feeder.abort();
+        let _left = timeout(ANSWER_WAIT, feeder).await;
     }
 }
 
@@ -199,14 +230,18 @@ impl Feeder {
     async fn feed(self, mut channel: Channel, mut consumer: Consumer) {
         for session in 1.. {
             if session > 1 {
-                let Some(opened) = self.open_again().await else { return };
+                let Some(opened) = self.open_again().await else {
+                    return;
+                };
                 (channel, consumer) = opened;
                 let channel = channel.clone();
-                if self.news.send(News::Opened { session, channel }).await.is_err() {
-                    return;
-                }
+                let _heard = self.news.send(News::Opened { session, channel }).await;
             }
             self.pass_on(session, &channel, &mut consumer).await;
+            if self.news.is_closed() {
+                leave(&channel, consumer).await;
+                return;
+            }
             if self.link.is_closed() || self.news.send(News::Interrupted).await.is_err() {
                 return;
             }
@@ -215,14 +250,28 @@ impl Feeder {
 
     /// Passes parcels on until the connection breaks, the queue goes, or nobody wants them.
     async fn pass_on(&self, session: u64, channel: &Channel, consumer: &mut Consumer) {
-        while let Some(Ok(mut delivery)) = consumer.next().await {
+        loop {
+            let arrived = tokio::select! {
+                arrived = consumer.next() => arrived,
+                () = self.news.closed() => return,
+            };
+            let Some(Ok(mut delivery)) = arrived else {
+                return;
+            };
             let number = delivery.delivery_tag;
             let again = delivery.redelivered;
             let received = match read(&mut delivery) {
-                Ok(parcel) => Received { parcel, tag: Tag { session, number }, again },
+                Ok(parcel) => Received {
+                    parcel,
+                    tag: Tag { session, number },
+                    again,
+                },
                 Err(why) => {
                     error!("A message in {} was set aside: {why}.", self.source.queue);
-                    let options = BasicNackOptions { multiple: false, requeue: false };
+                    let options = BasicNackOptions {
+                        multiple: false,
+                        requeue: false,
+                    };
                     if within("set a message aside", channel.basic_nack(number, options))
                         .await
                         .is_err()
@@ -268,12 +317,24 @@ impl Feeder {
         let (queue, tag) = (short(&self.source.queue)?, short("")?);
         let options = BasicConsumeOptions::default();
         let joining = channel.basic_consume(queue, tag, options, FieldTable::default());
-        let consumer = within("join a lane", joining).await.map_err(|error| match error {
-            BusError::Missing { doing, .. } => {
-                BusError::Missing { doing, name: self.source.queue.clone() }
-            }
-            other => other,
-        })?;
+        let consumer = within("join a lane", joining)
+            .await
+            .map_err(|error| match error {
+                BusError::Missing { doing, .. } => BusError::Missing {
+                    doing,
+                    name: self.source.queue.clone(),
+                },
+                other => other,
+            })?;
         Ok((channel, consumer))
     }
+}
+
+/// Closes the channel before the library cancels the consumer.
+///
+/// The other way round, RabbitMQ would start the next consumer with what waits and only then hand
+/// out what we held: out of order.
+async fn leave(channel: &Channel, consumer: Consumer) {
+    let _left = timeout(ANSWER_WAIT, channel.close(200, "leaving".into())).await;
+    drop(consumer);
 }

@@ -5,8 +5,8 @@
 //! hundred lanes and ten processes do not knock all at the same moment.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -17,9 +17,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
+use super::ANSWER_WAIT;
 use super::address::{CONNECT_WAIT, Settings};
 use super::trouble::Trouble;
-use super::ANSWER_WAIT;
 use crate::BusError;
 
 /// The first wait after a failed attempt. RabbitMQ may only have hiccuped.
@@ -53,7 +53,11 @@ impl Link {
             uri: settings.uri()?,
             tls: settings.tls(),
             name: format!("{} ({purpose})", settings.process),
-            state: Mutex::new(State { connection: None, backoff: BACKOFF_MIN, not_before }),
+            state: Mutex::new(State {
+                connection: None,
+                backoff: BACKOFF_MIN,
+                not_before,
+            }),
             closed: AtomicBool::new(false),
             trouble: Trouble::with(format!("The connection to RabbitMQ for {purpose}")),
         })
@@ -67,7 +71,11 @@ impl Link {
 
     /// Whether RabbitMQ would take something now. It would not while an alarm is on.
     pub(super) async fn open_to_publishers(&self) -> Result<(), BusError> {
-        if self.connection().await?.status().blocked() { Err(BusError::Blocked) } else { Ok(()) }
+        if self.connection().await?.status().blocked() {
+            Err(BusError::Blocked)
+        } else {
+            Ok(())
+        }
     }
 
     async fn connection(&self) -> Result<Arc<Connection>, BusError> {
@@ -110,7 +118,10 @@ impl Link {
         let tls = self.tls.clone();
         let connecting =
             Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
-        let silent = |_| BusError::Silent { doing, waited: CONNECT_WAIT };
+        let silent = |_| BusError::Silent {
+            doing,
+            waited: CONNECT_WAIT,
+        };
         timeout(CONNECT_WAIT, connecting)
             .await
             .map_err(silent)?
@@ -141,8 +152,14 @@ pub(super) async fn within<T>(
     doing: &'static str,
     asking: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, BusError> {
-    let silent = |_| BusError::Silent { doing, waited: ANSWER_WAIT };
-    timeout(ANSWER_WAIT, asking).await.map_err(silent)?.map_err(|error| said(doing, error))
+    let silent = |_| BusError::Silent {
+        doing,
+        waited: ANSWER_WAIT,
+    };
+    timeout(ANSWER_WAIT, asking)
+        .await
+        .map_err(silent)?
+        .map_err(|error| said(doing, error))
 }
 
 /// Turns what the client library says into what the reader must do.
@@ -160,9 +177,10 @@ pub(super) fn said(doing: &'static str, error: lapin::Error) -> BusError {
         Some(AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)) => {
             BusError::OtherSettings { doing, source }
         }
-        Some(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)) => {
-            BusError::Missing { doing, name: "its queue or exchange".to_owned() }
-        }
+        Some(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)) => BusError::Missing {
+            doing,
+            name: "its queue or exchange".to_owned(),
+        },
         Some(AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_)) | None => {
             BusError::Unavailable { doing, source }
         }
@@ -170,7 +188,10 @@ pub(super) fn said(doing: &'static str, error: lapin::Error) -> BusError {
 }
 
 fn down(why: &'static str) -> BusError {
-    BusError::Unavailable { doing: "use the connection to RabbitMQ", source: why.into() }
+    BusError::Unavailable {
+        doing: "use the connection to RabbitMQ",
+        source: why.into(),
+    }
 }
 
 /// Between half of `wait` and all of it. The random end of an id is random enough for that.

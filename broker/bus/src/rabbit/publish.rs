@@ -22,10 +22,10 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::warn;
 
 use super::keeper::Keeper;
-use super::link::{Link, within};
+use super::link::{Link, said, within};
+use super::trouble::Trouble;
 use super::wire::{Outgoing, short};
 use crate::{BusError, Published};
 
@@ -35,6 +35,9 @@ const WINDOW_MAX: usize = 1_024;
 
 /// Windows in flight at once. More only queue inside RabbitMQ.
 const WINDOWS_MAX: usize = 4;
+
+/// What we say we were doing when a window breaks.
+const DOING: &str = "publish messages";
 
 /// Whether somebody must be there to take it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,7 @@ pub(super) struct Desk {
     turns: Semaphore,
     /// Channels whose last window was confirmed to the end.
     clean: Mutex<Vec<Channel>>,
+    trouble: Trouble,
 }
 
 /// What is known of one message when the window ends.
@@ -63,12 +67,29 @@ enum Heard {
     Nothing,
 }
 
+/// What RabbitMQ told about a window.
+struct Told {
+    heard: Vec<Heard>,
+    /// Routing key and id of what came back.
+    returned: HashSet<(String, String)>,
+    /// Why some confirms never came, if so.
+    broke: Option<BusError>,
+}
+
 type Sending<'a> = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send + 'a>>;
 
 impl Desk {
     pub(super) fn new(link: Arc<Link>, keeper: Arc<Keeper>, confirm_wait: Duration) -> Self {
         let turns = Semaphore::new(WINDOWS_MAX);
-        Self { link, keeper, confirm_wait, turns, clean: Mutex::default() }
+        let trouble = Trouble::with("Publishing to RabbitMQ");
+        Self {
+            link,
+            keeper,
+            confirm_wait,
+            turns,
+            clean: Mutex::default(),
+            trouble,
+        }
     }
 
     /// Publishes all, window after window, and says what became of each.
@@ -98,27 +119,42 @@ impl Desk {
         wants: Wants,
         window: &[T],
     ) -> Result<Vec<Published>, BusError> {
-        let doing = "get a turn to publish";
-        let silent = BusError::Silent { doing, waited: self.confirm_wait };
         let Ok(Ok(_turn)) = timeout(self.confirm_wait, self.turns.acquire()).await else {
-            return Err(silent);
+            return Err(BusError::Silent {
+                doing: DOING,
+                waited: self.confirm_wait,
+            });
         };
         self.keeper.mend().await;
         self.link.open_to_publishers().await?;
         let channel = self.channel().await?;
 
-        let deadline = Instant::now() + self.confirm_wait;
-        let (heard, returned) = exchange_window(&channel, exchange, wants, window, deadline).await?;
+        let Told {
+            heard,
+            returned,
+            broke,
+        } = exchange_window(&channel, exchange, wants, window, self.confirm_wait).await?;
 
-        let whole = !heard.contains(&Heard::Nothing);
-        if whole {
-            self.clean.lock().await.push(channel);
-        } else {
-            self.keeper.doubt().await;
+        match broke {
+            Some(error) => {
+                self.keeper.doubt().await;
+                self.trouble.begins(&error);
+            }
+            None if returned.is_empty() => self.trouble.ends(),
+            None => {
+                let name = format!(
+                    "the queue of {} of {} messages",
+                    returned.len(),
+                    window.len()
+                );
+                self.trouble.begins(&BusError::Missing {
+                    doing: "route messages",
+                    name,
+                });
+            }
         }
-        if !returned.is_empty() {
-            let (count, of) = (returned.len(), window.len());
-            warn!("RabbitMQ returned {count} of {of} messages to {exchange}: their queue is gone.");
+        if !heard.contains(&Heard::Nothing) {
+            self.clean.lock().await.push(channel);
         }
         Ok(judge(window, &heard, &returned))
     }
@@ -143,23 +179,30 @@ async fn exchange_window<T: Outgoing>(
     exchange: &str,
     wants: Wants,
     window: &[T],
-    deadline: Instant,
-) -> Result<(Vec<Heard>, HashSet<(String, String)>), BusError> {
+    wait: Duration,
+) -> Result<Told, BusError> {
+    let deadline = Instant::now() + wait;
     let exchange = short(exchange)?;
-    let options = BasicPublishOptions { mandatory: wants == Wants::AQueue, immediate: false };
+    let options = BasicPublishOptions {
+        mandatory: wants == Wants::AQueue,
+        immediate: false,
+    };
     let mut confirmations: Vec<Option<lapin::Result<Confirmation>>> = Vec::new();
     let mut sending: Vec<Sending<'_>> = Vec::new();
     for message in window {
-        if !message.fits() {
-            // Keeps the place; `judge` looks at the size before it looks here.
-            sending.push(Box::pin(async { Ok(Confirmation::NotRequested) }));
-        } else {
+        if message.fits() {
             let (key, properties) = (short(message.key())?, message.properties()?);
             let exchange = exchange.clone();
             sending.push(Box::pin(async move {
                 let body = message.body();
-                channel.basic_publish(exchange, key, options, body, properties).await?.await
+                channel
+                    .basic_publish(exchange, key, options, body, properties)
+                    .await?
+                    .await
             }));
+        } else {
+            // Keeps the place; `judge` looks at the size before it looks here.
+            sending.push(Box::pin(async { Ok(Confirmation::NotRequested) }));
         }
     }
     // The first look at each hands it to the library, in order; nothing waits for a confirm yet.
@@ -174,30 +217,41 @@ async fn exchange_window<T: Outgoing>(
             *confirmation = timeout_at(deadline, one).await.ok();
         }
     }
-    Ok(listen(confirmations))
+    Ok(listen(confirmations, wait))
 }
 
 /// Sorts what was confirmed from what was refused, and collects what came back.
-fn listen(
-    confirmations: Vec<Option<lapin::Result<Confirmation>>>,
-) -> (Vec<Heard>, HashSet<(String, String)>) {
-    let mut returned = HashSet::new();
-    let mut heard = Vec::with_capacity(confirmations.len());
+fn listen(confirmations: Vec<Option<lapin::Result<Confirmation>>>, waited: Duration) -> Told {
+    let mut told = Told {
+        heard: Vec::new(),
+        returned: HashSet::new(),
+        broke: None,
+    };
     for confirmation in confirmations {
         let (answer, came_back) = match confirmation {
             Some(Ok(Confirmation::Ack(came_back))) => (Heard::Yes, came_back),
             Some(Ok(Confirmation::Nack(came_back))) => (Heard::No, came_back),
             Some(Ok(Confirmation::NotRequested)) => (Heard::No, None),
-            Some(Err(_)) | None => (Heard::Nothing, None),
+            Some(Err(error)) => {
+                told.broke.get_or_insert_with(|| said(DOING, error));
+                (Heard::Nothing, None)
+            }
+            None => {
+                told.broke.get_or_insert(BusError::Silent {
+                    doing: DOING,
+                    waited,
+                });
+                (Heard::Nothing, None)
+            }
         };
-        heard.push(answer);
+        told.heard.push(answer);
         if let Some(message) = came_back {
             let id = message.properties.message_id().as_ref();
             let id = id.map(ToString::to_string).unwrap_or_default();
-            returned.insert((message.routing_key.to_string(), id));
+            told.returned.insert((message.routing_key.to_string(), id));
         }
     }
-    (heard, returned)
+    told
 }
 
 /// Says what became of each message of a window.
@@ -243,7 +297,10 @@ mod tests {
                 body: Bytes::new(),
             })
             .collect();
-        let returned = returned.iter().map(|id| ("A".to_owned(), (*id).to_owned())).collect();
+        let returned = returned
+            .iter()
+            .map(|id| ("A".to_owned(), (*id).to_owned()))
+            .collect();
 
         assert_eq!(judge(&window, heard, &returned), want);
     }
@@ -262,12 +319,20 @@ mod tests {
         check(
             &[Heard::Yes, Heard::Yes, Heard::Nothing],
             &["1"],
-            &[Published::NotSafe, Published::Unroutable, Published::NotSafe],
+            &[
+                Published::NotSafe,
+                Published::Unroutable,
+                Published::NotSafe,
+            ],
         );
     }
 
     #[test]
     fn a_window_that_broke_without_a_return_keeps_what_was_confirmed() {
-        check(&[Heard::Yes, Heard::Nothing], &[], &[Published::Safe, Published::NotSafe]);
+        check(
+            &[Heard::Yes, Heard::Nothing],
+            &[],
+            &[Published::Safe, Published::NotSafe],
+        );
     }
 }

@@ -3,8 +3,14 @@
 //! Every test names its exchanges and queues after a prefix of its own and deletes them at the end,
 //! so tests run side by side. The server's address comes from `TIERLINK_TEST_AMQP`; without it the
 //! tests fail, because a promise that was not tried is not kept.
-#![expect(clippy::unwrap_used, reason = "a fixture that cannot be set up fails its test")]
-#![expect(clippy::panic, reason = "a fixture that cannot be set up fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be set up fails its test"
+)]
+#![expect(
+    clippy::panic,
+    reason = "a fixture that cannot be set up fails its test"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +50,13 @@ impl Corner {
     pub fn new() -> Self {
         let prefix = format!("tierlink-test-{}", Uuid::now_v7().simple());
         let topology = Topology::named(&prefix);
-        Self { settings: Settings { prefix, ..Settings::new(address()) }, topology }
+        Self {
+            settings: Settings {
+                prefix,
+                ..Settings::new(address())
+            },
+            topology,
+        }
     }
 
     /// Another process on the same lanes.
@@ -54,14 +66,18 @@ impl Corner {
 
     /// The same, over a line that can be cut.
     pub fn bus_over(&self, line: &Line) -> RabbitBus {
-        let settings = Settings { address: line.address.clone(), ..self.settings.clone() };
+        let settings = Settings {
+            address: line.address.clone(),
+            ..self.settings.clone()
+        };
         RabbitBus::new(&settings).unwrap()
     }
 
     /// RabbitMQ without our bus in between.
     pub async fn raw(&self) -> Channel {
-        let connection =
-            Connection::connect(&address(), ConnectionProperties::default()).await.unwrap();
+        let connection = Connection::connect(&address(), ConnectionProperties::default())
+            .await
+            .unwrap();
         connection.create_channel().await.unwrap()
     }
 
@@ -71,7 +87,11 @@ impl Corner {
 
     pub async fn delete_queue(&self, lane: &str) {
         let options = QueueDeleteOptions::default();
-        self.raw().await.queue_delete(self.queue(lane).into(), options).await.unwrap();
+        self.raw()
+            .await
+            .queue_delete(self.queue(lane).into(), options)
+            .await
+            .unwrap();
     }
 
     pub async fn bind_listener(&self, channel: &Channel, key: &str) -> String {
@@ -79,12 +99,23 @@ impl Corner {
             exclusive: true,
             ..lapin::options::QueueDeclareOptions::default()
         };
-        let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
+        let queue = channel
+            .queue_declare("".into(), options, FieldTable::default())
+            .await
+            .unwrap();
         let name = queue.name().to_string();
-        let (exchange, options) = (self.topology.events(), Default::default());
+        let (exchange, options) = (
+            self.topology.events(),
+            lapin::options::QueueBindOptions::default(),
+        );
         let arguments = FieldTable::default();
-        let binding =
-            channel.queue_bind(name.as_str().into(), exchange.into(), key.into(), options, arguments);
+        let binding = channel.queue_bind(
+            name.as_str().into(),
+            exchange.into(),
+            key.into(),
+            options,
+            arguments,
+        );
         binding.await.unwrap();
         name
     }
@@ -95,11 +126,17 @@ impl Corner {
         let lanes = LANES.iter().map(|lane| self.queue(lane));
         let shared = self.topology.queues().map(|queue| queue.name);
         for queue in lanes.chain(shared) {
-            channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
+            channel
+                .queue_delete(queue.into(), QueueDeleteOptions::default())
+                .await
+                .unwrap();
         }
         for exchange in self.topology.exchanges() {
             let options = ExchangeDeleteOptions::default();
-            channel.exchange_delete(exchange.name.into(), options).await.unwrap();
+            channel
+                .exchange_delete(exchange.name.into(), options)
+                .await
+                .unwrap();
         }
     }
 }
@@ -115,7 +152,8 @@ pub struct Line {
 enum Order {
     Cut,
     Silence,
-    Say(Vec<u8>),
+    /// On this connection only, counted from 0 in the order in which they were made.
+    Say(usize, Vec<u8>),
 }
 
 impl Line {
@@ -123,13 +161,18 @@ impl Line {
         let mut uri: AMQPUri = address().parse().unwrap();
         let target = format!("{}:{}", uri.authority.host, uri.authority.port);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        uri.authority.host = "127.0.0.1".to_owned();
+        "127.0.0.1".clone_into(&mut uri.authority.host);
         uri.authority.port = listener.local_addr().unwrap().port();
         let (orders, _) = broadcast::channel(64);
         let down = Arc::new(AtomicBool::new(false));
-        let line = Self { address: uri.to_string(), orders, down };
+        let line = Self {
+            address: uri.to_string(),
+            orders,
+            down,
+        };
         let (orders, down) = (line.orders.clone(), Arc::clone(&line.down));
         tokio::spawn(async move {
+            let mut connection = 0;
             while let Ok((near, _)) = listener.accept().await {
                 if down.load(Ordering::Acquire) {
                     continue;
@@ -137,8 +180,14 @@ impl Line {
                 let far = TcpStream::connect(&target).await.unwrap();
                 let (near_in, near_out) = near.into_split();
                 let (far_in, far_out) = far.into_split();
-                tokio::spawn(carry(near_in, far_out, orders.subscribe(), false));
-                tokio::spawn(carry(far_in, near_out, orders.subscribe(), true));
+                tokio::spawn(carry(near_in, far_out, orders.subscribe(), None));
+                tokio::spawn(carry(
+                    far_in,
+                    near_out,
+                    orders.subscribe(),
+                    Some(connection),
+                ));
+                connection += 1;
             }
         });
         line
@@ -164,14 +213,22 @@ impl Line {
         self.orders.send(Order::Silence).ok();
     }
 
-    /// Makes RabbitMQ seem to say that an alarm is on (`connection.blocked`).
-    pub fn raise_alarm(&self) {
-        self.orders.send(Order::Say(frame(&[0, 10, 0, 60, 3, b'l', b'o', b'w']))).ok();
+    /// Makes RabbitMQ seem to say that an alarm is on (`connection.blocked`). It says so only to
+    /// connections that publish.
+    pub fn raise_alarm(&self, connection: usize) {
+        self.orders
+            .send(Order::Say(
+                connection,
+                frame(&[0, 10, 0, 60, 3, b'l', b'o', b'w']),
+            ))
+            .ok();
     }
 
     /// And that it is over (`connection.unblocked`).
-    pub fn end_alarm(&self) {
-        self.orders.send(Order::Say(frame(&[0, 10, 0, 61]))).ok();
+    pub fn end_alarm(&self, connection: usize) {
+        self.orders
+            .send(Order::Say(connection, frame(&[0, 10, 0, 61])))
+            .ok();
     }
 }
 
@@ -185,7 +242,7 @@ async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut orders: broadcast::Receiver<Order>,
-    towards_us: bool,
+    towards_us: Option<usize>,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     let mut silent = false;
@@ -198,8 +255,8 @@ async fn carry(
             },
             order = orders.recv() => match order {
                 Ok(Order::Silence) => silent = true,
-                Ok(Order::Say(frame)) if towards_us => to.write_all(&frame).await.unwrap(),
-                Ok(Order::Say(_)) => {}
+                Ok(Order::Say(who, frame)) if Some(who) == towards_us => to.write_all(&frame).await.unwrap(),
+                Ok(Order::Say(..)) => {}
                 Ok(Order::Cut) | Err(_) => return,
             },
         }
