@@ -1,0 +1,109 @@
+//! Reads a request's body: the whole of it, or not at all.
+//!
+//! Three limits hold at once: the bytes of one body, the time that it may take from first byte to
+//! last, and the bytes of all bodies that are in memory at this moment. A sender of one byte per
+//! second meets the second, a thousand polite senders meet the third.
+//!
+//! It does not look at what it reads.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::poll_fn;
+use hyper::body::{Body, Frame};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::refusal::Refusal;
+use crate::server::Limits;
+
+/// The unit in which memory is given out: fine enough for a body, few enough to count.
+const UNIT_BYTES: usize = 1024;
+
+/// The memory that bodies may fill, all together.
+#[derive(Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+/// A body in memory. The room that it takes is free again when this is dropped.
+pub(crate) struct Held {
+    pub(crate) bytes: Bytes,
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        let units = (bytes_max / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Semaphore::new(units)))
+    }
+
+    /// Makes `taken` large enough for `bytes` in all.
+    fn enlarge(
+        &self,
+        taken: &mut Option<OwnedSemaphorePermit>,
+        bytes: usize,
+    ) -> Result<(), Refusal> {
+        let units = taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.div_ceil(UNIT_BYTES).saturating_sub(units);
+        if missing == 0 {
+            return Ok(());
+        }
+        let missing = u32::try_from(missing).map_err(|_too_many| Refusal::TooBusy)?;
+        let more = Arc::clone(&self.0)
+            .try_acquire_many_owned(missing)
+            .map_err(|_none_left| Refusal::TooBusy)?;
+        match taken {
+            Some(taken) => taken.merge(more),
+            None => *taken = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// Reads `body` to its end, within `limits`.
+pub(crate) async fn whole<B>(body: B, room: &Room, limits: &Limits) -> Result<Held, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if body.is_end_stream() {
+        return Ok(Held {
+            bytes: Bytes::new(),
+            room: None,
+        });
+    }
+    let too_slow = Refusal::TooSlow {
+        seconds: limits.body_lasts.as_secs(),
+    };
+    let reading = read(body, room, limits.body_bytes_max);
+    timeout(limits.body_lasts, reading)
+        .await
+        .unwrap_or(Err(too_slow))
+}
+
+async fn read<B>(mut body: B, room: &Room, bytes_max: usize) -> Result<Held, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max {
+        return Err(Refusal::TooLarge { bytes_max });
+    }
+    let (mut bytes, mut taken) = (BytesMut::new(), None);
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame: Frame<Bytes> = frame.map_err(|_lost| Refusal::BrokenOff)?;
+        // Trailers say nothing that anybody here listens to.
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        let length = bytes.len() + chunk.len();
+        if length > bytes_max {
+            return Err(Refusal::TooLarge { bytes_max });
+        }
+        room.enlarge(&mut taken, length)?;
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Held {
+        bytes: bytes.freeze(),
+        room: taken,
+    })
+}

@@ -1,0 +1,276 @@
+//! One connection's life: TLS, then one request after another, then a goodbye.
+//!
+//! ```text
+//!   headers ──▶ whole body ──▶ a place among the requests in hand ──▶ handler, in a task of its own
+//!                  │ too large, too slow, …     │ none left                    │ panicked
+//!                  └── 413, 408, 400 ───────────┴── 503 ───────────────────────┴── 500
+//! ```
+//!
+//! The handler runs in a task of its own because hyper drops what it awaits as soon as the sender
+//! hangs up, and a transaction that is dropped half way harms whoever borrows its connection next.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Request, Response};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures::future::{BoxFuture, poll_fn};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tierlink_schemas::Code;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use tracing::{debug, error, warn};
+
+use crate::body::{self, Room};
+use crate::certificates;
+use crate::counts::Counts;
+use crate::pace::{Busy, Missing, Pace, Paced};
+use crate::refusal::Refusal;
+use crate::server::{Limits, Peer};
+
+const NO_TLS: Code = Code::new("E027");
+/// How long a closing connection stays open for the other side to read our last response. Closing
+/// over unread bytes makes the network throw that response away.
+const GOODBYE_LASTS: Duration = Duration::from_secs(1);
+/// How much to throw away at once.
+const GOODBYE_BYTES: usize = 8 * 1024;
+/// Hyper accepts no smaller buffer for a connection.
+const BUFFER_BYTES_MIN: usize = 8 * 1024;
+
+/// What all connections of one server share.
+pub(crate) struct House {
+    router: Router,
+    limits: Limits,
+    counts: Arc<Counts>,
+    pub(crate) stop: CancellationToken,
+    room: Room,
+    requests: Arc<Semaphore>,
+    handlers: TaskTracker,
+}
+
+impl House {
+    pub(crate) fn new(
+        router: Router,
+        limits: Limits,
+        counts: Arc<Counts>,
+        stop: CancellationToken,
+    ) -> Self {
+        // The body is here, and within its limit, before any handler could ask for it.
+        let router = router.layer(DefaultBodyLimit::disable());
+        let requests = limits.requests_max.min(Semaphore::MAX_PERMITS);
+        let requests = Arc::new(Semaphore::new(requests));
+        let (room, handlers) = (Room::new(limits.bodies_bytes_max), TaskTracker::new());
+        Self {
+            router,
+            limits,
+            counts,
+            stop,
+            room,
+            requests,
+            handlers,
+        }
+    }
+
+    /// Sets up the socket and TLS, then serves.
+    pub(crate) async fn welcome(
+        self: &Arc<Self>,
+        socket: TcpStream,
+        mut peer: Peer,
+        tls: Option<TlsAcceptor>,
+    ) {
+        // Small responses must not wait for company. A socket that is gone says so when it is read.
+        let _outcome = socket.set_nodelay(true);
+        let Some(tls) = tls else {
+            return self.serve(socket, peer).await;
+        };
+
+        let handshake = timeout(self.limits.handshake_lasts, tls.accept(socket));
+        let agreed = tokio::select! {
+            () = self.stop.cancelled() => return,
+            agreed = handshake => agreed.unwrap_or_else(|late| Err(late.into())),
+        };
+        match agreed {
+            Ok(stream) => {
+                peer.certificate_names =
+                    certificates::names(stream.get_ref().1.peer_certificates());
+                self.serve(stream, peer).await;
+            }
+            Err(error) => {
+                self.counts.handshakes_failed.add_one();
+                let code = NO_TLS;
+                warn!(
+                    code = code.as_str(), peer = %peer.address, %error,
+                    "{code}: no TLS with {}: {error}.", peer.address
+                );
+            }
+        }
+    }
+
+    async fn serve<S>(self: &Arc<Self>, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let pace = Pace::new(self.limits);
+        let io = TokioIo::new(Paced {
+            stream,
+            pace: Arc::clone(&pace),
+        });
+        let service = service_fn(|request| -> BoxFuture<'static, _> {
+            let (house, peer, busy) = (Arc::clone(self), peer.clone(), pace.begin());
+            Box::pin(async move { Ok::<_, Infallible>(house.answer(request, peer, busy).await) })
+        });
+        let mut connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_headers(self.limits.headers_max)
+            .max_header_size(self.limits.header_bytes_max)
+            .max_buf_size((2 * self.limits.header_bytes_max).max(BUFFER_BYTES_MIN))
+            .serve_connection(io, service);
+
+        let mut stopping = false;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+                () = self.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                missing = pace.runs_out() => return self.give_up(missing, &peer),
+            }
+        };
+        if let Err(error) = ended {
+            // Hyper's texts say what kind of thing was wrong, and quote nothing.
+            debug!(peer = %peer.address, %error, "The connection from {} broke.", peer.address);
+        }
+        say_goodbye(connection.into_parts().io.into_inner().stream).await;
+    }
+
+    fn give_up(&self, missing: Missing, peer: &Peer) {
+        let (count, what) = match missing {
+            Missing::Request => (&self.counts.closed_idle, "no request came"),
+            Missing::Headers => (&self.counts.closed_slow_headers, "headers came too slowly"),
+            Missing::Reading => (
+                &self.counts.closed_slow_readers,
+                "our response was not read",
+            ),
+        };
+        count.add_one();
+        debug!(peer = %peer.address, "Closed the connection from {}: {what}.", peer.address);
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+        busy: Busy,
+    ) -> Response<Body> {
+        self.counts.requests.add_one();
+        let from = peer.address;
+        let response = self.hand_over(request, peer).await.unwrap_or_else(|refusal| {
+            self.count(refusal);
+            let code = refusal.code();
+            if refusal == Refusal::Crashed {
+                error!(code = code.as_str(), peer = %from, "{code}: a request of {from} crashed.");
+            } else {
+                debug!(code = code.as_str(), peer = %from, "{code}: refused a request of {from}.");
+            }
+            refusal.into_response()
+        });
+        response.map(|body| Body::new(WithBusy { body, _busy: busy }))
+    }
+
+    async fn hand_over(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Result<Response<Body>, Refusal> {
+        let (parts, body) = request.into_parts();
+        let held = body::whole(body, &self.room, &self.limits).await?;
+        let turn = Arc::clone(&self.requests)
+            .try_acquire_owned()
+            .map_err(|_none_left| Refusal::TooBusy)?;
+
+        let mut request = Request::from_parts(parts, Body::from(held.bytes));
+        request.extensions_mut().insert(peer);
+        let mut router = self.router.clone();
+        let handler = self.handlers.spawn(async move {
+            // A router is always ready, so nothing needs to be asked first.
+            let Ok(response) = router.call(request).await;
+            drop((turn, held.room));
+            response
+        });
+        handler.await.map_err(|_panicked| Refusal::Crashed)
+    }
+
+    fn count(&self, refusal: Refusal) {
+        let count = match refusal {
+            Refusal::TooLarge { .. } => &self.counts.too_large,
+            Refusal::TooSlow { .. } => &self.counts.too_slow,
+            Refusal::BrokenOff => &self.counts.broken_off,
+            Refusal::TooBusy => &self.counts.too_busy,
+            Refusal::Crashed => &self.counts.crashed,
+        };
+        count.add_one();
+    }
+
+    /// Waits for handlers that nobody waits for any more. Says how many are left at the end.
+    pub(crate) async fn wait_for_handlers(&self, until: Instant) -> Option<usize> {
+        self.handlers.close();
+        let waited = timeout_at(until, self.handlers.wait()).await;
+        waited.is_err().then(|| self.handlers.len())
+    }
+}
+
+/// Ends our side, then waits a moment for the other side to read what we said.
+async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let goodbye = async {
+        stream.shutdown().await?;
+        let mut thrown_away = vec![0; GOODBYE_BYTES];
+        while stream.read(&mut thrown_away).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Whether it went well makes no difference: the connection is over.
+    let _outcome = timeout(GOODBYE_LASTS, goodbye).await;
+}
+
+/// A response's body. The request is in hand until the last of it is given to the network.
+struct WithBusy {
+    body: Body,
+    _busy: Busy,
+}
+
+impl hyper::body::Body for WithBusy {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

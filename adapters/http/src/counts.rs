@@ -1,0 +1,54 @@
+//! What a server has seen, for metrics. Numbers only: no addresses, no paths, no payloads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts of one server, from its start.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Connections that are open now.
+    pub open: Count,
+    /// Connections that were let in.
+    pub accepted: Count,
+    /// Connections closed at once because there were too many.
+    pub refused_full: Count,
+    /// Connections that never got through their TLS handshake.
+    pub handshakes_failed: Count,
+    /// Connections closed because nothing came for too long.
+    pub closed_idle: Count,
+    /// Connections closed because a request's headers came too slowly.
+    pub closed_slow_headers: Count,
+    /// Connections closed because nobody read our response.
+    pub closed_slow_readers: Count,
+    /// Requests whose headers were read.
+    pub requests: Count,
+    /// Requests refused because their body was too large.
+    pub too_large: Count,
+    /// Requests refused because their body came too slowly.
+    pub too_slow: Count,
+    /// Requests whose body ended early or made no sense.
+    pub broken_off: Count,
+    /// Requests refused because too much was in hand already.
+    pub too_busy: Count,
+    /// Requests that ended in a panic of ours.
+    pub crashed: Count,
+}
+
+/// One number that only ever needs to be roughly in step with the others.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, now: usize) {
+        self.0
+            .store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a destination answered: read as far as the limit goes, and no further.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+
+/// A destination that asks for more than a day means "never", and that is for a person to say.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
+/// A longer media type is none.
+const MEDIA_TYPE_BYTES_MAX: usize = 200;
+
+/// An answer. Any status is one, a redirect and a refusal included.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The body, as far as it was read.
+    pub body: Bytes,
+    /// Whether the body was longer than the limit, and its end was not read. The status still
+    /// counts: the destination has decided.
+    pub cut: bool,
+    /// `Content-Type`, if it is text.
+    pub media_type: Option<String>,
+    /// How long the destination asks us to wait, at most a day.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            status,
+            body,
+            cut,
+            media_type: _,
+            retry_after,
+        } = self;
+        write!(f, "status {status}, {} bytes, cut: {cut}, ", body.len())?;
+        write!(f, "retry after {retry_after:?}")
+    }
+}
+
+/// Reads the rest of an answer whose headers are here.
+pub(crate) async fn read(
+    mut answer: reqwest::Response,
+    bytes_max: usize,
+) -> Result<Response, reqwest::Error> {
+    let status = answer.status().as_u16();
+    let retry_after = retry_after(answer.headers(), Timestamp::now());
+    let media_type = answer
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| value.len() <= MEDIA_TYPE_BYTES_MAX)
+        .map(str::to_owned);
+
+    let (mut body, mut cut) = (BytesMut::new(), false);
+    while let Some(chunk) = answer.chunk().await? {
+        let fits = chunk.len().min(bytes_max - body.len());
+        body.extend_from_slice(chunk.get(..fits).unwrap_or_default());
+        if fits < chunk.len() {
+            cut = true;
+            break;
+        }
+    }
+    Ok(Response {
+        status,
+        body: body.freeze(),
+        cut,
+        media_type,
+        retry_after,
+    })
+}
+
+/// Reads `Retry-After`: seconds, or a date. A date counts from the destination's own `Date`, if it
+/// says that, because clocks in hospitals are wrong.
+fn retry_after(headers: &HeaderMap, our_now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if value.is_empty() {
+        return None;
+    }
+    let wait = if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        let until = instant(value)?;
+        let their_now = headers
+            .get(DATE)
+            .and_then(|date| instant(date.to_str().ok()?));
+        let wait = until.duration_since(their_now.unwrap_or(our_now));
+        // A date that has passed: at once.
+        Duration::try_from(wait).unwrap_or(Duration::ZERO)
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new()
+        .relaxed_weekday(true)
+        .parse_timestamp(text)
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn check(value: &'static str, date: Option<&'static str>, want: Option<u64>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
+        if let Some(date) = date {
+            headers.insert(DATE, HeaderValue::from_static(date));
+        }
+        let our_now = "2026-03-02T08:00:00Z".parse().unwrap();
+
+        let wait = retry_after(&headers, our_now);
+
+        assert_eq!(wait, want.map(Duration::from_secs), "{value}");
+    }
+
+    #[test]
+    fn seconds_are_taken_as_they_are() {
+        check("0", None, Some(0));
+        check("120", None, Some(120));
+    }
+
+    #[test]
+    fn a_date_counts_from_the_destinations_own_clock() {
+        check("Mon, 02 Mar 2026 08:01:00 GMT", None, Some(60));
+        check(
+            "Fri, 02 Mar 2001 08:01:00 GMT",
+            Some("Fri, 02 Mar 2001 08:00:30 GMT"),
+            Some(30),
+        );
+    }
+
+    #[test]
+    fn a_date_that_has_passed_means_at_once() {
+        check("Mon, 02 Mar 2026 07:00:00 GMT", None, Some(0));
+    }
+
+    #[test]
+    fn nobody_makes_us_wait_longer_than_a_day() {
+        let day = Some(24 * 60 * 60);
+
+        check("99999999", None, day);
+        check("99999999999999999999999999", None, day);
+        check("Mon, 02 Mar 2099 08:01:00 GMT", None, day);
+    }
+
+    #[test]
+    fn nonsense_is_no_wait() {
+        check("", None, None);
+        check("soon", None, None);
+        check("-5", None, None);
+        check("1.5", None, None);
+    }
+}
