@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tierlink_schemas::answer::{ExpertRef, Reason};
 use tierlink_schemas::message::{BusinessNumber, Context, ReplyTo};
+use tierlink_schemas::request::ConsultationForm;
 use tierlink_schemas::{CaseNumber, Family, OrganisationCode, Priority};
 use uuid::Uuid;
 
@@ -88,6 +89,26 @@ pub struct Booking {
     pub end: Timestamp,
 }
 
+/// What the request says that decides how the case goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// How a consultation is held.
+    pub form: ConsultationForm,
+    /// The type of consultation, or the reading service: sets the deadlines.
+    pub service: Option<String>,
+    /// When the recording of a reading was uploaded: its deadlines start here.
+    pub uploaded_at: Option<Timestamp>,
+    /// Until when the request stands.
+    pub valid_until: Option<Timestamp>,
+    /// The reviewer that passed it last, who may dispatch a declined consultation again.
+    pub dispatcher: Option<OrganisationCode>,
+    /// Whether the organisation below has followed up a transfer.
+    pub followed_up: bool,
+    /// Whether the doctor above has contacted the patient of a transfer.
+    pub contacted: bool,
+}
+
 /// A critical value of a reading, until it is read back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CriticalAlert {
@@ -128,6 +149,9 @@ pub struct Case {
     pub request_reply: ReplyTo,
     /// The case that this one follows from.
     pub parent: Option<CaseNumber>,
+    /// What the request says that decides how the case goes on.
+    #[serde(default)]
+    pub terms: Terms,
     /// Experts who are asked, for a consultation.
     pub experts: Vec<AskedExpert>,
     /// Experts and rooms that are occupied.
@@ -142,6 +166,8 @@ pub struct Case {
     pub opened_at: Timestamp,
     /// When it last changed.
     pub changed_at: Timestamp,
+    /// Since when it is in its state with its holder.
+    pub since: Timestamp,
     /// How many events it has. The next event has this number plus one.
     pub events: u32,
 }
@@ -172,6 +198,9 @@ impl Case {
     /// What `organisation` calls the case.
     #[must_use]
     pub fn number_of(&self, organisation: &OrganisationCode) -> Option<&str> {
-        self.numbers.iter().find(|n| n.organisation == *organisation).map(|n| n.number.as_str())
+        self.numbers
+            .iter()
+            .find(|n| n.organisation == *organisation)
+            .map(|n| n.number.as_str())
     }
 }

@@ -26,6 +26,8 @@ pub struct Ask<'a> {
     pub request: Option<&'a Message>,
     /// Of the bookings that [`wanted_bookings`] named, those that another case holds.
     pub taken: &'a [Booking],
+    /// The slot that the appointment names at its sender, if it was published.
+    pub slot: Option<SlotUse>,
     /// The county.
     pub county: &'a County,
     /// Now.
@@ -36,6 +38,15 @@ pub struct Ask<'a> {
     pub spare: Uuid,
 }
 
+/// How far a slot is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotUse {
+    /// How many cases may use it.
+    pub places: u16,
+    /// How many do.
+    pub used: u16,
+}
+
 /// What the core says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -43,6 +54,8 @@ pub enum Decision {
     Changed(Box<Change>),
     /// A query: nothing changes, an answer is written for the asker.
     Answered(Box<Message>),
+    /// Slots are remembered or taken back, as the message says. Nobody is told.
+    Noted,
     /// It does not.
     Refused(Refused),
 }
@@ -100,4 +113,38 @@ pub struct Event {
     pub reason: Option<String>,
     /// What happened beside it: `reviews_skipped`, `overdue:accept`, `rescheduled`.
     pub note: Option<String>,
+}
+
+/// Whether the decision on a message of this kind may need [`Ask::request`]: somebody who knows
+/// nothing of the case yet may have to hear of it.
+#[must_use]
+pub const fn needs_request(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::ReferralReview
+            | Kind::ConsultationReview
+            | Kind::ReferralRedirect
+            | Kind::TransferRedirect
+            | Kind::ReferralSchedule
+            | Kind::ConsultationSchedule
+    )
+}
+
+/// Decides what a message means for its case.
+#[must_use]
+pub fn decide(ask: &Ask<'_>) -> Decision {
+    Decision::Refused(
+        if ask.case.is_none() {
+            crate::rule::Rule::NoSuchCase
+        } else {
+            crate::rule::Rule::WrongFamily
+        }
+        .refuse(),
+    )
+}
+
+/// The bookings.
+#[must_use]
+pub fn wanted_bookings(_message: &Message, case: Option<&Case>) -> Vec<Booking> {
+    case.map(|case| case.bookings.clone()).unwrap_or_default()
 }

@@ -22,6 +22,7 @@ pub mod delivery;
 pub mod find;
 pub mod referral;
 pub mod routing;
+pub mod rule;
 pub mod transfer;
 
 pub use case::Case;

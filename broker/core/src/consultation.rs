@@ -1,0 +1,724 @@
+//! The life of a consultation (远程会诊) and of a reading (心电、影像、检验、病理).
+//!
+//! ```text
+//!   in_review ─▶ dispatched ─▶ accepted ─▶ scheduled ─▶ in_session ─▶ opinion_issued
+//!       │ ▲        │ │ ▲          └──── offline: opinion ────────────▶      │
+//!       ▼ │        │ ▼ │                                               acknowledge
+//!     returned ◀───┘ declined, no_show                                      ▼
+//!                                                        closed ◀───── acknowledged
+//!   uploaded ─claim─▶ claimed ─report─▶ written ─audit─▶ reported ──────────┘
+//!       ▲                │  ▲── audit not passed ──┘
+//!       └─amend─ recollect
+//! ```
+//!
+//! A declined consultation is no end: whoever dispatched it, or the origin, sends it elsewhere. A
+//! centre that sets a session has accepted for all. A corrected report must be audited again, and a
+//! corrected opinion be read again.
+//!
+//! A critical value is an axis of its own: it can be raised from `claimed` on, even after the case
+//! is closed, and reading it back changes no state.
+
+use serde::{Deserialize, Serialize};
+use tierlink_schemas::request::ConsultationForm;
+
+use crate::rule::{Role, Rule};
+
+/// Where a consultation or a reading stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// A reviewer must let it pass. Left by review, return, cancel.
+    InReview,
+    /// The target must answer. Left by accept, schedule, decline, return, cancel.
+    Dispatched,
+    /// The origin must complete it. Left by amend, cancel.
+    Returned,
+    /// Everybody who was asked accepted. Left by schedule, opinion (offline), decline, cancel.
+    Accepted,
+    /// A session is set. Left by start, opinion, no-show, decline, cancel.
+    Scheduled,
+    /// The session is on. Left by opinion, no-show.
+    InSession,
+    /// The opinion is issued. Left by acknowledge, close.
+    OpinionIssued,
+    /// Reading: a reader must take the recording. Left by claim, report, recollect, decline, cancel.
+    Uploaded,
+    /// Reading: a reader has it. Left by report, recollect, decline, cancel.
+    Claimed,
+    /// Reading: the report is written and not audited. Left by audit, recollect.
+    Written,
+    /// Reading: the audited report went back. Left by acknowledge, close, a corrected report.
+    Reported,
+    /// Reading: the recording must be made again. Left by amend, cancel.
+    Recollect,
+    /// The origin has read it. Left by close, a correction.
+    Acknowledged,
+    /// It is over. Final.
+    Closed,
+    /// The target or an expert does not take part. Left by amend, review, cancel, close.
+    Declined,
+    /// The session did not take place. Left by schedule, decline, cancel, close.
+    NoShow,
+    /// The origin withdrew. Final.
+    Cancelled,
+    /// Nobody acted for too long. Final.
+    Expired,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 18] = [
+        Self::InReview,
+        Self::Dispatched,
+        Self::Returned,
+        Self::Accepted,
+        Self::Scheduled,
+        Self::InSession,
+        Self::OpinionIssued,
+        Self::Uploaded,
+        Self::Claimed,
+        Self::Written,
+        Self::Reported,
+        Self::Recollect,
+        Self::Acknowledged,
+        Self::Closed,
+        Self::Declined,
+        Self::NoShow,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    /// The state as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InReview => "in_review",
+            Self::Dispatched => "dispatched",
+            Self::Returned => "returned",
+            Self::Accepted => "accepted",
+            Self::Scheduled => "scheduled",
+            Self::InSession => "in_session",
+            Self::OpinionIssued => "opinion_issued",
+            Self::Uploaded => "uploaded",
+            Self::Claimed => "claimed",
+            Self::Written => "written",
+            Self::Reported => "reported",
+            Self::Recollect => "recollect",
+            Self::Acknowledged => "acknowledged",
+            Self::Closed => "closed",
+            Self::Declined => "declined",
+            Self::NoShow => "no_show",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether nothing can change it any more.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Closed | Self::Cancelled | Self::Expired => true,
+            Self::InReview
+            | Self::Dispatched
+            | Self::Returned
+            | Self::Accepted
+            | Self::Scheduled
+            | Self::InSession
+            | Self::OpinionIssued
+            | Self::Uploaded
+            | Self::Claimed
+            | Self::Written
+            | Self::Reported
+            | Self::Recollect
+            | Self::Acknowledged
+            | Self::Declined
+            | Self::NoShow => false,
+        }
+    }
+
+    /// Where the case goes when nobody acted for too long. Work that was begun never expires.
+    #[must_use]
+    pub const fn expired(self) -> Option<Self> {
+        match self {
+            Self::InReview
+            | Self::Dispatched
+            | Self::Returned
+            | Self::Accepted
+            | Self::Scheduled
+            | Self::Uploaded
+            | Self::Recollect
+            | Self::Declined
+            | Self::NoShow => Some(Self::Expired),
+            Self::InSession
+            | Self::OpinionIssued
+            | Self::Claimed
+            | Self::Written
+            | Self::Reported
+            | Self::Acknowledged
+            | Self::Closed
+            | Self::Cancelled
+            | Self::Expired => None,
+        }
+    }
+}
+
+/// What is said about a consultation, as far as it decides the next state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// The origin states the request again. `reviews_left`: a reviewer has not passed it yet.
+    Amend {
+        /// Whether a review is still to come.
+        reviews_left: bool,
+    },
+    /// A reviewer lets it pass, or sends a declined one elsewhere.
+    Review {
+        /// Whether another review is still to come.
+        reviews_left: bool,
+    },
+    /// More is needed.
+    Return,
+    /// The asked side, or one of its experts, accepts.
+    Accept {
+        /// Whether everybody has accepted with this.
+        all: bool,
+    },
+    /// It does not.
+    Decline,
+    /// A session is set or moved.
+    Schedule,
+    /// The session began.
+    Start,
+    /// The opinion is issued.
+    Opinion,
+    /// The origin has read it, or read a critical value back.
+    Acknowledge {
+        /// Whether it is a critical value that was read back.
+        critical: bool,
+    },
+    /// Somebody did not come.
+    NoShow,
+    /// The origin withdraws.
+    Cancel,
+    /// The case is over.
+    Close,
+    /// A reader takes the recording.
+    Claim,
+    /// The recording must be made again.
+    Recollect,
+    /// The report is written.
+    Report,
+    /// A second person audits it.
+    Audit {
+        /// Whether it may go out.
+        passed: bool,
+    },
+    /// A critical value is raised.
+    Critical,
+}
+
+/// Decides what `act` by an organisation in `role` does to a case in `state`. No `_` arm over
+/// states.
+pub fn step(state: State, act: Act, role: Role, form: ConsultationForm) -> Result<State, Rule> {
+    may_say(act, role)?;
+    fits(act, form)?;
+    match act {
+        Act::Amend { reviews_left } => amend(state, form, reviews_left),
+        Act::Review { reviews_left } => review(state, reviews_left),
+        Act::Return => give_back(state, role),
+        Act::Accept { all } => accept(state, all),
+        Act::Decline => decline(state),
+        Act::Schedule => schedule(state, form),
+        Act::Start => start(state, form),
+        Act::Opinion => opinion(state, form),
+        Act::Acknowledge { critical: true } | Act::Critical => critical(state, act),
+        Act::Acknowledge { critical: false } => acknowledge(state),
+        Act::NoShow => no_show(state),
+        Act::Cancel => cancel(state),
+        Act::Close => close(state, role),
+        Act::Claim => claim(state),
+        Act::Recollect => recollect(state),
+        Act::Report => report(state),
+        Act::Audit { passed } => audit(state, passed),
+    }
+}
+
+/// Who may ever say it, whatever the state.
+fn may_say(act: Act, role: Role) -> Result<(), Rule> {
+    let (allowed, rule): (&[Role], Rule) = match act {
+        Act::Amend { .. } | Act::Acknowledge { .. } | Act::Cancel => {
+            (&[Role::Origin], Rule::OnlyOrigin)
+        }
+        Act::Review { .. } => (&[Role::Reviewer], Rule::OnlyReviewer),
+        Act::Return => (&[Role::Target, Role::Reviewer], Rule::OnlyTargetOrReviewer),
+        Act::Accept { .. } | Act::Decline | Act::Opinion => {
+            (&[Role::Target, Role::Expert], Rule::OnlyAsked)
+        }
+        Act::Schedule
+        | Act::Start
+        | Act::Claim
+        | Act::Recollect
+        | Act::Report
+        | Act::Audit { .. }
+        | Act::Critical => (&[Role::Target], Rule::OnlyTarget),
+        Act::NoShow | Act::Close => (&[Role::Origin, Role::Target], Rule::OnlyOriginOrTarget),
+    };
+    if allowed.contains(&role) {
+        Ok(())
+    } else {
+        Err(rule)
+    }
+}
+
+/// Whether the form of the case knows the act at all.
+fn fits(act: Act, form: ConsultationForm) -> Result<(), Rule> {
+    let reading = form == ConsultationForm::Reading;
+    match act {
+        Act::Claim | Act::Recollect | Act::Report | Act::Audit { .. } | Act::Critical => {
+            if reading {
+                Ok(())
+            } else {
+                Err(Rule::OnlyForReadings)
+            }
+        }
+        Act::Review { .. }
+        | Act::Return
+        | Act::Accept { .. }
+        | Act::Schedule
+        | Act::Start
+        | Act::Opinion
+        | Act::NoShow => {
+            if reading {
+                Err(Rule::NotForReadings)
+            } else {
+                Ok(())
+            }
+        }
+        Act::Amend { .. } | Act::Decline | Act::Acknowledge { .. } | Act::Cancel | Act::Close => {
+            Ok(())
+        }
+    }
+}
+
+/// Where a consultation goes that is on its way to a target.
+const fn on_its_way(reviews_left: bool) -> State {
+    if reviews_left {
+        State::InReview
+    } else {
+        State::Dispatched
+    }
+}
+
+fn amend(state: State, form: ConsultationForm, reviews_left: bool) -> Result<State, Rule> {
+    match state {
+        State::Declined if form == ConsultationForm::Reading => Ok(State::Uploaded),
+        State::InReview | State::Dispatched | State::Returned | State::Declined => {
+            Ok(on_its_way(reviews_left))
+        }
+        State::Uploaded | State::Recollect => Ok(State::Uploaded),
+        State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::NoShow
+        | State::Claimed
+        | State::Written => Ok(state),
+        State::OpinionIssued | State::Reported | State::Acknowledged => Err(Rule::OpinionIssued),
+        State::Closed | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+fn review(state: State, reviews_left: bool) -> Result<State, Rule> {
+    match state {
+        State::InReview => Ok(on_its_way(reviews_left)),
+        State::Declined => Ok(State::Dispatched),
+        State::Returned => Err(Rule::Returned),
+        State::Dispatched
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::NoShow => Err(Rule::NotInReview),
+        State::Closed | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+fn give_back(state: State, role: Role) -> Result<State, Rule> {
+    match state {
+        State::InReview if role == Role::Reviewer => Ok(State::Returned),
+        State::Dispatched => Ok(State::Returned),
+        State::Accepted | State::Scheduled | State::InSession | State::NoShow => {
+            Err(Rule::AlreadyAccepted)
+        }
+        State::InReview
+        | State::Returned
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+fn accept(state: State, all: bool) -> Result<State, Rule> {
+    match state {
+        State::Dispatched if all => Ok(State::Accepted),
+        State::Dispatched => Ok(State::Dispatched),
+        State::Accepted | State::Scheduled | State::InSession | State::NoShow => {
+            Err(Rule::AlreadyAccepted)
+        }
+        State::InReview
+        | State::Returned
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+fn decline(state: State) -> Result<State, Rule> {
+    match state {
+        State::Dispatched
+        | State::Accepted
+        | State::Scheduled
+        | State::NoShow
+        | State::Uploaded
+        | State::Claimed => Ok(State::Declined),
+        State::InReview
+        | State::Returned
+        | State::InSession
+        | State::OpinionIssued
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+fn schedule(state: State, form: ConsultationForm) -> Result<State, Rule> {
+    if form == ConsultationForm::Offline {
+        return Err(if state.is_terminal() {
+            Rule::Ended
+        } else {
+            Rule::NoSession
+        });
+    }
+    match state {
+        State::Dispatched | State::Accepted | State::Scheduled | State::NoShow => {
+            Ok(State::Scheduled)
+        }
+        State::InReview
+        | State::Returned
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+fn start(state: State, form: ConsultationForm) -> Result<State, Rule> {
+    match state {
+        State::Scheduled => Ok(State::InSession),
+        State::Dispatched | State::Accepted if form == ConsultationForm::Offline => {
+            Err(Rule::NoSession)
+        }
+        State::Dispatched | State::Accepted => Err(Rule::NotScheduled),
+        State::NoShow => Err(Rule::Missed),
+        State::InReview
+        | State::Returned
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+/// The start of a session may go unreported; its opinion counts all the same. A correction of an
+/// opinion that was read must be read again; of a closed one it is only recorded.
+fn opinion(state: State, form: ConsultationForm) -> Result<State, Rule> {
+    match state {
+        State::InSession | State::Scheduled | State::OpinionIssued | State::Acknowledged => {
+            Ok(State::OpinionIssued)
+        }
+        State::Accepted if form == ConsultationForm::Offline => Ok(State::OpinionIssued),
+        State::Accepted => Err(Rule::NotScheduled),
+        State::Closed => Ok(State::Closed),
+        State::Dispatched => Err(Rule::NotAccepted),
+        State::NoShow => Err(Rule::Missed),
+        State::InReview
+        | State::Returned
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Declined
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+fn acknowledge(state: State) -> Result<State, Rule> {
+    match state {
+        State::OpinionIssued | State::Reported => Ok(State::Acknowledged),
+        State::Acknowledged => Err(Rule::OpinionIssued),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Recollect
+        | State::Declined
+        | State::NoShow => Err(Rule::NoOpinion),
+        State::Closed | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+/// The alert is an axis of its own, so the state stays. Whether one waits is checked in `decide`.
+fn critical(state: State, act: Act) -> Result<State, Rule> {
+    match state {
+        State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Closed => Ok(state),
+        State::Uploaded if act == Act::Critical => Err(Rule::NotClaimed),
+        State::Cancelled | State::Expired if act == Act::Critical => Err(Rule::Ended),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Declined
+        | State::NoShow
+        | State::Cancelled
+        | State::Expired => {
+            // A recording may be declined or uploaded anew while its alert still waits.
+            if act == Act::Critical {
+                Err(too_early_or_late(state))
+            } else {
+                Ok(state)
+            }
+        }
+    }
+}
+
+fn no_show(state: State) -> Result<State, Rule> {
+    match state {
+        State::Scheduled | State::InSession => Ok(State::NoShow),
+        State::Dispatched | State::Accepted => Err(Rule::NotScheduled),
+        State::NoShow => Err(Rule::Missed),
+        State::InReview
+        | State::Returned
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+fn cancel(state: State) -> Result<State, Rule> {
+    match state {
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::NoShow
+        | State::Declined
+        | State::Uploaded
+        | State::Claimed
+        | State::Recollect => Ok(State::Cancelled),
+        State::InSession
+        | State::OpinionIssued
+        | State::Written
+        | State::Reported
+        | State::Acknowledged
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+/// Closing what was issued says that it was read; closing what did not happen is for either side.
+fn close(state: State, role: Role) -> Result<State, Rule> {
+    match state {
+        State::Acknowledged | State::NoShow => Ok(State::Closed),
+        State::OpinionIssued | State::Reported | State::Declined if role == Role::Origin => {
+            Ok(State::Closed)
+        }
+        State::OpinionIssued | State::Reported | State::Declined => Err(Rule::OnlyOrigin),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Recollect => Err(Rule::NoOpinion),
+        State::Closed | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+fn claim(state: State) -> Result<State, Rule> {
+    match state {
+        State::Uploaded | State::Claimed => Ok(State::Claimed),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::NoShow
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+fn recollect(state: State) -> Result<State, Rule> {
+    match state {
+        State::Uploaded | State::Claimed | State::Written => Ok(State::Recollect),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::NoShow
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+/// A report without a claim counts: whoever writes has taken it.
+fn report(state: State) -> Result<State, Rule> {
+    match state {
+        State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Acknowledged => Ok(State::Written),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Recollect
+        | State::Declined
+        | State::NoShow
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+fn audit(state: State, passed: bool) -> Result<State, Rule> {
+    match state {
+        State::Written if passed => Ok(State::Reported),
+        State::Written => Ok(State::Claimed),
+        State::Uploaded | State::Claimed => Err(Rule::NotWritten),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::NoShow
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+/// The rule that names the state, where a message comes too early or too late for it.
+const fn too_early_or_late(state: State) -> Rule {
+    match state {
+        State::InReview => Rule::InReview,
+        State::Dispatched => Rule::NotAccepted,
+        State::Returned => Rule::Returned,
+        State::Accepted | State::Scheduled => Rule::AlreadyAccepted,
+        State::InSession => Rule::SessionOn,
+        State::OpinionIssued | State::Written | State::Reported | State::Acknowledged => {
+            Rule::OpinionIssued
+        }
+        State::Uploaded | State::Claimed => Rule::NotClaimed,
+        State::Recollect => Rule::RecollectAsked,
+        State::Declined => Rule::Declined,
+        State::NoShow => Rule::Missed,
+        State::Closed | State::Cancelled | State::Expired => Rule::Ended,
+    }
+}
