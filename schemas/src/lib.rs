@@ -15,6 +15,8 @@ pub mod calendar;
 pub mod check;
 pub mod clinical;
 pub mod codes;
+#[cfg(any(test, feature = "examples"))]
+pub mod examples;
 pub mod identity;
 pub mod kind;
 pub mod message;

@@ -14,7 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The stable name of an error, and of its page in `ops/errors/`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Code(Cow<'static, str>);
 
@@ -40,6 +42,7 @@ impl fmt::Display for Code {
 
 /// Why a message is refused: which code, which field, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Problem {
     /// The stable code, with a page under `ops/errors/`.
     pub code: Code,
@@ -54,7 +57,11 @@ impl Problem {
     /// Names a problem.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { code, field: field.into(), text: text.into() }
+        Self {
+            code,
+            field: field.into(),
+            text: text.into(),
+        }
     }
 }
 
@@ -79,7 +86,11 @@ impl Deviation {
     /// Names a deviation.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { code, field: field.into(), text: text.into() }
+        Self {
+            code,
+            field: field.into(),
+            text: text.into(),
+        }
     }
 }
 
@@ -99,12 +110,20 @@ impl Loss {
     /// A loss that is recorded and shown, and does not stop the delivery.
     #[must_use]
     pub fn plain(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { field: field.into(), text: text.into(), safety: false }
+        Self {
+            field: field.into(),
+            text: text.into(),
+            safety: false,
+        }
     }
 
     /// The loss of a safety field: the delivery must not go out.
     #[must_use]
     pub fn of_safety(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { field: field.into(), text: text.into(), safety: true }
+        Self {
+            field: field.into(),
+            text: text.into(),
+            safety: true,
+        }
     }
 }

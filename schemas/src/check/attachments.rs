@@ -1,0 +1,99 @@
+//! Papers that travel along: present, whole, and not too large.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use super::{
+    C001_EMPTY, C020_ATTACHMENT_EMPTY, C021_ATTACHMENT_BASE64, C022_ATTACHMENT_TOO_LARGE,
+    C023_ATTACHMENT_DIFFERS, C024_USUALLY_THERE, Checked, blank,
+};
+use crate::clinical::{ATTACHMENT_INLINE_BYTES_MAX, Attachment};
+
+/// Characters of base64 that the largest attachment takes.
+const CONTENT_CHARS_MAX: usize = ATTACHMENT_INLINE_BYTES_MAX.div_ceil(3) * 4;
+
+/// Hexadecimal digits of SHA-256.
+const SHA256_CHARS: usize = 64;
+
+pub(super) fn check(attachments: &[Attachment], found: &mut Checked) {
+    for (at, attachment) in attachments.iter().enumerate() {
+        let path = format!("body.attachments[{at}]");
+        if blank(Some(&attachment.title)) {
+            let fix = "The title is empty; people choose papers by it.";
+            found.note(C024_USUALLY_THERE, format!("{path}.title"), fix);
+        }
+        if blank(Some(&attachment.media_type)) {
+            let fix = "The media type is empty; without it nobody can open the paper.";
+            found.refuse(C001_EMPTY, format!("{path}.media_type"), fix);
+        }
+        match (
+            attachment.content.as_deref(),
+            attachment.reference.as_deref(),
+        ) {
+            (Some(content), _) if !content.is_empty() => {
+                self::content(attachment, content, &path, found);
+            }
+            (_, Some(reference)) if !blank(Some(reference)) => {
+                well_formed_hash(attachment, &path, found);
+            }
+            _ => {
+                let fix = "There is neither content nor a reference; send one of them.";
+                found.refuse(C020_ATTACHMENT_EMPTY, path, fix);
+            }
+        }
+    }
+}
+
+fn content(attachment: &Attachment, content: &str, path: &str, found: &mut Checked) {
+    let too_large = |found: &mut Checked| {
+        let most = ATTACHMENT_INLINE_BYTES_MAX / (1024 * 1024);
+        let fix = format!(
+            "Inside a message at most {most} MiB fit; send a reference with hash and size."
+        );
+        found.refuse(C022_ATTACHMENT_TOO_LARGE, format!("{path}.content"), fix);
+    };
+    if content.len() > CONTENT_CHARS_MAX {
+        return too_large(found);
+    }
+    let Ok(bytes) = STANDARD.decode(content) else {
+        let fix = "The content is not base64 (RFC 4648, with padding, without line breaks).";
+        return found.refuse(C021_ATTACHMENT_BASE64, format!("{path}.content"), fix);
+    };
+    if bytes.len() > ATTACHMENT_INLINE_BYTES_MAX {
+        return too_large(found);
+    }
+    if attachment
+        .size_bytes
+        .is_some_and(|stated| usize::try_from(stated) != Ok(bytes.len()))
+    {
+        let fix = "The size differs from that of the content; the paper may have been cut. Send it whole.";
+        found.refuse(C023_ATTACHMENT_DIFFERS, format!("{path}.size_bytes"), fix);
+    }
+    if !well_formed_hash(attachment, path, found) {
+        return;
+    }
+    if let Some(stated) = &attachment.sha256
+        && !stated.eq_ignore_ascii_case(&hexadecimal(&Sha256::digest(&bytes)))
+    {
+        let fix = "The hash differs from that of the content; the paper was changed on the way. Send it again.";
+        found.refuse(C023_ATTACHMENT_DIFFERS, format!("{path}.sha256"), fix);
+    }
+}
+
+/// Whether the hash, if there is one, can be a SHA-256 at all.
+fn well_formed_hash(attachment: &Attachment, path: &str, found: &mut Checked) -> bool {
+    let Some(stated) = &attachment.sha256 else {
+        return true;
+    };
+    let right = stated.len() == SHA256_CHARS && stated.bytes().all(|b| b.is_ascii_hexdigit());
+    if !right {
+        let fix = "A SHA-256 has 64 hexadecimal digits; correct it or leave it out.";
+        found.refuse(C023_ATTACHMENT_DIFFERS, format!("{path}.sha256"), fix);
+    }
+    right
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

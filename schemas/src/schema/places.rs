@@ -1,0 +1,133 @@
+//! Walking a schema by the path of a field: which fields exist, and which name was meant.
+//!
+//! A path is written as in every problem: `body.patient.phone`, `body.attachments[0].title`. An
+//! index may be left out: `body.attachments.title` means the title of every attachment.
+
+use serde_json::Value;
+
+use super::compiled;
+use crate::kind::Kind;
+
+/// Longest name that is compared; no field of ours is longer.
+const NAME_CHARS_MAX: usize = 40;
+
+/// How many letters may differ before a suggestion only confuses.
+const DISTANCE_MAX: usize = 3;
+
+/// Whether messages of this kind have a field at `path`.
+#[must_use]
+pub fn knows(kind: Kind, path: &str) -> bool {
+    at(kind, path).is_some()
+}
+
+/// Whether messages of any kind have a field at `path`. If not, it was mistyped.
+#[must_use]
+pub fn some_kind_knows(path: &str) -> bool {
+    Kind::ALL.iter().any(|kind| knows(*kind, path))
+}
+
+/// The field of the object at `path` whose name is most like `name`, if one is like it at all.
+#[must_use]
+pub fn nearest(kind: Kind, path: &str, name: &str) -> Option<String> {
+    if name.chars().nth(NAME_CHARS_MAX).is_some() {
+        return None;
+    }
+    let name = folded(name);
+    let properties = at(kind, path)?.get("properties")?.as_object()?;
+    let likely = properties
+        .keys()
+        .map(|known| (distance(&folded(known), &name), known))
+        .min_by_key(|(distance, known)| (*distance, known.len()))?;
+    // Half of a short name may not differ: `at` is not like `by`.
+    let close = likely.0 <= DISTANCE_MAX.min(name.len() / 3);
+    close.then(|| likely.1.clone())
+}
+
+/// The schema of the field at `path`; the whole message for an empty path.
+fn at(kind: Kind, path: &str) -> Option<&'static Value> {
+    let root = &compiled(kind).schema;
+    let mut here = root;
+    for segment in path.split('.').filter(|segment| !segment.is_empty()) {
+        let name = segment.split('[').next().unwrap_or_default();
+        here = item(root, followed(root, here)?)?;
+        here = here.get("properties")?.get(name)?;
+    }
+    item(root, followed(root, here)?)
+}
+
+/// What a list holds; anything else is itself.
+fn item<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
+    match schema.get("items") {
+        Some(items) => followed(root, items),
+        None => Some(schema),
+    }
+}
+
+/// Follows a `$ref` to its definition.
+fn followed<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
+    match schema.get("$ref").and_then(Value::as_str) {
+        Some(reference) => root.pointer(reference.strip_prefix('#')?),
+        None => Some(schema),
+    }
+}
+
+/// A name without the marks in which spellings differ: `birthDate` is `birth_date`.
+fn folded(name: &str) -> Vec<char> {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// How many letters must be changed, added or taken away.
+fn distance(one: &[char], other: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (place, known) in other.iter().enumerate() {
+            let change = diagonal + usize::from(letter != known);
+            diagonal = row[place + 1];
+            row[place + 1] = change.min(diagonal + 1).min(row[place] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_known_where_the_kind_has_the_field() {
+        assert!(knows(Kind::ReferralSubmit, "body.patient.document.number"));
+        assert!(knows(Kind::ReferralSubmit, "body.attachments[3].title"));
+        assert!(knows(Kind::ReferralSubmit, "body.attachments.title"));
+        assert!(knows(Kind::ReferralSubmit, "priority"));
+        assert!(!knows(Kind::ReferralAccept, "body.patient.document.number"));
+        assert!(!knows(Kind::ReferralSubmit, "body.patient.phon"));
+        assert!(!knows(Kind::ReferralSubmit, "body.patient.phone.number"));
+    }
+
+    #[test]
+    fn a_mistyped_path_is_known_to_no_kind() {
+        assert!(some_kind_knows("body.appointment.room"));
+        assert!(!some_kind_knows("body.appointment.raum"));
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_whatever_its_spelling() {
+        let near = |path: &str, name: &str| nearest(Kind::ReferralSubmit, path, name);
+
+        assert_eq!(
+            near("body.patient", "birthDate").as_deref(),
+            Some("birth_date")
+        );
+        assert_eq!(near("body.patient", "adress").as_deref(), Some("address"));
+        assert_eq!(near("", "ocurred_at").as_deref(), Some("occurred_at"));
+        assert_eq!(near("body.patient", "shoe_size"), None);
+        assert_eq!(near("body.patient", "x"), None);
+        assert_eq!(near("body.patient", &"a".repeat(5000)), None);
+        assert_eq!(near("no.such.place", "name"), None);
+    }
+}
