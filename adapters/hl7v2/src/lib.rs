@@ -1,1 +1,136 @@
 //! HL7 v2 to canonical and back, without any input or output.
+//!
+//! ```text
+//!   bytes ─charset─▶ text ─syntax─▶ lines ─tree─▶ values ─read─▶ decode ─▶ canonical message
+//!   canonical message ─encode─▶ write ─escape─▶ text ─charset─▶ bytes
+//!   bytes of a message + verdict ─ack─▶ answer          answer ─reply─▶ what it means
+//! ```
+//!
+//! Versions 2.3.1 to 2.8. Messages are read tolerantly and every tolerance is a deviation; safety
+//! fields are read for certain or refuse the message; no text is lost, because what the canonical
+//! message has no place for is kept among its extras.
+//!
+//! Read in this order: `syntax.rs`, `tree.rs` and `read.rs` (what a message is), `statement.rs`
+//! (what it says), `decode.rs` and `encode.rs` (the mapping), `local.rs` (what HL7 has no place
+//! for), `ack.rs` and `reply.rs` (answers).
+//!
+//! Deliberately absent: sockets, framing, clocks, chance. The same bytes, profile and ids give the
+//! same result.
+
+mod ack;
+mod body;
+mod canon;
+pub mod charset;
+mod clinical;
+mod decode;
+pub mod delimiters;
+mod encode;
+pub mod escape;
+pub mod fault;
+pub mod header;
+pub mod limits;
+mod local;
+pub mod notes;
+mod numbers;
+mod party;
+mod patient;
+mod profile_codes;
+pub mod read;
+mod reply;
+mod statement;
+mod syntax;
+pub mod time;
+pub mod tree;
+mod types;
+pub mod write;
+
+use jiff::Timestamp;
+use tierlink_codec::{Answer, Answered, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing};
+use tierlink_schemas::{Message, OrganisationCode, Problem};
+
+use crate::charset::Wish;
+use crate::header::Header;
+use crate::notes::Notes;
+
+/// Media type for HL7 v2 over HTTP.
+pub const MEDIA_TYPE: &str = "application/hl7-v2";
+
+/// Our own name in MSH-3 and as the owner of case numbers.
+pub const APPLICATION: &str = "TIERLINK";
+
+/// The local coding system of our own fields and error codes.
+pub const LOCAL_SYSTEM: &str = local::SYSTEM;
+
+/// The codec.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hl7v2;
+
+impl Codec for Hl7v2 {
+    fn sender(&self, bytes: &[u8]) -> Sender {
+        let header = Header::read(bytes, Wish::default());
+        Sender {
+            names: header
+                .map(|header| header.sender_names())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {
+        decode::decode(bytes, with)
+    }
+
+    fn encode(
+        &self,
+        message: &Message,
+        to: &OrganisationCode,
+        with: &Writing<'_>,
+    ) -> Result<Encoded, Vec<Problem>> {
+        encode::encode(message, to, with)
+    }
+
+    fn answer(&self, arrived: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
+        let wish = decode::wish(with.profile).unwrap_or_default();
+        let header = Header::read(arrived, wish);
+        let control_id = tierlink_schemas::message::control_id(with.id);
+        let answering = ack::Answering {
+            control_id: &control_id,
+            at: with.received_at,
+            zone: decode::zone(with.profile),
+            version: &with.profile.format.version,
+            line_feeds: with.profile.quirks.line_feeds,
+        };
+        ack::answer(header.as_ref(), reply, &answering)
+    }
+
+    fn read_answer(
+        &self,
+        control_id: &str,
+        answer: &[u8],
+        _status: Option<u16>,
+        with: &Writing<'_>,
+    ) -> Answered {
+        let tree = decode::wish(with.profile)
+            .and_then(|wish| decode::open(answer, wish, &mut Notes::default()));
+        reply::read(control_id, tree, with.profile)
+    }
+}
+
+/// The answer to bytes whose sender is not known, so that there is no profile to go by.
+#[must_use]
+pub fn answer_without_profile(
+    arrived: &[u8],
+    reply: &Reply<'_>,
+    id: uuid::Uuid,
+    at: Timestamp,
+) -> Answer {
+    let header = Header::read(arrived, Wish::default());
+    let control_id = tierlink_schemas::message::control_id(id);
+    let answering = ack::Answering {
+        control_id: &control_id,
+        at,
+        zone: jiff::tz::TimeZone::get(time::ZONE_DEFAULT).unwrap_or(jiff::tz::TimeZone::UTC),
+        version: "2.5.1",
+        line_feeds: false,
+    };
+    ack::answer(header.as_ref(), reply, &answering)
+}

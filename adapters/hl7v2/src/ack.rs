@@ -1,0 +1,398 @@
+//! What the sender of a message hears: ACK with MSA and, when something was wrong, ERR.
+//!
+//! ```text
+//!   MSH-15 and MSH-16 empty  original mode   AA, AE or AR, always
+//!   one of them filled       enhanced mode   MSH-15 asks for CA, CE or CR,
+//!                                            MSH-16 for AA, AE or AR
+//! ```
+//!
+//! In enhanced mode a refusal is told once, by the first of the two that asks for it.
+//! The application answer to a referral or a booking request is the receiver's RRI or SRR, which
+//! comes as a message of its own, perhaps days later; so none is made here.
+//!
+//! An answer has the version, delimiters and character set of its message, and MSA-2 is always the
+//! message's MSH-10.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tierlink_codec::{Answer, Reply};
+use tierlink_schemas::{Problem, Refusal, Verdict};
+
+use crate::charset::Charset;
+use crate::delimiters::Delimiters;
+use crate::header::{Header, Version};
+use crate::limits::{ANSWER_TEXT_CHARS_MAX, CONTROL_ID_CHARS_MAX};
+use crate::time;
+use crate::write::{Line, Writer};
+
+/// What is needed to answer, beside the message.
+pub(crate) struct Answering<'a> {
+    /// MSH-10 of the answer.
+    pub(crate) control_id: &'a str,
+    /// MSH-7 of the answer.
+    pub(crate) at: Timestamp,
+    /// The zone in which MSH-7 is written.
+    pub(crate) zone: TimeZone,
+    /// Which version to speak when the message does not say.
+    pub(crate) version: &'a str,
+    /// Whether the receiver wants LF behind CR.
+    pub(crate) line_feeds: bool,
+}
+
+/// More problems than this help nobody, and old receivers have short buffers.
+const PROBLEMS_MAX: usize = 20;
+
+/// Message types whose application answer the receiving organisation gives itself.
+const ANSWERED_LATER: [&str; 2] = ["REF", "SRM"];
+
+/// HL7 table 0357, the codes that we use.
+const SEGMENT_SEQUENCE: (&str, &str) = ("100", "Segment sequence error");
+const FIELD_MISSING: (&str, &str) = ("101", "Required field missing");
+const DATA_TYPE: (&str, &str) = ("102", "Data type error");
+const TABLE_VALUE: (&str, &str) = ("103", "Table value not found");
+const OTHER: (&str, &str) = ("199", "Other HL7 error");
+const MESSAGE_TYPE: (&str, &str) = ("200", "Unsupported message type");
+const VERSION: (&str, &str) = ("203", "Unsupported version id");
+const UNKNOWN_KEY: (&str, &str) = ("204", "Unknown key identifier");
+const DUPLICATE_KEY: (&str, &str) = ("205", "Duplicate key identifier");
+const INTERNAL: (&str, &str) = ("207", "Application internal error");
+
+/// How a message fared, in HL7's words.
+struct Outcome<'r> {
+    /// The second letter of the code: accepted, error or rejected.
+    letter: char,
+    text: String,
+    problems: &'r [Problem],
+    fallback: (&'static str, &'static str),
+}
+
+/// Writes the answers to a message. `header` is missing when not even MSH could be read.
+pub(crate) fn answer(header: Option<&Header>, reply: &Reply<'_>, with: &Answering<'_>) -> Answer {
+    let outcome = outcome(reply);
+    let frames = modes(header, outcome.letter == 'A')
+        .into_iter()
+        .map(|mode| frame(header, mode, &outcome, with))
+        .collect();
+    Answer {
+        frames,
+        status: status(reply),
+        media_type: crate::MEDIA_TYPE,
+    }
+}
+
+fn outcome<'r>(reply: &Reply<'r>) -> Outcome<'r> {
+    match reply {
+        Reply::Verdict(Verdict::Accepted {
+            case_number, state, ..
+        }) => accepted(
+            "accepted",
+            case_number.as_ref().map(ToString::to_string),
+            state.as_deref(),
+        ),
+        Reply::Verdict(Verdict::Repeated {
+            case_number, state, ..
+        }) => {
+            let number = case_number.as_ref().map(ToString::to_string);
+            accepted("accepted before", number, state.as_deref())
+        }
+        Reply::Verdict(Verdict::Refused { refusal, problems }) => {
+            let (letter, fallback) = match refusal {
+                Refusal::Unreadable => ('R', SEGMENT_SEQUENCE),
+                Refusal::Sender => ('R', OTHER),
+                Refusal::Invalid => ('E', TABLE_VALUE),
+                Refusal::NotFound | Refusal::Early => ('E', UNKNOWN_KEY),
+                Refusal::Conflict => ('E', DUPLICATE_KEY),
+                Refusal::Rule => ('E', OTHER),
+            };
+            let text = problems
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            Outcome {
+                letter,
+                text,
+                problems,
+                fallback,
+            }
+        }
+        Reply::TryAgain(problem) => Outcome {
+            letter: 'E',
+            text: problem.to_string(),
+            problems: std::slice::from_ref(*problem),
+            fallback: INTERNAL,
+        },
+    }
+}
+
+/// The case's number goes into MSA-3, where people who look at the answer find it.
+fn accepted<'r>(word: &str, number: Option<String>, state: Option<&str>) -> Outcome<'r> {
+    let text = match (number, state) {
+        (Some(number), Some(state)) => format!("{word}; case {number} {state}"),
+        (Some(number), None) => format!("{word}; case {number}"),
+        (None, _) => word.to_owned(),
+    };
+    Outcome {
+        letter: 'A',
+        text,
+        problems: &[],
+        fallback: OTHER,
+    }
+}
+
+fn status(reply: &Reply<'_>) -> u16 {
+    match reply {
+        Reply::Verdict(Verdict::Accepted { .. }) => 202,
+        Reply::Verdict(Verdict::Repeated { .. }) => 200,
+        Reply::Verdict(Verdict::Refused { refusal, .. }) => match refusal {
+            Refusal::Unreadable => 400,
+            Refusal::Sender => 403,
+            Refusal::NotFound => 404,
+            Refusal::Conflict | Refusal::Rule => 409,
+            Refusal::Invalid => 422,
+            Refusal::Early => 425,
+        },
+        Reply::TryAgain(_) => 503,
+    }
+}
+
+/// The first letters of the codes to answer with: `C` commit, `A` application.
+fn modes(header: Option<&Header>, positive: bool) -> Vec<char> {
+    let Some(header) = header else {
+        return vec!['A'];
+    };
+    if header.accept.is_empty() && header.application.is_empty() {
+        return vec!['A'];
+    }
+    let asks = |condition: &str| match condition {
+        "AL" => true,
+        "ER" => !positive,
+        "SU" => positive,
+        // NE, nothing, and codes that do not exist.
+        _ => false,
+    };
+    let commit = asks(&header.accept);
+    let later = positive && ANSWERED_LATER.contains(&header.message_type.as_str());
+    let application = asks(&header.application) && !later && (positive || !commit);
+    let mut modes = Vec::new();
+    modes.extend(commit.then_some('C'));
+    modes.extend(application.then_some('A'));
+    modes
+}
+
+fn frame(
+    header: Option<&Header>,
+    mode: char,
+    outcome: &Outcome<'_>,
+    with: &Answering<'_>,
+) -> Vec<u8> {
+    let charset = header.map_or(Charset::UTF_8, |header| header.charset);
+    let delimiters = header
+        .map(|header| header.delimiters)
+        .filter(Delimiters::has_escape)
+        .unwrap_or_else(|| usual_with(header));
+    let stated = header.map_or(with.version, |h| h.version.as_str());
+    let version = if stated.is_empty() {
+        with.version
+    } else {
+        stated
+    };
+    let code = format!("{mode}{}", outcome.letter);
+
+    let mut writer = Writer::new(delimiters);
+    writer.add(msh(header, mode, version, with));
+    let mut msa = Line::new("MSA");
+    msa.put(1, 1, code)
+        .put(2, 1, header.map_or("", |header| header.control_id.as_str()))
+        .put(3, 1, shortened(&outcome.text));
+    writer.add(msa);
+    if Version::read(version).is_some_and(|version| version < Version::V2_5) {
+        writer.add(short_error(outcome));
+    } else {
+        for line in outcome
+            .problems
+            .iter()
+            .take(PROBLEMS_MAX)
+            .map(|p| long_error(p, outcome))
+        {
+            writer.add(line);
+        }
+    }
+    let text = if with.line_feeds {
+        writer.text().replace('\r', "\r\n")
+    } else {
+        writer.text().to_owned()
+    };
+    charset.encode(&text).unwrap_or_else(|_| in_ascii(&text))
+}
+
+/// A sender that stated no escape character gets the usual ones, behind its own field delimiter.
+fn usual_with(header: Option<&Header>) -> Delimiters {
+    let usual = Delimiters::default();
+    let field = header.map_or(usual.field, |header| header.delimiters.field);
+    let clashes = usual.encoding_characters().contains(field);
+    if clashes {
+        usual
+    } else {
+        usual.with_field(field)
+    }
+}
+
+fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>) -> Line {
+    let mut msh = Line::new("MSH");
+    if let Some(header) = header {
+        for (field, name) in [
+            (3, &header.receiving_application),
+            (4, &header.receiving_facility),
+            (5, &header.sending_application),
+            (6, &header.sending_facility),
+        ] {
+            for (component, text) in (1_u16..).zip(name) {
+                msh.put(field, component, text.as_str());
+            }
+        }
+        msh.put(9, 2, header.event.as_str());
+        msh.put(
+            11,
+            1,
+            if header.processing.is_empty() {
+                "P"
+            } else {
+                &header.processing
+            },
+        );
+        for (repetition, label) in
+            (1_u16..).zip(header.charset_stated.split(header.delimiters.repetition))
+        {
+            msh.put_at(18, repetition, 1, 1, label);
+        }
+    } else {
+        msh.put(11, 1, "P").put(18, 1, Charset::UTF_8.msh_18());
+    }
+    let old = Version::read(version).is_some_and(|version| version < Version::V2_5);
+    if !old {
+        msh.put(9, 3, "ACK");
+    }
+    // Two answers to one message are two messages.
+    let own: String = std::iter::once(mode)
+        .chain(with.control_id.chars())
+        .take(CONTROL_ID_CHARS_MAX)
+        .collect();
+    msh.put(7, 1, time::write(with.at, &with.zone))
+        .put(9, 1, "ACK")
+        .put(10, 1, own)
+        .put(12, 1, version);
+    msh
+}
+
+fn error_code(problem: &Problem, outcome: &Outcome<'_>) -> (&'static str, &'static str) {
+    if outcome.fallback == INTERNAL {
+        return INTERNAL;
+    }
+    match problem.code.as_str() {
+        "D019" => FIELD_MISSING,
+        "D020" | "D027" => TABLE_VALUE,
+        "D014" | "D017" | "D021" | "D026" => DATA_TYPE,
+        "D012" | "D015" | "D016" | "D018" => SEGMENT_SEQUENCE,
+        "D022" => MESSAGE_TYPE,
+        "D023" => VERSION,
+        _ => outcome.fallback,
+    }
+}
+
+/// ERR of version 2.5 and later: one segment per problem.
+fn long_error(problem: &Problem, outcome: &Outcome<'_>) -> Line {
+    let (code, name) = error_code(problem, outcome);
+    let mut err = Line::new("ERR");
+    if let Some(place) = Location::read(&problem.field) {
+        place.put(&mut err, 2);
+    }
+    err.put(3, 1, code)
+        .put(3, 2, name)
+        .put(3, 3, "HL70357")
+        .put(4, 1, "E")
+        .put(5, 1, problem.code.as_str())
+        .put(5, 3, crate::LOCAL_SYSTEM)
+        .put(7, 1, problem.field.as_str())
+        .put(8, 1, shortened(&problem.text));
+    err
+}
+
+/// ERR of versions 2.3.1 and 2.4: one segment, one repetition per problem.
+fn short_error(outcome: &Outcome<'_>) -> Line {
+    let mut err = Line::new("ERR");
+    for (repetition, problem) in (1_u16..).zip(outcome.problems.iter().take(PROBLEMS_MAX)) {
+        let (code, name) = error_code(problem, outcome);
+        if let Some(place) = Location::read(&problem.field) {
+            err.put_at(1, repetition, 1, 1, place.segment);
+            err.put_at(1, repetition, 2, 1, place.nth.to_string());
+            if let Some(field) = place.field {
+                err.put_at(1, repetition, 3, 1, field.to_string());
+            }
+        }
+        for (subcomponent, text) in (1_u16..).zip([code, name, "HL70357"]) {
+            err.put_at(1, repetition, 4, subcomponent, text);
+        }
+    }
+    err
+}
+
+/// A place as ERR writes it.
+struct Location<'p> {
+    segment: &'p str,
+    nth: u16,
+    field: Option<u16>,
+    component: Option<u16>,
+}
+
+impl<'p> Location<'p> {
+    /// Reads `OBX[2]-5.1`. Canonical paths have no place in ERR.
+    fn read(path: &'p str) -> Option<Self> {
+        let (place, rest) = path
+            .split_once('-')
+            .map_or((path, None), |(s, r)| (s, Some(r)));
+        let (segment, nth) = match place.split_once('[') {
+            Some((segment, nth)) => (segment, nth.strip_suffix(']')?.parse().ok()?),
+            None => (place, 1),
+        };
+        let named = segment.len() == 3
+            && segment
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        let number = |text: &str| {
+            text.split('[')
+                .next()
+                .and_then(|digits| digits.parse().ok())
+        };
+        let mut parts = rest.unwrap_or_default().split('.');
+        let field = parts.next().and_then(number);
+        let component = parts.next().and_then(number);
+        named.then_some(Self {
+            segment,
+            nth,
+            field,
+            component,
+        })
+    }
+
+    fn put(&self, err: &mut Line, field: u16) {
+        err.put(field, 1, self.segment)
+            .put(field, 2, self.nth.to_string());
+        if let Some(number) = self.field {
+            err.put(field, 3, number.to_string());
+        }
+        if let Some(number) = self.component {
+            err.put(field, 4, "1").put(field, 5, number.to_string());
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(ANSWER_TEXT_CHARS_MAX).collect()
+}
+
+/// Only our own texts can fail to fit a character set, and an answer must always go out.
+fn in_ascii(text: &str) -> Vec<u8> {
+    text.chars()
+        .map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?'))
+        .collect()
+}

@@ -1,0 +1,413 @@
+//! From the bytes of a message to a canonical message.
+//!
+//! ```text
+//!   bytes ─▶ charset ─▶ syntax ─▶ tree ─▶ which kind ─▶ body ─▶ envelope
+//!                                                        │
+//!                       everything that nobody read ─────┴─▶ extras
+//! ```
+//!
+//! The first fault ends the reading; deviations found until then are kept. A message is taken with
+//! every safety field certain, or not at all.
+
+use jiff::tz::TimeZone;
+use tierlink_codec::{Decoded, FamilyKnown, Profile, Reading};
+use tierlink_schemas::message::{Extra, ReplyTo, SOURCE_MESSAGE_ID_LENGTH_MAX, Source};
+use tierlink_schemas::request::Direction;
+use tierlink_schemas::{Body, Code, Deviation, Family, Kind, Message, Problem};
+
+use crate::body;
+use crate::canon::Canon;
+use crate::charset::{self, Charset, Wish};
+use crate::fault::Fault;
+use crate::header::{Header, Version};
+use crate::limits::{EXTRA_CHARS_MAX, EXTRAS_MAX};
+use crate::notes::{Notes, What};
+use crate::numbers;
+use crate::party::{self, Found};
+use crate::read::Left;
+use crate::statement::{self, Statement};
+use crate::time;
+use crate::tree::Tree;
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self::new(Code::new(fault.code()), fault.field(), fault.to_string())
+    }
+}
+
+/// What the profile wants of character sets.
+pub(crate) fn wish(profile: &Profile) -> Result<Wish, Fault> {
+    let charset = match profile.format.charset.as_deref() {
+        Some(name) => Some(Charset::named(name).ok_or(Fault::ProfileCharset)?),
+        None => None,
+    };
+    Ok(Wish {
+        charset,
+        wins: profile.quirks.charset_wins,
+    })
+}
+
+/// The zone of times without one.
+pub(crate) fn zone(profile: &Profile) -> TimeZone {
+    TimeZone::get(&profile.format.zone)
+        .or_else(|_| TimeZone::get(time::ZONE_DEFAULT))
+        .unwrap_or(TimeZone::UTC)
+}
+
+/// Takes a message apart without asking what it means.
+pub(crate) fn open(bytes: &[u8], wish: Wish, notes: &mut Notes) -> Result<Tree, Fault> {
+    if bytes.len() > crate::limits::MESSAGE_BYTES_MAX {
+        return Err(Fault::TooLarge {
+            limit: crate::limits::MESSAGE_BYTES_MAX,
+        });
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Fault::Empty);
+    }
+    let decoded = charset::read(bytes, wish, notes)?;
+    let lines = crate::syntax::mend(&decoded.text, notes)?;
+    crate::tree::grow(&lines, decoded.charset, notes)
+}
+
+/// Reads a message.
+pub(crate) fn decode(bytes: &[u8], with: &Reading<'_>) -> Decoded {
+    let mut notes = Notes::default();
+    let mut source_message_id = None;
+    let outcome = read(bytes, with, &mut notes, &mut source_message_id);
+    let deviations = deviations(&notes);
+    match outcome {
+        Ok((message, family)) => Decoded::read(message, family, deviations),
+        Err(fault) => {
+            let id = source_message_id.or_else(|| {
+                let wish = wish(with.profile).unwrap_or_default();
+                Header::read(bytes, wish).map(|header| header.control_id)
+            });
+            let id = id.filter(|id| (1..=SOURCE_MESSAGE_ID_LENGTH_MAX).contains(&id.len()));
+            Decoded::refused(vec![fault.into()], deviations, id)
+        }
+    }
+}
+
+fn deviations(notes: &Notes) -> Vec<Deviation> {
+    notes
+        .list()
+        .iter()
+        .map(|note| {
+            Deviation::new(
+                Code::new(note.what.code()),
+                note.path.as_str(),
+                note.what.to_string(),
+            )
+        })
+        .collect()
+}
+
+fn read(
+    bytes: &[u8],
+    with: &Reading<'_>,
+    notes: &mut Notes,
+    source_message_id: &mut Option<String>,
+) -> Result<(Message, FamilyKnown), Fault> {
+    let profile = with.profile;
+    let tree = open(bytes, wish(profile)?, notes)?;
+    let header = Header::of(&tree).ok_or(Fault::NotHl7)?;
+    *source_message_id = Some(header.control_id.clone());
+    check_header(&header, &tree, notes)?;
+
+    let zone = zone(profile);
+    let mut canon = Canon::new();
+    let case = numbers::read(&tree, &header, profile, with.directory, notes)?;
+    let context = body::Context {
+        tree: &tree,
+        header: &header,
+        with,
+        zone: &zone,
+    };
+    let (kind, certain) = match statement::of(&tree, &header)? {
+        Statement::Request { amends } => {
+            let (kind, direction, certain) = sides(&context, amends, &mut canon, notes)?;
+            put_direction(kind, direction, &mut canon);
+            (kind, certain)
+        }
+        Statement::About(kind) => of_the_case(kind, case.number.as_ref(), &tree),
+    };
+    let in_reply_to = tree
+        .first("MSA")
+        .and_then(|msa| msa.text(2, 1))
+        .map(|id| ReplyTo {
+            message_id: Some(id.to_owned()),
+            ..ReplyTo::default()
+        });
+    let is_tied = case.number.is_some() || !case.numbers.is_empty() || in_reply_to.is_some();
+    if !kind.opens() && !is_tied {
+        return Err(Fault::Missing {
+            field: place_of_number(&header).to_owned(),
+            why: "the case is found; send the case's number there",
+        });
+    }
+    body::read(kind, &context, &mut canon, notes)?;
+    let priority = body::priority(&context, notes)?;
+    let is_referral = matches!(kind, Kind::ReferralSubmit | Kind::ReferralAmend);
+    if !is_referral && canon.text("direction").is_some() {
+        // Only referrals have a direction; anything else that states one contradicts itself.
+        return Err(Fault::Direction {
+            field: "OBX-5".to_owned(),
+        });
+    }
+    let body = Body::read(kind, canon.into_value()).map_err(|error| misfit(&error))?;
+
+    let occurred_at = occurred_at(&tree, &zone, notes);
+    let source = Source {
+        organisation: profile.organisation.code.clone(),
+        system: tree
+            .first("MSH")
+            .and_then(|msh| msh.text(3, 1))
+            .map(str::to_owned),
+        message_id: header.control_id.clone(),
+    };
+    take_known_names(&tree, with);
+    let mut message = Message::new(
+        with.id,
+        source,
+        occurred_at.unwrap_or(with.received_at),
+        body,
+    );
+    message.received_at = Some(with.received_at);
+    message.case = case;
+    message.in_reply_to = in_reply_to;
+    message.priority = priority;
+    if kind.opens() {
+        message
+            .destinations
+            .extend(message.to().map(|to| to.organisation.clone()));
+    }
+    message.extras = extras(&tree, notes);
+    Ok((message, certain))
+}
+
+/// What every message must say of itself.
+fn check_header(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(), Fault> {
+    let missing = |field: &str, why| Fault::Missing {
+        field: field.to_owned(),
+        why,
+    };
+    if header.control_id.is_empty() {
+        return Err(missing(
+            "MSH-10",
+            "a repeat of the message can be told from a new one",
+        ));
+    }
+    if header.control_id.len() > SOURCE_MESSAGE_ID_LENGTH_MAX {
+        return Err(Fault::Invalid {
+            field: "MSH-10".to_owned(),
+            why: "it is too long for an id",
+        });
+    }
+    if header.message_type.is_empty() {
+        return Err(missing("MSH-9", "it is clear what the message says"));
+    }
+    if header.version.is_empty() {
+        notes.add(
+            "MSH-12",
+            What::Mapping("states no version; read like 2.5.1"),
+        );
+    } else if Version::read(&header.version).is_none() {
+        return Err(Fault::Version);
+    }
+    if header.processing != "P" {
+        notes.add(
+            "MSH-11",
+            What::Mapping("is not P; read as production all the same"),
+        );
+    }
+    let structure = tree.first("MSH").and_then(|msh| msh.text(9, 3));
+    let expected = structure_of(header);
+    if structure.is_some_and(|structure| expected.is_some_and(|known| known != structure)) {
+        notes.add(
+            "MSH-9",
+            What::Mapping("names a structure that does not exist; the event counts"),
+        );
+    }
+    Ok(())
+}
+
+fn structure_of(header: &Header) -> Option<&'static str> {
+    Some(
+        match (header.message_type.as_str(), header.event.as_str()) {
+            ("REF", _) => "REF_I12",
+            ("RRI", _) => "RRI_I12",
+            ("SIU", _) => "SIU_S12",
+            ("SRM", _) => "SRM_S01",
+            ("SRR", _) => "SRR_S01",
+            ("ADT", "A03") => "ADT_A03",
+            ("ADT", "A01" | "A04") => "ADT_A01",
+            ("ORU", _) => "ORU_R01",
+            ("MDM", _) => "MDM_T02",
+            _ => return None,
+        },
+    )
+}
+
+/// Reads both sides of a request and says what kind of request goes between them.
+fn sides(
+    context: &body::Context<'_>,
+    amends: bool,
+    canon: &mut Canon,
+    notes: &mut Notes,
+) -> Result<(Kind, Option<Direction>, FamilyKnown), Fault> {
+    let (tree, profile, directory) = (context.tree, context.with.profile, context.with.directory);
+    party::read_from(tree, profile, directory, canon, notes)?;
+    let to = party::read_to(tree, context.header, profile, directory, canon, notes)?;
+    if to == profile.organisation.code {
+        return Err(Fault::Contradiction {
+            field: "PRD-10".to_owned(),
+        });
+    }
+    let (kind, direction) = statement::request(tree, amends, &to, profile, directory)?;
+    let unknown = directory.get(&to).is_none() && kind.family() != Family::Consultation;
+    if unknown {
+        notes.add(
+            "PRD",
+            What::Mapping("the tiers of the organisations are unknown; no direction was set"),
+        );
+    }
+    Ok((kind, direction, FamilyKnown::Stated))
+}
+
+fn put_direction(kind: Kind, direction: Option<Direction>, canon: &mut Canon) {
+    if kind.family() != Family::Referral {
+        return;
+    }
+    canon.put_some(
+        "direction",
+        direction.map(|direction| match direction {
+            Direction::Up => "up",
+            Direction::Lateral => "lateral",
+            Direction::Out => "out",
+        }),
+    );
+}
+
+/// The family of a statement about a case: what our number says, or what the message says.
+fn of_the_case(
+    kind: Kind,
+    number: Option<&tierlink_schemas::CaseNumber>,
+    tree: &Tree,
+) -> (Kind, FamilyKnown) {
+    let letter = number.and_then(|number| number.as_str().chars().next());
+    if let Some(family) = letter.and_then(Family::of_letter) {
+        if kind.family() == family {
+            return (kind, FamilyKnown::Stated);
+        }
+        if let Some(same) = statement::in_family(kind, family, tree) {
+            return (same, FamilyKnown::Stated);
+        }
+    }
+    let exact = matches!(
+        kind,
+        Kind::ConsultationOpinion | Kind::StatusQuery | Kind::StatusReport
+    ) || kind.family() == Family::Transfer
+        || statement::is_stated(tree);
+    (
+        kind,
+        if exact {
+            FamilyKnown::Stated
+        } else {
+            FamilyKnown::ByCase
+        },
+    )
+}
+
+fn place_of_number(header: &Header) -> &'static str {
+    match header.message_type.as_str() {
+        "REF" | "RRI" => "RF1-6",
+        "SIU" | "SRR" => "SCH-26",
+        "SRM" => "ARQ-1",
+        "ADT" => "PV1-5",
+        "MDM" => "TXA-14",
+        _ => "ORC-2",
+    }
+}
+
+/// serde names the field that does not fit; the value stays out of it.
+fn misfit(error: &serde_json::Error) -> Fault {
+    let text = error.to_string();
+    let missing = text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next());
+    match missing {
+        Some(field) => Fault::Missing {
+            field: format!("body.{field}"),
+            why: "the message says what its kind must say",
+        },
+        None => Fault::Invalid {
+            field: "OBX-5".to_owned(),
+            why: "a field of ours (99TL) holds something of another type",
+        },
+    }
+}
+
+fn occurred_at(tree: &Tree, zone: &TimeZone, notes: &mut Notes) -> Option<jiff::Timestamp> {
+    let msh = tree.first("MSH")?;
+    let moment = crate::types::try_time(msh, 7, 1, notes);
+    let at = moment.and_then(|moment| moment.timestamp(zone));
+    if at.is_none() {
+        notes.add(
+            "MSH-7",
+            What::Mapping("gives no time; the time of arrival was taken"),
+        );
+    }
+    at
+}
+
+/// Names that only repeat what the envelope says need not be kept.
+fn take_known_names(tree: &Tree, with: &Reading<'_>) {
+    let Some(msh) = tree.first("MSH") else { return };
+    if msh.first(5).peek(1) == Some(crate::APPLICATION) {
+        msh.text(5, 1);
+    }
+    for field in [4, 6] {
+        let Some(name) = msh.first(field).peek(1) else {
+            continue;
+        };
+        if matches!(party::find(&[name], with.profile, with.directory), Found::One(code)
+            if !with.directory.is_empty() || code.as_str() == name)
+        {
+            msh.text(field, 1);
+        }
+    }
+    for field in [10, 12, 15, 16] {
+        msh.text(field, 1);
+    }
+    if msh.first(11).peek(1) == Some("P") {
+        msh.text(11, 1);
+    }
+    msh.text(9, 1);
+    msh.text(9, 2);
+    msh.whole_field(18);
+}
+
+/// Everything that nobody has read. Long texts are kept in pieces.
+fn extras(tree: &Tree, notes: &mut Notes) -> Vec<Extra> {
+    let mut extras = Vec::new();
+    for Left { path, text } in tree.left_over() {
+        if text.chars().count() <= EXTRA_CHARS_MAX {
+            extras.push(Extra { path, text });
+            continue;
+        }
+        let chars: Vec<char> = text.chars().collect();
+        for (nth, piece) in chars.chunks(EXTRA_CHARS_MAX).enumerate() {
+            extras.push(Extra {
+                path: format!("{path}#{}", nth + 1),
+                text: piece.iter().collect(),
+            });
+        }
+    }
+    if extras.len() > EXTRAS_MAX {
+        notes.add(
+            "MSH",
+            What::Mapping("very many fields without a canonical place; all are kept"),
+        );
+    }
+    extras
+}
