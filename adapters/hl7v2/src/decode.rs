@@ -166,6 +166,9 @@ fn read(
         message_id: header.control_id.clone(),
     };
     take_known_names(&tree, with);
+    if kind.states_request() {
+        take_repeated_words(&tree);
+    }
     let mut message = Message::new(
         with.id,
         source,
@@ -385,6 +388,50 @@ fn take_known_names(tree: &Tree, with: &Reading<'_>) {
     msh.text(9, 1);
     msh.text(9, 2);
     msh.whole_field(18);
+}
+
+/// Words of the standard that only repeat a code beside them: segment, field, component, text.
+const REPEATED_WORDS: [(&str, u16, u16, &str); 22] = [
+    ("RF1", 1, 1, "P"),
+    ("RF1", 1, 3, "HL70283"),
+    ("RF1", 2, 2, "STAT"),
+    ("RF1", 2, 2, "ASAP"),
+    ("RF1", 2, 2, "Routine"),
+    ("RF1", 2, 3, "HL70280"),
+    ("RF1", 2, 5, "慢病/康复"),
+    ("RF1", 2, 6, crate::LOCAL_SYSTEM),
+    ("RF1", 4, 2, "Second opinion"),
+    ("RF1", 4, 3, "HL70282"),
+    ("RF1", 5, 3, "HL70284"),
+    ("RF1", 6, 2, crate::APPLICATION),
+    ("PRD", 1, 2, "Referring Provider"),
+    ("PRD", 1, 2, "Referred to Provider"),
+    ("PRD", 1, 3, "HL70286"),
+    ("OBR", 1, 1, "1"),
+    ("OBR", 4, 1, "57133-1"),
+    ("OBR", 4, 2, "Referral note"),
+    ("OBR", 4, 3, "LN"),
+    ("PV1", 1, 1, "1"),
+    ("PV1", 2, 1, "O"),
+    ("PV1", 2, 1, "I"),
+];
+
+/// What only repeats something that was read need not be kept.
+fn take_repeated_words(tree: &Tree) {
+    for (name, field, component, word) in REPEATED_WORDS {
+        for rep in tree
+            .all(name)
+            .flat_map(|segment| segment.repetitions(field))
+        {
+            if rep.peek(component) == Some(word) {
+                rep.text(component);
+            }
+        }
+    }
+    let sent = tree.first("MSH").and_then(|msh| msh.first(7).peek(1));
+    if let Some(rf1) = tree.first("RF1").filter(|rf1| rf1.first(9).peek(1) == sent) {
+        rf1.text(9, 1);
+    }
 }
 
 /// Everything that nobody has read. Long texts are kept in pieces.

@@ -222,6 +222,9 @@ fn read_prd(prd: Seg<'_>, side: &str, canon: &mut Canon) {
     let name = prd.text(10, 1).or_else(|| prd.text(4, 9));
     canon.put_some(&format!("{side}.name"), name);
     let location = prd.first(4);
+    if location.peek(9) == name {
+        location.text(9);
+    }
     if let Some(first) = location.text(1) {
         let words = location.sub(1, 2);
         if words.is_none() && !is_latin(first) {
