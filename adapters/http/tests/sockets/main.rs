@@ -1,7 +1,22 @@
-//! HTTP over real sockets: what `server.rs` and `client.rs` of this crate promise.
+//! HTTP over real sockets: what the server and the client of this crate promise.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
-mod client;
+// The server.
+mod bodies;
+mod clocks;
+mod crowds;
+mod endings;
+
+// The client.
+mod answers;
+mod secrets;
+mod silences;
+
+// Both.
+mod certificates;
+
+// What they need.
+mod handlers;
 mod net;
-mod server;
+mod servers;

@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 /// Whatever takes longer than this is hanging.
 const HANGS_AFTER: Duration = Duration::from_secs(20);
 
+/// A limit short enough to wait for.
+pub const SHORT: Duration = Duration::from_millis(200);
+
 /// Any free port of this machine.
 pub fn anywhere() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
