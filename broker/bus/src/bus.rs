@@ -49,7 +49,9 @@ pub trait Bus: Send + Sync {
 
 /// One reader of one lane.
 ///
-/// What it was given and has not finished goes back to the lane when it is dropped, in order.
+/// What it was given and has not finished goes back to the lane when it is dropped. Parcels come in
+/// the order in which they were published; one that comes again may come behind later ones, so the
+/// reader goes by its number.
 #[async_trait]
 pub trait LaneConsumer: Send {
     /// Waits for the next parcel. `None` means that the bus was closed.

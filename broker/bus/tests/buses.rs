@@ -211,7 +211,10 @@ mod promise {
 
             let mut consumer = bus.two.consume(&lane("A"), 20).await.unwrap();
             let all = take(&mut consumer, 10).await;
-            assert_eq!(numbers(&all), (0..10).collect::<Vec<_>>());
+            // Not the order: RabbitMQ may already have given them to the consumer of the round before
+            // while it was leaving, and what returns twice returns behind the others.
+            let came: std::collections::BTreeSet<u64> = numbers(&all).into_iter().collect();
+            assert!(came.into_iter().eq(0..10), "{:?}", numbers(&all));
             consumer.done(&tags(&all)).await.unwrap();
             consumer.close().await;
         }
@@ -527,8 +530,8 @@ mod on {
     {
         let corner = Corner::new();
         let bus = Buses {
-            one: Arc::new(corner.bus()),
-            two: Arc::new(corner.bus()),
+            one: corner.bus(),
+            two: corner.bus(),
         };
         bus.one.open_lanes(&[lane("A"), lane("B")]).await.unwrap();
         assert!(bus.one.remembers());

@@ -218,7 +218,7 @@ async fn silence_ends_a_publish_in_time_and_calls_nothing_safe() {
             confirm_wait: Duration::from_millis(500),
             ..corner.settings.clone()
         };
-        let bus = RabbitBus::new(&settings).unwrap();
+        let bus = corner.bus_with(&settings);
         bus.open_lanes(&[lane("A")]).await.unwrap();
         publish_until_safe(&bus, parcels("A", 0..1)).await;
 
@@ -321,7 +321,7 @@ async fn a_rabbitmq_that_lost_everything_is_set_up_again() {
         let bus = corner.bus();
         bus.open_lanes(&[lane("A")]).await.unwrap();
         publish_until_safe(&bus, parcels("A", 0..5)).await;
-        corner.clear().await;
+        corner.delete_everything().await;
 
         publish_until_safe(&bus, parcels("A", 5..6)).await;
 
@@ -476,7 +476,7 @@ async fn an_adapter_beside_a_hospital_declares_nothing() {
             declares: false,
             ..corner.settings.clone()
         };
-        let adapter = RabbitBus::new(&settings).unwrap();
+        let adapter = corner.bus_with(&settings);
 
         adapter.open_lanes(&[lane("D")]).await.unwrap();
 

@@ -12,15 +12,15 @@
     reason = "a fixture that cannot be set up fails its test"
 )]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tierlink_bus::topology::Topology;
-use tierlink_bus::{Lane, RabbitBus, Settings};
+use tierlink_bus::{Bus, Lane, RabbitBus, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,6 +44,7 @@ pub fn address() -> String {
 pub struct Corner {
     pub settings: Settings,
     pub topology: Topology,
+    made: Mutex<Vec<Arc<RabbitBus>>>,
 }
 
 impl Corner {
@@ -56,21 +57,28 @@ impl Corner {
                 ..Settings::new(address())
             },
             topology,
+            made: Mutex::default(),
         }
     }
 
     /// Another process on the same lanes.
-    pub fn bus(&self) -> RabbitBus {
-        RabbitBus::new(&self.settings).unwrap()
+    pub fn bus(&self) -> Arc<RabbitBus> {
+        self.bus_with(&self.settings)
     }
 
     /// The same, over a line that can be cut.
-    pub fn bus_over(&self, line: &Line) -> RabbitBus {
-        let settings = Settings {
+    pub fn bus_over(&self, line: &Line) -> Arc<RabbitBus> {
+        self.bus_with(&Settings {
             address: line.address.clone(),
             ..self.settings.clone()
-        };
-        RabbitBus::new(&settings).unwrap()
+        })
+    }
+
+    /// The same, with other settings.
+    pub fn bus_with(&self, settings: &Settings) -> Arc<RabbitBus> {
+        let bus = Arc::new(RabbitBus::new(settings).unwrap());
+        self.made.lock().unwrap().push(Arc::clone(&bus));
+        bus
     }
 
     /// RabbitMQ without our bus in between.
@@ -120,8 +128,17 @@ impl Corner {
         name
     }
 
-    /// Leaves RabbitMQ as it was.
+    /// Leaves RabbitMQ as it was. The buses go first, or they would repair what we delete.
     pub async fn clear(&self) {
+        let made = std::mem::take(&mut *self.made.lock().unwrap());
+        for bus in made {
+            bus.close().await;
+        }
+        self.delete_everything().await;
+    }
+
+    /// Deletes all queues and exchanges, as if RabbitMQ had lost its disk.
+    pub async fn delete_everything(&self) {
         let channel = self.raw().await;
         let lanes = LANES.iter().map(|lane| self.queue(lane));
         let shared = self.topology.queues().map(|queue| queue.name);
