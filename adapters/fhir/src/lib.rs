@@ -1,1 +1,100 @@
 //! FHIR R4 messaging to canonical and back, without any input or output.
+//!
+//! ```text
+//!   bytes ─json─▶ tree ─bundle─▶ resources ─events─▶ meaning ─request | statement─▶ message
+//!   message ─encode─▶ Bundle { MessageHeader, …, ServiceRequest, Task } ─▶ bytes
+//! ```
+//!
+//! Which element holds which field is the table in `MAPPING.md`. What FHIR has no element for goes
+//! into extensions (`extension.rs`), and what a sender's Bundle holds beyond the canonical schema
+//! becomes the message's extras (`bundle.rs`), so no text is lost either way.
+//!
+//! Read `decode.rs` first, then `events.rs`, where it is decided what a message means.
+//!
+//! Deliberately absent: typed models of all of FHIR, validation against profiles, terminology
+//! servers, XML, sockets and clocks.
+
+mod answer;
+mod appointment;
+mod bundle;
+mod clinical;
+mod codes;
+mod decode;
+mod encode;
+mod events;
+mod extension;
+mod json;
+pub mod limits;
+mod metadata;
+mod parts;
+mod party;
+mod patient;
+mod reader;
+mod request;
+mod settle;
+mod statement;
+mod systems;
+mod writer;
+
+use tierlink_codec::{Answer, Answered, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing};
+use tierlink_schemas::{Message, OrganisationCode, Problem};
+
+pub use metadata::metadata;
+
+/// FHIR R4 messaging, in JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fhir;
+
+impl Codec for Fhir {
+    fn sender(&self, bytes: &[u8]) -> Sender {
+        let Ok(mut bundle) = json::read(bytes).and_then(bundle::Bundle::open) else {
+            return Sender::default();
+        };
+        let Some(header) = bundle.first("MessageHeader") else {
+            return Sender::default();
+        };
+        let mut names = Vec::new();
+        let mut add = |name: Option<&str>| {
+            names.extend(name.map(|name| name.trim().to_owned()));
+        };
+        if let Some(sender) = bundle.follow(header, "sender") {
+            for index in 0..bundle.count(sender, "identifier").min(10) {
+                add(bundle.peek(sender, &format!("identifier/{index}/value")));
+            }
+            add(bundle.peek(sender, "name"));
+        }
+        add(bundle.peek(header, "sender/identifier/value"));
+        let endpoint = bundle.peek(header, "source/endpoint");
+        add(endpoint.map(|text| text.strip_prefix(systems::ORGANISATION).unwrap_or(text)));
+        add(bundle.peek(header, "source/name"));
+        add(bundle.peek(header, "source/software"));
+        Sender { names }
+    }
+
+    fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {
+        decode::decode(bytes, with)
+    }
+
+    fn encode(
+        &self,
+        message: &Message,
+        to: &OrganisationCode,
+        _with: &Writing<'_>,
+    ) -> Result<Encoded, Vec<Problem>> {
+        encode::encode(message, to)
+    }
+
+    fn answer(&self, arrived: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
+        answer::answer(arrived, reply, with)
+    }
+
+    fn read_answer(
+        &self,
+        control_id: &str,
+        answer: &[u8],
+        status: Option<u16>,
+        _with: &Writing<'_>,
+    ) -> Answered {
+        answer::read_answer(control_id, answer, status)
+    }
+}

@@ -1,0 +1,396 @@
+//! Answers: what a sender hears from us, and what a destination's answer means to us.
+//!
+//! ```text
+//!   accepted           200  Bundle, response.code ok
+//!   repeated           200  the same with "duplicate"; 409 duplicate where BaRS expects it
+//!   refused            400 structure, 403 forbidden, 404 not-found, 409 conflict,
+//!                      422 required/value/invariant, 425 transient
+//!   nothing was stored 503  transient
+//! ```
+//!
+//! Neither way carries a value: our problems name fields, and of a partner's OperationOutcome only
+//! codes and paths are repeated, because its diagnostics may quote the patient.
+
+use serde_json::{Map, Value, json};
+use tierlink_codec::{Answer, Answered, Reading, Reply};
+use tierlink_schemas::{Problem, Refusal, Verdict};
+use uuid::Uuid;
+
+use crate::bundle::Bundle;
+use crate::decode::message_id;
+use crate::encode::MEDIA_TYPE;
+use crate::events::{Dialect, dialect};
+use crate::limits::{ANSWER_BYTES_MAX, EXPRESSION_CHARS_MAX, FINDINGS_MAX};
+use crate::{codes, json as tree, systems};
+
+/// What an answer needs to know of the message that it answers.
+struct Arrived {
+    message_id: Option<String>,
+    dialect: Dialect,
+    event: Option<(String, String)>,
+}
+
+fn arrived(bytes: &[u8]) -> Arrived {
+    let bundle = tree::read(bytes).and_then(Bundle::open).ok();
+    let header = bundle
+        .as_ref()
+        .and_then(|b| b.first("MessageHeader").map(|at| (b, at)));
+    let text = |path: &str| {
+        header
+            .and_then(|(b, at)| b.peek(at, path))
+            .map(str::to_owned)
+    };
+    let (system, code) = (text("eventCoding/system"), text("eventCoding/code"));
+    Arrived {
+        message_id: bundle.as_ref().and_then(message_id),
+        dialect: dialect(system.as_deref()),
+        event: system.zip(code),
+    }
+}
+
+/// Writes what the sender hears.
+pub fn answer(bytes: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
+    let arrived = arrived(bytes);
+    let (status, body) = match reply {
+        Reply::TryAgain(problem) => (503, outcome(vec![issue("error", "transient", problem)])),
+        Reply::Verdict(Verdict::Accepted {
+            case_number, state, ..
+        }) => {
+            let number = case_number.as_ref().map(|n| n.as_str());
+            let taken = information("informational", number, state.as_deref());
+            (200, positive(&arrived, with, taken))
+        }
+        Reply::Verdict(Verdict::Repeated {
+            case_number, state, ..
+        }) => {
+            let number = case_number.as_ref().map(|n| n.as_str());
+            let taken = information("duplicate", number, state.as_deref());
+            match arrived.dialect {
+                Dialect::Bars => (409, outcome(vec![taken])),
+                Dialect::Own | Dialect::Plain => (200, positive(&arrived, with, taken)),
+            }
+        }
+        Reply::Verdict(Verdict::Refused { refusal, problems }) => {
+            let issues = problems
+                .iter()
+                .take(FINDINGS_MAX)
+                .map(|problem| issue("error", issue_code(*refusal, problem), problem));
+            (status_of(*refusal), outcome(issues.collect()))
+        }
+    };
+    // Writing a tree of texts cannot fail; an empty body would still carry the status.
+    let frame = serde_json::to_vec(&body).unwrap_or_default();
+    Answer {
+        frames: vec![frame],
+        status,
+        media_type: MEDIA_TYPE,
+    }
+}
+
+const fn status_of(refusal: Refusal) -> u16 {
+    match refusal {
+        Refusal::Unreadable => 400,
+        Refusal::Sender => 403,
+        Refusal::NotFound => 404,
+        Refusal::Conflict | Refusal::Rule => 409,
+        Refusal::Invalid => 422,
+        Refusal::Early => 425,
+    }
+}
+
+/// The FHIR issue type that comes nearest.
+fn issue_code(refusal: Refusal, problem: &Problem) -> &'static str {
+    match refusal {
+        Refusal::Unreadable => "structure",
+        Refusal::Sender => "forbidden",
+        Refusal::NotFound => "not-found",
+        Refusal::Conflict => "conflict",
+        Refusal::Rule => "business-rule",
+        Refusal::Early => "transient",
+        Refusal::Invalid => {
+            let known = [
+                (codes::MISSING, "required"),
+                (codes::CASE_UNNAMED, "required"),
+                (codes::CONTRADICTION, "invariant"),
+                (codes::DIRECTION_CONTRADICTS, "invariant"),
+                (codes::EVENT_UNKNOWN, "not-supported"),
+                (codes::TOO_MUCH, "too-long"),
+            ];
+            known
+                .iter()
+                .find(|(code, _)| *code == problem.code)
+                .map_or("value", |(_, name)| name)
+        }
+    }
+}
+
+fn issue(severity: &str, code: &str, problem: &Problem) -> Value {
+    json!({
+        "severity": severity,
+        "code": code,
+        "details": { "coding": [{ "system": systems::ERROR, "code": problem.code.as_str() }] },
+        "diagnostics": problem.text,
+        "expression": [problem.field],
+    })
+}
+
+fn information(code: &str, number: Option<&str>, state: Option<&str>) -> Value {
+    let mut issue = Map::new();
+    issue.insert("severity".into(), "information".into());
+    issue.insert("code".into(), code.into());
+    let mut details = Map::new();
+    if let Some(number) = number {
+        let coding = json!([{ "system": systems::CASE_NUMBER, "code": number }]);
+        details.insert("coding".into(), coding);
+    }
+    if let Some(state) = state {
+        details.insert("text".into(), state.into());
+    }
+    if !details.is_empty() {
+        issue.insert("details".into(), Value::Object(details));
+    }
+    Value::Object(issue)
+}
+
+fn outcome(issues: Vec<Value>) -> Value {
+    json!({ "resourceType": "OperationOutcome", "issue": issues })
+}
+
+/// A message that answers the one that arrived, with an OperationOutcome that tells the case.
+fn positive(arrived: &Arrived, with: &Reading<'_>, taken: Value) -> Value {
+    let id = |label: &str| Uuid::new_v5(&with.id, label.as_bytes()).to_string();
+    let mut outcome = outcome(vec![taken]);
+    outcome["id"] = id("outcome").into();
+    let outcome_url = format!("urn:uuid:{}", id("outcome"));
+    let mut header = Map::new();
+    header.insert("resourceType".into(), "MessageHeader".into());
+    header.insert("id".into(), id("header").into());
+    let (system, code) = arrived
+        .event
+        .clone()
+        .unwrap_or_else(|| (systems::EVENT.to_owned(), "receipt".to_owned()));
+    header.insert(
+        "eventCoding".into(),
+        json!({ "system": system, "code": code }),
+    );
+    header.insert(
+        "source".into(),
+        json!({ "endpoint": "urn:tierlink:broker", "name": "TierLink" }),
+    );
+    let details = json!({ "reference": outcome_url });
+    let mut response = Map::new();
+    response.insert("identifier".into(), json!(arrived.message_id));
+    response.insert("code".into(), "ok".into());
+    response.insert("details".into(), details);
+    header.insert("response".into(), Value::Object(response));
+    json!({
+        "resourceType": "Bundle",
+        "id": id("bundle"),
+        "type": "message",
+        "timestamp": with.received_at,
+        "entry": [
+            { "fullUrl": format!("urn:uuid:{}", id("header")), "resource": header },
+            { "fullUrl": outcome_url, "resource": outcome },
+        ],
+    })
+}
+
+/// Reads a destination's answer.
+pub fn read_answer(control_id: &str, bytes: &[u8], status: Option<u16>) -> Answered {
+    let body = (bytes.len() <= ANSWER_BYTES_MAX)
+        .then(|| tree::read(bytes).ok())
+        .flatten();
+    let bundle = body.clone().and_then(|body| Bundle::open(body).ok());
+    let issues = issues(body.as_ref());
+    let status = status.unwrap_or(200);
+    let has = |code: &str| {
+        issues
+            .iter()
+            .any(|issue| issue.code.as_deref() == Some(code))
+    };
+    match status {
+        200..=299 => taken(control_id, bytes, body.as_ref(), bundle.as_ref(), &issues),
+        409 if has("duplicate") => Answered::Taken {
+            number: number(bundle.as_ref()),
+        },
+        408 | 425 | 429 | 500..=599 => Answered::NotNow {
+            problems: told(codes::PARTNER_BUSY, status, &issues),
+        },
+        400..=499 => Answered::Refused {
+            problems: told(codes::PARTNER_REFUSED, status, &issues),
+        },
+        _ => unreadable(format!(
+            "the destination answered with HTTP status {status}"
+        )),
+    }
+}
+
+fn taken(
+    control_id: &str,
+    bytes: &[u8],
+    body: Option<&Value>,
+    bundle: Option<&Bundle>,
+    issues: &[Issue],
+) -> Answered {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Answered::Taken { number: None };
+    }
+    let Some(body) = body else {
+        return unreadable(
+            "the destination answered 2xx with something that is no JSON".to_owned(),
+        );
+    };
+    let Some(kind) = body.get("resourceType").and_then(Value::as_str) else {
+        return unreadable("the destination answered 2xx with no FHIR resource".to_owned());
+    };
+    if let Some(bundle) = bundle
+        && let Some(header) = bundle.first("MessageHeader")
+    {
+        match bundle.peek(header, "response/code") {
+            Some("transient-error") => {
+                return Answered::NotNow {
+                    problems: told(codes::PARTNER_BUSY, 200, issues),
+                };
+            }
+            Some("fatal-error") => {
+                return Answered::Refused {
+                    problems: told(codes::PARTNER_REFUSED, 200, issues),
+                };
+            }
+            _ => {}
+        }
+        // An id that is not ours may be the Bundle's, which some partners answer to; one that is
+        // of our kind and still another is the answer to another message.
+        let answered = bundle.peek(header, "response/identifier").map(str::trim);
+        let other = answered.and_then(|id| Uuid::parse_str(id).ok());
+        if other.is_some_and(|id| id.get_version_num() == 7 && id.to_string() != control_id) {
+            return Answered::Stray;
+        }
+    }
+    if kind == "OperationOutcome" {
+        let fatal = issues.iter().any(|issue| issue.severity_is_bad);
+        let waits = issues.iter().any(|i| {
+            matches!(
+                i.code.as_deref(),
+                Some("transient" | "lock-error" | "timeout" | "throttled")
+            )
+        });
+        if fatal && waits {
+            return Answered::NotNow {
+                problems: told(codes::PARTNER_BUSY, 200, issues),
+            };
+        }
+        if fatal {
+            return Answered::Refused {
+                problems: told(codes::PARTNER_REFUSED, 200, issues),
+            };
+        }
+    }
+    let own = body
+        .get("identifier")
+        .and_then(|i| i.get(0).unwrap_or(i).get("value"));
+    let own = own.and_then(Value::as_str).map(str::to_owned);
+    Answered::Taken {
+        number: own.or_else(|| number(bundle)).filter(|n| n.len() <= 200),
+    }
+}
+
+/// The destination's own number for the case or the message.
+fn number(bundle: Option<&Bundle>) -> Option<String> {
+    let bundle = bundle?;
+    let places = [
+        ("ServiceRequest", "identifier/0/value"),
+        ("Task", "identifier/0/value"),
+        ("Appointment", "identifier/0/value"),
+        ("OperationOutcome", "issue/0/details/coding/0/code"),
+        ("MessageHeader", "id"),
+    ];
+    places
+        .iter()
+        .find_map(|(kind, path)| bundle.peek(bundle.first(kind)?, path))
+        .map(str::to_owned)
+}
+
+struct Issue {
+    code: Option<String>,
+    expression: Option<String>,
+    severity_is_bad: bool,
+}
+
+/// The issues of an OperationOutcome, alone or in a Bundle.
+fn issues(body: Option<&Value>) -> Vec<Issue> {
+    let Some(body) = body else { return Vec::new() };
+    let is_outcome = |value: &&Value| value["resourceType"] == "OperationOutcome";
+    let inner = body["entry"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|entry| &entry["resource"]);
+    let outcomes = std::iter::once(body).chain(inner).filter(is_outcome);
+    let issues = outcomes.flat_map(|outcome| outcome["issue"].as_array().into_iter().flatten());
+    issues
+        .take(FINDINGS_MAX)
+        .map(|issue| Issue {
+            code: issue["code"]
+                .as_str()
+                .filter(|code| is_word(code))
+                .map(str::to_owned),
+            expression: issue["expression"][0]
+                .as_str()
+                .or_else(|| issue["location"][0].as_str())
+                .filter(|path| is_path(path))
+                .map(str::to_owned),
+            severity_is_bad: matches!(issue["severity"].as_str(), Some("fatal" | "error")),
+        })
+        .collect()
+}
+
+/// FHIR's issue types are small words; anything else may be a value.
+fn is_word(code: &str) -> bool {
+    code.len() <= 32 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+}
+
+/// `ServiceRequest.performer[0]`, and nothing that compares or quotes a value.
+fn is_path(path: &str) -> bool {
+    let plain = |step: &str| {
+        let (name, index) = step.split_once('[').unwrap_or((step, ""));
+        let index = index.strip_suffix(']').unwrap_or(index);
+        !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphabetic())
+            && index.len() <= 4
+            && index.bytes().all(|b| b.is_ascii_digit())
+    };
+    path.len() <= EXPRESSION_CHARS_MAX
+        && path.starts_with(|c: char| c.is_ascii_uppercase())
+        && path.split('.').all(plain)
+}
+
+fn told(code: tierlink_schemas::Code, status: u16, issues: &[Issue]) -> Vec<Problem> {
+    let advice = match code == codes::PARTNER_BUSY {
+        true => "it is sent again later",
+        false => "a person must look at it",
+    };
+    if issues.is_empty() {
+        let text = format!("the destination answered HTTP {status} without a reason; {advice}");
+        return vec![Problem::new(code, "HTTP", text)];
+    }
+    issues
+        .iter()
+        .map(|issue| {
+            let name = issue.code.as_deref().unwrap_or("unknown");
+            let field = issue
+                .expression
+                .clone()
+                .unwrap_or_else(|| "HTTP".to_owned());
+            let text = format!("the destination answered HTTP {status}, issue {name}; {advice}");
+            Problem::new(code.clone(), field, text)
+        })
+        .collect()
+}
+
+fn unreadable(text: String) -> Answered {
+    let text = format!("{text}; ask the destination what it means");
+    Answered::Unreadable {
+        problem: Problem::new(codes::PARTNER_UNREADABLE, "HTTP", text),
+    }
+}

@@ -1,0 +1,578 @@
+//! A Bundle to read from: its resources, the references between them, and what nobody has read yet.
+//!
+//! Readers *take* texts by path (`name/0/text`). Whatever is left over in the end becomes the
+//! message's extras, so an element that this crate does not know is kept and not lost. Taking is
+//! only marking: two readers may take the same text, because one Organization may be both sender
+//! and requester.
+//!
+//! Paths bend: an object where FHIR has a list counts as a list of one, and the other way round.
+//! Bent places are remembered and become deviations.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::{Map, Value};
+use tierlink_schemas::Problem;
+use tierlink_schemas::message::Extra;
+
+use crate::limits::{
+    EXTENSION_DEPTH_MAX, EXTENSIONS_MAX, EXTRA_CHARS_MAX, EXTRA_PATH_CHARS_MAX, EXTRAS_MAX,
+    RESOURCES_MAX,
+};
+use crate::{codes, extension, systems};
+
+/// The place of a resource in [`Bundle`].
+pub type At = usize;
+
+/// Elements that our own writers always fill in the same way and that say nothing.
+const ROUTINE: &[(&str, &str, &str)] = &[
+    ("Bundle", "/type", "message"),
+    ("ServiceRequest", "/intent", "order"),
+    ("Task", "/intent", "order"),
+    ("Task", "/focus/type", "ServiceRequest"),
+    ("Observation", "/status", "final"),
+    ("DocumentReference", "/status", "current"),
+    ("MedicationStatement", "/status", "active"),
+    ("MedicationRequest", "/status", "active"),
+    ("MedicationRequest", "/intent", "plan"),
+    ("Procedure", "/status", "completed"),
+    ("CarePlan", "/status", "active"),
+    ("CarePlan", "/intent", "plan"),
+    ("CarePlan", "/activity/detail/status", "scheduled"),
+    (
+        "Encounter",
+        "/class/system",
+        "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+    ),
+    ("Encounter", "/class/code", "AMB"),
+    ("Encounter", "/class/code", "IMP"),
+    ("Encounter", "/status", "unknown"),
+    ("MessageHeader", "/response/code", "ok"),
+    ("Slot", "/status", "free"),
+    ("Slot", "/schedule/display", "schedule"),
+    ("Appointment", "/participant/status", "accepted"),
+    ("Patient", "/name/use", "official"),
+    (
+        "Consent",
+        "/scope/coding/system",
+        "http://terminology.hl7.org/CodeSystem/consentscope",
+    ),
+    ("Consent", "/scope/coding/code", "treatment"),
+    ("Consent", "/category/coding/system", "http://loinc.org"),
+    ("Consent", "/category/coding/code", "59284-0"),
+    ("Task", "/output/type/text", "part"),
+];
+
+/// One resource.
+#[derive(Debug)]
+pub struct Resource {
+    /// Its type, such as `Patient`.
+    pub kind: String,
+    /// Its name in paths: `Patient`, or `Observation[2]` where there are several.
+    pub path: String,
+    /// `fullUrl` of its entry.
+    pub full_url: Option<String>,
+    body: Value,
+    taken: HashSet<String>,
+}
+
+/// A whole message.
+#[derive(Debug)]
+pub struct Bundle {
+    resources: Vec<Resource>,
+    /// Which resource a reference means. Ambiguous ones are left out: nothing is guessed.
+    by_reference: HashMap<String, Option<At>>,
+    /// Places whose shape was bent.
+    pub bent: BTreeSet<String>,
+}
+
+/// The Bundle's own elements are kept as a resource too, at this place.
+pub const BUNDLE: At = 0;
+
+impl Bundle {
+    /// Takes a tree apart.
+    pub fn open(tree: Value) -> Result<Self, Problem> {
+        let mut head = unwrapped(tree);
+        if head.get("resourceType").and_then(Value::as_str) != Some("Bundle") {
+            let text = "this is no Bundle; send a Bundle of type message";
+            return Err(Problem::new(codes::NO_MESSAGE, "resourceType", text));
+        }
+        let mut bundle = Self {
+            resources: Vec::new(),
+            by_reference: HashMap::new(),
+            bent: BTreeSet::new(),
+        };
+        let entries = head.get_mut("entry").map(Value::take);
+        bundle.add(head, None, None)?;
+        match entries {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(entries)) => {
+                for (index, entry) in entries.into_iter().enumerate() {
+                    bundle.add_entry(index, entry)?;
+                }
+            }
+            Some(other) => {
+                bundle.bent.insert("Bundle.entry".to_owned());
+                bundle.add_entry(0, other)?;
+            }
+        }
+        bundle.name_paths();
+        Ok(bundle)
+    }
+
+    fn add_entry(&mut self, index: usize, entry: Value) -> Result<(), Problem> {
+        let Value::Object(mut entry) = entry else {
+            self.keep(&format!("entry{index}"), entry);
+            return Ok(());
+        };
+        let full_url = entry
+            .get("fullUrl")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        let resource = entry.remove("resource");
+        if resource.is_some() {
+            entry.remove("fullUrl");
+        }
+        if !entry.is_empty() {
+            self.keep(&format!("entry{index}"), Value::Object(entry));
+        }
+        match resource {
+            Some(resource @ Value::Object(_)) => self.add(resource, full_url, None).map(|_| ()),
+            Some(other) => {
+                self.keep(&format!("resource{index}"), other);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps something that is no resource beside the Bundle's own elements, for the extras.
+    fn keep(&mut self, name: &str, value: Value) {
+        if let Some(Value::Object(head)) = self.resources.get_mut(BUNDLE).map(|r| &mut r.body) {
+            head.insert(name.to_owned(), value);
+        }
+    }
+
+    fn add(
+        &mut self,
+        mut body: Value,
+        full_url: Option<String>,
+        parent: Option<At>,
+    ) -> Result<At, Problem> {
+        if self.resources.len() > RESOURCES_MAX {
+            let text = "the message has too many resources; split it";
+            return Err(Problem::new(codes::TOO_MUCH, "Bundle.entry", text));
+        }
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        let kind = text("resourceType").unwrap_or_else(|| "Resource".to_owned());
+        let id = text("id");
+        let contained = body.get_mut("contained").map(Value::take);
+        let at = self.resources.len();
+        if let Some(parent) = parent {
+            self.refer(id.as_ref().map(|id| format!("{parent}#{id}")), at);
+        } else if at != BUNDLE {
+            self.refer(full_url.clone(), at);
+            self.refer(id.as_ref().map(|id| format!("{kind}/{id}")), at);
+            if full_url.is_none() {
+                self.refer(id.as_ref().map(|id| format!("urn:uuid:{id}")), at);
+            }
+        }
+        let mut taken = HashSet::from(["/resourceType".to_owned()]);
+        if id.is_some_and(|id| full_url.as_ref().is_some_and(|url| url.ends_with(&id))) {
+            taken.insert("/id".to_owned());
+        }
+        self.resources.push(Resource {
+            kind,
+            path: String::new(),
+            full_url,
+            body,
+            taken,
+        });
+        if let Some(Value::Array(contained)) = contained {
+            for inner in contained {
+                self.add(inner, None, Some(at))?;
+            }
+        }
+        Ok(at)
+    }
+
+    fn refer(&mut self, reference: Option<String>, at: At) {
+        if let Some(reference) = reference {
+            self.by_reference
+                .entry(reference)
+                .and_modify(|held| *held = None)
+                .or_insert(Some(at));
+        }
+    }
+
+    /// Numbers the resources of one type, as people count them in the message.
+    fn name_paths(&mut self) {
+        let mut counts: HashMap<String, (usize, usize)> = HashMap::new();
+        for resource in &self.resources {
+            counts.entry(resource.kind.clone()).or_default().0 += 1;
+        }
+        for resource in &mut self.resources {
+            if let Some((all, seen)) = counts.get_mut(&resource.kind) {
+                resource.path = if *all > 1 {
+                    format!("{}[{seen}]", resource.kind)
+                } else {
+                    resource.kind.clone()
+                };
+                *seen += 1;
+            }
+        }
+    }
+
+    /// Every resource of a type, in the order of the message.
+    pub fn all(&self, kind: &str) -> Vec<At> {
+        (1..self.resources.len())
+            .filter(|at| self.resources[*at].kind == kind)
+            .collect()
+    }
+
+    /// The first resource of a type.
+    pub fn first(&self, kind: &str) -> Option<At> {
+        (1..self.resources.len()).find(|at| self.resources[*at].kind == kind)
+    }
+
+    /// The type of a resource.
+    pub fn kind(&self, at: At) -> &str {
+        &self.resources[at].kind
+    }
+
+    /// `fullUrl` of a resource's entry.
+    pub fn full_url(&self, at: At) -> Option<&str> {
+        self.resources[at].full_url.as_deref()
+    }
+
+    /// How a place is named to people, such as `Patient.name[0].text`.
+    pub fn field(&self, at: At, path: &str) -> String {
+        let mut field = self.resources[at].path.clone();
+        for step in path.split('/').filter(|step| !step.is_empty()) {
+            if step.bytes().all(|b| b.is_ascii_digit()) {
+                field.push_str(&format!("[{step}]"));
+            } else {
+                field.push('.');
+                field.push_str(step);
+            }
+        }
+        field
+    }
+
+    fn walk(&self, at: At, path: &str) -> Option<(&Value, String, bool)> {
+        let mut here = &self.resources[at].body;
+        let mut pointer = String::new();
+        let mut bent = false;
+        for step in path.split('/') {
+            let index = step.parse::<usize>().ok();
+            if let (Value::Object(_), Some(index)) = (here, index) {
+                bent = true;
+                if index == 0 {
+                    continue;
+                }
+                return None;
+            }
+            if let (Value::Array(items), None) = (here, index) {
+                bent = true;
+                here = items.first()?;
+                pointer.push_str("/0");
+            }
+            here = match (here, index) {
+                (Value::Object(members), _) => members.get(step)?,
+                (Value::Array(items), Some(index)) => items.get(index)?,
+                // A lone text where a list of texts belongs (`given: "三"`).
+                (Value::String(_), Some(0)) => {
+                    bent = true;
+                    continue;
+                }
+                (_, _) => return None,
+            };
+            pointer.push('/');
+            pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        }
+        Some((here, pointer, bent))
+    }
+
+    /// Looks at a text without taking it.
+    pub fn peek(&self, at: At, path: &str) -> Option<&str> {
+        self.walk(at, path)?
+            .0
+            .as_str()
+            .filter(|text| !text.trim().is_empty())
+    }
+
+    /// Takes a text exactly as it stands. Blank texts count as absent.
+    pub fn take(&mut self, at: At, path: &str) -> Option<String> {
+        let (value, pointer, bent) = self.walk(at, path)?;
+        let text = match value {
+            Value::String(text) if !text.trim().is_empty() => text.clone(),
+            Value::Bool(value) => value.to_string(),
+            _ => return None,
+        };
+        if bent {
+            self.bent.insert(self.field(at, path));
+        }
+        self.resources[at].taken.insert(pointer);
+        Some(text)
+    }
+
+    /// Takes a code, id or number: spaces around it mean nothing.
+    pub fn take_code(&mut self, at: At, path: &str) -> Option<String> {
+        self.take(at, path).map(|text| text.trim().to_owned())
+    }
+
+    /// Gives a taken text back, so that it ends among the extras.
+    pub fn give_back(&mut self, at: At, path: &str) {
+        if let Some((_, pointer, _)) = self.walk(at, path) {
+            self.resources[at].taken.remove(&pointer);
+        }
+    }
+
+    /// Marks everything below a path as read.
+    pub fn take_all(&mut self, at: At, path: &str) {
+        if let Some((value, pointer, _)) = self.walk(at, path) {
+            let mut below = Vec::new();
+            each_leaf(value, &mut pointer.clone(), &mut |leaf, _| {
+                below.push(leaf.to_owned())
+            });
+            self.resources[at].taken.extend(below);
+        }
+    }
+
+    /// How many items a list has; a lone object is a list of one.
+    pub fn count(&self, at: At, path: &str) -> usize {
+        match self.walk(at, path).map(|(value, _, _)| value) {
+            Some(Value::Array(items)) => items.len(),
+            Some(Value::Object(_) | Value::String(_) | Value::Bool(_)) => 1,
+            Some(Value::Null | Value::Number(_)) | None => 0,
+        }
+    }
+
+    /// The resource that the reference at `path` means, if it is in this message.
+    pub fn follow(&mut self, at: At, path: &str) -> Option<At> {
+        let reference = format!("{path}/reference");
+        let target = self.target(at, self.peek(at, &reference)?)?;
+        self.take(at, &reference);
+        Some(target)
+    }
+
+    /// The resource that a text such as an attachment's `url` means, if it is in this message.
+    pub fn follow_text(&mut self, at: At, path: &str) -> Option<At> {
+        let target = self.target(at, self.peek(at, path)?)?;
+        self.take(at, path);
+        Some(target)
+    }
+
+    fn target(&self, at: At, reference: &str) -> Option<At> {
+        let reference = reference.trim();
+        if reference.starts_with('#') {
+            return *self.by_reference.get(&format!("{at}{reference}"))?;
+        }
+        if let Some(found) = self.by_reference.get(reference) {
+            return *found;
+        }
+        // An absolute address, or one with a version, of a resource that stands here by its id.
+        let plain = reference.split("/_history/").next()?;
+        let mut steps = plain.rsplit('/');
+        let (id, kind) = (steps.next()?, steps.next()?);
+        *self.by_reference.get(&format!("{kind}/{id}"))?
+    }
+
+    /// Takes our own extensions below `path` (`""` for those of the resource itself).
+    pub fn take_extensions(&mut self, at: At, path: &str) -> Map<String, Value> {
+        let list = if path.is_empty() {
+            "extension".to_owned()
+        } else {
+            format!("{path}/extension")
+        };
+        let mut found = Map::new();
+        for index in 0..self.count(at, &list) {
+            let one = format!("{list}/{index}");
+            let Some((Value::Object(body), _, _)) = self.walk(at, &one) else {
+                continue;
+            };
+            let name = body.get("url").and_then(Value::as_str);
+            let Some(name) = name.and_then(|url| url.strip_prefix(systems::EXTENSION)) else {
+                continue;
+            };
+            let name = name.to_owned();
+            if found.len() >= EXTENSIONS_MAX {
+                break;
+            }
+            // The first of two with the same name counts; the second is kept among the extras.
+            if let (false, Some(value)) = (
+                found.contains_key(&name),
+                extension::read(body, EXTENSION_DEPTH_MAX),
+            ) {
+                self.take_all(at, &one);
+                found.insert(name, value);
+            }
+        }
+        found
+    }
+
+    /// What nobody took, or that it is more than a message may carry.
+    pub fn leftovers(&self) -> Result<Vec<Extra>, Problem> {
+        let mut extras = Vec::new();
+        for (at, resource) in self.resources.iter().enumerate() {
+            each_leaf(&resource.body, &mut String::new(), &mut |pointer, text| {
+                let read = resource.taken.contains(pointer)
+                    || (at == BUNDLE && pointer == "/id" && is_ours(text))
+                    || is_routine(&resource.kind, pointer, text)
+                    || (pointer.ends_with("/reference") && self.target(at, text).is_some());
+                if !read && extras.len() <= EXTRAS_MAX {
+                    keep(&mut extras, &self.field(at, pointer), text);
+                }
+            });
+        }
+        if extras.len() > EXTRAS_MAX {
+            let text = "the message has too many elements that no canonical field holds; split it";
+            return Err(Problem::new(codes::TOO_MUCH, "Bundle", text));
+        }
+        Ok(extras)
+    }
+}
+
+/// Takes the Bundle out of the Parameters of `$process-message`, where it may be wrapped.
+fn unwrapped(mut tree: Value) -> Value {
+    if tree.get("resourceType").and_then(Value::as_str) == Some("Parameters") {
+        let content = tree
+            .get_mut("parameter")
+            .and_then(Value::as_array_mut)
+            .and_then(|list| list.iter_mut().find(|p| p["name"] == "content"))
+            .and_then(|p| p.get_mut("resource"));
+        if let Some(content) = content {
+            return content.take();
+        }
+    }
+    tree
+}
+
+/// Whether a Bundle id is one that we made: those are of UUID version 5 and say nothing new.
+fn is_ours(id: &str) -> bool {
+    uuid::Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == 5)
+}
+
+fn is_routine(kind: &str, pointer: &str, text: &str) -> bool {
+    let matches = |(its_kind, its_path, its_text): &(&str, &str, &str)| {
+        *its_kind == kind && *its_text == text && same_place(pointer, its_path)
+    };
+    ROUTINE.iter().any(matches)
+}
+
+/// Compares places without the numbers in them.
+fn same_place(pointer: &str, path: &str) -> bool {
+    let steps = |p: &str| -> Vec<String> {
+        p.split('/')
+            .filter(|step| !step.bytes().all(|b| b.is_ascii_digit()))
+            .map(str::to_owned)
+            .collect()
+    };
+    steps(pointer) == steps(path)
+}
+
+fn each_leaf(value: &Value, pointer: &mut String, found: &mut impl FnMut(&str, &str)) {
+    let length = pointer.len();
+    match value {
+        Value::Null => {}
+        Value::Bool(value) => found(pointer, if *value { "true" } else { "false" }),
+        Value::Number(number) => found(pointer, &number.to_string()),
+        Value::String(text) if text.trim().is_empty() => {}
+        Value::String(text) => found(pointer, text),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                pointer.push_str(&format!("/{index}"));
+                each_leaf(item, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                pointer.push('/');
+                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                each_leaf(member, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+    }
+}
+
+/// Keeps a text, in parts where it is longer than one extra may be.
+pub fn keep(extras: &mut Vec<Extra>, field: &str, text: &str) {
+    let path: String = field.chars().take(EXTRA_PATH_CHARS_MAX).collect();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest
+            .char_indices()
+            .nth(EXTRA_CHARS_MAX)
+            .map_or(rest.len(), |(end, _)| end);
+        let (part, more) = rest.split_at(end);
+        extras.push(Extra {
+            path: path.clone(),
+            text: part.to_owned(),
+        });
+        rest = more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn bundle(entries: Value) -> Bundle {
+        Bundle::open(json!({"resourceType": "Bundle", "type": "message", "entry": entries}))
+            .unwrap()
+    }
+
+    #[test]
+    fn what_nobody_takes_is_left_over() {
+        let mut bundle = bundle(json!([{"fullUrl": "urn:uuid:1", "resource": {
+            "resourceType": "ServiceRequest", "intent": "order", "note": [{"text": "甲"}, {"text": "乙"}],
+        }}]));
+
+        assert_eq!(bundle.take(1, "note/0/text").as_deref(), Some("甲"));
+
+        let left = bundle.leftovers().unwrap();
+        let expected = Extra {
+            path: "ServiceRequest.note[1].text".into(),
+            text: "乙".into(),
+        };
+        assert_eq!(left, [expected]);
+    }
+
+    #[test]
+    fn a_shape_that_is_bent_is_read_and_remembered() {
+        let mut bundle = bundle(json!([{"resource": {
+            "resourceType": "Patient", "name": {"text": "甲"}, "gender": ["male"],
+        }}]));
+
+        assert_eq!(bundle.take(1, "name/0/text").as_deref(), Some("甲"));
+        assert_eq!(bundle.bent.len(), 1);
+    }
+
+    #[test]
+    fn references_lead_to_entries_ids_and_contained_resources() {
+        let mut bundle = bundle(json!([
+            {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Task",
+                "a": {"reference": "urn:uuid:2"}, "b": {"reference": "http://x/fhir/Patient/p1"},
+                "c": {"reference": "#in"}, "d": {"reference": "Patient/none"},
+                "contained": [{"resourceType": "Practitioner", "id": "in"}]}},
+            {"fullUrl": "urn:uuid:2", "resource": {"resourceType": "Patient", "id": "p1"}},
+        ]));
+
+        let found = ["a", "b", "c", "d"].map(|path| bundle.follow(1, path));
+
+        assert_eq!(found, [Some(3), Some(3), Some(2), None]);
+    }
+
+    #[test]
+    fn two_resources_under_one_name_are_nobody() {
+        let mut bundle = bundle(json!([
+            {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Task", "a": {"reference": "Patient/1"}}},
+            {"fullUrl": "urn:uuid:2", "resource": {"resourceType": "Patient", "id": "1"}},
+            {"fullUrl": "urn:uuid:3", "resource": {"resourceType": "Patient", "id": "1"}},
+        ]));
+
+        assert_eq!(bundle.follow(1, "a"), None);
+    }
+}

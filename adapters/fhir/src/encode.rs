@@ -1,0 +1,165 @@
+//! From a canonical message to bytes. Equal messages give equal bytes, at every try.
+//!
+//! ```text
+//!   Bundle { id derived, timestamp, entry: [ MessageHeader, Patient, …, ServiceRequest, Task ] }
+//! ```
+
+use serde_json::{Map, Value, json};
+use tierlink_codec::Encoded;
+use tierlink_schemas::answer::ReceiptOutcome;
+use tierlink_schemas::kind::Body;
+use tierlink_schemas::{Loss, Message, OrganisationCode, Problem};
+
+use crate::party::{write_organisation, write_side};
+use crate::request::case_identifiers;
+use crate::statement::response_code;
+use crate::writer::{Rest, Writer, put, resource};
+use crate::{codes, patient, request, statement, systems};
+
+/// Media type of FHIR in JSON.
+pub const MEDIA_TYPE: &str = "application/fhir+json";
+
+/// Writes a message for a destination.
+pub fn encode(message: &Message, to: &OrganisationCode) -> Result<Encoded, Vec<Problem>> {
+    let mut writer = Writer::new(message, to);
+    let bundle_id = writer.bundle_id();
+    let identifiers = case_identifiers(message);
+    let mut header = resource("MessageHeader");
+    let mut envelope = envelope(message);
+    let mut body = Rest::of(&message.body);
+    let mut reason = None;
+    let mut sides = None;
+    let asked = if message.kind().states_request() {
+        Some(request::write(&mut writer, identifiers.clone(), &mut body))
+    } else {
+        sides = write_context(&mut writer, &mut envelope);
+        reason = statement::write(&mut writer, &mut header, &mut body);
+        None
+    };
+    let focus = asked.clone();
+    let task = statement::write_task(&mut writer, &identifiers, asked, reason, sides, body);
+    write_header(&mut writer, &mut header);
+    let focus: Vec<Value> = std::iter::once(task).chain(focus).collect();
+    put(&mut header, "focus", Value::from(focus));
+    envelope.close(&mut header);
+    let (mut entries, losses) = writer.finish();
+    let full_url = format!("urn:uuid:{}", message.id);
+    entries.insert(0, json!({ "fullUrl": full_url, "resource": header }));
+    let bundle = json!({
+        "resourceType": "Bundle",
+        "id": bundle_id,
+        "type": "message",
+        "timestamp": message.occurred_at,
+        "entry": entries,
+    });
+    let bytes = serde_json::to_vec(&bundle).map_err(|_| {
+        let text = "the message cannot be written as JSON; the canonical message is at fault";
+        vec![Problem::new(codes::UNWRITABLE, "body", text)]
+    })?;
+    Ok(Encoded {
+        bytes,
+        media_type: MEDIA_TYPE,
+        control_id: message.id.to_string(),
+        losses,
+    })
+}
+
+/// What the envelope holds that the header has no element for.
+fn envelope(message: &Message) -> Rest {
+    let mut rest = Rest::default();
+    let members = [
+        ("trace", message.trace.as_ref().map(|trace| json!(trace))),
+        ("caused_by", message.caused_by.map(|id| json!(id))),
+        (
+            "case_state",
+            message.case.state.as_ref().map(|state| json!(state)),
+        ),
+        (
+            "case_parent",
+            message.case.parent.as_ref().map(|number| json!(number)),
+        ),
+        (
+            "extras",
+            (!message.extras.is_empty()).then(|| json!(message.extras)),
+        ),
+    ];
+    for (name, value) in members {
+        put(&mut rest.0, name, value);
+    }
+    rest
+}
+
+/// Writes who the case is about, which an answer alone would not tell.
+fn write_context(writer: &mut Writer<'_>, envelope: &mut Rest) -> Option<(Value, Value)> {
+    let context = writer.message.context.as_ref()?;
+    writer.subject = Some(patient::write(writer, &context.patient));
+    let mut rest = Rest::of(context);
+    rest.take("patient");
+    let from = rest
+        .object("from")
+        .map(|from| write_side(writer, "from", from));
+    let to = rest.object("to").map(|to| write_side(writer, "to", to));
+    envelope
+        .0
+        .insert("context".to_owned(), Value::Object(rest.0));
+    from.zip(to)
+}
+
+fn write_header(writer: &mut Writer<'_>, header: &mut Map<String, Value>) {
+    let message = writer.message;
+    put(header, "id", json!(message.id));
+    let event = json!({ "system": systems::EVENT, "code": message.kind().as_str() });
+    put(header, "eventCoding", event);
+    let endpoint = |code: &OrganisationCode| format!("{}{code}", systems::ORGANISATION);
+    let receiver = write_organisation(writer, writer.to.as_str(), None);
+    put(
+        header,
+        "destination",
+        json!([{ "endpoint": endpoint(writer.to), "receiver": receiver }]),
+    );
+    let sender = &message.source.organisation;
+    let name = message
+        .body
+        .from()
+        .filter(|from| from.organisation == *sender);
+    let name = name.and_then(|from| from.name.as_deref());
+    put(
+        header,
+        "sender",
+        write_organisation(writer, sender.as_str(), name),
+    );
+    let mut source = Map::new();
+    put(&mut source, "endpoint", json!(endpoint(sender)));
+    put(
+        &mut source,
+        "software",
+        message.source.system.as_ref().map(|system| json!(system)),
+    );
+    put(header, "source", Value::Object(source));
+    let Some(answered) = &message.in_reply_to else {
+        return;
+    };
+    // The destination knows its own message by its own id, and anybody else's by ours.
+    let own = answered.organisation.as_ref() == Some(writer.to);
+    let identifier = match (&answered.message_id, answered.id) {
+        (Some(id), _) if own => Some(id.clone()),
+        (_, Some(id)) => Some(id.to_string()),
+        (Some(id), None) if answered.organisation.is_none() => Some(id.clone()),
+        (_, None) => None,
+    };
+    let code = match &message.body {
+        Body::Receipt(receipt) => response_code(receipt.outcome),
+        _ => response_code(ReceiptOutcome::Delivered),
+    };
+    match identifier {
+        Some(id) => put(
+            header,
+            "response",
+            json!({ "identifier": id, "code": code }),
+        ),
+        None => {
+            let text = "the answered message has no id that this destination knows; left out";
+            writer.losses.push(Loss::plain("in_reply_to", text));
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! What is said about a case once it is open: a Task, and beside it what FHIR has resources for.
+//!
+//! ```text
+//!   decline  ─▶ Task.status rejected, Task.statusReason
+//!   schedule ─▶ Task accepted, Appointment booked
+//!   arrive   ─▶ Task in-progress, Encounter arrived
+//!   who did it ─▶ MessageHeader.author
+//! ```
+//!
+//! A coded reason is never invented. A code that no table knows becomes the table's "other" with
+//! the sender's words, and that is told.
+
+use serde_json::{Map, Value, json};
+use tierlink_schemas::answer::{FeedbackStage, Reason, ReceiptOutcome};
+use tierlink_schemas::codes::{self as tables, TableId};
+use tierlink_schemas::kind::{Body, Kind};
+
+use crate::appointment::{write as write_appointment, write_visit};
+use crate::bundle::At;
+use crate::party::write_practitioner;
+use crate::reader::Reader;
+use crate::writer::{Rest, Writer, put, resource};
+use crate::{codes, parts, systems};
+
+/// What the event decided beyond the kind.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// How far a feedback goes, where the statuses say it.
+    pub stage: Option<FeedbackStage>,
+    /// Where else a reason may stand: resource and path, most exact first.
+    pub reasons: Vec<(At, String)>,
+    /// The reason that a status stands for when none is given.
+    pub implied_reason: Option<&'static str>,
+    /// The appointment that the message is about.
+    pub appointment: Option<At>,
+    /// The visit that the message is about.
+    pub visit: Option<At>,
+}
+
+/// The table of reasons of a kind.
+const fn reasons(kind: Kind) -> Option<TableId> {
+    match kind {
+        Kind::ReferralReturn | Kind::ConsultationReturn => Some(TableId::ReturnReason),
+        Kind::ReferralDecline | Kind::TransferDecline | Kind::ConsultationDecline => {
+            Some(TableId::DeclineReason)
+        }
+        Kind::ReferralRedirect | Kind::TransferRedirect => Some(TableId::RedirectReason),
+        Kind::ReferralCancel | Kind::TransferCancel | Kind::ConsultationCancel => {
+            Some(TableId::CancelReason)
+        }
+        Kind::ConsultationRecollect => Some(TableId::RecollectReason),
+        _ => None,
+    }
+}
+
+/// The field that names who acted.
+const fn actor(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralFeedback
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationCritical => Some("by"),
+        Kind::ConsultationClaim => Some("reader"),
+        Kind::ConsultationReport => Some("writer"),
+        Kind::ConsultationAudit => Some("auditor"),
+        _ => None,
+    }
+}
+
+/// The status that our own Task has for a kind.
+pub fn task_status(kind: Kind) -> &'static str {
+    match kind.verb() {
+        "submit" | "offer" | "request" | "amend" | "redirect" | "query" => "requested",
+        "review" | "claim" => "received",
+        "return" | "recollect" => "on-hold",
+        "accept" | "schedule" | "refuse-cancel" => "accepted",
+        "decline" => "rejected",
+        "cancel" | "confirm-cancel" | "withdraw" => "cancelled",
+        "feedback" | "arrive" | "start" | "receive" | "discharge" | "follow-up" | "report"
+        | "critical" => "in-progress",
+        "no-show" => "failed",
+        _ => "completed",
+    }
+}
+
+impl Reader<'_> {
+    /// Reads what is said about a case, or refuses the message.
+    pub fn statement(&mut self, kind: Kind, header: At, found: &Found) -> Option<Body> {
+        let task = self.bundle.first("Task");
+        let at = task.unwrap_or(header);
+        let mut rest = Rest(self.bundle.take_extensions(at, ""));
+        rest.take("priority");
+        let mut body = Rest::default();
+        if let Some(table) = reasons(kind) {
+            let reason = self.reason(table, task, found)?;
+            body.0.insert("reason".into(), json!(reason));
+        }
+        if let Some(name) = actor(kind)
+            && let Some(person) = self.person(header, "author")
+        {
+            body.0.insert(name.into(), json!(person));
+        }
+        if kind == Kind::ReferralFeedback
+            && let Some(stage) = found.stage
+        {
+            rest.0.insert("stage".into(), json!(stage));
+        }
+        self.appointment_of(kind, found, &mut body);
+        self.visit_of(kind, found, &mut body);
+        self.communication(kind, &mut body);
+        if kind == Kind::SlotWithdraw && !rest.has("numbers") {
+            let slots = self.bundle.all("Slot");
+            let numbers: Vec<Value> = slots
+                .into_iter()
+                .filter_map(|slot| self.bundle.take_code(slot, "identifier/0/value"))
+                .map(Value::from)
+                .collect();
+            body.0.insert("numbers".into(), numbers.into());
+        }
+        self.built(kind, at, body, rest)
+    }
+
+    /// Reads the coded reason.
+    fn reason(&mut self, table: TableId, task: Option<At>, found: &Found) -> Option<Reason> {
+        let places = task
+            .map(|task| (task, "statusReason".to_owned()))
+            .into_iter();
+        for (at, path) in places.chain(found.reasons.iter().cloned()) {
+            if let Some(given) = self.concept(at, &path) {
+                let field = self.bundle.field(at, &path);
+                return Some(self.known_reason(
+                    table,
+                    given.code,
+                    given.system,
+                    given.text,
+                    &field,
+                ));
+            }
+        }
+        if let Some(words) = found.implied_reason {
+            let text =
+                "no reason was given; it was read as another reason, with the status as its words";
+            self.deviation(codes::CODE_UNKNOWN, "Task.statusReason", text);
+            return Some(Reason {
+                code: other(table),
+                text: Some(words.to_owned()),
+            });
+        }
+        let text =
+            "a reason is required; send Task.statusReason with a code of the table, or words";
+        self.problem(codes::MISSING, "Task.statusReason", text);
+        None
+    }
+
+    fn known_reason(
+        &mut self,
+        table: TableId,
+        code: Option<String>,
+        system: Option<String>,
+        text: Option<String>,
+        field: &str,
+    ) -> Reason {
+        let map = &self.with.profile.codes.reason;
+        if let Some(ours) = code.as_ref().and_then(|code| map.get(code)) {
+            return Reason {
+                code: ours.clone(),
+                text,
+            };
+        }
+        // A code that is said to be ours is left to the checks behind all formats.
+        let ours = system.as_deref() == Some(systems::REASON);
+        let listed = |code: &String| system.is_none() && tables::lookup(table, code).is_some();
+        if let Some(code) = code.as_ref().filter(|code| ours || listed(code)) {
+            return Reason {
+                code: code.clone(),
+                text,
+            };
+        }
+        if let Some(row) = text.as_ref().and_then(|text| tables::by_name(table, text)) {
+            return Reason {
+                code: row.code.clone(),
+                text,
+            };
+        }
+        let advice = "no table lists this reason; it was read as another reason with the sender's \
+                      words; list it under codes.reason in the profile";
+        self.deviation(codes::CODE_UNKNOWN, field, advice);
+        let words = match (text, code) {
+            (Some(text), Some(code)) => format!("{text} ({code})"),
+            (Some(words), None) | (None, Some(words)) => words,
+            (None, None) => String::new(),
+        };
+        Reason {
+            code: other(table),
+            text: Some(words),
+        }
+    }
+
+    fn appointment_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
+        let scheduled = matches!(
+            kind,
+            Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport
+        );
+        let at = found
+            .appointment
+            .or_else(|| self.bundle.first("Appointment"));
+        if let (true, Some(at)) = (scheduled, at) {
+            self.bundle.take(at, "status");
+            body.0
+                .insert("appointment".into(), json!(self.appointment(at)));
+        }
+    }
+
+    fn visit_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
+        let Some(at) = found.visit.or_else(|| self.bundle.first("Encounter")) else {
+            return;
+        };
+        match kind {
+            Kind::ReferralArrive | Kind::TransferReceive => {
+                if let Some(number) = self.short(at, "identifier/0/value", 64) {
+                    body.0.insert("encounter".into(), number.into());
+                }
+                if let Some(time) = self.time(at, "period/start") {
+                    body.0.insert("at".into(), json!(time));
+                }
+                let status = self.bundle.take_code(at, "status");
+                if kind == Kind::ReferralArrive && status.as_deref() == Some("in-progress") {
+                    body.0.insert("admitted".into(), true.into());
+                }
+            }
+            Kind::TransferDischarge => {
+                if let Some(time) = self.time(at, "period/end") {
+                    body.0.insert("at".into(), json!(time));
+                }
+                if let Some(ended) = self.concept(at, "hospitalization/dischargeDisposition") {
+                    body.0.insert("disposition".into(), json!(ended));
+                }
+                self.bundle.take(at, "status");
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads letters that other profiles send as Communication.
+    fn communication(&mut self, kind: Kind, body: &mut Rest) {
+        if kind != Kind::ReferralFeedback {
+            return;
+        }
+        let Some(at) = self.bundle.first("Communication") else {
+            return;
+        };
+        let mut letters = Vec::new();
+        for index in 0..self.bundle.count(at, "payload") {
+            letters.extend(self.short(at, &format!("payload/{index}/contentString"), 20_000));
+        }
+        if !letters.is_empty() {
+            body.0.insert("summary".into(), letters.join("\n").into());
+        }
+    }
+}
+
+/// The code of "other" in a table of reasons: the last, by the tables' own convention.
+fn other(table: TableId) -> String {
+    let rows = tables::table(table).rows();
+    rows.iter()
+        .rev()
+        .find(|row| row.code.ends_with("99"))
+        .or(rows.last())
+        .map_or_else(String::new, |row| row.code.clone())
+}
+
+/// Writes a statement's resources and gives what its Task shall say about the reason.
+pub fn write(
+    writer: &mut Writer<'_>,
+    header: &mut Map<String, Value>,
+    body: &mut Rest,
+) -> Option<Value> {
+    let kind = writer.message.kind();
+    if let Some(person) = actor(kind).and_then(|name| body.object(name)) {
+        put(header, "author", write_practitioner(writer, person));
+    }
+    let reason = reasons(kind)
+        .and_then(|_| body.object("reason"))
+        .map(|mut reason| {
+            let code = reason.text("code").unwrap_or_default();
+            let mut out = Map::new();
+            put(
+                &mut out,
+                "coding",
+                json!([{ "system": systems::REASON, "code": code }]),
+            );
+            put(&mut out, "text", reason.take("text"));
+            Value::Object(out)
+        });
+    if matches!(
+        kind,
+        Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport
+    ) && let Some(appointment) = body.object("appointment")
+    {
+        let appointment = write_appointment(writer, "Appointment", "booked", appointment);
+        writer.parts.push(appointment);
+    }
+    let visit = match kind {
+        Kind::ReferralArrive | Kind::TransferReceive => {
+            let admitted = body.take("admitted") == Some(Value::Bool(true));
+            let status = if admitted { "in-progress" } else { "arrived" };
+            let (number, at) = (body.take("encounter"), body.take("at"));
+            Some(write_visit(writer, status, number, (at, None), None))
+        }
+        Kind::TransferDischarge => {
+            let (at, ended) = (body.take("at"), body.concept("disposition"));
+            Some(write_visit(writer, "finished", None, (None, at), ended))
+        }
+        _ => None,
+    };
+    writer.parts.extend(visit);
+    parts::write(writer, kind, body);
+    reason
+}
+
+/// Writes the outcome of a receipt the way a response header says it.
+pub const fn response_code(outcome: ReceiptOutcome) -> &'static str {
+    match outcome {
+        ReceiptOutcome::Delivered => "ok",
+        ReceiptOutcome::Silent => "transient-error",
+        ReceiptOutcome::Refused | ReceiptOutcome::Unsendable | ReceiptOutcome::Withdrawn => {
+            "fatal-error"
+        }
+    }
+}
+
+/// Writes the Task that every message of ours has.
+pub fn write_task(
+    writer: &mut Writer<'_>,
+    identifiers: &[Value],
+    request: Option<Value>,
+    reason: Option<Value>,
+    sides: Option<(Value, Value)>,
+    body: Rest,
+) -> Value {
+    let message = writer.message;
+    let mut out = resource("Task");
+    body.close(&mut out);
+    put(&mut out, "status", Value::from(task_status(message.kind())));
+    put(&mut out, "intent", Value::from("order"));
+    put(&mut out, "statusReason", reason);
+    put(&mut out, "for", writer.subject.clone());
+    if let Some((from, to)) = sides {
+        put(&mut out, "requester", from);
+        put(&mut out, "owner", to);
+    }
+    put(&mut out, "authoredOn", json!(message.occurred_at));
+    if let Some(request) = request {
+        put(&mut out, "focus", request);
+    } else {
+        let based_on: Vec<Value> = identifiers
+            .iter()
+            .map(|i| json!({ "identifier": i }))
+            .collect();
+        put(
+            &mut out,
+            "basedOn",
+            (!based_on.is_empty()).then(|| based_on.into()),
+        );
+        let focus = identifiers.first();
+        put(
+            &mut out,
+            "focus",
+            focus.map(|i| json!({ "type": "ServiceRequest", "identifier": i })),
+        );
+        let mut priority = Map::new();
+        crate::request::write_priority(message.priority, &mut priority);
+        put(&mut out, "priority", priority.remove("priority"));
+        if let Some(Value::Array(chronic)) = priority.remove("extension") {
+            let held = out.entry("extension").or_insert_with(|| json!([]));
+            if let Value::Array(held) = held {
+                held.extend(chronic);
+            }
+        }
+    }
+    let outputs: Vec<Value> = std::mem::take(&mut writer.parts)
+        .into_iter()
+        .map(|part| json!({ "type": { "text": "part" }, "valueReference": part }))
+        .collect();
+    put(
+        &mut out,
+        "output",
+        (!outputs.is_empty()).then(|| outputs.into()),
+    );
+    writer.add("Task", out)
+}
