@@ -202,7 +202,9 @@ fn each<'a>(value: &'a Value, path: &mut String, look: &mut impl FnMut(&str, &'a
         }
         Value::Array(items) => {
             for (at, inner) in items.iter().enumerate() {
-                path.push_str(&format!("[{at}]"));
+                path.push('[');
+                path.push_str(&at.to_string());
+                path.push(']');
                 each(inner, path, look);
                 path.truncate(length);
             }

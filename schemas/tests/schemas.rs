@@ -1,5 +1,4 @@
 //! The committed JSON Schemas are those of the types. `TIERLINK_UPDATE=1` writes them anew.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,11 +16,11 @@ pub(super) fn check(message: &Message, found: &mut Checked) {
     }
     match &message.body {
         Body::ReferralFeedback(feedback) => self::feedback(feedback, found),
-        Body::TransferFollowUp(follow_up) => {
-            if blank(follow_up.findings.as_deref()) && follow_up.observations.is_empty() {
-                let fix = "The follow-up tells nothing; add findings or observations.";
-                found.note(C024_USUALLY_THERE, "body.findings", fix);
-            }
+        Body::TransferFollowUp(it)
+            if blank(it.findings.as_deref()) && it.observations.is_empty() =>
+        {
+            let fix = "The follow-up tells nothing; add findings or observations.";
+            found.note(C024_USUALLY_THERE, "body.findings", fix);
         }
         Body::ConsultationOpinion(opinion) if blank(Some(&opinion.text)) => {
             let fix = "The opinion is empty; write what the experts say.";

@@ -33,7 +33,8 @@ pub(super) fn check(message: &Message, value: &Value, found: &mut Checked) {
                 unknown(table, path, found);
             }
         }
-        if path.ends_with(".phone") && value.as_str().is_some_and(|phone| !is_phone(phone)) {
+        let name = path.rsplit('.').next().unwrap_or_default();
+        if name == "phone" && value.as_str().is_some_and(|phone| !is_phone(phone)) {
             let fix = "This does not look like a telephone number; it was kept. Nobody may be able to call.";
             found.note(C025_PHONE, path, fix);
         }

@@ -175,7 +175,7 @@ fn an_emergency_needs_no_consent() {
 #[test]
 fn a_transfer_names_its_referral_or_says_why_there_is_none() {
     let neither = refused(Kind::TransferOffer, |it| {
-        without(it, "/body/no_referral_reason")
+        without(it, "/body/no_referral_reason");
     });
     assert_eq!(neither, ["C001 body.parent_referral"]);
 
@@ -224,12 +224,12 @@ fn a_reading_and_its_order_belong_together() {
     assert_eq!(no_reading, ["C027 body.form"]);
 
     let no_exam = refused(Kind::ConsultationRequest, |it| {
-        set(it, "/body/reading/exam", json!({}))
+        set(it, "/body/reading/exam", json!({}));
     });
     assert_eq!(no_exam, ["C001 body.reading.exam"]);
 
     let no_recording = noted(Kind::ConsultationRequest, |it| {
-        without(it, "/body/attachments")
+        without(it, "/body/attachments");
     });
     assert_eq!(no_recording, ["C024 body.attachments"]);
 }
@@ -285,7 +285,7 @@ fn an_unknown_patient_is_possible_in_an_emergency_only() {
     let unknown = json!({ "identity": "unknown", "sex": "male", "age_text": "约60岁" });
 
     let routine = refused(Kind::ReferralSubmit, |it| {
-        set(it, "/body/patient", unknown.clone())
+        set(it, "/body/patient", unknown.clone());
     });
     assert_eq!(routine, ["C011 body.patient.identity"]);
 
@@ -362,7 +362,7 @@ fn a_contradiction_to_the_identity_number_names_both_fields() {
 fn other_documents_have_a_known_kind_and_a_likely_shape() {
     let check = |document| {
         changed(Kind::ReferralSubmit, |it| {
-            set(it, "/body/patient/document", document)
+            set(it, "/body/patient/document", document);
         })
     };
 
@@ -417,7 +417,7 @@ fn every_coded_reason_is_from_the_table_of_its_kind() {
     ];
     for kind in kinds {
         let unknown = refused(kind, |it| {
-            set(it, "/body/reason", json!({ "code": "UP01" }))
+            set(it, "/body/reason", json!({ "code": "UP01" }));
         });
         assert_eq!(unknown, ["C006 body.reason.code"], "{kind}");
     }
@@ -545,7 +545,7 @@ fn the_answers_say_the_one_thing_they_are_for() {
 #[test]
 fn answers_that_tell_little_are_noted() {
     let outcome = noted(Kind::ReferralFeedback, |it| {
-        set(it, "/body", json!({ "stage": "outcome" }))
+        set(it, "/body", json!({ "stage": "outcome" }));
     });
     assert_eq!(outcome, ["C024 body.summary"]);
 
@@ -597,12 +597,12 @@ fn an_appointment_says_when_or_which_bed() {
     assert!(bed.is_empty());
 
     let session = refused(Kind::ConsultationSchedule, |it| {
-        without(it, "/body/appointment/start")
+        without(it, "/body/appointment/start");
     });
     assert_eq!(session, ["C001 body.appointment.start"]);
 
     let endless = noted(Kind::ConsultationSchedule, |it| {
-        without(it, "/body/appointment/end")
+        without(it, "/body/appointment/end");
     });
     assert_eq!(endless, ["C024 body.appointment.end"]);
 }
@@ -670,12 +670,12 @@ fn slots_have_numbers_of_their_own_and_times_in_order() {
     assert_eq!(long, ["C018 body.slots[1].end"]);
 
     let blank = refused(Kind::SlotPublish, |it| {
-        set(it, "/body/slots/0/number", json!(" "))
+        set(it, "/body/slots/0/number", json!(" "));
     });
     assert_eq!(blank, ["C001 body.slots[0].number"]);
 
     let none = refused(Kind::SlotWithdraw, |it| {
-        set(it, "/body/numbers", json!([" "]))
+        set(it, "/body/numbers", json!([" "]));
     });
     assert_eq!(none, ["C001 body.numbers[0]"]);
 }

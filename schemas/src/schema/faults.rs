@@ -9,7 +9,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::{Location, LocationSegment};
 use serde_json::Value;
 
-use super::{compiled, places};
+use super::{places, validator};
 use crate::kind::Kind;
 
 /// Most faults told at once. Nobody mends more before trying again, and receipts hold no more.
@@ -49,7 +49,7 @@ pub struct Fault {
 /// Every fault that the schema of `kind` finds in `message`, up to [`FAULTS_MAX`].
 #[must_use]
 pub fn faults(kind: Kind, message: &Value) -> Vec<Fault> {
-    let validator = &compiled(kind).validator;
+    let validator = validator(kind);
     if validator.is_valid(message) {
         return Vec::new();
     }
@@ -101,8 +101,9 @@ fn unknown(kind: Kind, path: &str, name: &str) -> Fault {
     }
 }
 
-/// The name, if it can only be a name.
-pub(super) fn shown(name: &str) -> &str {
+/// The name of a field that we do not know, if it can only be a name and nobody's text or number.
+#[must_use]
+pub fn shown(name: &str) -> &str {
     let plain = name
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
 
     /// What is wrong with an accept that holds `body` and `more` in its envelope.
-    fn of_accept(body: Value, more: Value) -> Vec<(Wrong, String, String)> {
+    fn of_accept(body: &Value, more: &Value) -> Vec<(Wrong, String, String)> {
         let mut message = json!({
             "schema": "1.0", "kind": "referral.accept", "occurred_at": "2026-03-02T08:30:00+08:00",
             "source": { "organisation": "330199001", "message_id": "A1" }, "body": body,
@@ -231,17 +232,17 @@ mod tests {
 
     #[test]
     fn a_right_message_has_no_fault() {
-        assert_eq!(of_accept(json!({ "opinion": "同意接收" }), json!({})), []);
+        assert_eq!(of_accept(&json!({ "opinion": "同意接收" }), &json!({})), []);
     }
 
     #[test]
     fn all_faults_are_told_at_once_with_path_and_fix_and_without_values() {
         let found = of_accept(
-            json!({
+            &json!({
                 "opinon": "secret", "phone": "secret".repeat(20), "hold_until": "secret",
                 "by": "secret", "expert": { "organisation": "secret secret" },
             }),
-            json!({ "priority": "secret", "extras": [{ "path": "x" }] }),
+            &json!({ "priority": "secret", "extras": [{ "path": "x" }] }),
         );
 
         let paths: Vec<&str> = found.iter().map(|(_, path, _)| path.as_str()).collect();
@@ -272,7 +273,7 @@ mod tests {
     #[test]
     fn an_unknown_name_that_could_be_a_patients_is_not_shown() {
         for name in ["王小明", "990101195001010010", "a name", ""] {
-            let found = of_accept(json!({ name: 1 }), json!({}));
+            let found = of_accept(&json!({ name: 1 }), &json!({}));
 
             assert_eq!(found[0].1, "body.(unreadable name)");
         }
@@ -283,6 +284,9 @@ mod tests {
         let body: serde_json::Map<_, _> =
             (0..5000).map(|at| (format!("f{at}"), json!(1))).collect();
 
-        assert_eq!(of_accept(Value::Object(body), json!({})).len(), FAULTS_MAX);
+        assert_eq!(
+            of_accept(&Value::Object(body), &json!({})).len(),
+            FAULTS_MAX
+        );
     }
 }

@@ -5,11 +5,14 @@
 
 use serde_json::Value;
 
-use super::compiled;
+use super::kept;
 use crate::kind::Kind;
 
 /// Longest name that is compared; no field of ours is longer.
 const NAME_CHARS_MAX: usize = 40;
+
+/// Most digits of an index; no list is longer.
+const INDEX_DIGITS_MAX: usize = 6;
 
 /// How many letters may differ before a suggestion only confuses.
 const DISTANCE_MAX: usize = 3;
@@ -45,14 +48,24 @@ pub fn nearest(kind: Kind, path: &str, name: &str) -> Option<String> {
 
 /// The schema of the field at `path`; the whole message for an empty path.
 fn at(kind: Kind, path: &str) -> Option<&'static Value> {
-    let root = &compiled(kind).schema;
+    let root = kept(kind);
     let mut here = root;
-    for segment in path.split('.').filter(|segment| !segment.is_empty()) {
-        let name = segment.split('[').next().unwrap_or_default();
+    for segment in path.split('.').filter(|_| !path.is_empty()) {
+        let name = name_in(segment)?;
         here = item(root, followed(root, here)?)?;
         here = here.get("properties")?.get(name)?;
     }
     item(root, followed(root, here)?)
+}
+
+/// The name of `attachments[3]`. Nothing else than a number may stand in brackets.
+fn name_in(segment: &str) -> Option<&str> {
+    let Some((name, index)) = segment.split_once('[') else {
+        return Some(segment);
+    };
+    let index = index.strip_suffix(']')?;
+    let number = (1..=INDEX_DIGITS_MAX).contains(&index.len());
+    (number && index.bytes().all(|b| b.is_ascii_digit())).then_some(name)
 }
 
 /// What a list holds; anything else is itself.
@@ -107,6 +120,16 @@ mod tests {
         assert!(!knows(Kind::ReferralAccept, "body.patient.document.number"));
         assert!(!knows(Kind::ReferralSubmit, "body.patient.phon"));
         assert!(!knows(Kind::ReferralSubmit, "body.patient.phone.number"));
+        for odd in [
+            "body..patient",
+            "body.",
+            ".",
+            "body.attachments[x]",
+            "body.attachments[0]x",
+            "body.attachments[",
+        ] {
+            assert!(!knows(Kind::ReferralSubmit, odd), "{odd}");
+        }
     }
 
     #[test]
