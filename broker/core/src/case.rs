@@ -97,7 +97,8 @@ pub struct Terms {
     pub form: ConsultationForm,
     /// The type of consultation, or the reading service: sets the deadlines.
     pub service: Option<String>,
-    /// When the recording of a reading was uploaded: its deadlines start here.
+    /// When the recording of a reading was uploaded, or its report taken back for a correction:
+    /// the reading's deadlines start here.
     pub uploaded_at: Option<Timestamp>,
     /// Until when the request stands.
     pub valid_until: Option<Timestamp>,

@@ -328,8 +328,7 @@ fn amend(state: State, form: ConsultationForm, reviews_left: bool) -> Result<Sta
 
 fn review(state: State, reviews_left: bool) -> Result<State, Rule> {
     match state {
-        State::InReview => Ok(on_its_way(reviews_left)),
-        State::Declined => Ok(State::Dispatched),
+        State::InReview | State::Declined => Ok(on_its_way(reviews_left)),
         State::Returned => Err(Rule::Returned),
         State::Dispatched
         | State::Accepted

@@ -10,13 +10,19 @@
 //! A deadline that was reported once and then forgotten would give the patient up, so it is
 //! reported until somebody acts. Its distance grows after a while, so that a weekend does not bury
 //! the lane. The clock itself runs in the service: `now` is an argument.
+//!
+//! `limits` says how long, `waits` for what, `overdue` what happens then.
 
 mod limits;
+mod overdue;
+mod waits;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use limits::{Limit, Limits, MINUTES_MAX, Pace, ReadingPace};
+pub use overdue::{ESCALATIONS_AT_FULL_PACE, overdue};
+pub use waits::deadlines_of;
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -136,16 +142,4 @@ pub struct Deadline {
     pub due: Timestamp,
     /// How often it was reported.
     pub escalations: u32,
-}
-
-/// Escalates.
-#[must_use]
-pub fn overdue(
-    case: &crate::Case,
-    _county: &crate::County,
-    now: Timestamp,
-    _spare: uuid::Uuid,
-) -> Option<crate::Change> {
-    let _ = case.next_due().filter(|due| *due <= now)?;
-    None
 }

@@ -12,6 +12,7 @@
 //! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`decide`] (the
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
 //! hears), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
+//! Before all of that, [`find`] says which case a message means; [`rule`] lists why one is refused.
 
 pub mod case;
 pub mod consultation;

@@ -44,14 +44,13 @@ pub fn audience(case: &Case) -> Vec<OrganisationCode> {
         }
     };
     add(&case.origin);
-    match case.reviews.first() {
-        Some(reviewer) => add(reviewer),
-        None => {
-            add(&case.target);
-            case.experts
-                .iter()
-                .for_each(|asked| add(&asked.expert.organisation));
-        }
+    if let Some(reviewer) = case.reviews.first() {
+        add(reviewer);
+    } else {
+        add(&case.target);
+        case.experts
+            .iter()
+            .for_each(|asked| add(&asked.expert.organisation));
     }
     case.watchers.iter().for_each(add);
     hears

@@ -148,6 +148,8 @@ pub struct Limits {
     pub rebook: Limit,
     /// From the arrival to the first feedback, and from one feedback to the next.
     pub feedback: Limit,
+    /// From the admission, or the last feedback, to the next one or the outcome.
+    pub in_care: Limit,
     /// From the acceptance of a transfer to the discharge.
     pub discharge: Limit,
     /// From the discharge until the patient is received below.
@@ -191,6 +193,7 @@ impl Default for Limits {
             arrive: Limit::elapsed(2 * HOUR),
             rebook: Limit::working_days(2 * DAY),
             feedback: Limit::working_days(DAY),
+            in_care: Limit::elapsed(14 * DAY),
             discharge: Limit::elapsed(7 * DAY),
             receive: Limit::elapsed(3 * DAY),
             follow_up: Limit::elapsed(7 * DAY),

@@ -1,0 +1,243 @@
+//! What happens when nobody acted: a report to those who must, then to those above, again and
+//! again; or the end of the case.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tierlink_schemas::{Body, Message, OrganisationCode};
+use uuid::Uuid;
+
+use super::{Deadline, Name, deadlines_of};
+use crate::case::{Case, State};
+use crate::county::County;
+use crate::decide::{Change, Dispatch, Event, draft, outgoing};
+use crate::routing;
+
+/// How often a deadline is reported at its full pace. After that the distance doubles each time,
+/// up to a day: still never silent, and a forgotten case does not flood a lane.
+pub const ESCALATIONS_AT_FULL_PACE: u32 = 12;
+
+/// From this report on the origin and the lead hospital hear of it too.
+const LEVEL_OF_THOSE_ABOVE: u32 = 2;
+
+/// One day, the longest distance between two reports.
+const DAY: Duration = Duration::from_hours(24);
+
+/// What the most urgent passed deadline of `case` means, if one has passed.
+///
+/// The end of a case comes before reports: a report on a case that ends now helps nobody.
+#[must_use]
+pub fn overdue(case: &Case, county: &County, now: Timestamp, spare: Uuid) -> Option<Change> {
+    let passed = || case.deadlines.iter().filter(|deadline| deadline.due <= now);
+    let ends = |deadline: &&Deadline| matches!(deadline.name, Name::Expire | Name::Close);
+    if let Some(deadline) = passed().find(ends)
+        && let Some(state) = ended(&case.state)
+    {
+        return Some(end(case, county, now, spare, deadline.name, state));
+    }
+    let deadline = passed()
+        .filter(|d| !ends(d))
+        .min_by_key(|deadline| deadline.due)?;
+    Some(escalate(case, county, now, spare, *deadline))
+}
+
+/// Where a case goes when it ends by itself.
+fn ended(state: &State) -> Option<State> {
+    match state {
+        State::Referral(state) => state.expired().map(State::Referral),
+        State::Transfer(state) => state.closed_by_itself().map(State::Transfer),
+        State::Consultation(crate::consultation::State::Acknowledged) => {
+            Some(State::Consultation(crate::consultation::State::Closed))
+        }
+        State::Consultation(state) => state.expired().map(State::Consultation),
+    }
+}
+
+fn end(
+    case: &Case,
+    county: &County,
+    now: Timestamp,
+    spare: Uuid,
+    name: Name,
+    state: State,
+) -> Change {
+    let mut after = next(case, now);
+    after.state = state;
+    after.since = now;
+    draft::free_what_is_not_needed(&mut after);
+    after.deadlines = deadlines_of(&after, county);
+    let told = routing::route(Some(case), &after, &county.broker);
+    let hears: Vec<OrganisationCode> = told.into_iter().map(|told| told.to).collect();
+    let (message, _) = outgoing::report(&after, &county.broker, spare, now);
+    let note = if name == Name::Close {
+        "closed_by_itself"
+    } else {
+        "expired"
+    };
+    change(case, after, message, hears, note.to_owned(), now)
+}
+
+fn escalate(case: &Case, county: &County, now: Timestamp, spare: Uuid, passed: Deadline) -> Change {
+    let mut after = next(case, now);
+    let level = passed.escalations.saturating_add(1);
+    let pause = pause(case, county, passed.name, level);
+    for deadline in &mut after.deadlines {
+        if deadline.name == passed.name && deadline.since == passed.since {
+            deadline.escalations = level;
+            deadline.due = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        }
+    }
+    let mut hears = must_act(case, passed.name);
+    if level >= LEVEL_OF_THOSE_ABOVE {
+        hears.push(case.origin.clone());
+        if let Some(lead) = county
+            .lead
+            .as_ref()
+            .filter(|lead| county.member(lead).is_some())
+        {
+            // Whoever is told of a case must be able to look it up.
+            if !after.has_part(lead) {
+                after.watchers.push(lead.clone());
+            }
+            hears.push(lead.clone());
+        }
+    }
+    let mut once: Vec<OrganisationCode> = Vec::new();
+    for to in hears {
+        if !once.contains(&to) {
+            once.push(to);
+        }
+    }
+    let (mut message, mut report) = outgoing::report(&after, &county.broker, spare, now);
+    report.overdue = Some(passed.name.as_str().to_owned());
+    report.escalation = Some(level);
+    message.set_body(Body::StatusReport(report));
+    change(
+        case,
+        after,
+        message,
+        once,
+        format!("overdue:{}", passed.name.as_str()),
+        now,
+    )
+}
+
+/// The case with one event more.
+fn next(case: &Case, now: Timestamp) -> Case {
+    let mut after = case.clone();
+    after.events = after.events.saturating_add(1);
+    after.changed_at = now;
+    after
+}
+
+fn change(
+    before: &Case,
+    after: Case,
+    mut message: Message,
+    hears: Vec<OrganisationCode>,
+    note: String,
+    now: Timestamp,
+) -> Change {
+    let answers = Some(after.request_reply.clone());
+    outgoing::complete(&mut message, &after, answers, hears.clone(), now);
+    let event = Event {
+        number: after.events,
+        message: message.id,
+        kind: message.kind(),
+        by: message.source.organisation.clone(),
+        from_state: Some(before.state.as_str()),
+        to_state: after.state.as_str(),
+        at: now,
+        reason: None,
+        note: Some(note),
+    };
+    let dispatches = hears
+        .into_iter()
+        .map(|to| Dispatch {
+            to,
+            message: message.id,
+        })
+        .collect();
+    Change {
+        case: after,
+        event,
+        messages: vec![message],
+        dispatches,
+    }
+}
+
+/// How long until the next report.
+fn pause(case: &Case, county: &County, name: Name, level: u32) -> Duration {
+    let limits = &county.limits;
+    let minutes = match name {
+        Name::Critical => limits.critical_escalate_minutes,
+        Name::Review | Name::Accept | Name::Schedule | Name::Write | Name::Audit => {
+            limits.escalate(case.priority)
+        }
+        Name::Resubmit
+        | Name::Arrive
+        | Name::Rebook
+        | Name::AnswerCancel
+        | Name::Feedback
+        | Name::Discharge
+        | Name::Receive
+        | Name::FollowUp
+        | Name::Contact
+        | Name::FindAnother
+        | Name::Start
+        | Name::Opinion
+        | Name::Acknowledge
+        | Name::Recollect
+        | Name::Close
+        | Name::Expire => limits.escalate_minutes,
+    };
+    let pace = Duration::from_mins(u64::from(minutes.clamp(1, super::MINUTES_MAX)));
+    let doublings = level
+        .saturating_sub(ESCALATIONS_AT_FULL_PACE)
+        .min(u64::BITS);
+    let slower = 2_u32
+        .checked_pow(doublings)
+        .map_or(DAY, |times| pace.saturating_mul(times));
+    slower.min(DAY.max(pace))
+}
+
+/// Who must act on it.
+fn must_act(case: &Case, name: Name) -> Vec<OrganisationCode> {
+    match name {
+        Name::Review => vec![case.reviews.first().unwrap_or(&case.target).clone()],
+        Name::Resubmit
+        | Name::Discharge
+        | Name::Contact
+        | Name::Acknowledge
+        | Name::Recollect
+        | Name::Critical
+        | Name::Close
+        | Name::Expire => vec![case.origin.clone()],
+        Name::FindAnother => {
+            vec![
+                case.terms
+                    .dispatcher
+                    .as_ref()
+                    .unwrap_or(&case.origin)
+                    .clone(),
+            ]
+        }
+        Name::Accept => {
+            let waits = case.experts.iter().filter(|asked| asked.accepted.is_none());
+            std::iter::once(case.target.clone())
+                .chain(waits.map(|asked| asked.expert.organisation.clone()))
+                .collect()
+        }
+        Name::Schedule
+        | Name::Arrive
+        | Name::Rebook
+        | Name::AnswerCancel
+        | Name::Feedback
+        | Name::Receive
+        | Name::FollowUp
+        | Name::Start
+        | Name::Opinion
+        | Name::Write
+        | Name::Audit => vec![case.target.clone()],
+    }
+}

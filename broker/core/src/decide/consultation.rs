@@ -1,0 +1,370 @@
+//! What each message does to a consultation or a reading, beside its state.
+
+use tierlink_schemas::answer::{Accept, Appointment, Audit, Recommendation, Report};
+use tierlink_schemas::request::ConsultationForm;
+use tierlink_schemas::{Body, Priority};
+
+use super::bookings;
+use super::draft::Draft;
+use super::stated::{EXPERTS_MAX, all_accepted, stated};
+use super::{Refused, moves};
+use crate::case::{self, AskedExpert, CriticalAlert};
+use crate::consultation::{Act, State, step};
+use crate::rule::{Role, Rule};
+
+/// Applies the draft's message to a consultation in `state`.
+///
+/// Role and state are asked first, with the reviews and the other experts guessed, because whether
+/// a message is legal never depends on them; only where it leads does.
+pub(super) fn apply(draft: &mut Draft<'_>, state: State, role: Role) -> Result<(), Refused> {
+    let form = draft.case.terms.form;
+    let body = draft.message.body.clone();
+    let act = act(&body, true, false).ok_or_else(|| Rule::WrongFamily.refuse())?;
+    step(state, act, role, form)?;
+    change(draft, state, role, &body)?;
+    let reviews_left = !draft.case.reviews.is_empty();
+    let all = all_accepted(&draft.case.experts);
+    let act = self::act(&body, reviews_left, all).ok_or_else(|| Rule::WrongFamily.refuse())?;
+    let next = step(state, act, role, form)?;
+    if next.is_terminal() && !state.is_terminal() && critical_waits(draft) {
+        return Err(Rule::CriticalWaits.refuse());
+    }
+    draft.case.state = case::State::Consultation(next);
+    Ok(())
+}
+
+/// What a message says, as the machine knows it. `None` for messages about other families.
+#[must_use]
+pub fn act(body: &Body, reviews_left: bool, all: bool) -> Option<Act> {
+    Some(match body {
+        Body::ConsultationRequest(_) | Body::ConsultationAmend(_) => Act::Amend { reviews_left },
+        Body::ConsultationReview(_) => Act::Review { reviews_left },
+        Body::ConsultationReturn(_) => Act::Return,
+        Body::ConsultationAccept(_) => Act::Accept { all },
+        Body::ConsultationDecline(_) => Act::Decline,
+        Body::ConsultationSchedule(_) => Act::Schedule,
+        Body::ConsultationStart(_) => Act::Start,
+        Body::ConsultationOpinion(_) => Act::Opinion,
+        Body::ConsultationAcknowledge(b) => Act::Acknowledge {
+            critical: b.critical,
+        },
+        Body::ConsultationNoShow(_) => Act::NoShow,
+        Body::ConsultationCancel(_) => Act::Cancel,
+        Body::ConsultationClose(_) => Act::Close,
+        Body::ConsultationClaim(_) => Act::Claim,
+        Body::ConsultationRecollect(_) => Act::Recollect,
+        Body::ConsultationReport(_) => Act::Report,
+        Body::ConsultationAudit(b) => Act::Audit { passed: b.passed },
+        Body::ConsultationCritical(_) => Act::Critical,
+        _ => return None,
+    })
+}
+
+fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Result<(), Refused> {
+    match body {
+        Body::ConsultationRequest(_) | Body::ConsultationAmend(_) => amend(draft, state)?,
+        Body::ConsultationReview(b) => {
+            let lead = draft.ask.county.lead.as_ref() == Some(draft.author());
+            if b.to.is_some() && !lead && state != State::Declined {
+                return Err(Rule::OnlyLead.refuse());
+            }
+            moves::pass(draft, b.to.as_ref())?;
+            if state == State::Declined {
+                ask_again(draft);
+            }
+        }
+        Body::ConsultationAccept(b) => accept(draft, role, b)?,
+        Body::ConsultationDecline(_) if role == Role::Expert => {
+            answer_for_author(draft, false);
+            draft.note("declined_by_expert");
+        }
+        Body::ConsultationSchedule(b) => schedule(draft, state, &b.appointment)?,
+        Body::ConsultationOpinion(b) => {
+            if b.recommendation == Some(Recommendation::ReferUp) {
+                draft.note("refer_up_recommended");
+            }
+            note_opinion(draft, state);
+        }
+        Body::ConsultationAcknowledge(b) if b.critical => {
+            let now = draft.ask.now;
+            let waits = draft
+                .case
+                .critical
+                .as_mut()
+                .filter(|alert| alert.acknowledged_at.is_none());
+            let alert = waits.ok_or_else(|| Rule::NoCriticalAlert.refuse())?;
+            alert.acknowledged_at = Some(now);
+            draft.note("critical_read_back");
+        }
+        Body::ConsultationClaim(b) if state == State::Claimed => {
+            draft.restart = b.reader.code.is_some();
+        }
+        Body::ConsultationReport(b) => report(draft, state, b)?,
+        Body::ConsultationAudit(b) => audit(draft, b)?,
+        Body::ConsultationCritical(_) => {
+            let raised_at = draft
+                .case
+                .critical
+                .as_ref()
+                .filter(|alert| alert.acknowledged_at.is_none())
+                .map_or(draft.ask.now, |alert| alert.raised_at);
+            draft.case.critical = Some(CriticalAlert {
+                raised_at,
+                acknowledged_at: None,
+            });
+            draft.note("critical_raised");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn critical_waits(draft: &Draft<'_>) -> bool {
+    draft
+        .case
+        .critical
+        .as_ref()
+        .is_some_and(|alert| alert.acknowledged_at.is_none())
+}
+
+/// Whether nobody below has begun, so that the request may still change its shape.
+const fn is_open_to_change(state: State) -> bool {
+    match state {
+        State::InReview | State::Dispatched | State::Returned | State::Declined => true,
+        State::Uploaded
+        | State::Recollect
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Acknowledged
+        | State::Closed
+        | State::NoShow
+        | State::Cancelled
+        | State::Expired => false,
+    }
+}
+
+fn amend(draft: &mut Draft<'_>, state: State) -> Result<(), Refused> {
+    let body = draft.message.body.clone();
+    let Some(request) = stated(&body) else {
+        return Err(Rule::WrongFamily.refuse());
+    };
+    let (before, after) = (draft.case.terms.form, request.form());
+    let reading = ConsultationForm::Reading;
+    let changed = before != after;
+    if changed && (before == reading || after == reading || !is_open_to_change(state)) {
+        return Err(Rule::FormChanged.refuse());
+    }
+    let uploaded_at = draft.case.terms.uploaded_at;
+    let experts = request.experts(draft.ask.county)?;
+    moves::amend(draft, matches!(state, State::Returned | State::Declined))?;
+    if !matches!(state, State::Recollect | State::Declined) {
+        // Words added to a recording do not give its readers more time; a new one does.
+        draft.case.terms.uploaded_at = uploaded_at;
+    }
+    let same = experts
+        .iter()
+        .map(|e| &e.expert)
+        .eq(draft.case.experts.iter().map(|e| &e.expert));
+    if is_open_to_change(state) && (!same || state == State::Declined) {
+        draft.case.experts = experts;
+    }
+    Ok(())
+}
+
+/// Forgets the experts' answers, except of those who agreed by asking.
+fn ask_again(draft: &mut Draft<'_>) {
+    let origin = draft.case.origin.clone();
+    for asked in &mut draft.case.experts {
+        asked.accepted = (asked.expert.organisation == origin).then_some(true);
+    }
+}
+
+fn answer_for_author(draft: &mut Draft<'_>, accepted: bool) {
+    let author = draft.author().clone();
+    for asked in draft
+        .case
+        .experts
+        .iter_mut()
+        .filter(|a| a.expert.organisation == author)
+    {
+        asked.accepted = Some(accepted);
+    }
+}
+
+/// Each expert who was asked by name must accept. The centre answers for its own, and for others
+/// only by name.
+fn accept(draft: &mut Draft<'_>, role: Role, b: &Accept) -> Result<(), Refused> {
+    let author = draft.author().clone();
+    if let Some(expert) = &b.expert {
+        if role != Role::Target && expert.organisation != author {
+            return Err(Rule::ExpertNotAsked.refuse());
+        }
+        let asked = draft
+            .case
+            .experts
+            .iter_mut()
+            .find(|asked| asked.expert == *expert);
+        let asked = asked.ok_or_else(|| Rule::ExpertNotAsked.refuse())?;
+        if asked.accepted == Some(true) {
+            return Err(Rule::ExpertAnswered.refuse());
+        }
+        asked.accepted = Some(true);
+        return Ok(());
+    }
+    let waits = |asked: &&AskedExpert| asked.accepted != Some(true);
+    let own = draft
+        .case
+        .experts
+        .iter()
+        .filter(waits)
+        .any(|a| a.expert.organisation == author);
+    let others = draft.case.experts.iter().any(|asked| waits(&asked));
+    match (own, others) {
+        (true, _) => {
+            answer_for_author(draft, true);
+            Ok(())
+        }
+        (false, true) if role == Role::Target => Err(Rule::NameTheExpert.refuse()),
+        (false, true) => Err(Rule::ExpertAnswered.refuse()),
+        (false, false) => Ok(()),
+    }
+}
+
+/// A session needs its times, and people and a room that are free.
+fn schedule(draft: &mut Draft<'_>, state: State, appointment: &Appointment) -> Result<(), Refused> {
+    let session = bookings::session(appointment).ok_or_else(|| Rule::NoTimes.refuse())?;
+    for (at, expert) in appointment.experts.iter().enumerate() {
+        if draft.ask.county.member(&expert.organisation).is_none() {
+            let field = format!("body.appointment.experts[{at}].organisation");
+            return Err(Rule::UnknownTarget.refuse_at(&field));
+        }
+    }
+    let author = draft.author().clone();
+    let wanted = bookings::wanted(appointment, &session, &author, Some(&draft.case));
+    if bookings::clash(&wanted, draft.ask.taken) {
+        return Err(Rule::Taken.refuse());
+    }
+    moves::appoint(draft, appointment)?;
+    draft.case.bookings = wanted;
+    take_experts(draft, appointment)?;
+    match state {
+        State::Dispatched => draft.note("accepted_by_scheduling"),
+        State::Scheduled => draft.note("rescheduled"),
+        State::InReview
+        | State::Returned
+        | State::Accepted
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Closed
+        | State::Declined
+        | State::NoShow
+        | State::Cancelled
+        | State::Expired => {}
+    }
+    Ok(())
+}
+
+/// A centre that sets a session has accepted for everybody, and may bring in further experts.
+fn take_experts(draft: &mut Draft<'_>, appointment: &Appointment) -> Result<(), Refused> {
+    for expert in &appointment.experts {
+        if !draft
+            .case
+            .experts
+            .iter()
+            .any(|asked| asked.expert == *expert)
+        {
+            draft.case.experts.push(AskedExpert {
+                expert: expert.clone(),
+                accepted: None,
+            });
+        }
+    }
+    if draft.case.experts.len() > EXPERTS_MAX {
+        return Err(Rule::TooManyExperts.refuse_at("body.appointment.experts"));
+    }
+    draft
+        .case
+        .experts
+        .iter_mut()
+        .for_each(|asked| asked.accepted = Some(true));
+    Ok(())
+}
+
+fn note_opinion(draft: &mut Draft<'_>, state: State) {
+    match state {
+        State::Scheduled => draft.note("no_start"),
+        State::OpinionIssued | State::Acknowledged | State::Closed => draft.note("correction"),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::InSession
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Declined
+        | State::NoShow
+        | State::Cancelled
+        | State::Expired => {}
+    }
+    // A further opinion is to be read anew.
+    draft.restart = !state.is_terminal();
+}
+
+fn report(draft: &mut Draft<'_>, state: State, b: &Report) -> Result<(), Refused> {
+    let field = "body.writer.code";
+    let writer = b
+        .writer
+        .code
+        .as_ref()
+        .filter(|code| !code.trim().is_empty());
+    let writer = writer.ok_or_else(|| Rule::NoPersonCode.refuse_at(field))?;
+    draft.case.writer = Some(writer.trim().to_owned());
+    if matches!(state, State::Reported | State::Acknowledged) {
+        draft.note("correction");
+        // The recording's own clock has run out long ago; the correction has one of its own.
+        draft.case.terms.uploaded_at = Some(draft.ask.now);
+    }
+    Ok(())
+}
+
+/// Writer and auditor are told apart by their numbers. Only an emergency may do with one person,
+/// and only where the county allows it.
+fn audit(draft: &mut Draft<'_>, b: &Audit) -> Result<(), Refused> {
+    let code = b
+        .auditor
+        .code
+        .as_deref()
+        .map(str::trim)
+        .filter(|code| !code.is_empty());
+    let auditor = code.ok_or_else(|| Rule::NoPersonCode.refuse_at("body.auditor.code"))?;
+    let same = draft
+        .case
+        .writer
+        .as_ref()
+        .is_none_or(|writer| writer.eq_ignore_ascii_case(auditor));
+    if b.passed && same {
+        let emergency = draft.case.priority == Priority::Emergency;
+        if !(emergency && draft.ask.county.one_person_emergency_reading) {
+            return Err(Rule::WriterAudits.refuse());
+        }
+        draft.note("one_person_reading");
+    }
+    if !b.passed {
+        draft.note("audit_not_passed");
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! A change in the making: the case as it will be, and what is noted beside it.
+//!
+//! ```text
+//!   case ──clone──▶ draft ──the families change it──▶ finish ──▶ case, event, messages, dispatches
+//! ```
+//!
+//! Nothing here decides what is allowed. `finish` does what every change has in common: numbers,
+//! deadlines, routing, and completing what leaves.
+
+use tierlink_schemas::message::BusinessNumber;
+use tierlink_schemas::{Body, Message, OrganisationCode};
+
+use super::{Ask, Change, Dispatch, Event, Refused, outgoing};
+use crate::case::{Case, PastTarget, State};
+use crate::rule::Rule;
+use crate::{consultation, deadline, referral, routing};
+
+/// How often a case may move to another target. More is a loop between two systems.
+pub const TARGETS_MAX: usize = 20;
+
+/// How many events a case may have before only an end of it is taken. No real case comes near.
+pub const EVENTS_MAX: u32 = 10_000;
+
+/// How many organisations' own numbers a case carries, as the schema allows.
+pub const NUMBERS_MAX: usize = 20;
+
+/// A change in the making.
+pub(super) struct Draft<'a> {
+    /// What is asked.
+    pub(super) ask: &'a Ask<'a>,
+    /// The case before; `None` while it is opened.
+    pub(super) before: Option<&'a Case>,
+    /// The case afterwards.
+    pub(super) case: Case,
+    /// The message, as it goes out.
+    pub(super) message: Message,
+    /// Whether what is waited for starts anew although the state stays.
+    pub(super) restart: bool,
+    notes: Vec<&'static str>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(
+        ask: &'a Ask<'a>,
+        before: Option<&'a Case>,
+        case: Case,
+        message: Message,
+    ) -> Self {
+        Self {
+            ask,
+            before,
+            case,
+            message,
+            restart: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Who says it.
+    pub(super) fn author(&self) -> &OrganisationCode {
+        &self.ask.message.source.organisation
+    }
+
+    /// Remembers what happened beside the change.
+    pub(super) fn note(&mut self, note: &'static str) {
+        self.notes.push(note);
+    }
+
+    /// Lets somebody hear of the case from now on.
+    pub(super) fn watch(&mut self, organisation: OrganisationCode) {
+        if !self.case.watchers.contains(&organisation) {
+            self.case.watchers.push(organisation);
+        }
+    }
+
+    /// Lets the reviews fall, because an emergency does not wait; the reviewers hear of it.
+    pub(super) fn skip_reviews(&mut self) {
+        if self.case.reviews.is_empty() {
+            return;
+        }
+        for reviewer in std::mem::take(&mut self.case.reviews) {
+            self.watch(reviewer);
+        }
+        self.note("reviews_skipped");
+    }
+
+    /// Moves the case to another target, the one before into its history.
+    pub(super) fn move_to(
+        &mut self,
+        party: tierlink_schemas::person::Party,
+        reason: Option<tierlink_schemas::answer::Reason>,
+    ) -> Result<(), Refused> {
+        if self.case.past_targets.len() >= TARGETS_MAX {
+            return Err(Rule::TooManyTargets.refuse());
+        }
+        let organisation = std::mem::replace(&mut self.case.target, party.organisation.clone());
+        self.case.past_targets.push(PastTarget {
+            organisation,
+            until: self.ask.now,
+            reason,
+        });
+        self.case.context.to = party;
+        Ok(())
+    }
+
+    /// Does what every change has in common.
+    pub(super) fn finish(mut self) -> Result<Change, Refused> {
+        let now = self.ask.now;
+        if self.case.events >= EVENTS_MAX && !self.case.state.is_terminal() {
+            return Err(Rule::TooManyEvents.refuse());
+        }
+        self.take_number();
+        let moved = self.before.is_none_or(|before| {
+            before.state != self.case.state
+                || before.target != self.case.target
+                || before.reviews.first() != self.case.reviews.first()
+        });
+        if moved || self.restart {
+            self.case.since = now;
+        }
+        self.case.changed_at = now;
+        self.case.events = self.case.events.saturating_add(1);
+        free_what_is_not_needed(&mut self.case);
+        self.case.deadlines = deadline::deadlines_of(&self.case, self.ask.county);
+        let event = self.event();
+        let (messages, dispatches) = self.told()?;
+        Ok(Change {
+            case: self.case,
+            event,
+            messages,
+            dispatches,
+        })
+    }
+
+    /// Remembers what the author calls the case. Only its own number counts.
+    fn take_number(&mut self) {
+        let author = self.ask.message.source.organisation.clone();
+        let Some(number) = self.ask.message.case.number_of(&author) else {
+            return;
+        };
+        let number = number.to_owned();
+        let numbers = &mut self.case.numbers;
+        if let Some(known) = numbers
+            .iter_mut()
+            .find(|known| known.organisation == author)
+        {
+            known.number = number;
+        } else if numbers.len() < NUMBERS_MAX {
+            numbers.push(BusinessNumber {
+                organisation: author,
+                number,
+            });
+        }
+    }
+
+    fn event(&self) -> Event {
+        Event {
+            number: self.case.events,
+            message: self.message.id,
+            kind: self.message.kind(),
+            by: self.author().clone(),
+            from_state: self.before.map(|before| before.state.as_str()),
+            to_state: self.case.state.as_str(),
+            at: self.ask.now,
+            reason: reason(&self.message.body),
+            note: (!self.notes.is_empty()).then(|| self.notes.join(",")),
+        }
+    }
+
+    /// The messages that leave, and who gets which.
+    fn told(&self) -> Result<(Vec<Message>, Vec<Dispatch>), Refused> {
+        let told = routing::route(self.before, &self.case, self.author());
+        let those = |what: routing::What| -> Vec<OrganisationCode> {
+            told.iter()
+                .filter(|told| told.what == what)
+                .map(|told| told.to.clone())
+                .collect()
+        };
+        let mut message = self.message.clone();
+        let answers = self.before.map(|before| before.request_reply.clone());
+        message.caused_by = None;
+        let now = self.ask.now;
+        outgoing::complete(
+            &mut message,
+            &self.case,
+            answers,
+            those(routing::What::Message),
+            now,
+        );
+        let newcomers = those(routing::What::Request);
+        let mut messages = vec![message];
+        if !newcomers.is_empty() {
+            messages.push(self.restated(newcomers)?);
+        }
+        let dispatches = told
+            .iter()
+            .filter_map(|told| {
+                let at = match told.what {
+                    routing::What::Message => 0,
+                    routing::What::Request => 1,
+                };
+                messages.get(at).map(|m| Dispatch {
+                    to: told.to.clone(),
+                    message: m.id,
+                })
+            })
+            .collect();
+        Ok((messages, dispatches))
+    }
+
+    /// The request for those who have heard nothing yet.
+    fn restated(&self, destinations: Vec<OrganisationCode>) -> Result<Message, Refused> {
+        let request = if self.message.kind().states_request() {
+            Some(&self.message)
+        } else {
+            self.ask.request
+        };
+        let mut restated = request
+            .and_then(|request| {
+                outgoing::restate(request, &self.case, self.message.id, self.ask.spare)
+            })
+            .ok_or_else(|| Rule::RequestMissing.refuse())?;
+        outgoing::complete(&mut restated, &self.case, None, destinations, self.ask.now);
+        Ok(restated)
+    }
+}
+
+/// Gives back the appointment, the experts and the room of a case that no longer needs them.
+pub(crate) fn free_what_is_not_needed(case: &mut Case) {
+    let (appointment, bookings) = match &case.state {
+        State::Referral(state) => match state {
+            referral::State::Scheduled
+            | referral::State::Arrived
+            | referral::State::InCare
+            | referral::State::Completed
+            | referral::State::CancelRequested {
+                before: referral::Before::Scheduled,
+            } => (true, false),
+            referral::State::InReview
+            | referral::State::Submitted
+            | referral::State::Returned
+            | referral::State::Accepted
+            | referral::State::Declined
+            | referral::State::CancelRequested {
+                before: referral::Before::Accepted | referral::Before::NoShow,
+            }
+            | referral::State::Cancelled
+            | referral::State::NoShow
+            | referral::State::Expired => (false, false),
+        },
+        State::Transfer(_) => (false, false),
+        State::Consultation(state) => match state {
+            consultation::State::Scheduled | consultation::State::InSession => (true, true),
+            consultation::State::OpinionIssued
+            | consultation::State::Acknowledged
+            | consultation::State::Closed => (true, false),
+            consultation::State::InReview
+            | consultation::State::Dispatched
+            | consultation::State::Returned
+            | consultation::State::Accepted
+            | consultation::State::Uploaded
+            | consultation::State::Claimed
+            | consultation::State::Written
+            | consultation::State::Reported
+            | consultation::State::Recollect
+            | consultation::State::Declined
+            | consultation::State::NoShow
+            | consultation::State::Cancelled
+            | consultation::State::Expired => (false, false),
+        },
+    };
+    if !appointment {
+        case.context.appointment = None;
+    }
+    if !bookings {
+        case.bookings.clear();
+    }
+}
+
+/// The coded reason that the message gives.
+fn reason(body: &Body) -> Option<String> {
+    let reason = match body {
+        Body::ReferralReturn(b) | Body::ConsultationReturn(b) => &b.reason,
+        Body::ReferralDecline(b) | Body::TransferDecline(b) | Body::ConsultationDecline(b) => {
+            &b.reason
+        }
+        Body::ReferralRedirect(b) | Body::TransferRedirect(b) => &b.reason,
+        Body::ReferralCancel(b) | Body::TransferCancel(b) | Body::ConsultationCancel(b) => {
+            &b.reason
+        }
+        Body::ConsultationRecollect(b) => &b.reason,
+        _ => return None,
+    };
+    Some(reason.code.clone())
+}

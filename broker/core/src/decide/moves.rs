@@ -1,0 +1,192 @@
+//! What referral, transfer and consultation share: amending, redirecting, reviewing.
+
+use tierlink_schemas::answer::{Appointment, Redirect};
+use tierlink_schemas::person::{Coded, Party};
+use tierlink_schemas::{Body, OrganisationCode, Priority};
+
+use super::draft::Draft;
+use super::open::set_direction;
+use super::stated::stated;
+use super::{Refused, outgoing, place};
+use crate::rule::Rule;
+
+/// Takes over an amended request. `movable`: whether it may name another target now.
+///
+/// After a redirect the origin's system goes on naming the target that it knows. That is no wish
+/// to move the case back, so a past target is read as the present one.
+pub(super) fn amend(draft: &mut Draft<'_>, movable: bool) -> Result<(), Refused> {
+    let mut body = draft.message.body.clone();
+    let Some(request) = stated(&body) else {
+        return Err(Rule::WrongFamily.refuse());
+    };
+    if request.from.organisation != draft.case.origin {
+        return Err(Rule::OtherName.refuse());
+    }
+    let named = request.to.organisation.clone();
+    let stale = draft
+        .case
+        .past_targets
+        .iter()
+        .any(|past| past.organisation == named);
+    if named == draft.case.target {
+        let derived = place_of(draft, &named)?;
+        check_direction(request.direction, derived)?;
+        draft.case.context.to = request.to.clone();
+    } else if stale {
+        draft.note("target_kept");
+    } else if movable {
+        let derived = place_of(draft, &named)?;
+        check_direction(request.direction, derived)?;
+        draft.move_to(request.to.clone(), None)?;
+        draft.case.context.direction = derived;
+        let chain = chain(draft, request.form());
+        draft.case.reviews = chain;
+    } else {
+        return Err(Rule::AmendMovesTarget.refuse());
+    }
+    request.take_over(draft);
+    draft.case.priority = draft.ask.message.priority.unwrap_or(draft.case.priority);
+    draft.case.request = draft.message.id;
+    draft.case.request_reply = outgoing::reply_to(&draft.message);
+    set_direction(&mut body, draft.case.context.direction);
+    set_target(&mut body, &draft.case.context.to);
+    draft.message.set_body(body);
+    if draft.case.priority == Priority::Emergency {
+        draft.skip_reviews();
+    }
+    Ok(())
+}
+
+fn check_direction<T: PartialEq>(stated: Option<T>, derived: Option<T>) -> Result<(), Refused> {
+    match (stated, derived) {
+        (Some(stated), Some(derived)) if stated != derived => {
+            Err(Rule::DirectionContradicts.refuse())
+        }
+        (_, _) => Ok(()),
+    }
+}
+
+/// Which way the case would go to `target`, if it may.
+fn place_of(
+    draft: &Draft<'_>,
+    target: &OrganisationCode,
+) -> Result<Option<tierlink_schemas::request::Direction>, Rule> {
+    place::may_go(
+        draft.ask.county,
+        draft.case.state.family(),
+        &draft.case.origin,
+        target,
+    )
+}
+
+/// The reviews that are still to pass: not the author's own, and none twice.
+fn chain(
+    draft: &Draft<'_>,
+    form: tierlink_schemas::request::ConsultationForm,
+) -> Vec<OrganisationCode> {
+    let case = &draft.case;
+    let mut chain = place::reviews(
+        draft.ask.county,
+        case.state.family(),
+        form,
+        &case.origin,
+        &case.target,
+    );
+    let lead = draft.ask.county.lead.as_ref();
+    let out = place::leads_out(draft.ask.county, &case.origin, &case.target);
+    chain.retain(|reviewer| {
+        // Each way out of the county is the lead hospital's to judge anew.
+        let anew = out && Some(reviewer) == lead;
+        reviewer != draft.author() && (anew || !case.watchers.contains(reviewer))
+    });
+    chain
+}
+
+/// Sends the case to another target, for a reason.
+pub(super) fn redirect(draft: &mut Draft<'_>, to: &Redirect) -> Result<(), Refused> {
+    let party = party(&to.to, to.department.clone());
+    let by_target = *draft.author() == draft.case.target;
+    go_to(draft, party, Some(to.reason.clone()), "body.to")?;
+    if by_target {
+        // The reviews inside the county are over; only the way out needs another.
+        let lead = draft.ask.county.lead.clone();
+        draft
+            .case
+            .reviews
+            .retain(|reviewer| Some(reviewer) == lead.as_ref());
+    }
+    emergency_skips(draft);
+    Ok(())
+}
+
+/// Lets it pass, and on to another target if the reviewer names one.
+pub(super) fn pass(draft: &mut Draft<'_>, to: Option<&OrganisationCode>) -> Result<(), Refused> {
+    let author = draft.author().clone();
+    draft.case.reviews.retain(|reviewer| *reviewer != author);
+    draft.watch(author.clone());
+    draft.case.terms.dispatcher = Some(author);
+    if let Some(to) = to.filter(|to| **to != draft.case.target) {
+        go_to(draft, party(to, None), None, "body.to")?;
+    }
+    emergency_skips(draft);
+    Ok(())
+}
+
+fn emergency_skips(draft: &mut Draft<'_>) {
+    if draft.case.priority == Priority::Emergency {
+        draft.skip_reviews();
+    }
+}
+
+fn go_to(
+    draft: &mut Draft<'_>,
+    party: Party,
+    reason: Option<tierlink_schemas::answer::Reason>,
+    field: &str,
+) -> Result<(), Refused> {
+    if party.organisation == draft.case.target {
+        return Err(Rule::SameTarget.refuse());
+    }
+    let direction = place_of(draft, &party.organisation).map_err(|rule| rule.refuse_at(field))?;
+    draft.move_to(party, reason)?;
+    draft.case.context.direction = direction;
+    let form = draft.case.terms.form;
+    draft.case.reviews = chain(draft, form);
+    Ok(())
+}
+
+fn party(organisation: &OrganisationCode, department: Option<Coded>) -> Party {
+    Party {
+        department,
+        ..Party::of(organisation.clone())
+    }
+}
+
+/// Writes the target into a request, so that whoever reads it finds itself there.
+fn set_target(body: &mut Body, to: &Party) {
+    match body {
+        Body::ReferralSubmit(b) | Body::ReferralAmend(b) => b.to.clone_from(to),
+        Body::TransferOffer(b) | Body::TransferAmend(b) => b.to.clone_from(to),
+        Body::ConsultationRequest(b) | Body::ConsultationAmend(b) => b.to.clone_from(to),
+        _ => {}
+    }
+}
+
+/// Gives the case its appointment, if the slot that it names has a place left.
+pub(super) fn appoint(draft: &mut Draft<'_>, appointment: &Appointment) -> Result<(), Refused> {
+    let before = draft.case.context.appointment.as_ref();
+    let holds_it =
+        appointment.slot.is_some() && before.is_some_and(|before| before.slot == appointment.slot);
+    if let Some(slot) = draft.ask.slot
+        && appointment.slot.is_some()
+    {
+        let others = slot.used.saturating_sub(u16::from(holds_it));
+        if others >= slot.places {
+            return Err(Rule::SlotFull.refuse());
+        }
+    }
+    draft.case.context.appointment = Some(appointment.clone());
+    // A moved appointment is waited for anew.
+    draft.restart = true;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Opening a case: who may ask whom, whose review comes first, and which case it follows from.
+
+use tierlink_schemas::message::Context;
+use tierlink_schemas::{Body, CaseNumber, Family, Message, Priority};
+
+use super::draft::Draft;
+use super::stated::{Stated, stated};
+use super::{Ask, Change, Refused, outgoing, place};
+use crate::case::{Case, State, Terms};
+use crate::find;
+use crate::rule::Rule;
+use crate::{consultation, referral, transfer};
+use tierlink_schemas::request::{ConsultationForm, Direction};
+
+/// Opens the case that `message` asks for.
+pub(super) fn open(ask: &Ask<'_>, message: Message) -> Result<Change, Refused> {
+    let Some(request) = stated(&ask.message.body) else {
+        return Err(Rule::NoSuchCase.refuse());
+    };
+    let author = &ask.message.source.organisation;
+    let family = message.kind().family();
+    let priority = message.priority.ok_or_else(|| Rule::NoPriority.refuse())?;
+    if request.from.organisation != *author {
+        return Err(Rule::OtherName.refuse());
+    }
+    let direction = direction(ask, &request, family)?;
+    let parent = parent(ask, family)?;
+    let experts = request.experts(ask.county)?;
+
+    let case = blank(ask, &request, family, priority, direction, parent)?;
+    let mut draft = Draft::new(ask, None, case, message);
+    request.take_over(&mut draft);
+    draft.case.experts = experts;
+    set_direction(&mut draft.message.body, direction);
+    draft.case.reviews = place::reviews(
+        ask.county,
+        family,
+        request.form(),
+        author,
+        &request.to.organisation,
+    );
+    if priority == Priority::Emergency {
+        draft.skip_reviews();
+    }
+    draft.case.state = first_state(&draft.case, family);
+    draft.finish()
+}
+
+/// Whether the case may go there; for a referral, which way. A stated direction that contradicts
+/// the tiers means that one of the two is wrong, and nobody here can tell which.
+pub(super) fn direction(
+    ask: &Ask<'_>,
+    request: &Stated<'_>,
+    family: Family,
+) -> Result<Option<Direction>, Refused> {
+    let origin = &request.from.organisation;
+    let derived = place::may_go(ask.county, family, origin, &request.to.organisation)?;
+    match (request.direction, derived) {
+        (Some(stated), Some(derived)) if stated != derived => {
+            Err(Rule::DirectionContradicts.refuse())
+        }
+        (stated, derived) => Ok(derived.or(stated)),
+    }
+}
+
+/// Writes the direction into a referral that left it open.
+pub(super) fn set_direction(body: &mut Body, direction: Option<Direction>) {
+    if let Body::ReferralSubmit(b) | Body::ReferralAmend(b) = body {
+        b.direction = direction;
+    }
+}
+
+/// The case that this one follows from. The author must have a part in it: otherwise an answer
+/// would tell that somebody else's case exists.
+fn parent(ask: &Ask<'_>, family: Family) -> Result<Option<CaseNumber>, Refused> {
+    let author = &ask.message.source.organisation;
+    let named = !find::parent_keys(ask.message).is_empty();
+    if !named {
+        return match &ask.message.body {
+            Body::TransferOffer(offer) if offer.no_referral_reason.is_none() => {
+                Err(Rule::NoParentNamed.refuse())
+            }
+            _ => Ok(None),
+        };
+    }
+    let parent = ask
+        .parent
+        .filter(|parent| parent.has_part(author))
+        .ok_or_else(|| Rule::NoSuchParent.refuse_at(parent_field(ask.message)))?;
+    if family == Family::Transfer && parent.state.family() != Family::Referral {
+        return Err(Rule::ParentNotReferral.refuse());
+    }
+    Ok(Some(parent.number.clone()))
+}
+
+/// Where the message names its parent.
+fn parent_field(message: &Message) -> &'static str {
+    match &message.body {
+        Body::TransferOffer(offer) if offer.parent_referral.is_some() => "body.parent_referral",
+        Body::ConsultationRequest(request) if request.parent.is_some() => "body.parent",
+        _ => "case.parent",
+    }
+}
+
+/// The case before anything is decided about it.
+fn blank(
+    ask: &Ask<'_>,
+    request: &Stated<'_>,
+    family: Family,
+    priority: Priority,
+    direction: Option<Direction>,
+    parent: Option<CaseNumber>,
+) -> Result<Case, Refused> {
+    let message = ask.message;
+    let letter = family.letter().ok_or_else(|| Rule::NoSuchCase.refuse())?;
+    let year = ask.county.calendar.date(ask.now).year();
+    let patient = message.body.patient().cloned().unwrap_or_default();
+    Ok(Case {
+        id: message.id,
+        number: CaseNumber::build(letter, year, ask.counter),
+        state: State::Referral(referral::State::Submitted),
+        origin: request.from.organisation.clone(),
+        target: request.to.organisation.clone(),
+        reviews: Vec::new(),
+        watchers: Vec::new(),
+        past_targets: Vec::new(),
+        priority,
+        context: Context {
+            patient,
+            from: request.from.clone(),
+            to: request.to.clone(),
+            diagnoses: Vec::new(),
+            appointment: None,
+            direction,
+        },
+        numbers: Vec::new(),
+        request: message.id,
+        request_reply: outgoing::reply_to(message),
+        parent,
+        terms: Terms::default(),
+        experts: Vec::new(),
+        bookings: Vec::new(),
+        writer: None,
+        critical: None,
+        deadlines: Vec::new(),
+        opened_at: ask.now,
+        changed_at: ask.now,
+        since: ask.now,
+        events: 0,
+    })
+}
+
+fn first_state(case: &Case, family: Family) -> State {
+    let in_review = !case.reviews.is_empty();
+    match family {
+        Family::Transfer => State::Transfer(transfer::State::Offered),
+        Family::Consultation => State::Consultation(match case.terms.form {
+            ConsultationForm::Reading => consultation::State::Uploaded,
+            ConsultationForm::Interactive | ConsultationForm::Offline if in_review => {
+                consultation::State::InReview
+            }
+            ConsultationForm::Interactive | ConsultationForm::Offline => {
+                consultation::State::Dispatched
+            }
+        }),
+        Family::Referral | Family::Slot | Family::Status | Family::Receipt => {
+            State::Referral(if in_review {
+                referral::State::InReview
+            } else {
+                referral::State::Submitted
+            })
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a whole request states: read once for opening a case and for amending it.
+
+use tierlink_schemas::Body;
+use tierlink_schemas::answer::ExpertRef;
+use tierlink_schemas::clinical::Clinical;
+use tierlink_schemas::person::{Party, Patient};
+use tierlink_schemas::request::{ConsultationForm, ConsultationRequest, Direction, Expert};
+
+use super::Refused;
+use super::draft::Draft;
+use crate::case::{AskedExpert, Terms};
+use crate::county::County;
+use crate::rule::Rule;
+
+/// How many experts one case may ask.
+pub const EXPERTS_MAX: usize = 40;
+
+/// A whole request, whatever its family.
+pub(super) struct Stated<'a> {
+    pub(super) from: &'a Party,
+    pub(super) to: &'a Party,
+    patient: &'a Patient,
+    clinical: &'a Clinical,
+    pub(super) direction: Option<Direction>,
+    terms: Terms,
+    experts: &'a [Expert],
+}
+
+/// Reads the request that `body` states, if it states one.
+pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
+    match body {
+        Body::ReferralSubmit(b) | Body::ReferralAmend(b) => Some(Stated {
+            from: &b.from,
+            to: &b.to,
+            patient: &b.patient,
+            clinical: &b.clinical,
+            direction: b.direction,
+            terms: Terms {
+                valid_until: b.valid_until,
+                ..Terms::default()
+            },
+            experts: &[],
+        }),
+        Body::TransferOffer(b) | Body::TransferAmend(b) => Some(Stated {
+            from: &b.from,
+            to: &b.to,
+            patient: &b.patient,
+            clinical: &b.clinical,
+            direction: None,
+            terms: Terms::default(),
+            experts: &[],
+        }),
+        Body::ConsultationRequest(b) | Body::ConsultationAmend(b) => Some(Stated {
+            from: &b.from,
+            to: &b.to,
+            patient: &b.patient,
+            clinical: &b.clinical,
+            direction: None,
+            terms: consultation_terms(b),
+            experts: &b.experts,
+        }),
+        _ => None,
+    }
+}
+
+fn consultation_terms(b: &ConsultationRequest) -> Terms {
+    let reading = b.reading.as_ref();
+    let service = match b.form {
+        ConsultationForm::Reading => reading.and_then(|reading| reading.exam.code.clone()),
+        ConsultationForm::Interactive | ConsultationForm::Offline => {
+            b.kind.as_ref().and_then(|kind| kind.code.clone())
+        }
+    };
+    Terms {
+        form: b.form,
+        service,
+        uploaded_at: reading.and_then(|reading| reading.uploaded_at),
+        ..Terms::default()
+    }
+}
+
+impl Stated<'_> {
+    /// How a consultation is held.
+    pub(super) const fn form(&self) -> ConsultationForm {
+        self.terms.form
+    }
+
+    /// Takes over what the request says of the patient and of the terms. The target and the
+    /// direction are decided elsewhere.
+    pub(super) fn take_over(&self, draft: &mut Draft<'_>) {
+        let now = draft.ask.now;
+        let case = &mut draft.case;
+        case.context.patient = self.patient.clone();
+        case.context.from = self.from.clone();
+        case.context.diagnoses.clone_from(&self.clinical.diagnoses);
+        case.terms.form = self.terms.form;
+        case.terms.service.clone_from(&self.terms.service);
+        case.terms.valid_until = self.terms.valid_until;
+        // A clock that runs ahead must not buy the reading centre time.
+        let uploaded_at = self.terms.uploaded_at.map_or(now, |at| at.min(now));
+        case.terms.uploaded_at =
+            (self.terms.form == ConsultationForm::Reading).then_some(uploaded_at);
+    }
+
+    /// The experts that are asked. An expert of the origin itself has agreed by asking.
+    pub(super) fn experts(&self, county: &County) -> Result<Vec<AskedExpert>, Refused> {
+        if self.experts.len() > EXPERTS_MAX {
+            return Err(Rule::TooManyExperts.refuse());
+        }
+        let mut asked: Vec<AskedExpert> = Vec::new();
+        for (at, expert) in self.experts.iter().enumerate() {
+            if county.member(&expert.organisation).is_none() {
+                let field = format!("body.experts[{at}].organisation");
+                return Err(Rule::UnknownTarget.refuse_at(&field));
+            }
+            // Without a number an expert is a wish, not somebody who can be booked.
+            let Some(practitioner) = expert.practitioner.code.clone() else {
+                continue;
+            };
+            let expert = ExpertRef {
+                organisation: expert.organisation.clone(),
+                practitioner,
+            };
+            let own = expert.organisation == self.from.organisation;
+            if !asked.iter().any(|other| other.expert == expert) {
+                asked.push(AskedExpert {
+                    expert,
+                    accepted: own.then_some(true),
+                });
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// Whether every expert has accepted.
+pub(super) fn all_accepted(experts: &[AskedExpert]) -> bool {
+    experts.iter().all(|asked| asked.accepted == Some(true))
+}
