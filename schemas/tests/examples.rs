@@ -129,3 +129,38 @@ fn every_example_has_an_id_of_its_own() {
     assert_eq!(sent.len(), Kind::ALL.len());
     assert!(ids.iter().all(|id| id.get_version_num() == 7));
 }
+
+#[test]
+fn the_message_in_the_readme_is_right() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```jsonc\n").unwrap();
+    let (annotated, _) = rest.split_once("```").unwrap();
+    let plain: String = annotated
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect();
+
+    let message = message::from_slice(plain.as_bytes()).unwrap();
+    let found = check(
+        &message,
+        &Rules {
+            now: message.occurred_at,
+            required: &BTreeSet::new(),
+        },
+    );
+
+    assert_eq!(found.problems, []);
+    assert_eq!(found.deviations, []);
+}
+
+#[test]
+fn the_readme_names_every_verb() {
+    let readme = include_str!("../README.md");
+
+    for kind in Kind::ALL {
+        let named = readme.lines().any(|line| {
+            line.contains(&format!("`{}", kind.family().as_str())) && line.contains(kind.verb())
+        });
+        assert!(named, "{kind}");
+    }
+}

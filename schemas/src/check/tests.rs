@@ -181,7 +181,7 @@ fn a_transfer_names_its_referral_or_says_why_there_is_none() {
 
     let named = refused(Kind::TransferOffer, |it| {
         without(it, "/body/no_referral_reason");
-        set(it, "/body/parent_referral", json!("R26000000012"));
+        set(it, "/body/parent_referral", json!("R2600000011"));
     });
     assert!(named.is_empty());
 
