@@ -614,6 +614,13 @@ pub struct StatusReport {
     /// The appointment that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appointment: Option<Appointment>,
+    /// The deadline that has passed, when that is why the report was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub overdue: Option<String>,
+    /// How often this deadline was reported before, counting from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<u32>,
 }
 
 /// What became of a delivery.
