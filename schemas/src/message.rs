@@ -73,7 +73,7 @@ pub struct CaseRef {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub state: Option<String>,
-    /// The case that this one follows from. Filled in by the broker.
+    /// The case that this one follows from, as whoever opens it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<CaseNumber>,
 }

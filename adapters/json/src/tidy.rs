@@ -5,14 +5,14 @@
 
 use serde_json::{Map, Value, json};
 use tierlink_schemas::message::SCHEMA_VERSION;
-use tierlink_schemas::{Deviation, OrganisationCode};
+use tierlink_schemas::{Deviation, Kind, OrganisationCode};
 
 use crate::codes::D098_TOLERATED;
 
 /// What the broker fills in; nobody sends it.
 const OURS: [&str; 4] = ["id", "received_at", "caused_by", "context"];
 
-/// The same within `case`.
+/// The same within `case`. Whoever opens a case may say which one it follows from.
 const OURS_IN_CASE: [&str; 2] = ["state", "parent"];
 
 /// Fields of the envelope in which an empty text is a text.
@@ -99,8 +99,16 @@ pub(crate) fn leave_out_ours(message: &mut Map<String, Value>, notes: &mut Vec<D
             note(notes, name, text);
         }
     }
+    let opens = message
+        .get("kind")
+        .and_then(Value::as_str)
+        .and_then(Kind::read)
+        .is_some_and(Kind::opens);
     if let Some(Value::Object(case)) = message.get_mut("case") {
         for name in OURS_IN_CASE {
+            if opens && name == "parent" {
+                continue;
+            }
             if case.remove(name).is_some() {
                 note(notes, format!("case.{name}"), text);
             }
@@ -202,6 +210,13 @@ mod tests {
                 "trace"
             ]
         );
+    }
+
+    #[test]
+    fn whoever_opens_a_case_may_name_its_parent() {
+        let given = json!({ "kind": "referral.submit", "case": { "parent": "C2" } });
+
+        assert_eq!(tidied(given.clone()), (given, vec![]));
     }
 
     #[test]

@@ -1,0 +1,75 @@
+//! Who calls: a bearer token, or nobody.
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use tierlink_schemas::{Code, OrganisationCode};
+
+use super::Api;
+use crate::tokens::Caller;
+
+/// The request carries no valid token.
+pub const NO_TOKEN: Code = Code::new("A005");
+/// The route is for operators, or for organisations, only.
+pub const NOT_FOR_YOU: Code = Code::new("A006");
+
+/// The authenticated caller.
+pub struct Authenticated(pub Caller);
+
+impl FromRequestParts<Api> for Authenticated {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
+        tierlink_http::bearer(&parts.headers)
+            .and_then(|token| api.tokens.caller(token))
+            .map(Self)
+            .ok_or_else(|| {
+                let mut response = tierlink_http::problem(
+                    StatusCode::UNAUTHORIZED,
+                    &NO_TOKEN,
+                    "no valid token",
+                    "Send `Authorization: Bearer …` with the token that your operator gave you.",
+                );
+                response.headers_mut().insert(
+                    axum::http::header::WWW_AUTHENTICATE,
+                    axum::http::HeaderValue::from_static("Bearer"),
+                );
+                response
+            })
+    }
+}
+
+impl Authenticated {
+    /// Whose cases the caller may see: `None` means all.
+    pub fn sees(&self) -> Option<OrganisationCode> {
+        match &self.0 {
+            Caller::Organisation(organisation) => Some(organisation.clone()),
+            Caller::Operator => None,
+        }
+    }
+
+    /// The organisation, for routes on which only organisations speak.
+    pub fn organisation(&self) -> Result<&OrganisationCode, Response> {
+        match &self.0 {
+            Caller::Organisation(organisation) => Ok(organisation),
+            Caller::Operator => Err(not_for_you("Messages are sent by organisations; use a token \
+                                                 of one.")),
+        }
+    }
+
+    /// Refuses everybody but operators.
+    pub fn operator(&self) -> Result<(), Response> {
+        match &self.0 {
+            Caller::Operator => Ok(()),
+            Caller::Organisation(_) => {
+                Err(not_for_you("This is for operators; ask the IT staff of the county."))
+            }
+        }
+    }
+}
+
+fn not_for_you(detail: &str) -> Response {
+    tierlink_http::problem(StatusCode::FORBIDDEN, &NOT_FOR_YOU, "not for this token", detail)
+        .into_response()
+}

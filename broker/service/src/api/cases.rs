@@ -1,0 +1,233 @@
+//! What is asked about cases: lists, histories, custody, messages, slots; lanes for operators.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tierlink_schemas::{CaseNumber, Code, Family, OrganisationCode};
+use tierlink_store::{CaseFile, CaseKey, CaseQuery, Store};
+use tracing::error;
+use uuid::Uuid;
+
+use super::Api;
+use super::auth::Authenticated;
+use super::messages::not_found;
+use super::views;
+use crate::report::chain;
+
+/// Largest page.
+const PAGE_MAX: u32 = 200;
+/// A parameter of the request makes no sense.
+const BAD_PARAMETER: Code = Code::new("A009");
+/// The store does not answer.
+const STORE_SILENT: Code = Code::new("A011");
+
+/// Filters of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    family: Option<Family>,
+    state: Option<String>,
+    with: Option<OrganisationCode>,
+    open: Option<bool>,
+    overdue: Option<bool>,
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+/// A page of the caller's cases.
+pub async fn list(
+    caller: Authenticated,
+    State(api): State<Api>,
+    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let Ok(Query(query)) = query else {
+        return bad("Known filters are family, state, with, open, overdue, after and limit.");
+    };
+    let after = match query.after.as_deref().map(read_cursor) {
+        Some(None) => return bad("`after` must be the `next` of the page before."),
+        Some(cursor) => cursor,
+        None => None,
+    };
+    let limit = query.limit.unwrap_or(50).clamp(1, PAGE_MAX);
+    let cases = api
+        .store
+        .cases(CaseQuery {
+            seen_by: caller.sees(),
+            family: query.family,
+            state: query.state,
+            with: query.with,
+            open: query.open,
+            overdue_at: query.overdue.unwrap_or(false).then(Timestamp::now),
+            after,
+            limit,
+        })
+        .await;
+    match cases {
+        Ok(rows) => {
+            let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+            let next = rows.last().filter(|_| full).map(|row| {
+                format!("{}/{}", row.changed_at.as_microsecond(), row.id)
+            });
+            let cases: Vec<Value> = rows.iter().map(views::row).collect();
+            Json(json!({ "cases": cases, "next": next })).into_response()
+        }
+        Err(error) => silent(&error),
+    }
+}
+
+fn read_cursor(text: &str) -> Option<(Timestamp, Uuid)> {
+    let (at, id) = text.split_once('/')?;
+    Some((Timestamp::from_microsecond(at.parse().ok()?).ok()?, id.parse().ok()?))
+}
+
+/// One case with its history.
+pub async fn show(
+    caller: Authenticated,
+    State(api): State<Api>,
+    Path(case): Path<String>,
+) -> Response {
+    match find(&caller, &*api.store, &case).await {
+        Ok(file) => Json(views::file(&file)).into_response(),
+        Err(response) => response,
+    }
+}
+
+/// The events of one case.
+pub async fn events(
+    caller: Authenticated,
+    State(api): State<Api>,
+    Path(case): Path<String>,
+) -> Response {
+    match find(&caller, &*api.store, &case).await {
+        Ok(file) => {
+            let events: Vec<Value> = file.events.iter().map(views::event).collect();
+            Json(json!({ "events": events })).into_response()
+        }
+        Err(response) => response,
+    }
+}
+
+/// How each message of one case fared at every hop.
+pub async fn custody(
+    caller: Authenticated,
+    State(api): State<Api>,
+    Path(case): Path<String>,
+) -> Response {
+    match find(&caller, &*api.store, &case).await {
+        Ok(file) => {
+            let custody: Vec<Value> = file.custody.iter().map(views::custody).collect();
+            Json(json!({ "custody": custody })).into_response()
+        }
+        Err(response) => response,
+    }
+}
+
+/// The case, or the one answer for both "not yours" and "does not exist".
+async fn find(
+    caller: &Authenticated,
+    store: &dyn Store,
+    case: &str,
+) -> Result<Box<CaseFile>, Response> {
+    let key = if let Ok(id) = case.parse::<Uuid>() {
+        CaseKey::Id(id)
+    } else if let Some(number) = CaseNumber::read(case) {
+        CaseKey::Number(number)
+    } else {
+        return Err(not_found().await);
+    };
+    match store.case(key, caller.sees()).await {
+        Ok(Some(file)) => Ok(Box::new(file)),
+        Ok(None) => Err(not_found().await),
+        Err(error) => Err(silent(&error)),
+    }
+}
+
+/// One message that the caller sent or receives.
+pub async fn message(
+    caller: Authenticated,
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Response {
+    // Operators see queues and numbers, not patients.
+    let organisation = match caller.organisation() {
+        Ok(organisation) => organisation.clone(),
+        Err(refusal) => return refusal,
+    };
+    let Ok(id) = id.parse::<Uuid>() else { return not_found().await };
+    match api.store.message(id, Some(organisation)).await {
+        Ok(Some(row)) => Json(&row.message).into_response(),
+        Ok(None) => not_found().await,
+        Err(error) => silent(&error),
+    }
+}
+
+/// Which slots to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlotsQuery {
+    organisation: Option<OrganisationCode>,
+    limit: Option<u32>,
+}
+
+/// Published slots from now on. They are offers to the whole county.
+pub async fn slots(
+    _caller: Authenticated,
+    State(api): State<Api>,
+    query: Result<Query<SlotsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let Ok(Query(query)) = query else { return bad("Known filters are organisation and limit.") };
+    let limit = query.limit.unwrap_or(50).clamp(1, PAGE_MAX);
+    match api.store.slots(query.organisation, Timestamp::now(), limit).await {
+        Ok(rows) => {
+            let slots: Vec<Value> = rows.iter().map(views::slot).collect();
+            Json(json!({ "slots": slots })).into_response()
+        }
+        Err(error) => silent(&error),
+    }
+}
+
+/// All lanes, for operators.
+pub async fn lanes(caller: Authenticated, State(api): State<Api>) -> Response {
+    if let Err(refusal) = caller.operator() {
+        return refusal;
+    }
+    match api.store.lanes().await {
+        Ok(rows) => {
+            let lanes: Vec<Value> = rows.iter().map(views::lane).collect();
+            Json(json!({ "lanes": lanes })).into_response()
+        }
+        Err(error) => silent(&error),
+    }
+}
+
+/// Parked deliveries, for operators.
+pub async fn parked(caller: Authenticated, State(api): State<Api>) -> Response {
+    if let Err(refusal) = caller.operator() {
+        return refusal;
+    }
+    match api.store.parked(None, PAGE_MAX).await {
+        Ok(rows) => {
+            let parked: Vec<Value> = rows.iter().map(views::parked).collect();
+            Json(json!({ "parked": parked })).into_response()
+        }
+        Err(error) => silent(&error),
+    }
+}
+
+fn bad(detail: &str) -> Response {
+    tierlink_http::problem(StatusCode::BAD_REQUEST, &BAD_PARAMETER, "bad parameter", detail)
+}
+
+fn silent(error: &tierlink_store::Error) -> Response {
+    error!(code = %error.code(), "A question could not be answered: {}.", chain(error));
+    tierlink_http::problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &STORE_SILENT,
+        "the store does not answer",
+        "Ask again in a moment.",
+    )
+}

@@ -1,0 +1,33 @@
+//! How we are: alive, ready, and in figures.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::Api;
+
+/// The process answers.
+pub async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Whether messages can be taken and passed on now, and if not, what to look at.
+pub async fn ready(State(api): State<Api>) -> Response {
+    let report = api.health.look().await;
+    let status = if report.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "ready": report.ready(),
+        "store": report.store.as_ref().map_or_else(|text| text.clone(), |()| "ok".to_owned()),
+        "bus": report.bus.as_ref().map_or_else(|text| text.clone(), |()| "ok".to_owned()),
+        "stopping": report.stopping,
+    });
+    (status, Json(body)).into_response()
+}
+
+/// Figures for Prometheus.
+pub async fn metrics(State(api): State<Api>) -> Response {
+    let text = api.health.figures();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

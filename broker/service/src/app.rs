@@ -1,0 +1,470 @@
+//! The one file that wires concrete parts together. Every other file knows only the small traits.
+//!
+//! ```text
+//!   listeners ─▶ intake ─▶ committers ─▶ store ─▶ relay ─▶ bus ─▶ lanes ─▶ settler ─▶ store
+//!                                          └──── clock (deadlines)
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tierlink_bus::{Bus, InProcessBus, RabbitBus};
+use tierlink_http as http;
+use tierlink_mllp as mllp;
+use tierlink_schemas::OrganisationCode;
+use tierlink_store::Store;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::api::{self, Api};
+use crate::clock::Clock;
+use crate::codecs::Codecs;
+use crate::committer::Committer;
+use crate::config::{Config, TlsSettings};
+use crate::counters::Counters;
+use crate::doors::mllp::{Addresses, MllpDoor, peers};
+use crate::health::Health;
+use crate::intake::Intake;
+use crate::lane::Lane;
+use crate::lease::Lease;
+use crate::live::Live;
+use crate::relay::Relay;
+use crate::report::chain;
+use crate::settler::Settler;
+use crate::tokens::Tokens;
+
+/// How often paused lanes are looked up.
+const LOOK_AT_LANES_EVERY: Duration = Duration::from_secs(2);
+
+/// Choices that are not configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Bring the tables up to date first. Embedded stores always do.
+    pub migrate: bool,
+}
+
+/// A running broker.
+pub struct App {
+    live: Arc<Live>,
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    health: Arc<Health>,
+    tokens: Arc<Tokens>,
+    http_address: Option<SocketAddr>,
+    mllp_addresses: Addresses,
+    /// Stops the doors first …
+    doors: CancellationToken,
+    door_tasks: TaskTracker,
+    /// … and then what carries messages on.
+    workers: CancellationToken,
+    worker_tasks: TaskTracker,
+    /// The committers and the settler end by themselves when nobody can reach them any more.
+    commit_tasks: TaskTracker,
+}
+
+/// The formats.
+#[must_use]
+pub fn codecs() -> Codecs {
+    Codecs {
+        hl7v2: Arc::new(tierlink_hl7v2::Hl7v2),
+        fhir: Arc::new(tierlink_fhir::Fhir),
+        json: Arc::new(tierlink_json::Json),
+    }
+}
+
+/// The store's URL. The path of an SQLite file is relative to the configuration.
+#[must_use]
+pub fn store_url(config: &Config) -> String {
+    let url = &config.settings.store.url;
+    match url.strip_prefix("sqlite:") {
+        Some(path) => format!("sqlite:{}", config.path(path.as_ref()).display()),
+        None => url.clone(),
+    }
+}
+
+/// Opens the store that the configuration names.
+pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dyn Store>> {
+    let url = store_url(config);
+    let embedded = url.starts_with("sqlite:");
+    let store = connect(&url, config.settings.store.connections)
+        .await
+        .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
+    if migrate || embedded {
+        let done =
+            store.migrate().await.map_err(|e| anyhow!("{}: {}", e.code(), chain(&e)))?;
+        for name in done {
+            info!("Migrated: {name}.");
+        }
+    }
+    store.healthy().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
+    Ok(store)
+}
+
+/// Opens the bus that the configuration names.
+pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
+    let settings = &config.settings.bus;
+    if settings.url == "in-process" {
+        return Ok(Arc::new(InProcessBus::new()));
+    }
+    let mut rabbit = tierlink_bus::Settings::new(settings.url.as_str());
+    if let Some(path) = &settings.authorities {
+        let path = config.path(path);
+        let pem = std::fs::read_to_string(&path)
+            .with_context(|| format!("bus.authorities: {} cannot be read", path.display()))?;
+        rabbit.authority_pem = Some(pem);
+    }
+    let bus = RabbitBus::new(&rabbit)
+        .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
+    Ok(Arc::new(bus))
+}
+
+impl App {
+    /// Starts everything. When it returns, the doors are open.
+    pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
+        let store = open_store(&config, options.migrate).await?;
+        let bus = open_bus(&config)?;
+        let live = Arc::new(Live::new(config));
+        let (doors, workers) = (CancellationToken::new(), CancellationToken::new());
+        let (door_tasks, worker_tasks) = (TaskTracker::new(), TaskTracker::new());
+        let commit_tasks = TaskTracker::new();
+        let wake = Arc::new(Notify::new());
+
+        let committer = Committer::start(
+            Arc::clone(&store),
+            Arc::clone(&live),
+            Arc::clone(&wake),
+            &commit_tasks,
+        );
+        let settler = Settler::start(
+            Arc::clone(&store),
+            Arc::clone(&live),
+            Arc::clone(&wake),
+            &commit_tasks,
+        );
+        let counters = Counters::new(Arc::clone(&store));
+        let intake = Arc::new(Intake::new(Arc::clone(&live), codecs(), committer, counters));
+        let health =
+            Arc::new(Health::new(Arc::clone(&store), Arc::clone(&bus), Some(prometheus()?)));
+        let tokens = Arc::new(Tokens::new(Arc::clone(&store)));
+
+        let mut app = Self {
+            live,
+            store,
+            bus,
+            health,
+            tokens,
+            http_address: None,
+            mllp_addresses: HashMap::new(),
+            doors,
+            door_tasks,
+            workers,
+            worker_tasks,
+            commit_tasks,
+        };
+        app.start_workers(&settler, &wake);
+        app.open_mllp(&intake).await?;
+        app.open_http(intake).await?;
+        Ok(app)
+    }
+
+    fn start_workers(&self, settler: &Settler, wake: &Arc<Notify>) {
+        let holder = Uuid::now_v7();
+        let (store, live) = (&self.store, &self.live);
+        let relay = Relay {
+            store: Arc::clone(store),
+            bus: Arc::clone(&self.bus),
+            live: Arc::clone(live),
+            wake: Arc::clone(wake),
+            lease: Lease::new(Arc::clone(store), "relay", holder),
+        };
+        let clock = Clock {
+            store: Arc::clone(store),
+            live: Arc::clone(live),
+            wake: Arc::clone(wake),
+            lease: Lease::new(Arc::clone(store), "clock", holder),
+        };
+        let stop = || self.workers.clone();
+        self.worker_tasks.spawn(relay.run(stop()));
+        self.worker_tasks.spawn(clock.run(stop()));
+        self.worker_tasks.spawn(crate::remote::run(
+            Arc::clone(&self.bus),
+            settler.clone(),
+            stop(),
+        ));
+        self.worker_tasks.spawn(Arc::clone(&self.health).measure(stop()));
+        self.worker_tasks.spawn(Arc::clone(&self.tokens).keep_fresh(stop()));
+        let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
+        self.worker_tasks.spawn(watch_paused(Arc::clone(store), paused, stop()));
+        self.worker_tasks.spawn(run_lanes(
+            Lanes {
+                store: Arc::clone(store),
+                bus: Arc::clone(&self.bus),
+                live: Arc::clone(live),
+                settler: settler.clone(),
+                paused: seen,
+            },
+            self.worker_tasks.clone(),
+            stop(),
+        ));
+    }
+
+    async fn open_mllp(&mut self, intake: &Arc<Intake>) -> anyhow::Result<()> {
+        let config = self.live.now();
+        for settings in &config.settings.mllp {
+            let limits = &config.settings.limits;
+            let mut listen = mllp::server::Settings::new(settings.listen);
+            listen.peers = peers(&config);
+            listen.limits.frame_bytes_max = limits.message_bytes_max;
+            listen.limits.connections_max = limits.connections_max;
+            listen.limits.connections_per_peer_max = limits.connections_per_peer_max;
+            listen.limits.idle_lasts = Duration::from_secs(u64::from(limits.idle_seconds));
+            listen.limits.frame_lasts = Duration::from_secs(u64::from(limits.frame_seconds));
+            listen.limits.stop_lasts = Duration::from_secs(u64::from(limits.drain_seconds));
+            if let Some(tls) = &settings.tls {
+                let pem = TlsFiles::read(&config, tls)?;
+                let clients = match pem.clients.as_deref() {
+                    Some(roots) => mllp::tls::ClientCertificates::Required { roots },
+                    None => mllp::tls::ClientCertificates::NotAsked,
+                };
+                let identity = mllp::tls::Identity { chain: &pem.certificate, key: &pem.key };
+                listen.tls = Some(
+                    mllp::tls::server(identity, clients)
+                        .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?,
+                );
+            }
+            let door =
+                MllpDoor { listener: settings.name.clone(), intake: Arc::clone(intake) };
+            let server = mllp::Server::bind(listen, Arc::new(door))
+                .await
+                .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
+            info!(address = %server.address(), "Listening for MLLP (`{}`).", settings.name);
+            self.mllp_addresses.insert(settings.name.clone(), server.address());
+            self.door_tasks.spawn(server.run(self.doors.clone()));
+        }
+        Ok(())
+    }
+
+    async fn open_http(&mut self, intake: Arc<Intake>) -> anyhow::Result<()> {
+        let config = self.live.now();
+        let Some(settings) = &config.settings.http else { return Ok(()) };
+        let limits = &config.settings.limits;
+        let mut http_limits = http::Limits::default();
+        http_limits.body_bytes_max = limits.message_bytes_max;
+        http_limits.connections_max = limits.connections_max;
+        http_limits.connections_per_peer_max = limits.connections_per_peer_max;
+        http_limits.body_lasts = Duration::from_secs(u64::from(limits.frame_seconds));
+        http_limits.stop_lasts = Duration::from_secs(u64::from(limits.drain_seconds));
+        let tls = match &settings.tls {
+            None => None,
+            Some(tls) => {
+                let pem = TlsFiles::read(&config, tls)?;
+                let clients = match pem.clients.as_deref() {
+                    Some(roots) => http::tls::ClientCertificates::Required { roots },
+                    None => http::tls::ClientCertificates::NotAsked,
+                };
+                let identity = http::tls::Identity { chain: &pem.certificate, key: &pem.key };
+                Some(
+                    http::tls::server(identity, clients)
+                        .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?,
+                )
+            }
+        };
+        let server = http::Server::bind(settings.listen, tls, http_limits)
+            .await
+            .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
+        info!(address = %server.address(), "Listening for HTTP.");
+        self.http_address = Some(server.address());
+        let router = api::router(Api {
+            intake,
+            store: Arc::clone(&self.store),
+            tokens: Arc::clone(&self.tokens),
+            health: Arc::clone(&self.health),
+        });
+        self.door_tasks.spawn(server.serve(router, self.doors.clone()));
+        Ok(())
+    }
+
+    /// Where HTTP is served.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
+    /// Where the MLLP listener `name` is served.
+    #[must_use]
+    pub fn mllp_address(&self, name: &str) -> Option<SocketAddr> {
+        self.mllp_addresses.get(name).copied()
+    }
+
+    /// The memory.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live)
+    }
+
+    /// The API tokens, for whoever adds one and will not wait for the next reading.
+    #[must_use]
+    pub fn tokens(&self) -> Arc<Tokens> {
+        Arc::clone(&self.tokens)
+    }
+
+    /// Stops: no new messages, what is in hand is finished, nothing is dropped.
+    pub async fn stop(self) {
+        let lasts =
+            Duration::from_secs(u64::from(self.live.now().settings.limits.drain_seconds));
+        info!("Stopping: no new messages are taken, what is in hand is finished.");
+        self.health.stop();
+        self.doors.cancel();
+        self.door_tasks.close();
+        wait(&self.door_tasks, lasts, "Connections").await;
+        self.workers.cancel();
+        self.worker_tasks.close();
+        wait(&self.worker_tasks, lasts, "Lanes").await;
+        self.bus.close().await;
+        self.commit_tasks.close();
+        wait(&self.commit_tasks, lasts, "Transactions").await;
+        self.store.close().await;
+        info!("Stopped.");
+    }
+}
+
+async fn wait(tasks: &TaskTracker, lasts: Duration, what: &str) {
+    if tokio::time::timeout(lasts, tasks.wait()).await.is_err() {
+        warn!("{what} did not end in {} s; what they hold comes again.", lasts.as_secs());
+    }
+}
+
+struct TlsFiles {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    clients: Option<Vec<u8>>,
+}
+
+impl TlsFiles {
+    fn read(config: &Config, settings: &TlsSettings) -> anyhow::Result<Self> {
+        let read = |path: &std::path::Path| {
+            let path = config.path(path);
+            std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))
+        };
+        Ok(Self {
+            certificate: read(&settings.certificate)?,
+            key: read(&settings.key)?,
+            clients: settings.client_authorities.as_deref().map(read).transpose()?,
+        })
+    }
+}
+
+/// The recorder of the process. There can be only one, however many brokers run in it.
+fn prometheus() -> anyhow::Result<PrometheusHandle> {
+    static RECORDER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
+    const SECONDS: &[f64] = &[
+        0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
+        600.0,
+    ];
+    const MESSAGES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0];
+    RECORDER
+        .get_or_init(|| {
+            PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), MESSAGES)
+                })
+                .and_then(PrometheusBuilder::install_recorder)
+                .map_err(|error| error.to_string())
+        })
+        .clone()
+        .map_err(|error| anyhow!("X003: figures cannot be recorded: {error}"))
+}
+
+async fn watch_paused(
+    store: Arc<dyn Store>,
+    paused: watch::Sender<Arc<HashSet<OrganisationCode>>>,
+    stop: CancellationToken,
+) {
+    loop {
+        if let Ok(lanes) = store.lanes().await {
+            let now: HashSet<OrganisationCode> =
+                lanes.into_iter().filter(|lane| lane.paused).map(|lane| lane.lane).collect();
+            paused.send_if_modified(|known| {
+                let changed = **known != now;
+                if changed {
+                    *known = Arc::new(now);
+                }
+                changed
+            });
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_AT_LANES_EVERY) => {}
+        }
+    }
+}
+
+struct Lanes {
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    live: Arc<Live>,
+    settler: Settler,
+    paused: watch::Receiver<Arc<HashSet<OrganisationCode>>>,
+}
+
+/// Starts a lane for each organisation, also for those that a new configuration adds.
+async fn run_lanes(lanes: Lanes, tasks: TaskTracker, stop: CancellationToken) {
+    let mut changes = lanes.live.changes();
+    let mut running: HashSet<OrganisationCode> = HashSet::new();
+    loop {
+        let names = crate::relay::lanes_of(&lanes.live);
+        let fresh: Vec<_> = lanes
+            .live
+            .now()
+            .profiles
+            .keys()
+            .filter(|code| !running.contains(*code))
+            .cloned()
+            .collect();
+        if !fresh.is_empty()
+            && let Err(error) = lanes.bus.open_lanes(&names).await
+        {
+            error!(code = %error.code(), "Lanes cannot be opened yet: {}.", chain(&error));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => continue,
+            }
+        }
+        for organisation in fresh {
+            running.insert(organisation.clone());
+            let lane = Lane {
+                organisation,
+                store: Arc::clone(&lanes.store),
+                bus: Arc::clone(&lanes.bus),
+                live: Arc::clone(&lanes.live),
+                codecs: codecs(),
+                settler: lanes.settler.clone(),
+                paused: lanes.paused.clone(),
+            };
+            tasks.spawn(lane.run(stop.clone()));
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = changes.changed() => {}
+        }
+    }
+}
+
+/// Temporary.
+pub async fn connect(_url: &str, _connections: u32) -> Result<Arc<dyn Store>, tierlink_store::Error> {
+    Err(tierlink_store::Error::NotMigrated)
+}

@@ -1,0 +1,26 @@
+//! `tierlink check`.
+
+use std::process::ExitCode;
+
+use super::{ConfigFile, print};
+use crate::config::Config;
+
+pub fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    match Config::load(&file.path()) {
+        Ok(config) => {
+            print::line(&format!(
+                "{}: {} organisations, no problems.",
+                file.path().display(),
+                config.profiles.len()
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            for problem in &error.0 {
+                print::line(&problem.to_string());
+            }
+            print::error(&error.to_string());
+            Ok(ExitCode::from(2))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Printing: tables for people, JSON for programs. The only place that writes to the terminal.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+/// Widest that a Chinese character is on a terminal.
+const WIDE: usize = 2;
+
+/// Prints a line. A closed pipe (`| head`) is no error.
+pub fn line(text: &str) {
+    let _closed = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints a problem to standard error.
+pub fn error(text: &str) {
+    let _closed = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Prints JSON.
+pub fn json(value: &Value) {
+    line(&serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));
+}
+
+/// Prints raw bytes.
+pub fn bytes(bytes: &[u8]) {
+    let _closed = std::io::stdout().write_all(bytes);
+}
+
+/// Prints a table, or says that there is nothing.
+pub fn table(headings: &[&str], rows: &[Vec<String>]) {
+    if rows.is_empty() {
+        line("Nothing.");
+        return;
+    }
+    let widths: Vec<usize> = headings
+        .iter()
+        .enumerate()
+        .map(|(at, heading)| {
+            rows.iter()
+                .filter_map(|row| row.get(at))
+                .map(|cell| width(cell))
+                .chain([width(heading)])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let headings: Vec<String> = headings.iter().map(|h| (*h).to_owned()).collect();
+    for row in std::iter::once(&headings).chain(rows) {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, wide)| format!("{cell}{}", " ".repeat(wide.saturating_sub(width(cell)))))
+            .collect();
+        line(cells.join("  ").trim_end());
+    }
+}
+
+/// How wide a text is on a terminal.
+pub fn width(text: &str) -> usize {
+    text.chars()
+        .map(|c| match u32::from(c) {
+            0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF
+            | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x20000..=0x3FFFD => WIDE,
+            _ => 1,
+        })
+        .sum()
+}
+
+/// An instant as people read it: local time of China, to the second.
+pub fn time(at: jiff::Timestamp) -> String {
+    let zone = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap_or(jiff::tz::TimeZone::UTC);
+    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// An instant that may be absent.
+pub fn time_or_dash(at: Option<jiff::Timestamp>) -> String {
+    at.map_or_else(|| "-".to_owned(), time)
+}

@@ -1,0 +1,97 @@
+//! `tierlink serve`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+use tracing_subscriber::EnvFilter;
+
+use super::ConfigFile;
+use crate::app::{self, App};
+use crate::config::{Config, LogFormat, LogSettings};
+
+/// Run the broker.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    #[command(flatten)]
+    file: ConfigFile,
+
+    /// Bring the tables of PostgreSQL up to date first (SQLite always is)
+    #[arg(long)]
+    migrate: bool,
+}
+
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let config = options.file.load()?;
+    start_log(&config.settings.log)?;
+    warn_of_calendar(&config);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let app = App::start(config, app::Options { migrate: options.migrate }).await?;
+    info!("Ready.");
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload(&options.file, &app),
+        }
+    }
+    app.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration again. A broken one changes nothing.
+fn reload(file: &ConfigFile, app: &App) {
+    match Config::load(&file.path()) {
+        Ok(config) => {
+            warn_of_calendar(&config);
+            let organisations = config.profiles.len();
+            app.live().exchange(config);
+            info!(
+                organisations,
+                "The configuration was read again. Listeners, store and bus stay as they are \
+                 until a restart."
+            );
+        }
+        Err(error) => {
+            for problem in &error.0 {
+                error!(code = %problem.code, "{problem}");
+            }
+            error!("The configuration stays as it was.");
+        }
+    }
+}
+
+fn warn_of_calendar(config: &Config) {
+    let year = config.county.calendar.date(jiff::Timestamp::now()).year();
+    for year in [year, year + 1] {
+        if !config.county.calendar.covers(year) {
+            info!(
+                "No holidays are known for {year}; deadlines count Monday to Friday. Put the \
+                 State Council's list into calendar.days when it is out."
+            );
+        }
+    }
+}
+
+/// Starts the log. lapin logs its own reconnects line by line; the bus tells them once.
+pub fn start_log(settings: &LogSettings) -> anyhow::Result<()> {
+    let filter = std::env::var("TIERLINK_LOG").unwrap_or_else(|_| settings.filter.clone());
+    let filter = EnvFilter::try_new(format!("{filter},{}", tierlink_bus::LOG_DIRECTIVE))
+        .map_err(|error| anyhow::anyhow!("X002 log.filter: is no filter ({error})"))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    match settings.format {
+        LogFormat::Text => {
+            let _already = builder.with_ansi(false).try_init();
+        }
+        LogFormat::Json => {
+            let _already = builder.json().flatten_event(true).try_init();
+        }
+    }
+    Ok(())
+}

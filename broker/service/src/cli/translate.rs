@@ -1,0 +1,208 @@
+//! `tierlink translate`: one message from any format to any other, offline.
+//!
+//! The configuration gives the organisations and their tiers. Without one, what depends on it (the
+//! direction of a referral) is reported as unknown and not refused.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tierlink_codec::profile::FormatName;
+use tierlink_codec::{Directory, Profile, Reading, Writing};
+use tierlink_schemas::check::{Rules, check};
+use tierlink_schemas::{Loss, Message, OrganisationCode, Problem, Tier};
+use uuid::Uuid;
+
+use super::print;
+use crate::app::codecs;
+use crate::config::Config;
+
+/// A format by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Hl7v2,
+    Fhir,
+    Json,
+}
+
+impl Format {
+    const fn name(self) -> FormatName {
+        match self {
+            Self::Hl7v2 => FormatName::Hl7v2,
+            Self::Fhir => FormatName::Fhir,
+            Self::Json => FormatName::Json,
+        }
+    }
+}
+
+/// Translate one message into another format, offline.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// The format of the file
+    #[arg(long)]
+    from: Format,
+
+    /// The format to write
+    #[arg(long)]
+    to: Format,
+
+    /// The configuration, for organisations and tiers
+    #[arg(long)]
+    config: Option<PathBuf>,
+
+    /// The sender's profile, for charset, code maps and quirks
+    #[arg(long)]
+    profile: Option<PathBuf>,
+
+    /// Print one JSON object with the message, deviations, losses and problems
+    #[arg(long)]
+    report: bool,
+
+    /// The message
+    file: PathBuf,
+}
+
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let raw = std::fs::read(&options.file)
+        .with_context(|| format!("{} cannot be read", options.file.display()))?;
+    let config = options.config.as_deref().map(load).transpose()?;
+    let profile = sender(options, config.as_ref(), &raw)?;
+    let empty = Directory::default();
+    let directory = config.as_ref().map_or(&empty, |config| &config.directory);
+    let translation = translate(options, &profile, directory, &raw);
+    if options.report {
+        print::json(&translation.report());
+    } else {
+        translation.tell();
+    }
+    Ok(if translation.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn load(path: &std::path::Path) -> anyhow::Result<Config> {
+    let path = if path.is_dir() { path.join("county.toml") } else { path.to_path_buf() };
+    Config::load(&path).map_err(|error| super::all_problems(&path, &error))
+}
+
+/// The sender's profile: as given, or by who the message says it is from, or one that knows
+/// nothing.
+fn sender(options: &Options, config: Option<&Config>, raw: &[u8]) -> anyhow::Result<Profile> {
+    if let Some(path) = &options.profile {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let mut profile = Profile::from_toml(&text)
+            .with_context(|| format!("{} is no profile", path.display()))?;
+        profile.format.name = options.from.name();
+        return Ok(profile);
+    }
+    let names = codecs().of(options.from.name()).sender(raw).names;
+    if let Some(config) = config {
+        let found = names
+            .iter()
+            .find_map(|name| config.directory.resolve(name))
+            .and_then(|organisation| config.profiles.get(&organisation.code));
+        match found {
+            Some(profile) => {
+                let mut profile = profile.clone();
+                profile.format.name = options.from.name();
+                return Ok(profile);
+            }
+            None => bail!(
+                "the message names no organisation of this configuration; give --profile FILE"
+            ),
+        }
+    }
+    let code = names
+        .iter()
+        .find_map(|name| OrganisationCode::new(name.as_str()).ok())
+        .or_else(|| OrganisationCode::new("UNKNOWN").ok())
+        .context("seven letters are a code")?;
+    Ok(Profile::bare(code, Tier::Village, options.from.name()))
+}
+
+struct Translation {
+    message: Option<Message>,
+    output: Option<Vec<u8>>,
+    deviations: Vec<tierlink_schemas::Deviation>,
+    losses: Vec<Loss>,
+    problems: Vec<Problem>,
+}
+
+fn translate(options: &Options, profile: &Profile, directory: &Directory, raw: &[u8]) -> Translation {
+    let received_at = Timestamp::now();
+    let reading = Reading { profile, directory, id: Uuid::now_v7(), received_at };
+    let decoded = codecs().of(options.from.name()).decode(raw, &reading);
+    let mut translation = Translation {
+        message: None,
+        output: None,
+        deviations: decoded.deviations,
+        losses: Vec::new(),
+        problems: Vec::new(),
+    };
+    let message = match decoded.outcome {
+        Ok((message, _)) => message,
+        Err(problems) => {
+            translation.problems = problems;
+            return translation;
+        }
+    };
+    let checked = check(&message, &Rules { now: received_at, required: &profile.required });
+    translation.deviations.extend(checked.deviations);
+    translation.problems = checked.problems;
+    let to = message
+        .to()
+        .map(|party| party.organisation.clone())
+        .or_else(|| message.destinations.first().cloned())
+        .unwrap_or_else(|| message.source.organisation.clone());
+    let mut target = profile.clone();
+    target.format.name = options.to.name();
+    target.organisation.code = to.clone();
+    let with = Writing { profile: &target, directory };
+    match codecs().of(options.to.name()).encode(&message, &to, &with) {
+        Ok(encoded) => {
+            translation.output = Some(encoded.bytes);
+            translation.losses = encoded.losses;
+        }
+        Err(problems) => translation.problems.extend(problems),
+    }
+    translation.message = Some(message);
+    translation
+}
+
+impl Translation {
+    fn report(&self) -> Value {
+        let outcome = if self.problems.is_empty() { "accepted" } else { "refused" };
+        json!({
+            "outcome": outcome,
+            "message": self.message,
+            "output": self.output.as_deref().map(String::from_utf8_lossy),
+            "deviations": self.deviations,
+            "losses": self.losses,
+            "problems": self.problems,
+        })
+    }
+
+    fn tell(&self) {
+        if let Some(output) = self.output.as_ref().filter(|_| self.problems.is_empty()) {
+            print::bytes(output);
+            if !output.ends_with(b"\n") {
+                print::line("");
+            }
+        }
+        for problem in &self.problems {
+            print::error(&format!("refused    {problem}"));
+        }
+        for deviation in &self.deviations {
+            print::error(&format!(
+                "deviation  {} {}: {}",
+                deviation.code, deviation.field, deviation.text
+            ));
+        }
+        for loss in &self.losses {
+            let word = if loss.safety { "SAFETY LOSS" } else { "loss" };
+            print::error(&format!("{word}       {}: {}", loss.field, loss.text));
+        }
+    }
+}

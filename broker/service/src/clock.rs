@@ -1,0 +1,66 @@
+//! The clock: cases whose deadline has passed escalate, as events, until somebody acts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tierlink_store::{Judge, Store};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use crate::judge::CoreJudge;
+use crate::lease::Lease;
+use crate::live::Live;
+use crate::report::{Trouble, chain};
+
+/// How often deadlines are looked at. The shortest is minutes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Cases that escalate in one transaction.
+const BATCH_MAX: u32 = 100;
+
+/// Everything that the clock needs.
+pub struct Clock {
+    /// The memory.
+    pub store: Arc<dyn Store>,
+    /// The configuration in force.
+    pub live: Arc<Live>,
+    /// Notified when an escalation created deliveries.
+    pub wake: Arc<Notify>,
+    /// One clock at a time.
+    pub lease: Lease,
+}
+
+impl Clock {
+    /// Watches deadlines until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let trouble = Trouble::new("Deadlines cannot be looked at");
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            if !self.lease.hold().await {
+                continue;
+            }
+            let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: self.live.now() });
+            let spares = (0..BATCH_MAX).map(|_| Uuid::now_v7()).collect();
+            match self.store.escalate(Timestamp::now(), BATCH_MAX, spares, judge).await {
+                Ok(0) => trouble.is_over(),
+                Ok(escalated) => {
+                    trouble.is_over();
+                    metrics::counter!("tierlink_escalations_total").increment(u64::from(escalated));
+                    warn!(escalated, "Deadlines have passed; whoever must act is told again.");
+                    self.wake.notify_one();
+                }
+                Err(error) => {
+                    if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                        error!(code = %error.code(), "{line}");
+                    }
+                }
+            }
+        }
+        self.lease.release().await;
+    }
+}

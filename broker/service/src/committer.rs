@@ -1,0 +1,162 @@
+//! Group commit: messages that arrive together share a transaction, each gets its own verdict.
+//!
+//! ```text
+//!   connections ──offer──▶ bounded queue ──▶ 2 committers ──▶ store.commit(batch)
+//!        ▲                                        │
+//!        └────────────── verdict ◀────────────────┘
+//! ```
+//!
+//! A committer takes whatever waits, without lingering: when idle a batch is one message, under
+//! load batches grow by themselves. Committers are tasks that nobody drops, because a cancelled
+//! transaction can poison a pooled connection.
+
+use std::sync::Arc;
+
+use tierlink_schemas::{Code, Problem};
+use tierlink_store::{Judge, Judged, Store, Work};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tracing::error;
+
+use crate::live::Live;
+use crate::judge::CoreJudge;
+use crate::report::{Trouble, chain};
+
+/// Too many messages wait for the store.
+pub const BUSY: Code = Code::new("A001");
+/// The store could not write.
+pub const NOT_STORED: Code = Code::new("A002");
+
+struct Offer {
+    work: Work,
+    answer: oneshot::Sender<Result<Judged, Problem>>,
+}
+
+/// The door to the committers. Cheap to clone.
+#[derive(Clone)]
+pub struct Committer {
+    offers: mpsc::Sender<Offer>,
+}
+
+impl Committer {
+    /// Starts `count` committers. `wake` is notified when a batch created deliveries.
+    #[must_use]
+    pub fn start(
+        store: Arc<dyn Store>,
+        live: Arc<Live>,
+        wake: Arc<Notify>,
+        tasks: &tokio_util::task::TaskTracker,
+    ) -> Self {
+        let limits = live.now().settings.limits.clone();
+        let (offers, waiting) = mpsc::channel(limits.waiting_max);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let trouble = Arc::new(Trouble::new("The store does not take messages"));
+        for _ in 0..limits.committers {
+            tasks.spawn(commit_all(
+                Arc::clone(&waiting),
+                Arc::clone(&store),
+                Arc::clone(&live),
+                Arc::clone(&wake),
+                Arc::clone(&trouble),
+                limits.batch_max,
+            ));
+        }
+        Self { offers }
+    }
+
+    /// Has one arrival judged and written. Returns only when it is on disk, or not stored at all.
+    pub async fn commit(&self, work: Work) -> Result<Judged, Problem> {
+        let (answer, verdict) = oneshot::channel();
+        self.offers.try_send(Offer { work, answer }).map_err(|_| {
+            Problem::new(BUSY, "message", "too many messages wait; send it again in a moment")
+        })?;
+        verdict.await.unwrap_or_else(|_| Err(not_stored()))
+    }
+}
+
+fn not_stored() -> Problem {
+    Problem::new(NOT_STORED, "message", "it was not stored; send it again in a moment")
+}
+
+async fn commit_all(
+    waiting: Arc<Mutex<mpsc::Receiver<Offer>>>,
+    store: Arc<dyn Store>,
+    live: Arc<Live>,
+    wake: Arc<Notify>,
+    trouble: Arc<Trouble>,
+    batch_max: usize,
+) {
+    loop {
+        let mut batch = Vec::new();
+        if waiting.lock().await.recv_many(&mut batch, batch_max).await == 0 {
+            return;
+        }
+        metrics::histogram!("tierlink_commit_batch_messages").record(count(batch.len()));
+        let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: live.now() });
+        let (works, answers): (Vec<Work>, Vec<_>) =
+            batch.into_iter().map(|offer| (offer.work, offer.answer)).unzip();
+        let begun = std::time::Instant::now();
+        let outcomes = commit_batch(&*store, works, judge, &trouble).await;
+        metrics::histogram!("tierlink_commit_seconds").record(begun.elapsed().as_secs_f64());
+        if outcomes.iter().any(|o| o.as_ref().is_ok_and(|judged| judged.deliveries > 0)) {
+            wake.notify_one();
+        }
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // A sender that went away meanwhile asks again and hears the same verdict.
+            let _gone = answer.send(outcome);
+        }
+    }
+}
+
+/// Commits a batch; if the store refuses it as a whole, each message on its own, so that one
+/// message that cannot be written does not take its neighbours along.
+async fn commit_batch(
+    store: &dyn Store,
+    works: Vec<Work>,
+    judge: Arc<dyn Judge>,
+    trouble: &Trouble,
+) -> Vec<Result<Judged, Problem>> {
+    let length = works.len();
+    let singles = if length > 1 { works.clone() } else { Vec::new() };
+    match store.commit(works, Arc::clone(&judge)).await {
+        Ok(judged) => {
+            trouble.is_over();
+            judged.into_iter().map(Ok).collect()
+        }
+        Err(error) if length == 1 => {
+            note(trouble, &error);
+            vec![Err(not_stored())]
+        }
+        Err(error @ tierlink_store::Error::Unavailable { .. }) => {
+            note(trouble, &error);
+            (0..length).map(|_| Err(not_stored())).collect()
+        }
+        Err(error) => {
+            error!(error = %chain(&error), "A batch was refused; its messages go one by one.");
+            let mut outcomes = Vec::with_capacity(length);
+            for work in singles {
+                let outcome = store.commit(vec![work], Arc::clone(&judge)).await;
+                outcomes.push(match outcome {
+                    Ok(mut judged) => judged.pop().ok_or_else(not_stored),
+                    Err(error) => {
+                        note(trouble, &error);
+                        Err(not_stored())
+                    }
+                });
+            }
+            outcomes
+        }
+    }
+}
+
+fn note(trouble: &Trouble, error: &tierlink_store::Error) {
+    metrics::counter!("tierlink_commit_failures_total", "code" => error.code().as_str().to_owned())
+        .increment(1);
+    if let Some(line) = trouble.begins_or_goes_on(&chain(error).to_string()) {
+        error!(code = %error.code(), "{line}");
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "batch sizes are far below 2^52")]
+pub(crate) fn count(length: usize) -> f64 {
+    length as f64
+}

@@ -1,0 +1,50 @@
+//! Counters for case numbers, taken from the store in blocks so that a case costs no round trip.
+
+use std::sync::Arc;
+
+use tierlink_schemas::Problem;
+use tierlink_store::Store;
+use tokio::sync::Mutex;
+use tracing::error;
+
+use crate::committer::NOT_STORED;
+use crate::report::chain;
+
+/// Counters that are never given twice. Unused ones of a block are lost when the process ends.
+pub struct Counters {
+    store: Arc<dyn Store>,
+    block: Mutex<(u64, u64)>,
+}
+
+impl Counters {
+    /// Takes counters from this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, block: Mutex::new((0, 0)) }
+    }
+
+    /// The next counter.
+    pub async fn next(&self) -> Result<u64, Problem> {
+        let mut block = self.block.lock().await;
+        if block.1 == 0 {
+            // A dropped handler must not drop the transaction with it.
+            let store = Arc::clone(&self.store);
+            let taken = tokio::spawn(async move { store.take_counters().await }).await;
+            *block = match taken {
+                Ok(Ok(taken)) => taken,
+                Ok(Err(error)) => {
+                    error!(code = %error.code(), "No case numbers: {}.", chain(&error));
+                    return Err(unavailable());
+                }
+                Err(_) => return Err(unavailable()),
+            };
+        }
+        let next = block.0;
+        *block = (block.0 + 1, block.1 - 1);
+        Ok(next)
+    }
+}
+
+fn unavailable() -> Problem {
+    Problem::new(NOT_STORED, "message", "no case number could be had; send it again in a moment")
+}

@@ -1,0 +1,260 @@
+//! Intake: bytes of an authenticated sender in, an answer in the sender's format out.
+//!
+//! ```text
+//!   bytes ─▶ decode ─▶ check ─▶ commit (group) ─▶ answer
+//! ```
+//!
+//! Nothing is decided here: codecs read, `schemas::check` checks, the core decides inside the
+//! commit. The answer is written only after the commit, so a positive one is a promise.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tierlink_codec::{Answer, Codec, FamilyKnown, Profile, Reading, Reply};
+use tierlink_core::find;
+use tierlink_schemas::check::{Rules, check};
+use tierlink_schemas::{Code, Message, OrganisationCode, Problem, Refusal, Verdict};
+use tierlink_store::{Content, ToJudge, Work};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::codecs::Codecs;
+use crate::committer::Committer;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::live::Live;
+
+/// Who sent it cannot be told, or may not send in this name.
+pub const UNKNOWN_SENDER: Code = Code::new("A003");
+/// A message states another source than the sender that was authenticated.
+pub const OTHER_SOURCE: Code = Code::new("A004");
+
+/// The name under which bytes of unknown senders are kept.
+pub const UNKNOWN_ORGANISATION: &str = "UNKNOWN";
+
+/// The door that all transports share.
+pub struct Intake {
+    live: Arc<Live>,
+    codecs: Codecs,
+    committer: Committer,
+    counters: Counters,
+}
+
+impl Intake {
+    /// Puts the door together.
+    #[must_use]
+    pub fn new(live: Arc<Live>, codecs: Codecs, committer: Committer, counters: Counters) -> Self {
+        Self { live, codecs, committer, counters }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.live.now()
+    }
+
+    /// The formats.
+    #[must_use]
+    pub fn codecs(&self) -> &Codecs {
+        &self.codecs
+    }
+
+    /// Takes one message of an authenticated organisation and says what to answer.
+    pub async fn take(&self, sender: &Profile, raw: Bytes) -> Answer {
+        self.take_as(sender, self.codecs.of(sender.format.name), raw).await
+    }
+
+    /// The same, in a format that the transport chose (FHIR or JSON by path).
+    pub async fn take_as(&self, sender: &Profile, codec: Arc<dyn Codec>, raw: Bytes) -> Answer {
+        let begun = Instant::now();
+        let config = self.live.now();
+        let received_at = Timestamp::now();
+        let reading = Reading {
+            profile: sender,
+            directory: &config.directory,
+            id: Uuid::now_v7(),
+            received_at,
+        };
+        let judged = match self.work(&reading, &*codec, &raw).await {
+            Ok(work) => self.committer.commit(work).await,
+            Err(problem) => Err(problem),
+        };
+        let format = sender.format.name.as_str();
+        match judged {
+            Ok(judged) => {
+                tell(&sender.organisation.code, format, reading.id, &judged.verdict, judged.conflict);
+                metrics::histogram!("tierlink_intake_seconds", "format" => format)
+                    .record(begun.elapsed().as_secs_f64());
+                codec.answer(&raw, &Reply::Verdict(&judged.verdict), &reading)
+            }
+            Err(problem) => {
+                metrics::counter!(
+                    "tierlink_messages_total",
+                    "format" => format,
+                    "verdict" => problem.code.as_str().to_owned()
+                )
+                .increment(1);
+                codec.answer(&raw, &Reply::TryAgain(&problem), &reading)
+            }
+        }
+    }
+
+    /// Refuses bytes whose sender cannot be told, and keeps them for the operator.
+    pub async fn refuse_unknown(&self, guess: &Profile, raw: Bytes, problem: Problem) -> Answer {
+        let config = self.live.now();
+        let codec = self.codecs.of(guess.format.name);
+        let reading = Reading {
+            profile: guess,
+            directory: &config.directory,
+            id: Uuid::now_v7(),
+            received_at: Timestamp::now(),
+        };
+        let verdict = Verdict::refused(Refusal::Sender, problem);
+        let unknown = OrganisationCode::new(UNKNOWN_ORGANISATION)
+            .unwrap_or_else(|_| unreachable!("seven letters are a code"));
+        let work = Work {
+            id: reading.id,
+            organisation: unknown.clone(),
+            format: guess.format.name.as_str(),
+            raw: raw.to_vec(),
+            fingerprint: Sha256::digest(&raw).into(),
+            received_at: reading.received_at,
+            content: Content::Refused { verdict: verdict.clone(), source_message_id: None },
+            deviations: Vec::new(),
+            spare: Uuid::now_v7(),
+            counter: 0,
+        };
+        // The refusal stands whether or not the bytes could be kept.
+        if let Err(problem) = self.committer.commit(work).await {
+            warn!(code = %problem.code, "The bytes of an unknown sender could not be kept.");
+        }
+        tell(&unknown, guess.format.name.as_str(), reading.id, &verdict, false);
+        codec.answer(&raw, &Reply::Verdict(&verdict), &reading)
+    }
+
+    async fn work(
+        &self,
+        reading: &Reading<'_>,
+        codec: &dyn Codec,
+        raw: &Bytes,
+    ) -> Result<Work, Problem> {
+        let decoded = codec.decode(raw, reading);
+        let mut deviations = decoded.deviations;
+        let (content, fingerprint) = match decoded.outcome {
+            Ok((message, family)) => judge_content(reading, message, family, &mut deviations),
+            Err(problems) => {
+                let refused = Content::Refused {
+                    verdict: Verdict::Refused { refusal: Refusal::Unreadable, problems },
+                    source_message_id: decoded.source_message_id,
+                };
+                (refused, Sha256::digest(raw).into())
+            }
+        };
+        for deviation in &deviations {
+            metrics::counter!(
+                "tierlink_deviations_total",
+                "organisation" => reading.profile.organisation.code.as_str().to_owned(),
+                "code" => deviation.code.as_str().to_owned()
+            )
+            .increment(1);
+        }
+        let opens = matches!(&content, Content::Message(it) if it.message.kind().opens());
+        Ok(Work {
+            id: reading.id,
+            organisation: reading.profile.organisation.code.clone(),
+            format: reading.profile.format.name.as_str(),
+            raw: raw.to_vec(),
+            fingerprint,
+            received_at: reading.received_at,
+            content,
+            deviations,
+            spare: Uuid::now_v7(),
+            counter: if opens { self.counters.next().await? } else { 0 },
+        })
+    }
+}
+
+fn judge_content(
+    reading: &Reading<'_>,
+    message: Message,
+    family: FamilyKnown,
+    deviations: &mut Vec<tierlink_schemas::Deviation>,
+) -> (Content, [u8; 32]) {
+    let sender = &reading.profile.organisation.code;
+    let fingerprint = fingerprint(&message);
+    let source_message_id = Some(message.source.message_id.clone());
+    if message.source.organisation != *sender {
+        let problem = Problem::new(
+            OTHER_SOURCE,
+            "source.organisation",
+            "names another organisation than the one that sent it; send in your own name",
+        );
+        let verdict = Verdict::refused(Refusal::Sender, problem);
+        return (Content::Refused { verdict, source_message_id }, fingerprint);
+    }
+    let rules = Rules { now: reading.received_at, required: &reading.profile.required };
+    let checked = check(&message, &rules);
+    deviations.extend(checked.deviations);
+    if !checked.problems.is_empty() {
+        let verdict =
+            Verdict::Refused { refusal: Refusal::Invalid, problems: checked.problems };
+        return (Content::Refused { verdict, source_message_id }, fingerprint);
+    }
+    let keys = find::keys(&message, sender);
+    let parent_keys = find::parent_keys(&message);
+    let family_stated = family == FamilyKnown::Stated;
+    let to_judge = ToJudge { message, family_stated, keys, parent_keys };
+    (Content::Message(Box::new(to_judge)), fingerprint)
+}
+
+/// What makes a message the same message when it is sent again: everything that its sender said,
+/// but not when. Systems that repeat a message often write the time anew.
+fn fingerprint(message: &Message) -> [u8; 32] {
+    let mut said = message.clone();
+    said.id = Uuid::nil();
+    said.received_at = None;
+    said.occurred_at = Timestamp::UNIX_EPOCH;
+    said.trace = None;
+    Sha256::digest(tierlink_schemas::message::to_vec(&said)).into()
+}
+
+/// One line and one count per message: who, which id, which verdict. No content.
+fn tell(
+    sender: &OrganisationCode,
+    format: &'static str,
+    id: Uuid,
+    verdict: &Verdict,
+    conflict: bool,
+) {
+    let label = verdict.label();
+    metrics::counter!(
+        "tierlink_messages_total",
+        "format" => format,
+        "verdict" => label.to_owned()
+    )
+    .increment(1);
+    match verdict {
+        Verdict::Accepted { case_number, .. } | Verdict::Repeated { case_number, .. } => {
+            let case = case_number.as_ref().map_or("-", |number| number.as_str());
+            info!(message.id = %id, organisation = %sender, case, "Took a message: {label}.");
+        }
+        Verdict::Refused { problems, .. } => {
+            let fields: Vec<String> =
+                problems.iter().take(5).map(|p| format!("{} {}", p.code, p.field)).collect();
+            info!(
+                message.id = %id, organisation = %sender,
+                "Refused a message: {}.", fields.join(", ")
+            );
+            if conflict {
+                metrics::counter!("tierlink_conflicts_total").increment(1);
+                error!(
+                    message.id = %id, organisation = %sender,
+                    "ALARM: {sender} used one message id for two contents; see ops/errors/{label}.md."
+                );
+            }
+        }
+    }
+}

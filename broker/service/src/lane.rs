@@ -1,0 +1,577 @@
+//! A lane: everything that one organisation must receive, sent one after the other.
+//!
+//! ```text
+//!   bus ─▶ which still wait? (store) ─▶ encode ─▶ send ─▶ read the answer
+//!                                                            │
+//!              acknowledge to the bus ◀── outcome on disk ◀──┘
+//! ```
+//!
+//! - **Silence** holds the lane: the same delivery is tried again with growing waits, for as long
+//!   as the profile says. What waits behind it stays in order.
+//! - **A refusal** parks the delivery; the lane goes on with other cases. What follows in the same
+//!   case is not on the bus yet, because the relay hands out only the first unsettled one.
+//! - **"Not now"** is tried a few times in place, then put aside so that the lane can go on.
+//!
+//! A parcel is acknowledged only after its outcome is on disk. A parcel that comes twice is
+//! recognised by the store, which knows what is settled.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rand::Rng;
+use tierlink_bus::{Bus, BusError, Lane as LaneName, LaneConsumer, Received, Tag};
+use tierlink_codec::{Answered, Encoded, Profile};
+use tierlink_core::delivery::{self, NOT_NOW_IN_PLACE_MAX, Outcome, RetryPolicy};
+use tierlink_schemas::message::from_slice;
+use tierlink_schemas::{Code, Loss, Message, OrganisationCode, Problem};
+use tierlink_store::{Attempt, DeliveryId, DeliveryRow, Settlement, Store};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::codecs::Codecs;
+use crate::config::Config;
+use crate::destination::{self, Destination, Heard, writing};
+use crate::live::Live;
+use crate::report::{Trouble, chain};
+use crate::settler::Settler;
+
+/// RabbitMQ takes a consumer for dead that holds a parcel for 30 minutes. Before that, what a
+/// silent hospital keeps us from finishing goes back to the lane and is taken anew.
+const HOLD_MAX: Duration = Duration::from_secs(15 * 60);
+/// How long to wait after the bus or the store failed.
+const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// An encoder could not write the message in this format.
+const CANNOT_ENCODE: Code = Code::new("E041");
+/// The loss of a safety field blocks the delivery.
+const SAFETY_LOSS: Code = Code::new("E042");
+
+/// What a delivery is called on the bus: the same at every repeat.
+#[must_use]
+pub fn parcel_id(id: &DeliveryId) -> String {
+    format!("{}@{}", id.message, id.to)
+}
+
+/// Reads it back.
+pub(crate) fn read_parcel_id(text: &str) -> Option<DeliveryId> {
+    let (message, to) = text.split_once('@')?;
+    Some(DeliveryId { message: message.parse().ok()?, to: OrganisationCode::new(to).ok()? })
+}
+
+/// Everything that a lane needs.
+pub struct Lane {
+    /// Whose.
+    pub organisation: OrganisationCode,
+    /// The memory.
+    pub store: Arc<dyn Store>,
+    /// The road.
+    pub bus: Arc<dyn Bus>,
+    /// The configuration in force.
+    pub live: Arc<Live>,
+    /// The formats.
+    pub codecs: Codecs,
+    /// Where outcomes go.
+    pub settler: Settler,
+    /// Lanes that a person paused.
+    pub paused: watch::Receiver<Arc<std::collections::HashSet<OrganisationCode>>>,
+}
+
+/// What a lane does next.
+enum Next {
+    /// Goes on.
+    GoOn,
+    /// Leaves the bus and joins again.
+    Rejoin,
+    /// The process stops.
+    Stop,
+}
+
+/// What became of one delivery, before it is settled.
+enum Tried {
+    /// An outcome to settle.
+    Settled(Outcome, u32, Vec<Loss>),
+    /// Held for too long, or the lane was paused: back to the bus.
+    GivenBack,
+    /// The process stops.
+    Stopped,
+}
+
+/// A delivery whose outcome is on its way to disk.
+struct Pending {
+    tag: Tag,
+    on_disk: oneshot::Receiver<Result<(), Problem>>,
+}
+
+impl Lane {
+    /// Delivers until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let trouble = Trouble::new(format!("The lane of {} cannot be read", self.organisation));
+        let Ok(name) = LaneName::new(self.organisation.as_str()) else {
+            error!(lane = %self.organisation, "The lane's name does not fit the bus.");
+            return;
+        };
+        while !stop.is_cancelled() {
+            if !self.may_run(&stop).await {
+                continue;
+            }
+            let prefetch = self.live.now().settings.limits.lane_prefetch;
+            match self.bus.consume(&name, prefetch).await {
+                Ok(consumer) => {
+                    trouble.is_over();
+                    self.consume(consumer, &trouble, &stop).await;
+                }
+                Err(error) => {
+                    tell(&trouble, &error);
+                    pause(WAIT_AFTER_FAILURE, &stop).await;
+                }
+            }
+        }
+    }
+
+    /// Waits while the lane is paused, has no address, or is served beside the hospital.
+    async fn may_run(&mut self, stop: &CancellationToken) -> bool {
+        let config = self.live.now();
+        let ready = config.profiles.get(&self.organisation).is_some_and(|profile| {
+            profile.outbound.address.is_some() && !profile.outbound.remote
+        });
+        let paused = self.paused.borrow_and_update().contains(&self.organisation);
+        if ready && !paused {
+            return true;
+        }
+        let mut changes = self.live.changes();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = self.paused.changed() => {}
+            _ = changes.changed() => {}
+        }
+        false
+    }
+
+    async fn consume(
+        &mut self,
+        mut consumer: Box<dyn LaneConsumer>,
+        trouble: &Trouble,
+        stop: &CancellationToken,
+    ) {
+        let config = self.live.now();
+        let mut changes = self.live.changes();
+        let Some(profile) = config.profiles.get(&self.organisation) else { return };
+        let mut door = match destination::open(&config, profile) {
+            Ok(Some(door)) => door,
+            Ok(None) => return consumer.close().await,
+            Err(problem) => {
+                if let Some(line) = trouble.begins_or_goes_on(&problem.to_string()) {
+                    error!(lane = %self.organisation, code = %problem.code, "{line}");
+                }
+                consumer.close().await;
+                return pause(WAIT_AFTER_FAILURE * 5, stop).await;
+            }
+        };
+        let silence = Trouble::new(format!("{} does not answer", self.organisation));
+        let prefetch = usize::from(config.settings.limits.lane_prefetch);
+        loop {
+            let first = tokio::select! {
+                () = stop.cancelled() => break,
+                _ = self.paused.changed() => {
+                    if self.paused.borrow_and_update().contains(&self.organisation) {
+                        break;
+                    }
+                    continue;
+                }
+                _ = changes.changed() => break,
+                next = consumer.next() => next,
+            };
+            let first = match first {
+                Ok(Some(first)) => first,
+                Ok(None) => break,
+                Err(error) => {
+                    tell(trouble, &error);
+                    pause(WAIT_AFTER_FAILURE, stop).await;
+                    continue;
+                }
+            };
+            trouble.is_over();
+            let mut batch = vec![first];
+            while batch.len() < prefetch
+                && let Some(more) = consumer.next_ready().await
+            {
+                batch.push(more);
+            }
+            let work = Batch { lane: self, config: &config, profile, silence: &silence, stop };
+            match work.deliver(batch, &mut *consumer, &mut *door).await {
+                Next::GoOn => {}
+                Next::Rejoin | Next::Stop => break,
+            }
+        }
+        consumer.close().await;
+    }
+}
+
+/// One batch of parcels on its way through the front door.
+struct Batch<'a> {
+    lane: &'a Lane,
+    config: &'a Config,
+    profile: &'a Profile,
+    silence: &'a Trouble,
+    stop: &'a CancellationToken,
+}
+
+impl Batch<'_> {
+    async fn deliver(
+        &self,
+        batch: Vec<Received>,
+        consumer: &mut dyn LaneConsumer,
+        door: &mut dyn Destination,
+    ) -> Next {
+        let mut asked = Vec::with_capacity(batch.len());
+        let mut known = Vec::with_capacity(batch.len());
+        for received in batch {
+            match read_parcel_id(&received.parcel.id) {
+                Some(id) => {
+                    asked.push((id.clone(), received.parcel.round));
+                    known.push((id, received));
+                }
+                None => self.bury(consumer, &received).await,
+            }
+        }
+        let due = match self.lane.store.still_due(asked).await {
+            Ok(due) => due,
+            Err(error) => {
+                warn!(
+                    lane = %self.lane.organisation, code = %error.code(),
+                    "The store cannot say what still waits; the lane is joined again."
+                );
+                pause(WAIT_AFTER_FAILURE, self.stop).await;
+                return Next::Rejoin;
+            }
+        };
+        let mut due: std::collections::HashMap<DeliveryId, DeliveryRow> =
+            due.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let mut pending: Vec<Pending> = Vec::new();
+        let mut void: Vec<Tag> = Vec::new();
+        let mut next = Next::GoOn;
+        for (id, received) in known {
+            // Settled meanwhile, or a copy from an older round: nothing to do any more.
+            let row = due.remove(&id).filter(|row| row.round == received.parcel.round);
+            let Some(row) = row else {
+                void.push(received.tag);
+                continue;
+            };
+            match self.one(row, &received, consumer, door).await {
+                Some(Ok(on_disk)) => pending.push(Pending { tag: received.tag, on_disk }),
+                Some(Err(after)) => {
+                    next = after;
+                    break;
+                }
+                None => {}
+            }
+            self.acknowledge_ready(&mut pending, consumer).await;
+        }
+        if !void.is_empty() {
+            finish(consumer, &void).await;
+        }
+        match self.acknowledge_all(pending, consumer).await {
+            true => next,
+            false => Next::Rejoin,
+        }
+    }
+
+    /// Sends one delivery and hands its outcome over. `None`: it was buried.
+    async fn one(
+        &self,
+        row: DeliveryRow,
+        received: &Received,
+        consumer: &mut dyn LaneConsumer,
+        door: &mut dyn Destination,
+    ) -> Option<Result<oneshot::Receiver<Result<(), Problem>>, Next>> {
+        let Ok(message) = from_slice(&received.parcel.body) else {
+            self.bury(consumer, received).await;
+            return None;
+        };
+        let id = row.id.clone();
+        let round = row.round;
+        let created_at = row.created_at;
+        match self.send(row, &message, door).await {
+            Tried::Settled(outcome, attempts, losses) => {
+                let at = Timestamp::now();
+                self.tell(&id, &message, &outcome, created_at, at);
+                let settlement = Settlement {
+                    id,
+                    round,
+                    outcome,
+                    attempts,
+                    losses,
+                    at,
+                    spare: Uuid::now_v7(),
+                };
+                Some(Ok(self.lane.settler.settle(settlement).await))
+            }
+            Tried::GivenBack => Some(Err(Next::Rejoin)),
+            Tried::Stopped => Some(Err(Next::Stop)),
+        }
+    }
+
+    async fn send(&self, row: DeliveryRow, message: &Message, door: &mut dyn Destination) -> Tried {
+        let codec = self.lane.codecs.of(self.profile.format.name);
+        let with = writing(self.profile, &self.config.directory);
+        let encoded = match codec.encode(message, &row.id.to, &with) {
+            Ok(encoded) => encoded,
+            Err(mut problems) => {
+                if problems.is_empty() {
+                    problems.push(Problem::new(CANNOT_ENCODE, "message", "cannot be written"));
+                }
+                return Tried::Settled(Outcome::Unsendable { problems }, 0, Vec::new());
+            }
+        };
+        if let Some(loss) = encoded.losses.iter().find(|loss| loss.safety) {
+            let problem = Problem::new(
+                SAFETY_LOSS,
+                loss.field.clone(),
+                format!("would be lost on the way: {}; map it in the profile and replay", loss.text),
+            );
+            let problems = vec![problem];
+            return Tried::Settled(Outcome::Unsendable { problems }, 0, encoded.losses);
+        }
+        self.send_until_answered(row, encoded, door).await
+    }
+
+    async fn send_until_answered(
+        &self,
+        row: DeliveryRow,
+        encoded: Encoded,
+        door: &mut dyn Destination,
+    ) -> Tried {
+        let codec = self.lane.codecs.of(self.profile.format.name);
+        let with = writing(self.profile, &self.config.directory);
+        let policy = policy(self.profile);
+        let held_since = Instant::now();
+        let mut silent_since = row.silent_since;
+        let mut attempts = row.attempts;
+        let mut in_place = 0;
+        let mut refused_now = 0;
+        loop {
+            attempts += 1;
+            in_place += 1;
+            metrics::counter!(
+                "tierlink_attempts_total",
+                "lane" => self.lane.organisation.as_str().to_owned()
+            )
+            .increment(1);
+            let problem = match door.send(&encoded, &*codec, &with).await {
+                Heard::Answered(Answered::Taken { number }) => {
+                    self.silence.is_over();
+                    let outcome = Outcome::Taken { number };
+                    return Tried::Settled(outcome, attempts, encoded.losses);
+                }
+                Heard::Answered(Answered::Refused { problems }) => {
+                    self.silence.is_over();
+                    let outcome = Outcome::Refused { problems };
+                    return Tried::Settled(outcome, attempts, encoded.losses);
+                }
+                Heard::Answered(Answered::NotNow { problems }) => {
+                    self.silence.is_over();
+                    refused_now += 1;
+                    if refused_now >= NOT_NOW_IN_PLACE_MAX {
+                        let outcome = Outcome::NotNow { problems };
+                        return Tried::Settled(outcome, attempts, encoded.losses);
+                    }
+                    problems.into_iter().next()
+                }
+                Heard::Answered(Answered::Unreadable { problem }) | Heard::Silent(problem) => {
+                    Some(problem)
+                }
+                Heard::Answered(Answered::Stray | Answered::MoreComes) => None,
+            };
+            let problem = problem.unwrap_or_else(|| {
+                Problem::new(Code::new("E003"), "outbound", "no answer to this message came")
+            });
+            let now = Timestamp::now();
+            let since = *silent_since.get_or_insert(now);
+            if gives_up(since, now, &policy) {
+                let outcome = Outcome::GaveUp { problems: vec![problem] };
+                return Tried::Settled(outcome, attempts, encoded.losses);
+            }
+            self.note(&row.id, attempts, problem, now).await;
+            if held_since.elapsed() > HOLD_MAX {
+                return Tried::GivenBack;
+            }
+            let wait = delivery::wait_after(in_place, &policy, rand::rng().random());
+            if let Some(tried) = self.wait(wait).await {
+                return tried;
+            }
+        }
+    }
+
+    /// Waits between two tries. A pause, a new configuration or the end of the process cut it
+    /// short.
+    async fn wait(&self, wait: Duration) -> Option<Tried> {
+        let mut paused = self.lane.paused.clone();
+        let mut changes = self.lane.live.changes();
+        tokio::select! {
+            () = self.stop.cancelled() => Some(Tried::Stopped),
+            _ = changes.changed() => Some(Tried::GivenBack),
+            () = async {
+                loop {
+                    if paused.borrow_and_update().contains(&self.lane.organisation) {
+                        return;
+                    }
+                    if paused.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            } => Some(Tried::GivenBack),
+            () = tokio::time::sleep(wait) => None,
+        }
+    }
+
+    async fn note(&self, id: &DeliveryId, attempts: u32, problem: Problem, at: Timestamp) {
+        if let Some(line) = self.silence.begins_or_goes_on(&problem.text) {
+            warn!(
+                lane = %self.lane.organisation, message.id = %id.message, code = %problem.code,
+                "{line}"
+            );
+        }
+        let attempt = Attempt { id: id.clone(), attempts, problem, at };
+        if let Err(error) = self.lane.store.note_attempts(vec![attempt]).await {
+            warn!(code = %error.code(), "A try could not be noted: {}.", chain(&error));
+        }
+    }
+
+    fn tell(
+        &self,
+        id: &DeliveryId,
+        message: &Message,
+        outcome: &Outcome,
+        created_at: Timestamp,
+        at: Timestamp,
+    ) {
+        let label = label(outcome);
+        let lane = &self.lane.organisation;
+        metrics::counter!(
+            "tierlink_deliveries_total",
+            "lane" => lane.as_str().to_owned(),
+            "outcome" => label
+        )
+        .increment(1);
+        let took = at.duration_since(created_at).as_secs_f64();
+        metrics::histogram!("tierlink_delivery_seconds").record(took);
+        let kind = message.kind();
+        match outcome {
+            Outcome::Taken { .. } => {
+                info!(message.id = %id.message, %lane, "Delivered a {kind} to {lane}.");
+            }
+            Outcome::NotNow { problems } => info!(
+                message.id = %id.message, %lane,
+                "Put a {kind} aside, {lane} cannot take it now: {}.", codes(problems)
+            ),
+            Outcome::Refused { problems }
+            | Outcome::Unsendable { problems }
+            | Outcome::GaveUp { problems } => error!(
+                message.id = %id.message, %lane,
+                "Parked a {kind} to {lane} ({label}): {}. See `tierlink parked show {}`.",
+                codes(problems), parcel_id(id)
+            ),
+        }
+    }
+
+    async fn bury(&self, consumer: &mut dyn LaneConsumer, received: &Received) {
+        metrics::counter!("tierlink_buried_total").increment(1);
+        error!(
+            lane = %self.lane.organisation,
+            "ALARM: a parcel in the lane cannot be read; it is among the dead parcels now."
+        );
+        if let Err(error) = consumer.bury(&[received.tag]).await {
+            warn!(code = %error.code(), "It could not be buried: {}.", chain(&error));
+        }
+    }
+
+    /// Acknowledges, in order, what is on disk already, without waiting.
+    async fn acknowledge_ready(&self, pending: &mut Vec<Pending>, consumer: &mut dyn LaneConsumer) {
+        let mut ready = Vec::new();
+        while let Some(first) = pending.first_mut() {
+            match first.on_disk.try_recv() {
+                Ok(Ok(())) => {
+                    ready.push(first.tag);
+                    pending.remove(0);
+                }
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        if !ready.is_empty() {
+            finish(consumer, &ready).await;
+        }
+    }
+
+    /// Waits until everything is on disk and acknowledges it. False if something is not.
+    async fn acknowledge_all(
+        &self,
+        pending: Vec<Pending>,
+        consumer: &mut dyn LaneConsumer,
+    ) -> bool {
+        let mut done = Vec::with_capacity(pending.len());
+        let mut all = true;
+        for one in pending {
+            match one.on_disk.await {
+                Ok(Ok(())) => done.push(one.tag),
+                Ok(Err(_)) | Err(_) => all = false,
+            }
+        }
+        if !done.is_empty() {
+            finish(consumer, &done).await;
+        }
+        all
+    }
+}
+
+fn label(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Taken { .. } => "taken",
+        Outcome::Refused { .. } => "refused",
+        Outcome::Unsendable { .. } => "unsendable",
+        Outcome::NotNow { .. } => "not_now",
+        Outcome::GaveUp { .. } => "gave_up",
+    }
+}
+
+async fn finish(consumer: &mut dyn LaneConsumer, tags: &[Tag]) {
+    // What is not acknowledged comes again, and the store knows that it is settled.
+    if let Err(error) = consumer.done(tags).await {
+        info!(code = %error.code(), "Parcels were not acknowledged and will come again.");
+    }
+}
+
+fn codes(problems: &[Problem]) -> String {
+    let codes: Vec<String> =
+        problems.iter().take(5).map(|p| format!("{} {}", p.code, p.field)).collect();
+    codes.join(", ")
+}
+
+fn gives_up(since: Timestamp, now: Timestamp, policy: &RetryPolicy) -> bool {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default() >= policy.give_up_after
+}
+
+/// How often and how long an organisation is tried.
+pub(crate) fn policy(profile: &Profile) -> RetryPolicy {
+    let retry = &profile.retry;
+    RetryPolicy {
+        first_wait: Duration::from_millis(retry.first_wait_ms),
+        wait_max: Duration::from_millis(retry.wait_ms_max),
+        growth_percent: retry.growth_percent,
+        give_up_after: Duration::from_hours(u64::from(retry.give_up_after_hours)),
+    }
+}
+
+async fn pause(wait: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(wait) => {}
+    }
+}
+
+fn tell(trouble: &Trouble, error: &BusError) {
+    if let Some(line) = trouble.begins_or_goes_on(&chain(error).to_string()) {
+        error!(code = %error.code(), "{line}");
+    }
+}

@@ -1,0 +1,75 @@
+//! Leases: work that one process does at a time, and another takes over when it dies.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use tierlink_store::Store;
+use tracing::{error, info};
+use uuid::Uuid;
+
+use crate::report::{Trouble, chain};
+
+/// After this much silence of its holder, another process may take a lease.
+pub const LEASE_LASTS: SignedDuration = SignedDuration::from_secs(5);
+/// How often it is renewed.
+const RENEW_EVERY: Duration = Duration::from_millis(1_000);
+/// How often a lease that somebody else holds is asked for.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// One lease, as one holder sees it.
+pub struct Lease {
+    store: Arc<dyn Store>,
+    name: &'static str,
+    holder: Uuid,
+    held: bool,
+    asked_at: Option<Instant>,
+    trouble: Trouble,
+}
+
+impl Lease {
+    /// A lease that is not held yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, name: &'static str, holder: Uuid) -> Self {
+        let trouble = Trouble::new(format!("The lease `{name}` cannot be renewed"));
+        Self { store, name, holder, held: false, asked_at: None, trouble }
+    }
+
+    /// Whether we hold it now, asking the store as often as needed.
+    pub async fn hold(&mut self) -> bool {
+        let every = if self.held { RENEW_EVERY } else { ASK_EVERY };
+        if self.asked_at.is_some_and(|at| at.elapsed() < every) {
+            return self.held;
+        }
+        self.asked_at = Some(Instant::now());
+        let now = Timestamp::now();
+        let held = match self.store.hold_lease(self.name, self.holder, now, now + LEASE_LASTS).await
+        {
+            Ok(held) => {
+                self.trouble.is_over();
+                held
+            }
+            Err(error) => {
+                if let Some(line) = self.trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                    error!(code = %error.code(), "{line}");
+                }
+                false
+            }
+        };
+        if held && !self.held {
+            info!(lease = self.name, "This process has the lease `{}` now.", self.name);
+        }
+        self.held = held;
+        held
+    }
+
+    /// Gives it up, so that another process need not wait.
+    pub async fn release(&mut self) {
+        if self.held
+            && let Err(error) = self.store.release_lease(self.name, self.holder).await
+        {
+            error!(code = %error.code(), "The lease `{}` runs out by itself.", self.name);
+        }
+        self.held = false;
+    }
+}

@@ -1,0 +1,39 @@
+//! The configuration in force, which may be exchanged while the program runs.
+
+use std::sync::{Arc, RwLock};
+
+use tokio::sync::watch;
+
+use crate::config::Config;
+
+/// The configuration in force. Whoever works takes it once per piece of work.
+pub struct Live {
+    config: RwLock<Arc<Config>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Live {
+    /// Puts the first configuration in force.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config: RwLock::new(Arc::new(config)), changed: watch::Sender::new(0) }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn now(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Puts another one in force, for everything that begins from now on.
+    pub fn exchange(&self, config: Config) {
+        *self.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(config);
+        self.changed.send_modify(|times| *times += 1);
+    }
+
+    /// Wakes whenever another configuration is in force.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+}

@@ -1,0 +1,334 @@
+//! The relay: outbox rows go to the bus, and are marked only when the bus has them.
+//!
+//! ```text
+//!   store.to_publish ─▶ bus.publish (a window at once) ─▶ store.mark_published
+//!                            └─ lane missing ─▶ open it, queue again what it held
+//! ```
+//!
+//! One process relays at a time, by lease. A second one that believes it still holds the lease
+//! (it was stopped and woke up) only causes repeats, which lanes recognise by round and state.
+//!
+//! The store hands out only the first unsettled delivery of each case and destination, so order
+//! does not depend on the bus at all.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use tierlink_bus::{Announcement, Bus, Lane, Parcel, Published};
+use tierlink_core::delivery::Outcome;
+use tierlink_schemas::{Code, OrganisationCode, Problem};
+use tierlink_store::{DeliveryId, Outgoing, Repair, Settlement, Store};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::judge::CoreJudge;
+use crate::lane::parcel_id;
+use crate::lease::Lease;
+use crate::live::Live;
+use crate::report::{Trouble, chain};
+
+/// How often the outbox is looked at when nobody wakes us: the way in which other processes'
+/// messages, due retries and messages after a crash are found.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// How often, when nothing was found lately.
+const LOOK_IDLE_EVERY: Duration = Duration::from_millis(200);
+/// How long after work we look quickly.
+const BUSY_LASTS: Duration = Duration::from_secs(5);
+/// How long to wait after the bus or the store failed.
+const WAIT_AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// How often lost parcels are looked for.
+const REPAIR_EVERY: Duration = Duration::from_secs(15);
+/// A parcel that was published this long ago, on a lane that moved on without it, is lost.
+const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// How many lost parcels are queued again at once.
+const REPAIR_MAX: u32 = 5_000;
+/// Events that are announced at once.
+const ANNOUNCE_MAX: u32 = 500;
+
+/// A delivery is longer than the bus carries.
+const TOO_LONG: Code = Code::new("E043");
+
+/// Everything that the relay needs.
+pub struct Relay {
+    /// The memory.
+    pub store: Arc<dyn Store>,
+    /// The road.
+    pub bus: Arc<dyn Bus>,
+    /// The configuration in force.
+    pub live: Arc<Live>,
+    /// Notified when there is something in the outbox.
+    pub wake: Arc<Notify>,
+    /// One relay at a time.
+    pub lease: Lease,
+}
+
+impl Relay {
+    /// Relays until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let trouble = Trouble::new("Deliveries do not get to the bus");
+        let mut fresh = true;
+        let mut worked_at = Instant::now();
+        let mut repaired_at = Instant::now();
+        loop {
+            let pause = if worked_at.elapsed() < BUSY_LASTS { LOOK_EVERY } else { LOOK_IDLE_EVERY };
+            let wait = if trouble.is_going_on() { WAIT_AFTER_FAILURE } else { pause };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.wake.notified(), if !trouble.is_going_on() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            if !self.lease.hold().await {
+                fresh = true;
+                continue;
+            }
+            if fresh {
+                fresh = !self.begin(&trouble).await;
+                if fresh {
+                    continue;
+                }
+            }
+            if self.relay_all(&trouble).await {
+                worked_at = Instant::now();
+            }
+            self.announce(&trouble).await;
+            if repaired_at.elapsed() >= REPAIR_EVERY {
+                repaired_at = Instant::now();
+                self.repair(&trouble).await;
+            }
+        }
+        self.lease.release().await;
+    }
+
+    /// Opens all lanes; and if the road forgets, queues again what it held.
+    async fn begin(&self, trouble: &Trouble) -> bool {
+        let lanes = lanes_of(&self.live);
+        if let Err(error) = self.bus.open_lanes(&lanes).await {
+            tell(trouble, error.code().as_str(), &chain(&error).to_string());
+            return false;
+        }
+        if !self.bus.remembers()
+            && let Err(error) = self.store.repair(Repair::RoadIsNew).await
+        {
+            tell(trouble, error.code().as_str(), &chain(&error).to_string());
+            return false;
+        }
+        info!(lanes = lanes.len(), "Relaying.");
+        true
+    }
+
+    /// Relays until the outbox is empty. True if there was anything.
+    async fn relay_all(&self, trouble: &Trouble) -> bool {
+        let limit = self.live.now().settings.limits.relay_batch;
+        let mut worked = false;
+        loop {
+            let outgoing = match self.store.to_publish(Timestamp::now(), limit).await {
+                Ok(outgoing) => outgoing,
+                Err(error) => {
+                    tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                    return worked;
+                }
+            };
+            if outgoing.is_empty() {
+                trouble.is_over();
+                return worked;
+            }
+            worked = true;
+            let full = outgoing.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+            if !self.publish(outgoing, trouble).await || !full {
+                return worked;
+            }
+        }
+    }
+
+    /// Publishes a window. False if something must be tried again later.
+    async fn publish(&self, outgoing: Vec<Outgoing>, trouble: &Trouble) -> bool {
+        let mut keys: Vec<(DeliveryId, u32)> = Vec::with_capacity(outgoing.len());
+        let mut parcels = Vec::with_capacity(outgoing.len());
+        for row in outgoing {
+            let Ok(lane) = Lane::new(row.id.to.as_str()) else { continue };
+            parcels.push(Parcel {
+                lane,
+                id: parcel_id(&row.id),
+                round: row.round,
+                number: u64::from(row.number),
+                body: Bytes::from(row.body),
+            });
+            keys.push((row.id, row.round));
+        }
+        let fates = match self.bus.publish(parcels).await {
+            Ok(fates) => fates,
+            Err(error) => {
+                tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                return false;
+            }
+        };
+        let mut safe = Vec::with_capacity(keys.len());
+        let mut missing: Vec<OrganisationCode> = Vec::new();
+        let mut too_long = Vec::new();
+        let mut unsafe_count = 0_u64;
+        for (key, fate) in keys.into_iter().zip(fates) {
+            match fate {
+                Published::Safe => safe.push(key),
+                Published::Unroutable => missing.push(key.0.to),
+                Published::NotSafe => unsafe_count += 1,
+                Published::TooLong => too_long.push(key),
+            }
+        }
+        metrics::counter!("tierlink_relayed_total").increment(safe.len() as u64);
+        let all_safe = unsafe_count == 0 && missing.is_empty();
+        if unsafe_count > 0 {
+            tell(trouble, "B003", &format!("{unsafe_count} parcel(s) were not confirmed"));
+        }
+        if let Err(error) = self.store.mark_published(safe, Timestamp::now()).await {
+            tell(trouble, error.code().as_str(), &chain(&error).to_string());
+            return false;
+        }
+        self.reopen(missing).await;
+        self.park(too_long).await;
+        all_safe
+    }
+
+    /// Parks what can never travel, so that a person sees it and the rest goes on.
+    async fn park(&self, too_long: Vec<(DeliveryId, u32)>) {
+        if too_long.is_empty() {
+            return;
+        }
+        let at = Timestamp::now();
+        let settlements = too_long
+            .into_iter()
+            .map(|(id, round)| {
+                error!(
+                    message.id = %id.message, lane = %id.to,
+                    "Parked a delivery that is too long for the bus; see ops/errors/{TOO_LONG}.md."
+                );
+                let problem = Problem::new(
+                    TOO_LONG,
+                    "attachments",
+                    "too long for the bus; have large attachments sent by reference",
+                );
+                Settlement {
+                    id,
+                    round,
+                    outcome: Outcome::Unsendable { problems: vec![problem] },
+                    attempts: 0,
+                    losses: Vec::new(),
+                    at,
+                    spare: Uuid::now_v7(),
+                }
+            })
+            .collect();
+        let judge = Arc::new(CoreJudge { config: self.live.now() });
+        if let Err(error) = self.store.settle(settlements, judge).await {
+            error!(code = %error.code(), "They are tried again: {}.", chain(&error));
+        }
+    }
+
+    /// A lane that is missing was deleted with all it held: it is opened, and everything that it
+    /// held is queued again.
+    async fn reopen(&self, mut missing: Vec<OrganisationCode>) {
+        missing.sort();
+        missing.dedup();
+        for lane in missing {
+            warn!(%lane, "The lane was missing on the bus; it is opened and filled again.");
+            let Ok(name) = Lane::new(lane.as_str()) else { continue };
+            if let Err(error) = self.bus.open_lanes(&[name]).await {
+                error!(%lane, "The lane cannot be opened: {}.", chain(&error));
+                continue;
+            }
+            if let Err(error) = self.store.repair(Repair::Lane(lane.clone())).await {
+                error!(%lane, "The lane cannot be filled again: {}.", chain(&error));
+            }
+        }
+    }
+
+    async fn repair(&self, trouble: &Trouble) {
+        let now = Timestamp::now();
+        let waiting = match self.store.lanes().await {
+            Ok(lanes) => lanes
+                .into_iter()
+                .filter(|lane| lane.paused || lane.trouble.is_some())
+                .map(|lane| lane.lane)
+                .collect(),
+            Err(error) => {
+                tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                return;
+            }
+        };
+        let before = now - LOST_AFTER;
+        let repair = Repair::Stale { before, waiting, limit: REPAIR_MAX };
+        match self.store.repair(repair).await {
+            Ok(0) => {}
+            Ok(lost) => {
+                metrics::counter!("tierlink_repaired_total").increment(lost);
+                warn!(lost, "Deliveries that the bus seems to have lost are sent again.");
+            }
+            Err(error) => tell(trouble, error.code().as_str(), &chain(&error).to_string()),
+        }
+    }
+
+    async fn announce(&self, trouble: &Trouble) {
+        if !self.live.now().settings.bus.announce {
+            return;
+        }
+        let events = match self.store.to_announce(ANNOUNCE_MAX).await {
+            Ok(events) if !events.is_empty() => events,
+            Ok(_) => return,
+            Err(error) => {
+                tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                return;
+            }
+        };
+        let keys = events.iter().map(|event| (event.case, event.number)).collect();
+        let announcements = events.iter().map(announcement).collect();
+        match self.bus.announce(announcements).await {
+            Ok(()) => {
+                if let Err(error) = self.store.mark_announced(keys).await {
+                    tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                }
+            }
+            Err(error) => tell(trouble, error.code().as_str(), &chain(&error).to_string()),
+        }
+    }
+}
+
+/// An event for whoever listens: numbers, states and codes, nothing about the patient.
+fn announcement(event: &tierlink_store::EventRow) -> Announcement {
+    let body = serde_json::json!({
+        "case": event.case,
+        "case_number": event.case_number,
+        "event": event.number,
+        "message": event.message,
+        "kind": event.kind,
+        "by": event.by,
+        "from_state": event.from_state,
+        "to_state": event.to_state,
+        "at": event.at,
+        "reason": event.reason,
+        "note": event.note,
+    });
+    Announcement {
+        key: format!("{}.{}", event.kind, event.by),
+        id: format!("{}/{}", event.case, event.number),
+        body: Bytes::from(body.to_string()),
+    }
+}
+
+/// The lanes of all organisations.
+pub(crate) fn lanes_of(live: &Live) -> Vec<Lane> {
+    let config = live.now();
+    let mut lanes: Vec<Lane> =
+        config.profiles.keys().filter_map(|code| Lane::new(code.as_str()).ok()).collect();
+    lanes.sort();
+    lanes
+}
+
+fn tell(trouble: &Trouble, code: &str, why: &str) {
+    metrics::counter!("tierlink_relay_failures_total", "code" => code.to_owned()).increment(1);
+    if let Some(line) = trouble.begins_or_goes_on(why) {
+        error!(code, "{line}");
+    }
+}

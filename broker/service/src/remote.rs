@@ -1,0 +1,118 @@
+//! Receipts of adapters that run beside a hospital and send themselves.
+//!
+//! They read their own lane over RabbitMQ and write what the hospital answered to
+//! `tierlink.receipts`: a canonical receipt body as JSON, under the parcel's own id and round.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tierlink_bus::{Bus, LaneConsumer, Received};
+use tierlink_core::delivery::Outcome;
+use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
+use tierlink_store::{DeliveryId, Settlement};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::report::{Trouble, chain};
+use crate::settler::Settler;
+
+/// Receipts taken from the bus at once.
+const PREFETCH: u16 = 128;
+/// How long to wait after the bus failed.
+const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Records receipts until told to stop.
+pub async fn run(bus: Arc<dyn Bus>, settler: Settler, stop: CancellationToken) {
+    let trouble = Trouble::new("Receipts of remote adapters cannot be read");
+    while !stop.is_cancelled() {
+        match bus.receipts(PREFETCH).await {
+            Ok(consumer) => {
+                trouble.is_over();
+                consume(consumer, &settler, &trouble, &stop).await;
+            }
+            Err(error) => {
+                if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                    error!(code = %error.code(), "{line}");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(WAIT_AFTER_FAILURE) => {}
+                }
+            }
+        }
+    }
+}
+
+async fn consume(
+    mut consumer: Box<dyn LaneConsumer>,
+    settler: &Settler,
+    trouble: &Trouble,
+    stop: &CancellationToken,
+) {
+    loop {
+        let received = tokio::select! {
+            () = stop.cancelled() => break,
+            received = consumer.next() => received,
+        };
+        let received = match received {
+            Ok(Some(received)) => received,
+            Ok(None) => break,
+            Err(error) => {
+                if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                    error!(code = %error.code(), "{line}");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(WAIT_AFTER_FAILURE) => continue,
+                }
+            }
+        };
+        let answer = match read(&received) {
+            Some(settlement) => match settler.settle(settlement).await.await {
+                Ok(Ok(())) => consumer.done(&[received.tag]).await,
+                Ok(Err(_)) | Err(_) => {
+                    tokio::time::sleep(WAIT_AFTER_FAILURE).await;
+                    consumer.give_back(&[received.tag]).await
+                }
+            },
+            None => {
+                warn!(from = %received.parcel.lane, "A receipt cannot be read; it is buried.");
+                consumer.bury(&[received.tag]).await
+            }
+        };
+        if let Err(error) = answer {
+            info!(code = %error.code(), "A receipt will come again: {}.", chain(&error));
+        }
+    }
+    consumer.close().await;
+}
+
+/// Reads a receipt. Its sender may speak only of its own lane.
+fn read(received: &Received) -> Option<Settlement> {
+    let receipt: Receipt = serde_json::from_slice(&received.parcel.body).ok()?;
+    let from = OrganisationCode::new(received.parcel.lane.as_str()).ok()?;
+    if receipt.destination != from {
+        return None;
+    }
+    let problems = receipt.problems;
+    let outcome = match receipt.outcome {
+        ReceiptOutcome::Delivered => Outcome::Taken { number: receipt.number },
+        ReceiptOutcome::Refused => Outcome::Refused { problems },
+        ReceiptOutcome::Unsendable => Outcome::Unsendable { problems },
+        ReceiptOutcome::Silent => Outcome::GaveUp { problems },
+        // Only a person at the broker withdraws.
+        ReceiptOutcome::Withdrawn => return None,
+    };
+    Some(Settlement {
+        id: DeliveryId { message: receipt.of, to: from },
+        round: received.parcel.round,
+        outcome,
+        attempts: receipt.attempts,
+        losses: Vec::new(),
+        at: Timestamp::now(),
+        spare: Uuid::now_v7(),
+    })
+}

@@ -1,0 +1,94 @@
+//! Group commit for outcomes: lanes hand over what destinations answered, several at a time share
+//! a transaction, and each lane hears when its own is on disk.
+//!
+//! Recording one outcome per transaction would hold all lanes together to a fraction of what they
+//! can deliver.
+
+use std::sync::Arc;
+
+use tierlink_schemas::Problem;
+use tierlink_store::{Judge, Settlement, Store};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::error;
+
+use crate::committer::NOT_STORED;
+use crate::judge::CoreJudge;
+use crate::live::Live;
+use crate::report::{Trouble, chain};
+
+/// Outcomes that share one transaction.
+const BATCH_MAX: usize = 256;
+/// Outcomes that wait for a transaction before lanes wait too.
+const WAITING_MAX: usize = 4_096;
+
+struct Offer {
+    settlement: Settlement,
+    done: oneshot::Sender<Result<(), Problem>>,
+}
+
+/// The door to the settler. Cheap to clone.
+#[derive(Clone)]
+pub struct Settler {
+    offers: mpsc::Sender<Offer>,
+}
+
+impl Settler {
+    /// Starts the settler. `wake` is notified after each batch: followers may go on, receipts
+    /// wait.
+    #[must_use]
+    pub fn start(
+        store: Arc<dyn Store>,
+        live: Arc<Live>,
+        wake: Arc<Notify>,
+        tasks: &tokio_util::task::TaskTracker,
+    ) -> Self {
+        let (offers, waiting) = mpsc::channel(WAITING_MAX);
+        tasks.spawn(settle_all(waiting, store, live, wake));
+        Self { offers }
+    }
+
+    /// Hands over one outcome. The answer comes when it is on disk.
+    pub async fn settle(
+        &self,
+        settlement: Settlement,
+    ) -> oneshot::Receiver<Result<(), Problem>> {
+        let (done, heard) = oneshot::channel();
+        // A closed settler drops the sender, which the lane reads as "not on disk".
+        let _closed = self.offers.send(Offer { settlement, done }).await;
+        heard
+    }
+}
+
+async fn settle_all(
+    mut waiting: mpsc::Receiver<Offer>,
+    store: Arc<dyn Store>,
+    live: Arc<Live>,
+    wake: Arc<Notify>,
+) {
+    let trouble = Trouble::new("The store does not take outcomes of deliveries");
+    loop {
+        let mut batch = Vec::new();
+        if waiting.recv_many(&mut batch, BATCH_MAX).await == 0 {
+            return;
+        }
+        let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: live.now() });
+        let (settlements, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|offer| (offer.settlement, offer.done)).unzip();
+        let outcome = match store.settle(settlements, judge).await {
+            Ok(()) => {
+                trouble.is_over();
+                wake.notify_one();
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                    error!(code = %error.code(), "{line}");
+                }
+                Err(Problem::new(NOT_STORED, "delivery", "its outcome was not stored"))
+            }
+        };
+        for answer in answers {
+            let _gone = answer.send(outcome.clone());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! API tokens: who may call the HTTP API, and in whose name.
+//!
+//! A token is 32 random bytes; only its hash is stored, and it is shown once. Tokens are read from
+//! the store every few seconds, so a revoked one stops working soon everywhere.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use rand::Rng;
+use sha2::{Digest, Sha256};
+use tierlink_schemas::OrganisationCode;
+use tierlink_store::{Store, TokenRow};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::report::{Trouble, chain};
+
+/// How often tokens are read anew.
+const READ_EVERY: Duration = Duration::from_secs(5);
+
+/// Whom a token speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// One organisation: sees and does what is its own.
+    Organisation(OrganisationCode),
+    /// An operator of the broker: sees queues and cases of all.
+    Operator,
+}
+
+/// A new token: the text to hand over once, and the row to store.
+#[must_use]
+pub fn create(
+    name: &str,
+    organisation: Option<OrganisationCode>,
+    expires_at: Option<Timestamp>,
+) -> (String, TokenRow) {
+    let secret: [u8; 32] = rand::rng().random();
+    let text = format!("tl_{}", URL_SAFE_NO_PAD.encode(secret));
+    let row = TokenRow {
+        name: name.to_owned(),
+        organisation,
+        hash: hash(&text),
+        created_at: Timestamp::now(),
+        expires_at,
+    };
+    (text, row)
+}
+
+/// What is stored of a token.
+#[must_use]
+pub fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+type Known = HashMap<[u8; 32], (Option<OrganisationCode>, Option<Timestamp>)>;
+
+/// The tokens that work now.
+pub struct Tokens {
+    store: Arc<dyn Store>,
+    known: RwLock<Known>,
+}
+
+impl Tokens {
+    /// No tokens yet; [`Tokens::read`] them.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, known: RwLock::new(HashMap::new()) }
+    }
+
+    /// Whom `text` speaks for. The lookup is by hash, so its time tells nothing about the token.
+    #[must_use]
+    pub fn caller(&self, text: &str) -> Option<Caller> {
+        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (organisation, expires_at) = known.get(&hash(text))?;
+        if expires_at.is_some_and(|at| at <= Timestamp::now()) {
+            return None;
+        }
+        Some(organisation.clone().map_or(Caller::Operator, Caller::Organisation))
+    }
+
+    /// Reads the tokens from the store.
+    pub async fn read(&self) -> Result<(), tierlink_store::Error> {
+        let rows = self.store.tokens().await?;
+        let known = rows
+            .into_iter()
+            .map(|row| (row.hash, (row.organisation, row.expires_at)))
+            .collect();
+        *self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner) = known;
+        Ok(())
+    }
+
+    /// Keeps reading them until told to stop.
+    pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
+        let trouble = Trouble::new("API tokens cannot be read");
+        loop {
+            match self.read().await {
+                Ok(()) => trouble.is_over(),
+                Err(error) => {
+                    if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                        error!(code = %error.code(), "{line}");
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(READ_EVERY) => {}
+            }
+        }
+    }
+}
