@@ -199,9 +199,6 @@ impl Case {
     /// What `organisation` calls the case.
     #[must_use]
     pub fn number_of(&self, organisation: &OrganisationCode) -> Option<&str> {
-        self.numbers
-            .iter()
-            .find(|n| n.organisation == *organisation)
-            .map(|n| n.number.as_str())
+        self.numbers.iter().find(|n| n.organisation == *organisation).map(|n| n.number.as_str())
     }
 }

@@ -167,13 +167,9 @@ pub fn wanted_bookings(message: &Message, case: Option<&Case>) -> Vec<Booking> {
         return Vec::new();
     }
     let author = &message.source.organisation;
-    let session = message
-        .body
-        .appointment()
-        .and_then(|given| Some((given, bookings::session(given)?)));
-    session.map_or_else(Vec::new, |(given, times)| {
-        bookings::wanted(given, &times, author, case)
-    })
+    let session =
+        message.body.appointment().and_then(|given| Some((given, bookings::session(given)?)));
+    session.map_or_else(Vec::new, |(given, times)| bookings::wanted(given, &times, author, case))
 }
 
 /// Decides what a message means for its case.
@@ -242,9 +238,7 @@ fn in_family(ask: &Ask<'_>, case: &Case) -> Result<Message, Refused> {
     if ask.family_stated {
         return Err(Rule::WrongFamily.refuse());
     }
-    message
-        .adapted(family)
-        .map_err(|_| Rule::WrongFamily.refuse())
+    message.adapted(family).map_err(|_| Rule::WrongFamily.refuse())
 }
 
 fn existing(ask: &Ask<'_>, case: &Case, message: Message) -> Result<Change, Refused> {
@@ -269,11 +263,7 @@ pub fn role_of(case: &Case, organisation: &OrganisationCode) -> Role {
         Role::Reviewer
     } else if case.target == *organisation {
         Role::Target
-    } else if case
-        .experts
-        .iter()
-        .any(|asked| asked.expert.organisation == *organisation)
-    {
+    } else if case.experts.iter().any(|asked| asked.expert.organisation == *organisation) {
         Role::Expert
     } else {
         Role::Watcher
@@ -296,10 +286,7 @@ fn answer(ask: &Ask<'_>, case: &Case) -> Message {
             ..report
         };
         message.case.state = Some(report.state.clone());
-        message
-            .case
-            .numbers
-            .retain(|number| number.organisation == *asker);
+        message.case.numbers.retain(|number| number.organisation == *asker);
         message.context = None;
         message.set_body(Body::StatusReport(report));
     }
@@ -314,13 +301,6 @@ fn left_at(case: &Case, organisation: &OrganisationCode) -> Option<Timestamp> {
         .chain(&case.watchers)
         .chain(case.experts.iter().map(|asked| &asked.expert.organisation))
         .any(|party| party == organisation);
-    let past = case
-        .past_targets
-        .iter()
-        .filter(|past| past.organisation == *organisation);
-    if has_other {
-        None
-    } else {
-        past.map(|past| past.until).max()
-    }
+    let past = case.past_targets.iter().filter(|past| past.organisation == *organisation);
+    if has_other { None } else { past.map(|past| past.until).max() }
 }

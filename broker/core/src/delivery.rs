@@ -204,9 +204,7 @@ fn answered(state: &State, outcome: &Outcome, at: &Circumstances, policy: &Retry
     let next = match outcome {
         Outcome::Taken { .. } => State::Delivered,
         Outcome::Refused { .. } => State::Parked { why: Why::Refused },
-        Outcome::Unsendable { .. } => State::Parked {
-            why: Why::Unsendable,
-        },
+        Outcome::Unsendable { .. } => State::Parked { why: Why::Unsendable },
         Outcome::GaveUp { .. } => State::Parked { why: Why::Silent },
         Outcome::NotNow { .. } => after_not_now(at, policy),
     };
@@ -225,9 +223,7 @@ fn after_not_now(at: &Circumstances, policy: &RetryPolicy) -> State {
         return State::Parked { why: Why::Silent };
     }
     let wait = wait_after(at.attempts, policy, at.jitter);
-    State::Waiting {
-        due: at.now.checked_add(wait).unwrap_or(Timestamp::MAX),
-    }
+    State::Waiting { due: at.now.checked_add(wait).unwrap_or(Timestamp::MAX) }
 }
 
 fn replayed(state: &State) -> Step {
@@ -288,11 +284,7 @@ pub fn wait_after(attempt: u32, policy: &RetryPolicy, jitter: f64) -> Duration {
         }
         wait = grown;
     }
-    let jitter = if jitter.is_finite() {
-        jitter.clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
+    let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
     wait.mul_f64(1.0 - jitter / 2.0)
 }
 
@@ -349,9 +341,7 @@ pub fn receipt_for(
     let heard = match next {
         State::Delivered => ReceiptOutcome::Delivered,
         State::Parked { why: Why::Refused } => ReceiptOutcome::Refused,
-        State::Parked {
-            why: Why::Unsendable,
-        } => ReceiptOutcome::Unsendable,
+        State::Parked { why: Why::Unsendable } => ReceiptOutcome::Unsendable,
         State::Parked { why: Why::Silent } => ReceiptOutcome::Silent,
         State::Withdrawn => ReceiptOutcome::Withdrawn,
         State::Queued | State::Published | State::Waiting { .. } => return None,
@@ -387,18 +377,13 @@ fn receipt(
         destination: sent.to.clone(),
         outcome: heard,
         number,
-        problems: outcome
-            .map(|outcome| outcome.problems().to_vec())
-            .unwrap_or_default(),
+        problems: outcome.map(|outcome| outcome.problems().to_vec()).unwrap_or_default(),
         attempts: sent.attempts,
         at: Some(at),
         case_number: sent.case_number.cloned(),
     });
-    let source = Source {
-        organisation: broker.clone(),
-        system: None,
-        message_id: spare.to_string(),
-    };
+    let source =
+        Source { organisation: broker.clone(), system: None, message_id: spare.to_string() };
     let mut message = Message::new(spare, source, at, body);
     message.received_at = Some(at);
     message.destinations = vec![sent.source.clone()];

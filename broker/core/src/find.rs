@@ -83,19 +83,13 @@ pub fn keys(message: &Message, sender: &OrganisationCode) -> Vec<Key> {
     }
     for number in &case.numbers {
         add(&mut keys, CaseNumber::read(&number.number).map(Key::Number));
-        add(
-            &mut keys,
-            Some(theirs(Some(&number.organisation), &number.number)),
-        );
+        add(&mut keys, Some(theirs(Some(&number.organisation), &number.number)));
     }
     let Some(answered) = &message.in_reply_to else {
         return keys;
     };
     add(&mut keys, answered.id.map(Key::AnsweredId));
-    add(
-        &mut keys,
-        answered.message_id.as_deref().and_then(answered_key),
-    );
+    add(&mut keys, answered.message_id.as_deref().and_then(answered_key));
     keys
 }
 
@@ -131,21 +125,11 @@ pub fn pick<'a>(found: &[Vec<&'a Case>], sender: &OrganisationCode, opens: bool)
         .map(|cases| visible(cases, sender, opens))
         .filter(|cases| !cases.is_empty())
         .collect();
-    let Some(one) = sets
-        .iter()
-        .find(|cases| cases.len() == 1)
-        .and_then(|cases| cases.first())
+    let Some(one) = sets.iter().find(|cases| cases.len() == 1).and_then(|cases| cases.first())
     else {
-        return if sets.is_empty() {
-            Picked::None
-        } else {
-            Picked::Ambiguous
-        };
+        return if sets.is_empty() { Picked::None } else { Picked::Ambiguous };
     };
-    if sets
-        .iter()
-        .all(|cases| cases.iter().any(|case| case.id == one.id))
-    {
+    if sets.iter().all(|cases| cases.iter().any(|case| case.id == one.id)) {
         Picked::One(one)
     } else {
         Picked::Contradiction
@@ -160,17 +144,10 @@ fn visible<'a>(cases: &[&'a Case], sender: &OrganisationCode, opens: bool) -> Ve
             seen.push(case);
         }
     }
-    let open: Vec<&'a Case> = seen
-        .iter()
-        .copied()
-        .filter(|case| !case.state.is_terminal())
-        .collect();
+    let open: Vec<&'a Case> =
+        seen.iter().copied().filter(|case| !case.state.is_terminal()).collect();
     // An opening message may use the number of an ended case again.
-    if opens || !open.is_empty() {
-        open
-    } else {
-        seen
-    }
+    if opens || !open.is_empty() { open } else { seen }
 }
 
 /// A hospital's number, or ours if it reads as one: the check digit makes a mix-up unlikely, and
@@ -180,10 +157,7 @@ fn named_number(text: &str) -> Key {
 }
 
 fn theirs(organisation: Option<&OrganisationCode>, number: &str) -> Key {
-    Key::Theirs {
-        organisation: organisation.cloned(),
-        number: number.trim().to_owned(),
-    }
+    Key::Theirs { organisation: organisation.cloned(), number: number.trim().to_owned() }
 }
 
 /// What the answering side received as the id of a message: the wire id, or our id in full.

@@ -83,15 +83,9 @@ impl State {
         Self::InCare,
         Self::Completed,
         Self::Declined,
-        Self::CancelRequested {
-            before: Before::Accepted,
-        },
-        Self::CancelRequested {
-            before: Before::Scheduled,
-        },
-        Self::CancelRequested {
-            before: Before::NoShow,
-        },
+        Self::CancelRequested { before: Before::Accepted },
+        Self::CancelRequested { before: Before::Scheduled },
+        Self::CancelRequested { before: Before::NoShow },
         Self::Cancelled,
         Self::NoShow,
         Self::Expired,
@@ -242,20 +236,12 @@ fn may_say(act: Act, role: Role) -> Result<(), Rule> {
         | Act::RefuseCancel => (&[Role::Target], Rule::OnlyTarget),
         Act::Close => (&[Role::Origin, Role::Target], Rule::OnlyOriginOrTarget),
     };
-    if allowed.contains(&role) {
-        Ok(())
-    } else {
-        Err(rule)
-    }
+    if allowed.contains(&role) { Ok(()) } else { Err(rule) }
 }
 
 /// Where a case goes that is on its way to a target.
 const fn on_its_way(reviews_left: bool) -> State {
-    if reviews_left {
-        State::InReview
-    } else {
-        State::Submitted
-    }
+    if reviews_left { State::InReview } else { State::Submitted }
 }
 
 fn amend(state: State, reviews_left: bool) -> Result<State, Rule> {
@@ -290,7 +276,8 @@ fn give_back(state: State, role: Role) -> Result<State, Rule> {
     match state {
         State::InReview if role == Role::Reviewer => Ok(State::Returned),
         State::InReview => Err(Rule::InReview),
-        State::Submitted => Ok(State::Returned),
+        State::Submitted if role == Role::Target => Ok(State::Returned),
+        State::Submitted => Err(Rule::OnlyTarget),
         State::Returned => Err(Rule::Returned),
         State::Accepted | State::Scheduled | State::NoShow => Err(Rule::AlreadyAccepted),
         State::CancelRequested { .. } => Err(Rule::CancelAsked),
@@ -329,8 +316,13 @@ fn redirect(state: State, role: Role, reviews_left: bool) -> Result<State, Rule>
     match state {
         State::InReview if role == Role::Reviewer => Ok(on_its_way(reviews_left)),
         State::InReview => Err(Rule::InReview),
-        State::Submitted | State::Accepted | State::Scheduled | State::NoShow => {
+        State::Submitted | State::Accepted | State::Scheduled | State::NoShow
+            if role == Role::Target =>
+        {
             Ok(on_its_way(reviews_left))
+        }
+        State::Submitted | State::Accepted | State::Scheduled | State::NoShow => {
+            Err(Rule::OnlyTarget)
         }
         State::Returned => Err(Rule::Returned),
         State::CancelRequested { .. } => Err(Rule::CancelAsked),
@@ -358,11 +350,9 @@ fn arrive(state: State, admitted: bool) -> Result<State, Rule> {
         | State::Accepted
         | State::Scheduled
         | State::NoShow
-        | State::CancelRequested { .. } => Ok(if admitted {
-            State::InCare
-        } else {
-            State::Arrived
-        }),
+        | State::CancelRequested { .. } => {
+            Ok(if admitted { State::InCare } else { State::Arrived })
+        }
         State::InReview => Err(Rule::InReview),
         State::Returned => Err(Rule::Returned),
         State::Arrived if admitted => Ok(State::InCare),
@@ -426,15 +416,9 @@ fn arrive_by_feedback(state: State) -> Result<State, Rule> {
 fn cancel(state: State) -> Result<State, Rule> {
     match state {
         State::InReview | State::Submitted | State::Returned => Ok(State::Cancelled),
-        State::Accepted => Ok(State::CancelRequested {
-            before: Before::Accepted,
-        }),
-        State::Scheduled => Ok(State::CancelRequested {
-            before: Before::Scheduled,
-        }),
-        State::NoShow => Ok(State::CancelRequested {
-            before: Before::NoShow,
-        }),
+        State::Accepted => Ok(State::CancelRequested { before: Before::Accepted }),
+        State::Scheduled => Ok(State::CancelRequested { before: Before::Scheduled }),
+        State::NoShow => Ok(State::CancelRequested { before: Before::NoShow }),
         State::CancelRequested { .. } => Err(Rule::CancelAskedAlready),
         State::Arrived | State::InCare => Err(Rule::AlreadyArrived),
         State::Completed | State::Declined | State::Cancelled | State::Expired => Err(Rule::Ended),

@@ -48,9 +48,7 @@ pub fn audience(case: &Case) -> Vec<OrganisationCode> {
         add(reviewer);
     } else {
         add(&case.target);
-        case.experts
-            .iter()
-            .for_each(|asked| add(&asked.expert.organisation));
+        case.experts.iter().for_each(|asked| add(&asked.expert.organisation));
     }
     case.watchers.iter().for_each(add);
     hears
@@ -67,16 +65,10 @@ pub fn route(before: Option<&Case>, after: &Case, author: &OrganisationCode) -> 
     for to in &hears {
         let knows = heard.as_ref().is_none_or(|heard| heard.contains(to));
         let what = if knows { What::Message } else { What::Request };
-        told.push(Told {
-            to: to.clone(),
-            what,
-        });
+        told.push(Told { to: to.clone(), what });
     }
     for to in heard.into_iter().flatten().filter(|to| !hears.contains(to)) {
-        told.push(Told {
-            to,
-            what: What::Message,
-        });
+        told.push(Told { to, what: What::Message });
     }
     told.retain(|told| told.to != *author);
     told

@@ -274,10 +274,7 @@ impl Rule {
     /// The refusal by this rule, at a closer place.
     #[must_use]
     pub fn refuse_at(self, field: &str) -> Refused {
-        Refused {
-            refusal: self.refusal(),
-            problem: Problem::new(self.code(), field, self.text()),
-        }
+        Refused { refusal: self.refusal(), problem: Problem::new(self.code(), field, self.text()) }
     }
 }
 
@@ -304,13 +301,8 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
-        Self::Origin,
-        Self::Reviewer,
-        Self::Target,
-        Self::Expert,
-        Self::Watcher,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Origin, Self::Reviewer, Self::Target, Self::Expert, Self::Watcher];
 
     /// The role as it is written.
     #[must_use]

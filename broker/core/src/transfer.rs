@@ -144,11 +144,7 @@ fn may_say(act: Act, role: Role) -> Result<(), Rule> {
         Act::Accept | Act::Decline | Act::Receive => (&[Role::Target], Rule::OnlyTarget),
         Act::FollowUp | Act::Close => (&[Role::Origin, Role::Target], Rule::OnlyOriginOrTarget),
     };
-    if allowed.contains(&role) {
-        Ok(())
-    } else {
-        Err(rule)
-    }
+    if allowed.contains(&role) { Ok(()) } else { Err(rule) }
 }
 
 /// Corrections to the plan matter most once the patient is below, so they are never too late.

@@ -25,11 +25,7 @@ pub struct Limit {
     /// How many minutes. At least one and at most [`MINUTES_MAX`] count.
     pub minutes: u32,
     /// Which time counts.
-    #[serde(
-        default = "elapsed",
-        serialize_with = "write_clock",
-        deserialize_with = "read_clock"
-    )]
+    #[serde(default = "elapsed", serialize_with = "write_clock", deserialize_with = "read_clock")]
     pub clock: Clock,
 }
 
@@ -38,10 +34,7 @@ const fn elapsed() -> Clock {
 }
 
 // Serde asks for a reference.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde fixes the signature"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde fixes the signature")]
 fn write_clock<S: Serializer>(clock: &Clock, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(clock.key())
 }
@@ -57,36 +50,24 @@ impl Limit {
     /// So many minutes of every day.
     #[must_use]
     pub const fn elapsed(minutes: u32) -> Self {
-        Self {
-            minutes,
-            clock: Clock::Elapsed,
-        }
+        Self { minutes, clock: Clock::Elapsed }
     }
 
     /// So many minutes while the doors are open.
     #[must_use]
     pub const fn working_hours(minutes: u32) -> Self {
-        Self {
-            minutes,
-            clock: Clock::WorkingHours,
-        }
+        Self { minutes, clock: Clock::WorkingHours }
     }
 
     /// So many minutes of working days.
     #[must_use]
     pub const fn working_days(minutes: u32) -> Self {
-        Self {
-            minutes,
-            clock: Clock::WorkingDays,
-        }
+        Self { minutes, clock: Clock::WorkingDays }
     }
 
     /// A duration from a code table, in whole minutes.
     fn of(duration: Duration, clock: Clock) -> Self {
-        Self {
-            minutes: u32::try_from(duration.as_secs() / 60).unwrap_or(MINUTES_MAX),
-            clock,
-        }
+        Self { minutes: u32::try_from(duration.as_secs() / 60).unwrap_or(MINUTES_MAX), clock }
     }
 
     /// When it ends if it starts at `start`.
@@ -246,9 +227,7 @@ impl Limits {
     /// For a reviewer to let it pass or return it.
     #[must_use]
     pub fn review(&self, priority: Priority) -> Limit {
-        self.pace(priority)
-            .review
-            .unwrap_or_else(|| default_review(priority))
+        self.pace(priority).review.unwrap_or_else(|| default_review(priority))
     }
 
     /// For the target to answer.
@@ -264,9 +243,7 @@ impl Limits {
     /// From the acceptance to an appointment.
     #[must_use]
     pub fn schedule(&self, priority: Priority) -> Limit {
-        self.pace(priority)
-            .schedule
-            .unwrap_or_else(|| default_schedule(priority))
+        self.pace(priority).schedule.unwrap_or_else(|| default_schedule(priority))
     }
 
     /// Minutes between two reports of a passed review, acceptance or appointment.
@@ -311,17 +288,10 @@ impl Limits {
             };
         }
         match deadlines::reading(service) {
-            Some(Reading {
-                emergency: Some(limit),
-                ..
-            }) if emergency => (
-                Limit::of(limit, Clock::Elapsed),
-                Limit::of(limit, Clock::Elapsed),
-            ),
-            Some(row) => (
-                Limit::of(row.write, row.clock),
-                Limit::of(row.audit, row.clock),
-            ),
+            Some(Reading { emergency: Some(limit), .. }) if emergency => {
+                (Limit::of(limit, Clock::Elapsed), Limit::of(limit, Clock::Elapsed))
+            }
+            Some(row) => (Limit::of(row.write, row.clock), Limit::of(row.audit, row.clock)),
             None => unknown_reading(emergency),
         }
     }
@@ -341,9 +311,6 @@ const fn unknown_reading(emergency: bool) -> (Limit, Limit) {
     if emergency {
         (Limit::elapsed(30), Limit::elapsed(30))
     } else {
-        (
-            Limit::working_hours(2 * HOUR),
-            Limit::working_hours(4 * HOUR),
-        )
+        (Limit::working_hours(2 * HOUR), Limit::working_hours(4 * HOUR))
     }
 }

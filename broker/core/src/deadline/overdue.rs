@@ -35,9 +35,7 @@ pub fn overdue(case: &Case, county: &County, now: Timestamp, spare: Uuid) -> Opt
     {
         return Some(end(case, county, now, spare, deadline.name, state));
     }
-    let deadline = passed()
-        .filter(|d| !ends(d))
-        .min_by_key(|deadline| deadline.due)?;
+    let deadline = passed().filter(|d| !ends(d)).min_by_key(|deadline| deadline.due)?;
     Some(escalate(case, county, now, spare, *deadline))
 }
 
@@ -69,11 +67,7 @@ fn end(
     let told = routing::route(Some(case), &after, &county.broker);
     let hears: Vec<OrganisationCode> = told.into_iter().map(|told| told.to).collect();
     let (message, _) = outgoing::report(&after, &county.broker, spare, now);
-    let note = if name == Name::Close {
-        "closed_by_itself"
-    } else {
-        "expired"
-    };
+    let note = if name == Name::Close { "closed_by_itself" } else { "expired" };
     change(case, after, message, hears, note.to_owned(), now)
 }
 
@@ -90,11 +84,7 @@ fn escalate(case: &Case, county: &County, now: Timestamp, spare: Uuid, passed: D
     let mut hears = must_act(case, passed.name);
     if level >= LEVEL_OF_THOSE_ABOVE {
         hears.push(case.origin.clone());
-        if let Some(lead) = county
-            .lead
-            .as_ref()
-            .filter(|lead| county.member(lead).is_some())
-        {
+        if let Some(lead) = county.lead.as_ref().filter(|lead| county.member(lead).is_some()) {
             // Whoever is told of a case must be able to look it up.
             if !after.has_part(lead) {
                 after.watchers.push(lead.clone());
@@ -112,14 +102,7 @@ fn escalate(case: &Case, county: &County, now: Timestamp, spare: Uuid, passed: D
     report.overdue = Some(passed.name.as_str().to_owned());
     report.escalation = Some(level);
     message.set_body(Body::StatusReport(report));
-    change(
-        case,
-        after,
-        message,
-        once,
-        format!("overdue:{}", passed.name.as_str()),
-        now,
-    )
+    change(case, after, message, once, format!("overdue:{}", passed.name.as_str()), now)
 }
 
 /// The case with one event more.
@@ -151,19 +134,8 @@ fn change(
         reason: None,
         note: Some(note),
     };
-    let dispatches = hears
-        .into_iter()
-        .map(|to| Dispatch {
-            to,
-            message: message.id,
-        })
-        .collect();
-    Change {
-        case: after,
-        event,
-        messages: vec![message],
-        dispatches,
-    }
+    let dispatches = hears.into_iter().map(|to| Dispatch { to, message: message.id }).collect();
+    Change { case: after, event, messages: vec![message], dispatches }
 }
 
 /// How long until the next report.
@@ -192,12 +164,8 @@ fn pause(case: &Case, county: &County, name: Name, level: u32) -> Duration {
         | Name::Expire => limits.escalate_minutes,
     };
     let pace = Duration::from_mins(u64::from(minutes.clamp(1, super::MINUTES_MAX)));
-    let doublings = level
-        .saturating_sub(ESCALATIONS_AT_FULL_PACE)
-        .min(u64::BITS);
-    let slower = 2_u32
-        .checked_pow(doublings)
-        .map_or(DAY, |times| pace.saturating_mul(times));
+    let doublings = level.saturating_sub(ESCALATIONS_AT_FULL_PACE).min(u64::BITS);
+    let slower = 2_u32.checked_pow(doublings).map_or(DAY, |times| pace.saturating_mul(times));
     slower.min(DAY.max(pace))
 }
 
@@ -214,13 +182,7 @@ fn must_act(case: &Case, name: Name) -> Vec<OrganisationCode> {
         | Name::Close
         | Name::Expire => vec![case.origin.clone()],
         Name::FindAnother => {
-            vec![
-                case.terms
-                    .dispatcher
-                    .as_ref()
-                    .unwrap_or(&case.origin)
-                    .clone(),
-            ]
+            vec![case.terms.dispatcher.as_ref().unwrap_or(&case.origin).clone()]
         }
         Name::Accept => {
             let waits = case.experts.iter().filter(|asked| asked.accepted.is_none());

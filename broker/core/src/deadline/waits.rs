@@ -17,11 +17,7 @@ use crate::{consultation, referral, transfer};
 /// something else must not silence the alarm.
 #[must_use]
 pub fn deadlines_of(case: &Case, county: &County) -> Vec<Deadline> {
-    let mut waits = Waits {
-        case,
-        county,
-        list: Vec::new(),
-    };
+    let mut waits = Waits { case, county, list: Vec::new() };
     waits.alert();
     match &case.state {
         State::Referral(state) => waits.referral(*state),
@@ -51,12 +47,7 @@ impl Waits<'_> {
             .deadlines
             .iter()
             .find(|old| old.name == name && old.since == since && old.escalations > 0);
-        self.list.push(before.copied().unwrap_or(Deadline {
-            name,
-            since,
-            due,
-            escalations: 0,
-        }));
+        self.list.push(before.copied().unwrap_or(Deadline { name, since, due, escalations: 0 }));
     }
 
     /// From when the state itself is waited on.
@@ -66,13 +57,7 @@ impl Waits<'_> {
 
     /// What began to be waited for in an earlier state goes on.
     fn carry(&mut self, name: Name) {
-        self.list.extend(
-            self.case
-                .deadlines
-                .iter()
-                .find(|old| old.name == name)
-                .copied(),
-        );
+        self.list.extend(self.case.deadlines.iter().find(|old| old.name == name).copied());
     }
 
     fn alert(&mut self) {
@@ -85,11 +70,7 @@ impl Waits<'_> {
 
     /// The end by itself, unless a critical value still waits.
     fn end(&mut self, name: Name, since: Timestamp, limit: Limit) {
-        if self
-            .list
-            .iter()
-            .all(|deadline| deadline.name != Name::Critical)
-        {
+        if self.list.iter().all(|deadline| deadline.name != Name::Critical) {
             self.add(name, since, limit);
         }
     }
@@ -97,13 +78,8 @@ impl Waits<'_> {
     /// The latest of now, and the start or end of the appointment.
     fn appointed(&self, end: bool) -> Timestamp {
         let appointment = self.case.context.appointment.as_ref();
-        let at = appointment.and_then(|given| {
-            if end {
-                given.end.or(given.start)
-            } else {
-                given.start
-            }
-        });
+        let at =
+            appointment.and_then(|given| if end { given.end.or(given.start) } else { given.start });
         at.map_or(self.case.since, |at| at.max(self.case.since))
     }
 

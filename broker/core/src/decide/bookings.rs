@@ -32,36 +32,21 @@ pub(super) fn wanted(
     author: &OrganisationCode,
     case: Option<&Case>,
 ) -> Vec<Booking> {
-    let asked = case
-        .into_iter()
-        .flat_map(|case| &case.experts)
-        .map(|asked| &asked.expert);
+    let asked = case.into_iter().flat_map(|case| &case.experts).map(|asked| &asked.expert);
     let experts: Vec<&ExpertRef> = if appointment.experts.is_empty() {
         asked.collect()
     } else {
         appointment.experts.iter().collect()
     };
-    let experts = experts.iter().map(|expert| {
-        format!(
-            "expert/{}/{}",
-            expert.organisation,
-            expert.practitioner.trim()
-        )
-    });
-    let room = appointment
-        .room
-        .as_deref()
-        .map(str::trim)
-        .filter(|room| !room.is_empty());
+    let experts = experts
+        .iter()
+        .map(|expert| format!("expert/{}/{}", expert.organisation, expert.practitioner.trim()));
+    let room = appointment.room.as_deref().map(str::trim).filter(|room| !room.is_empty());
     let room = room.map(|room| format!("room/{author}/{room}"));
     let mut wanted: Vec<Booking> = Vec::new();
     for resource in experts.chain(room) {
         if !wanted.iter().any(|booking| booking.resource == resource) {
-            wanted.push(Booking {
-                resource,
-                start: session.start,
-                end: session.end,
-            });
+            wanted.push(Booking { resource, start: session.start, end: session.end });
         }
     }
     wanted

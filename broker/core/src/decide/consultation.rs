@@ -45,9 +45,7 @@ pub fn act(body: &Body, reviews_left: bool, all: bool) -> Option<Act> {
         Body::ConsultationSchedule(_) => Act::Schedule,
         Body::ConsultationStart(_) => Act::Start,
         Body::ConsultationOpinion(_) => Act::Opinion,
-        Body::ConsultationAcknowledge(b) => Act::Acknowledge {
-            critical: b.critical,
-        },
+        Body::ConsultationAcknowledge(b) => Act::Acknowledge { critical: b.critical },
         Body::ConsultationNoShow(_) => Act::NoShow,
         Body::ConsultationCancel(_) => Act::Cancel,
         Body::ConsultationClose(_) => Act::Close,
@@ -87,11 +85,8 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
         }
         Body::ConsultationAcknowledge(b) if b.critical => {
             let now = draft.ask.now;
-            let waits = draft
-                .case
-                .critical
-                .as_mut()
-                .filter(|alert| alert.acknowledged_at.is_none());
+            let waits =
+                draft.case.critical.as_mut().filter(|alert| alert.acknowledged_at.is_none());
             let alert = waits.ok_or_else(|| Rule::NoCriticalAlert.refuse())?;
             alert.acknowledged_at = Some(now);
             draft.note("critical_read_back");
@@ -108,10 +103,7 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
                 .as_ref()
                 .filter(|alert| alert.acknowledged_at.is_none())
                 .map_or(draft.ask.now, |alert| alert.raised_at);
-            draft.case.critical = Some(CriticalAlert {
-                raised_at,
-                acknowledged_at: None,
-            });
+            draft.case.critical = Some(CriticalAlert { raised_at, acknowledged_at: None });
             draft.note("critical_raised");
         }
         _ => {}
@@ -120,11 +112,7 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
 }
 
 fn critical_waits(draft: &Draft<'_>) -> bool {
-    draft
-        .case
-        .critical
-        .as_ref()
-        .is_some_and(|alert| alert.acknowledged_at.is_none())
+    draft.case.critical.as_ref().is_some_and(|alert| alert.acknowledged_at.is_none())
 }
 
 /// Whether nobody below has begun, so that the request may still change its shape.
@@ -166,10 +154,7 @@ fn amend(draft: &mut Draft<'_>, state: State) -> Result<(), Refused> {
         // Words added to a recording do not give its readers more time; a new one does.
         draft.case.terms.uploaded_at = uploaded_at;
     }
-    let same = experts
-        .iter()
-        .map(|e| &e.expert)
-        .eq(draft.case.experts.iter().map(|e| &e.expert));
+    let same = experts.iter().map(|e| &e.expert).eq(draft.case.experts.iter().map(|e| &e.expert));
     if is_open_to_change(state) && (!same || state == State::Declined) {
         draft.case.experts = experts;
     }
@@ -186,12 +171,7 @@ fn ask_again(draft: &mut Draft<'_>) {
 
 fn answer_for_author(draft: &mut Draft<'_>, accepted: bool) {
     let author = draft.author().clone();
-    for asked in draft
-        .case
-        .experts
-        .iter_mut()
-        .filter(|a| a.expert.organisation == author)
-    {
+    for asked in draft.case.experts.iter_mut().filter(|a| a.expert.organisation == author) {
         asked.accepted = Some(accepted);
     }
 }
@@ -204,11 +184,7 @@ fn accept(draft: &mut Draft<'_>, role: Role, b: &Accept) -> Result<(), Refused> 
         if role != Role::Target && expert.organisation != author {
             return Err(Rule::ExpertNotAsked.refuse());
         }
-        let asked = draft
-            .case
-            .experts
-            .iter_mut()
-            .find(|asked| asked.expert == *expert);
+        let asked = draft.case.experts.iter_mut().find(|asked| asked.expert == *expert);
         let asked = asked.ok_or_else(|| Rule::ExpertNotAsked.refuse())?;
         if asked.accepted == Some(true) {
             return Err(Rule::ExpertAnswered.refuse());
@@ -217,12 +193,7 @@ fn accept(draft: &mut Draft<'_>, role: Role, b: &Accept) -> Result<(), Refused> 
         return Ok(());
     }
     let waits = |asked: &&AskedExpert| asked.accepted != Some(true);
-    let own = draft
-        .case
-        .experts
-        .iter()
-        .filter(waits)
-        .any(|a| a.expert.organisation == author);
+    let own = draft.case.experts.iter().filter(waits).any(|a| a.expert.organisation == author);
     let others = draft.case.experts.iter().any(|asked| waits(&asked));
     match (own, others) {
         (true, _) => {
@@ -278,26 +249,14 @@ fn schedule(draft: &mut Draft<'_>, state: State, appointment: &Appointment) -> R
 /// A centre that sets a session has accepted for everybody, and may bring in further experts.
 fn take_experts(draft: &mut Draft<'_>, appointment: &Appointment) -> Result<(), Refused> {
     for expert in &appointment.experts {
-        if !draft
-            .case
-            .experts
-            .iter()
-            .any(|asked| asked.expert == *expert)
-        {
-            draft.case.experts.push(AskedExpert {
-                expert: expert.clone(),
-                accepted: None,
-            });
+        if !draft.case.experts.iter().any(|asked| asked.expert == *expert) {
+            draft.case.experts.push(AskedExpert { expert: expert.clone(), accepted: None });
         }
     }
     if draft.case.experts.len() > EXPERTS_MAX {
         return Err(Rule::TooManyExperts.refuse_at("body.appointment.experts"));
     }
-    draft
-        .case
-        .experts
-        .iter_mut()
-        .for_each(|asked| asked.accepted = Some(true));
+    draft.case.experts.iter_mut().for_each(|asked| asked.accepted = Some(true));
     Ok(())
 }
 
@@ -326,11 +285,7 @@ fn note_opinion(draft: &mut Draft<'_>, state: State) {
 
 fn report(draft: &mut Draft<'_>, state: State, b: &Report) -> Result<(), Refused> {
     let field = "body.writer.code";
-    let writer = b
-        .writer
-        .code
-        .as_ref()
-        .filter(|code| !code.trim().is_empty());
+    let writer = b.writer.code.as_ref().filter(|code| !code.trim().is_empty());
     let writer = writer.ok_or_else(|| Rule::NoPersonCode.refuse_at(field))?;
     draft.case.writer = Some(writer.trim().to_owned());
     if matches!(state, State::Reported | State::Acknowledged) {
@@ -344,18 +299,9 @@ fn report(draft: &mut Draft<'_>, state: State, b: &Report) -> Result<(), Refused
 /// Writer and auditor are told apart by their numbers. Only an emergency may do with one person,
 /// and only where the county allows it.
 fn audit(draft: &mut Draft<'_>, b: &Audit) -> Result<(), Refused> {
-    let code = b
-        .auditor
-        .code
-        .as_deref()
-        .map(str::trim)
-        .filter(|code| !code.is_empty());
+    let code = b.auditor.code.as_deref().map(str::trim).filter(|code| !code.is_empty());
     let auditor = code.ok_or_else(|| Rule::NoPersonCode.refuse_at("body.auditor.code"))?;
-    let same = draft
-        .case
-        .writer
-        .as_ref()
-        .is_none_or(|writer| writer.eq_ignore_ascii_case(auditor));
+    let same = draft.case.writer.as_ref().is_none_or(|writer| writer.eq_ignore_ascii_case(auditor));
     if b.passed && same {
         let emergency = draft.case.priority == Priority::Emergency;
         if !(emergency && draft.ask.county.one_person_emergency_reading) {

@@ -46,14 +46,7 @@ impl<'a> Draft<'a> {
         case: Case,
         message: Message,
     ) -> Self {
-        Self {
-            ask,
-            before,
-            case,
-            message,
-            restart: false,
-            notes: Vec::new(),
-        }
+        Self { ask, before, case, message, restart: false, notes: Vec::new() }
     }
 
     /// Who says it.
@@ -94,11 +87,7 @@ impl<'a> Draft<'a> {
             return Err(Rule::TooManyTargets.refuse());
         }
         let organisation = std::mem::replace(&mut self.case.target, party.organisation.clone());
-        self.case.past_targets.push(PastTarget {
-            organisation,
-            until: self.ask.now,
-            reason,
-        });
+        self.case.past_targets.push(PastTarget { organisation, until: self.ask.now, reason });
         self.case.context.to = party;
         Ok(())
     }
@@ -124,12 +113,7 @@ impl<'a> Draft<'a> {
         self.case.deadlines = deadline::deadlines_of(&self.case, self.ask.county);
         let event = self.event();
         let (messages, dispatches) = self.told()?;
-        Ok(Change {
-            case: self.case,
-            event,
-            messages,
-            dispatches,
-        })
+        Ok(Change { case: self.case, event, messages, dispatches })
     }
 
     /// Remembers what the author calls the case. Only its own number counts.
@@ -140,16 +124,10 @@ impl<'a> Draft<'a> {
         };
         let number = number.to_owned();
         let numbers = &mut self.case.numbers;
-        if let Some(known) = numbers
-            .iter_mut()
-            .find(|known| known.organisation == author)
-        {
+        if let Some(known) = numbers.iter_mut().find(|known| known.organisation == author) {
             known.number = number;
         } else if numbers.len() < NUMBERS_MAX {
-            numbers.push(BusinessNumber {
-                organisation: author,
-                number,
-            });
+            numbers.push(BusinessNumber { organisation: author, number });
         }
     }
 
@@ -171,22 +149,13 @@ impl<'a> Draft<'a> {
     fn told(&self) -> Result<(Vec<Message>, Vec<Dispatch>), Refused> {
         let told = routing::route(self.before, &self.case, self.author());
         let those = |what: routing::What| -> Vec<OrganisationCode> {
-            told.iter()
-                .filter(|told| told.what == what)
-                .map(|told| told.to.clone())
-                .collect()
+            told.iter().filter(|told| told.what == what).map(|told| told.to.clone()).collect()
         };
         let mut message = self.message.clone();
         let answers = self.before.map(|before| before.request_reply.clone());
         message.caused_by = None;
         let now = self.ask.now;
-        outgoing::complete(
-            &mut message,
-            &self.case,
-            answers,
-            those(routing::What::Message),
-            now,
-        );
+        outgoing::complete(&mut message, &self.case, answers, those(routing::What::Message), now);
         let newcomers = those(routing::What::Request);
         let mut messages = vec![message];
         if !newcomers.is_empty() {
@@ -199,10 +168,7 @@ impl<'a> Draft<'a> {
                     routing::What::Message => 0,
                     routing::What::Request => 1,
                 };
-                messages.get(at).map(|m| Dispatch {
-                    to: told.to.clone(),
-                    message: m.id,
-                })
+                messages.get(at).map(|m| Dispatch { to: told.to.clone(), message: m.id })
             })
             .collect();
         Ok((messages, dispatches))
@@ -233,9 +199,9 @@ pub(crate) fn free_what_is_not_needed(case: &mut Case) {
             | referral::State::Arrived
             | referral::State::InCare
             | referral::State::Completed
-            | referral::State::CancelRequested {
-                before: referral::Before::Scheduled,
-            } => (true, false),
+            | referral::State::CancelRequested { before: referral::Before::Scheduled } => {
+                (true, false)
+            }
             referral::State::InReview
             | referral::State::Submitted
             | referral::State::Returned

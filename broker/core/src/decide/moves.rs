@@ -23,11 +23,7 @@ pub(super) fn amend(draft: &mut Draft<'_>, movable: bool) -> Result<(), Refused>
         return Err(Rule::OtherName.refuse());
     }
     let named = request.to.organisation.clone();
-    let stale = draft
-        .case
-        .past_targets
-        .iter()
-        .any(|past| past.organisation == named);
+    let stale = draft.case.past_targets.iter().any(|past| past.organisation == named);
     if named == draft.case.target {
         let derived = place_of(draft, &named)?;
         check_direction(request.direction, derived)?;
@@ -71,12 +67,7 @@ fn place_of(
     draft: &Draft<'_>,
     target: &OrganisationCode,
 ) -> Result<Option<tierlink_schemas::request::Direction>, Rule> {
-    place::may_go(
-        draft.ask.county,
-        draft.case.state.family(),
-        &draft.case.origin,
-        target,
-    )
+    place::may_go(draft.ask.county, draft.case.state.family(), &draft.case.origin, target)
 }
 
 /// The reviews that are still to pass: not the author's own, and none twice.
@@ -85,13 +76,8 @@ fn chain(
     form: tierlink_schemas::request::ConsultationForm,
 ) -> Vec<OrganisationCode> {
     let case = &draft.case;
-    let mut chain = place::reviews(
-        draft.ask.county,
-        case.state.family(),
-        form,
-        &case.origin,
-        &case.target,
-    );
+    let mut chain =
+        place::reviews(draft.ask.county, case.state.family(), form, &case.origin, &case.target);
     let lead = draft.ask.county.lead.as_ref();
     let out = place::leads_out(draft.ask.county, &case.origin, &case.target);
     chain.retain(|reviewer| {
@@ -110,10 +96,7 @@ pub(super) fn redirect(draft: &mut Draft<'_>, to: &Redirect) -> Result<(), Refus
     if by_target {
         // The reviews inside the county are over; only the way out needs another.
         let lead = draft.ask.county.lead.clone();
-        draft
-            .case
-            .reviews
-            .retain(|reviewer| Some(reviewer) == lead.as_ref());
+        draft.case.reviews.retain(|reviewer| Some(reviewer) == lead.as_ref());
     }
     emergency_skips(draft);
     Ok(())
@@ -156,10 +139,7 @@ fn go_to(
 }
 
 fn party(organisation: &OrganisationCode, department: Option<Coded>) -> Party {
-    Party {
-        department,
-        ..Party::of(organisation.clone())
-    }
+    Party { department, ..Party::of(organisation.clone()) }
 }
 
 /// Writes the target into a request, so that whoever reads it finds itself there.

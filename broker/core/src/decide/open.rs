@@ -32,13 +32,8 @@ pub(super) fn open(ask: &Ask<'_>, message: Message) -> Result<Change, Refused> {
     request.take_over(&mut draft);
     draft.case.experts = experts;
     set_direction(&mut draft.message.body, direction);
-    draft.case.reviews = place::reviews(
-        ask.county,
-        family,
-        request.form(),
-        author,
-        &request.to.organisation,
-    );
+    draft.case.reviews =
+        place::reviews(ask.county, family, request.form(), author, &request.to.organisation);
     if priority == Priority::Emergency {
         draft.skip_reviews();
     }

@@ -132,13 +132,6 @@ pub(crate) fn report(
         overdue: None,
         escalation: None,
     };
-    let source = Source {
-        organisation: broker.clone(),
-        system: None,
-        message_id: id.to_string(),
-    };
-    (
-        Message::new(id, source, now, Body::StatusReport(body.clone())),
-        body,
-    )
+    let source = Source { organisation: broker.clone(), system: None, message_id: id.to_string() };
+    (Message::new(id, source, now, Body::StatusReport(body.clone())), body)
 }

@@ -51,11 +51,7 @@ pub(super) fn may_go(
     }
     match family {
         Family::Referral => direction(county, origin, target),
-        Family::Transfer
-            if county
-                .member(origin)
-                .is_some_and(|from| to.tier > from.tier) =>
-        {
+        Family::Transfer if county.member(origin).is_some_and(|from| to.tier > from.tier) => {
             Err(Rule::Upwards)
         }
         Family::Transfer
@@ -121,24 +117,15 @@ fn below_target(
     };
     let mut chain = county.above(origin);
     chain.retain(|code| {
-        county
-            .member(code)
-            .is_some_and(|above| above.tier < to.tier && !above.outside)
+        county.member(code).is_some_and(|above| above.tier < to.tier && !above.outside)
     });
     chain
 }
 
 /// The township above a village.
 fn township(county: &County, origin: &OrganisationCode) -> Vec<OrganisationCode> {
-    let Some(from) = county
-        .member(origin)
-        .filter(|from| from.tier == Tier::Village)
-    else {
+    let Some(from) = county.member(origin).filter(|from| from.tier == Tier::Village) else {
         return Vec::new();
     };
-    from.parent
-        .iter()
-        .filter(|parent| county.member(parent).is_some())
-        .cloned()
-        .collect()
+    from.parent.iter().filter(|parent| county.member(parent).is_some()).cloned().collect()
 }

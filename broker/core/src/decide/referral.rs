@@ -35,9 +35,7 @@ pub fn act(body: &Body, reviews_left: bool) -> Option<Act> {
         Body::ReferralDecline(_) => Act::Decline,
         Body::ReferralRedirect(_) => Act::Redirect { reviews_left },
         Body::ReferralSchedule(_) => Act::Schedule,
-        Body::ReferralArrive(b) => Act::Arrive {
-            admitted: b.admitted,
-        },
+        Body::ReferralArrive(b) => Act::Arrive { admitted: b.admitted },
         Body::ReferralNoShow(_) => Act::NoShow,
         Body::ReferralFeedback(b) => Act::Feedback(b.stage),
         Body::ReferralCancel(_) => Act::Cancel,

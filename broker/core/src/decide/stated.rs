@@ -35,10 +35,7 @@ pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
             patient: &b.patient,
             clinical: &b.clinical,
             direction: b.direction,
-            terms: Terms {
-                valid_until: b.valid_until,
-                ..Terms::default()
-            },
+            terms: Terms { valid_until: b.valid_until, ..Terms::default() },
             experts: &[],
         }),
         Body::TransferOffer(b) | Body::TransferAmend(b) => Some(Stated {
@@ -117,16 +114,10 @@ impl Stated<'_> {
             let Some(practitioner) = expert.practitioner.code.clone() else {
                 continue;
             };
-            let expert = ExpertRef {
-                organisation: expert.organisation.clone(),
-                practitioner,
-            };
+            let expert = ExpertRef { organisation: expert.organisation.clone(), practitioner };
             let own = expert.organisation == self.from.organisation;
             if !asked.iter().any(|other| other.expert == expert) {
-                asked.push(AskedExpert {
-                    expert,
-                    accepted: own.then_some(true),
-                });
+                asked.push(AskedExpert { expert, accepted: own.then_some(true) });
             }
         }
         Ok(asked)

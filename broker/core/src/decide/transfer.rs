@@ -61,11 +61,8 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
         }
         Body::TransferFollowUp(b) => {
             let terms = &mut draft.case.terms;
-            let first = if role == Role::Origin {
-                &mut terms.contacted
-            } else {
-                &mut terms.followed_up
-            };
+            let first =
+                if role == Role::Origin { &mut terms.contacted } else { &mut terms.followed_up };
             *first = true;
             if b.red_flag {
                 draft.note("red_flag");

@@ -1,0 +1,471 @@
+//! Each act of a consultation against each state. `consultation.rs` draws the whole.
+
+use tierlink_schemas::request::ConsultationForm;
+
+use super::{Act, State};
+use crate::rule::{Role, Rule};
+
+/// Who may ever say it, whatever the state.
+pub(super) fn may_say(act: Act, role: Role) -> Result<(), Rule> {
+    let (allowed, rule): (&[Role], Rule) = match act {
+        Act::Amend { .. } | Act::Acknowledge { .. } | Act::Cancel => {
+            (&[Role::Origin], Rule::OnlyOrigin)
+        }
+        Act::Review { .. } => (&[Role::Reviewer], Rule::OnlyReviewer),
+        Act::Return => (&[Role::Target, Role::Reviewer], Rule::OnlyTargetOrReviewer),
+        Act::Accept { .. } | Act::Decline | Act::Opinion => {
+            (&[Role::Target, Role::Expert], Rule::OnlyAsked)
+        }
+        Act::Schedule
+        | Act::Start
+        | Act::Claim
+        | Act::Recollect
+        | Act::Report
+        | Act::Audit { .. }
+        | Act::Critical => (&[Role::Target], Rule::OnlyTarget),
+        Act::NoShow | Act::Close => (&[Role::Origin, Role::Target], Rule::OnlyOriginOrTarget),
+    };
+    if allowed.contains(&role) { Ok(()) } else { Err(rule) }
+}
+
+/// Whether the form of the case knows the act at all.
+pub(super) fn fits(act: Act, form: ConsultationForm) -> Result<(), Rule> {
+    let reading = form == ConsultationForm::Reading;
+    match act {
+        Act::Claim | Act::Recollect | Act::Report | Act::Audit { .. } | Act::Critical => {
+            if reading { Ok(()) } else { Err(Rule::OnlyForReadings) }
+        }
+        Act::Review { .. }
+        | Act::Return
+        | Act::Accept { .. }
+        | Act::Schedule
+        | Act::Start
+        | Act::Opinion
+        | Act::NoShow => {
+            if reading {
+                Err(Rule::NotForReadings)
+            } else {
+                Ok(())
+            }
+        }
+        Act::Amend { .. } | Act::Decline | Act::Acknowledge { .. } | Act::Cancel | Act::Close => {
+            Ok(())
+        }
+    }
+}
+
+/// Where a consultation goes that is on its way to a target.
+pub(super) const fn on_its_way(reviews_left: bool) -> State {
+    if reviews_left { State::InReview } else { State::Dispatched }
+}
+
+pub(super) fn amend(
+    state: State,
+    form: ConsultationForm,
+    reviews_left: bool,
+) -> Result<State, Rule> {
+    match state {
+        State::Declined if form == ConsultationForm::Reading => Ok(State::Uploaded),
+        State::InReview | State::Dispatched | State::Returned | State::Declined => {
+            Ok(on_its_way(reviews_left))
+        }
+        State::Uploaded | State::Recollect => Ok(State::Uploaded),
+        State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::NoShow
+        | State::Claimed
+        | State::Written => Ok(state),
+        State::OpinionIssued | State::Reported | State::Acknowledged => Err(Rule::OpinionIssued),
+        State::Closed | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+pub(super) fn review(state: State, reviews_left: bool) -> Result<State, Rule> {
+    match state {
+        State::InReview | State::Declined => Ok(on_its_way(reviews_left)),
+        State::Returned => Err(Rule::Returned),
+        State::Dispatched
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::NoShow => Err(Rule::NotInReview),
+        State::Closed | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+pub(super) fn give_back(state: State, role: Role) -> Result<State, Rule> {
+    match state {
+        State::InReview if role == Role::Reviewer => Ok(State::Returned),
+        State::Dispatched if role == Role::Target => Ok(State::Returned),
+        State::Dispatched => Err(Rule::OnlyTarget),
+        State::Accepted | State::Scheduled | State::InSession | State::NoShow => {
+            Err(Rule::AlreadyAccepted)
+        }
+        State::InReview
+        | State::Returned
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+pub(super) fn accept(state: State, all: bool) -> Result<State, Rule> {
+    match state {
+        State::Dispatched if all => Ok(State::Accepted),
+        State::Dispatched => Ok(State::Dispatched),
+        State::Accepted | State::Scheduled | State::InSession | State::NoShow => {
+            Err(Rule::AlreadyAccepted)
+        }
+        State::InReview
+        | State::Returned
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+pub(super) fn decline(state: State) -> Result<State, Rule> {
+    match state {
+        State::Dispatched
+        | State::Accepted
+        | State::Scheduled
+        | State::NoShow
+        | State::Uploaded
+        | State::Claimed => Ok(State::Declined),
+        State::InReview
+        | State::Returned
+        | State::InSession
+        | State::OpinionIssued
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+pub(super) fn schedule(state: State, form: ConsultationForm) -> Result<State, Rule> {
+    if form == ConsultationForm::Offline {
+        return Err(if state.is_terminal() { Rule::Ended } else { Rule::NoSession });
+    }
+    match state {
+        State::Dispatched | State::Accepted | State::Scheduled | State::NoShow => {
+            Ok(State::Scheduled)
+        }
+        State::InReview
+        | State::Returned
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+pub(super) fn start(state: State, form: ConsultationForm) -> Result<State, Rule> {
+    match state {
+        State::Scheduled => Ok(State::InSession),
+        State::Dispatched | State::Accepted if form == ConsultationForm::Offline => {
+            Err(Rule::NoSession)
+        }
+        State::Dispatched | State::Accepted => Err(Rule::NotScheduled),
+        State::NoShow => Err(Rule::Missed),
+        State::InReview
+        | State::Returned
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+/// The start of a session may go unreported; its opinion counts all the same. A correction of an
+/// opinion that was read must be read again; of a closed one it is only recorded.
+pub(super) fn opinion(state: State, form: ConsultationForm) -> Result<State, Rule> {
+    match state {
+        State::InSession | State::Scheduled | State::OpinionIssued | State::Acknowledged => {
+            Ok(State::OpinionIssued)
+        }
+        State::Accepted if form == ConsultationForm::Offline => Ok(State::OpinionIssued),
+        State::Accepted => Err(Rule::NotScheduled),
+        State::Closed => Ok(State::Closed),
+        State::Dispatched => Err(Rule::NotAccepted),
+        State::NoShow => Err(Rule::Missed),
+        State::InReview
+        | State::Returned
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Declined
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+pub(super) fn acknowledge(state: State) -> Result<State, Rule> {
+    match state {
+        State::OpinionIssued | State::Reported => Ok(State::Acknowledged),
+        State::Acknowledged => Err(Rule::OpinionIssued),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Recollect
+        | State::Declined
+        | State::NoShow => Err(Rule::NoOpinion),
+        State::Closed | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+/// The alert is an axis of its own, so the state stays. Whether one waits is checked in `decide`.
+pub(super) fn critical(state: State, act: Act) -> Result<State, Rule> {
+    match state {
+        State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Closed => Ok(state),
+        State::Uploaded if act == Act::Critical => Err(Rule::NotClaimed),
+        State::Cancelled | State::Expired if act == Act::Critical => Err(Rule::Ended),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Declined
+        | State::NoShow
+        | State::Cancelled
+        | State::Expired => {
+            // A recording may be declined or uploaded anew while its alert still waits.
+            if act == Act::Critical { Err(too_early_or_late(state)) } else { Ok(state) }
+        }
+    }
+}
+
+pub(super) fn no_show(state: State) -> Result<State, Rule> {
+    match state {
+        State::Scheduled | State::InSession => Ok(State::NoShow),
+        State::Dispatched | State::Accepted => Err(Rule::NotScheduled),
+        State::NoShow => Err(Rule::Missed),
+        State::InReview
+        | State::Returned
+        | State::OpinionIssued
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+pub(super) fn cancel(state: State) -> Result<State, Rule> {
+    match state {
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::NoShow
+        | State::Declined
+        | State::Uploaded
+        | State::Claimed
+        | State::Recollect => Ok(State::Cancelled),
+        State::InSession
+        | State::OpinionIssued
+        | State::Written
+        | State::Reported
+        | State::Acknowledged
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+/// Closing what was issued says that it was read; closing what did not happen is for either side.
+pub(super) fn close(state: State, role: Role) -> Result<State, Rule> {
+    match state {
+        State::Acknowledged | State::NoShow => Ok(State::Closed),
+        State::OpinionIssued | State::Reported | State::Declined if role == Role::Origin => {
+            Ok(State::Closed)
+        }
+        State::OpinionIssued | State::Reported | State::Declined => Err(Rule::OnlyOrigin),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Recollect => Err(Rule::NoOpinion),
+        State::Closed | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+pub(super) fn claim(state: State) -> Result<State, Rule> {
+    match state {
+        State::Uploaded | State::Claimed => Ok(State::Claimed),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::NoShow
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+pub(super) fn recollect(state: State) -> Result<State, Rule> {
+    match state {
+        State::Uploaded | State::Claimed | State::Written => Ok(State::Recollect),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::NoShow
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+/// A report without a claim counts: whoever writes has taken it.
+pub(super) fn report(state: State) -> Result<State, Rule> {
+    match state {
+        State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Acknowledged => Ok(State::Written),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Recollect
+        | State::Declined
+        | State::NoShow
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+pub(super) fn audit(state: State, passed: bool) -> Result<State, Rule> {
+    match state {
+        State::Written if passed => Ok(State::Reported),
+        State::Written => Ok(State::Claimed),
+        State::Uploaded | State::Claimed => Err(Rule::NotWritten),
+        State::InReview
+        | State::Dispatched
+        | State::Returned
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Declined
+        | State::NoShow
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => Err(too_early_or_late(state)),
+    }
+}
+
+/// The rule that names the state, where a message comes too early or too late for it.
+pub(super) const fn too_early_or_late(state: State) -> Rule {
+    match state {
+        State::InReview => Rule::InReview,
+        State::Dispatched => Rule::NotAccepted,
+        State::Returned => Rule::Returned,
+        State::Accepted | State::Scheduled => Rule::AlreadyAccepted,
+        State::InSession => Rule::SessionOn,
+        State::OpinionIssued | State::Written | State::Reported | State::Acknowledged => {
+            Rule::OpinionIssued
+        }
+        State::Uploaded | State::Claimed => Rule::NotClaimed,
+        State::Recollect => Rule::RecollectAsked,
+        State::Declined => Rule::Declined,
+        State::NoShow => Rule::Missed,
+        State::Closed | State::Cancelled | State::Expired => Rule::Ended,
+    }
+}
