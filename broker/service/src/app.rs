@@ -97,8 +97,7 @@ pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dy
         .await
         .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
     if migrate || embedded {
-        let done =
-            store.migrate().await.map_err(|e| anyhow!("{}: {}", e.code(), chain(&e)))?;
+        let done = store.migrate().await.map_err(|e| anyhow!("{}: {}", e.code(), chain(&e)))?;
         for name in done {
             info!("Migrated: {name}.");
         }
@@ -120,8 +119,8 @@ pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
             .with_context(|| format!("bus.authorities: {} cannot be read", path.display()))?;
         rabbit.authority_pem = Some(pem);
     }
-    let bus = RabbitBus::new(&rabbit)
-        .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
+    let bus =
+        RabbitBus::new(&rabbit).map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
     Ok(Arc::new(bus))
 }
 
@@ -136,18 +135,8 @@ impl App {
         let commit_tasks = TaskTracker::new();
         let wake = Arc::new(Notify::new());
 
-        let committer = Committer::start(
-            Arc::clone(&store),
-            Arc::clone(&live),
-            Arc::clone(&wake),
-            &commit_tasks,
-        );
-        let settler = Settler::start(
-            Arc::clone(&store),
-            Arc::clone(&live),
-            Arc::clone(&wake),
-            &commit_tasks,
-        );
+        let committer = Committer::start(&store, &live, &wake, &commit_tasks);
+        let settler = Settler::start(&store, &live, &wake, &commit_tasks);
         let counters = Counters::new(Arc::clone(&store));
         let intake = Arc::new(Intake::new(Arc::clone(&live), codecs(), committer, counters));
         let health =
@@ -193,11 +182,7 @@ impl App {
         let stop = || self.workers.clone();
         self.worker_tasks.spawn(relay.run(stop()));
         self.worker_tasks.spawn(clock.run(stop()));
-        self.worker_tasks.spawn(crate::remote::run(
-            Arc::clone(&self.bus),
-            settler.clone(),
-            stop(),
-        ));
+        self.worker_tasks.spawn(crate::remote::run(Arc::clone(&self.bus), settler.clone(), stop()));
         self.worker_tasks.spawn(Arc::clone(&self.health).measure(stop()));
         self.worker_tasks.spawn(Arc::clone(&self.tokens).keep_fresh(stop()));
         let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
@@ -239,8 +224,7 @@ impl App {
                         .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?,
                 );
             }
-            let door =
-                MllpDoor { listener: settings.name.clone(), intake: Arc::clone(intake) };
+            let door = MllpDoor { listener: settings.name.clone(), intake: Arc::clone(intake) };
             let server = mllp::Server::bind(listen, Arc::new(door))
                 .await
                 .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
@@ -255,12 +239,14 @@ impl App {
         let config = self.live.now();
         let Some(settings) = &config.settings.http else { return Ok(()) };
         let limits = &config.settings.limits;
-        let mut http_limits = http::Limits::default();
-        http_limits.body_bytes_max = limits.message_bytes_max;
-        http_limits.connections_max = limits.connections_max;
-        http_limits.connections_per_peer_max = limits.connections_per_peer_max;
-        http_limits.body_lasts = Duration::from_secs(u64::from(limits.frame_seconds));
-        http_limits.stop_lasts = Duration::from_secs(u64::from(limits.drain_seconds));
+        let http_limits = http::Limits {
+            body_bytes_max: limits.message_bytes_max,
+            connections_max: limits.connections_max,
+            connections_per_peer_max: limits.connections_per_peer_max,
+            body_lasts: Duration::from_secs(u64::from(limits.frame_seconds)),
+            stop_lasts: Duration::from_secs(u64::from(limits.drain_seconds)),
+            ..http::Limits::default()
+        };
         let tls = match &settings.tls {
             None => None,
             Some(tls) => {
@@ -323,8 +309,7 @@ impl App {
 
     /// Stops: no new messages, what is in hand is finished, nothing is dropped.
     pub async fn stop(self) {
-        let lasts =
-            Duration::from_secs(u64::from(self.live.now().settings.limits.drain_seconds));
+        let lasts = Duration::from_secs(u64::from(self.live.now().settings.limits.drain_seconds));
         info!("Stopping: no new messages are taken, what is in hand is finished.");
         self.health.stop();
         self.doors.cancel();
@@ -380,7 +365,8 @@ fn prometheus() -> anyhow::Result<PrometheusHandle> {
             PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
                 .and_then(|builder| {
-                    builder.set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), MESSAGES)
+                    builder
+                        .set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), MESSAGES)
                 })
                 .and_then(PrometheusBuilder::install_recorder)
                 .map_err(|error| error.to_string())
@@ -465,6 +451,9 @@ async fn run_lanes(lanes: Lanes, tasks: TaskTracker, stop: CancellationToken) {
 }
 
 /// Temporary.
-pub async fn connect(_url: &str, _connections: u32) -> Result<Arc<dyn Store>, tierlink_store::Error> {
+pub async fn connect(
+    _url: &str,
+    _connections: u32,
+) -> Result<Arc<dyn Store>, tierlink_store::Error> {
     Err(tierlink_store::Error::NotMigrated)
 }

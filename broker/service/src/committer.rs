@@ -17,8 +17,8 @@ use tierlink_store::{Judge, Judged, Store, Work};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tracing::error;
 
-use crate::live::Live;
 use crate::judge::CoreJudge;
+use crate::live::Live;
 use crate::report::{Trouble, chain};
 
 /// Too many messages wait for the store.
@@ -41,9 +41,9 @@ impl Committer {
     /// Starts `count` committers. `wake` is notified when a batch created deliveries.
     #[must_use]
     pub fn start(
-        store: Arc<dyn Store>,
-        live: Arc<Live>,
-        wake: Arc<Notify>,
+        store: &Arc<dyn Store>,
+        live: &Arc<Live>,
+        wake: &Arc<Notify>,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Self {
         let limits = live.now().settings.limits.clone();
@@ -53,9 +53,9 @@ impl Committer {
         for _ in 0..limits.committers {
             tasks.spawn(commit_all(
                 Arc::clone(&waiting),
-                Arc::clone(&store),
-                Arc::clone(&live),
-                Arc::clone(&wake),
+                Arc::clone(store),
+                Arc::clone(live),
+                Arc::clone(wake),
                 Arc::clone(&trouble),
                 limits.batch_max,
             ));

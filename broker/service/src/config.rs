@@ -299,7 +299,10 @@ impl Config {
             settings.county.lead.clone(),
         );
         let county = County {
-            members: profiles.iter().map(|(code, profile)| (code.clone(), member(profile))).collect(),
+            members: profiles
+                .iter()
+                .map(|(code, profile)| (code.clone(), member(profile)))
+                .collect(),
             lead: settings.county.lead.clone(),
             broker: settings.county.broker.clone(),
             calendar,
@@ -324,7 +327,10 @@ fn member(profile: &Profile) -> Member {
     }
 }
 
-fn read_toml<T: serde::de::DeserializeOwned>(file: &Path, problems: &mut Vec<Problem>) -> Option<T> {
+fn read_toml<T: serde::de::DeserializeOwned>(
+    file: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
@@ -470,7 +476,9 @@ fn check_tree(
                 problems.push(Problem::new(
                     INVALID,
                     field,
-                    format!("{parent} is of a lower tier; a parent stands at the same tier or above"),
+                    format!(
+                        "{parent} is of a lower tier; a parent stands at the same tier or above"
+                    ),
                 ));
             }
             Some(_) => {}
@@ -545,4 +553,96 @@ fn read_calendar(
             }),
     };
     calendar.map_err(|text| problems.push(Problem::new(INVALID, "calendar", text))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNTY: &str = r#"
+        [county]
+        name = "Test county"
+        lead = "330199001"
+        [store]
+        url = "sqlite:data/tierlink.db"
+        [http]
+        listen = "127.0.0.1:0"
+        [[mllp]]
+        listen = "127.0.0.1:0"
+    "#;
+
+    fn profile(code: &str, more: &str) -> (String, Profile) {
+        let text = format!(
+            "[organisation]\ncode = \"{code}\"\nname = \"{code}\"\ntier = \"county\"\n{more}\n\
+             [format]\nname = \"json\"\n"
+        );
+        (format!("{code}.toml"), Profile::from_toml(&text).unwrap())
+    }
+
+    fn check(county: &str, profiles: Vec<(String, Profile)>) -> Vec<String> {
+        let settings = toml::from_str(county).unwrap();
+        match Config::build(settings, PathBuf::new(), profiles, Vec::new()) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.0.into_iter().map(|problem| problem.field).collect(),
+        }
+    }
+
+    #[test]
+    fn a_sound_county_has_no_problems() {
+        assert_eq!(check(COUNTY, vec![profile("330199001", "")]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let county = COUNTY
+            .replace("sqlite:data/tierlink.db", "mysql://x")
+            .replace("[http]", "[bus]\nurl = \"kafka\"\n[limits]\nbatch_max = 0\n[http]");
+        let profiles = vec![
+            profile("330199002", "parent = \"330199009\""),
+            profile("330199002", ""),
+            profile("TIERLINK", ""),
+        ];
+
+        let fields = check(&county, profiles);
+
+        assert_eq!(
+            fields,
+            [
+                "330199002.toml: organisation.code",
+                "store.url",
+                "bus.url",
+                "limits.batch_max",
+                "county.lead",
+                "county.broker",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_parent_must_stand_above() {
+        let mut clinic = profile("330199201", "parent = \"330199001\"");
+        clinic.1.organisation.tier = tierlink_schemas::Tier::City;
+
+        let fields = check(COUNTY, vec![profile("330199001", ""), clinic]);
+
+        assert_eq!(fields, ["330199201: organisation.parent"]);
+    }
+
+    #[test]
+    fn a_listener_that_a_profile_names_must_exist() {
+        let mut lead = profile("330199001", "");
+        lead.1.inbound.listener = Some("lead".to_owned());
+        lead.1.outbound.address = Some("somewhere".to_owned());
+
+        let fields = check(COUNTY, vec![lead]);
+
+        assert_eq!(fields, ["330199001: inbound.listener", "330199001: outbound.address"]);
+    }
+
+    #[test]
+    fn a_setting_that_does_not_exist_is_an_error() {
+        let typo = COUNTY.replace("[http]\n", "[http]\nlissten = 1\n");
+
+        assert!(toml::from_str::<Settings>(&typo).is_err());
+    }
 }

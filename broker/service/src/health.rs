@@ -129,5 +129,6 @@ impl Health {
 }
 
 fn gauge(name: &'static str, value: u64) {
-    metrics::gauge!(name).set(crate::committer::count(usize::try_from(value).unwrap_or(usize::MAX)));
+    metrics::gauge!(name)
+        .set(crate::committer::count(usize::try_from(value).unwrap_or(usize::MAX)));
 }

@@ -85,7 +85,13 @@ impl Intake {
         let format = sender.format.name.as_str();
         match judged {
             Ok(judged) => {
-                tell(&sender.organisation.code, format, reading.id, &judged.verdict, judged.conflict);
+                tell(
+                    &sender.organisation.code,
+                    format,
+                    reading.id,
+                    &judged.verdict,
+                    judged.conflict,
+                );
                 metrics::histogram!("tierlink_intake_seconds", "format" => format)
                     .record(begun.elapsed().as_secs_f64());
                 codec.answer(&raw, &Reply::Verdict(&judged.verdict), &reading)
@@ -199,8 +205,7 @@ fn judge_content(
     let checked = check(&message, &rules);
     deviations.extend(checked.deviations);
     if !checked.problems.is_empty() {
-        let verdict =
-            Verdict::Refused { refusal: Refusal::Invalid, problems: checked.problems };
+        let verdict = Verdict::Refused { refusal: Refusal::Invalid, problems: checked.problems };
         return (Content::Refused { verdict, source_message_id }, fingerprint);
     }
     let keys = find::keys(&message, sender);

@@ -40,7 +40,7 @@ use crate::settler::Settler;
 
 /// RabbitMQ takes a consumer for dead that holds a parcel for 30 minutes. Before that, what a
 /// silent hospital keeps us from finishing goes back to the lane and is taken anew.
-const HOLD_MAX: Duration = Duration::from_secs(15 * 60);
+const HOLD_MAX: Duration = Duration::from_mins(15);
 /// How long to wait after the bus or the store failed.
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// An encoder could not write the message in this format.
@@ -133,9 +133,10 @@ impl Lane {
     /// Waits while the lane is paused, has no address, or is served beside the hospital.
     async fn may_run(&mut self, stop: &CancellationToken) -> bool {
         let config = self.live.now();
-        let ready = config.profiles.get(&self.organisation).is_some_and(|profile| {
-            profile.outbound.address.is_some() && !profile.outbound.remote
-        });
+        let ready = config
+            .profiles
+            .get(&self.organisation)
+            .is_some_and(|profile| profile.outbound.address.is_some() && !profile.outbound.remote);
         let paused = self.paused.borrow_and_update().contains(&self.organisation);
         if ready && !paused {
             return true;
@@ -272,10 +273,7 @@ impl Batch<'_> {
         if !void.is_empty() {
             finish(consumer, &void).await;
         }
-        match self.acknowledge_all(pending, consumer).await {
-            true => next,
-            false => Next::Rejoin,
-        }
+        if self.acknowledge_all(pending, consumer).await { next } else { Next::Rejoin }
     }
 
     /// Sends one delivery and hands its outcome over. `None`: it was buried.
@@ -297,15 +295,8 @@ impl Batch<'_> {
             Tried::Settled(outcome, attempts, losses) => {
                 let at = Timestamp::now();
                 self.tell(&id, &message, &outcome, created_at, at);
-                let settlement = Settlement {
-                    id,
-                    round,
-                    outcome,
-                    attempts,
-                    losses,
-                    at,
-                    spare: Uuid::now_v7(),
-                };
+                let settlement =
+                    Settlement { id, round, outcome, attempts, losses, at, spare: Uuid::now_v7() };
                 Some(Ok(self.lane.settler.settle(settlement).await))
             }
             Tried::GivenBack => Some(Err(Next::Rejoin)),
@@ -329,7 +320,10 @@ impl Batch<'_> {
             let problem = Problem::new(
                 SAFETY_LOSS,
                 loss.field.clone(),
-                format!("would be lost on the way: {}; map it in the profile and replay", loss.text),
+                format!(
+                    "would be lost on the way: {}; map it in the profile and replay",
+                    loss.text
+                ),
             );
             let problems = vec![problem];
             return Tried::Settled(Outcome::Unsendable { problems }, 0, encoded.losses);

@@ -13,7 +13,7 @@ use crate::report::{Trouble, chain};
 /// After this much silence of its holder, another process may take a lease.
 pub const LEASE_LASTS: SignedDuration = SignedDuration::from_secs(5);
 /// How often it is renewed.
-const RENEW_EVERY: Duration = Duration::from_millis(1_000);
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often a lease that somebody else holds is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 

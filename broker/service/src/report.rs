@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 /// How often trouble that goes on is mentioned again.
-const REMIND_AFTER: Duration = Duration::from_secs(300);
+const REMIND_AFTER: Duration = Duration::from_mins(5);
 
 /// `error` and everything that caused it, on one line. Use it wherever an error is printed.
 pub fn chain(error: &dyn std::error::Error) -> impl fmt::Display {
@@ -84,5 +84,33 @@ impl Trouble {
     #[must_use]
     pub fn is_going_on(&self) -> bool {
         self.going.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_told_when_it_begins_and_not_at_every_failure() {
+        let trouble = Trouble::new("The store does not answer");
+
+        let first = trouble.begins_or_goes_on("refused");
+        let later: Vec<_> = (0..1_000).filter_map(|_| trouble.begins_or_goes_on("refused")).collect();
+
+        assert_eq!(first.as_deref(), Some("The store does not answer: refused."));
+        assert!(later.is_empty());
+        assert!(trouble.is_going_on());
+    }
+
+    #[test]
+    fn new_trouble_after_the_end_is_told_again() {
+        let trouble = Trouble::new("The store does not answer");
+        assert!(trouble.begins_or_goes_on("refused").is_some());
+
+        trouble.is_over();
+
+        assert!(!trouble.is_going_on());
+        assert!(trouble.begins_or_goes_on("refused").is_some());
     }
 }

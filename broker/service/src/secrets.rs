@@ -14,9 +14,9 @@ pub fn read(config: &Config, name: &str) -> Option<String> {
         return None;
     }
     let variable = format!("TIERLINK_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
-    let secret = std::env::var(variable).ok().or_else(|| {
-        std::fs::read_to_string(config.folder.join("secrets").join(name)).ok()
-    })?;
+    let secret = std::env::var(variable)
+        .ok()
+        .or_else(|| std::fs::read_to_string(config.folder.join("secrets").join(name)).ok())?;
     let secret = secret.trim().to_owned();
     (!secret.is_empty() && secret.len() <= SECRET_BYTES_MAX).then_some(secret)
 }

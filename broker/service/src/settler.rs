@@ -37,21 +37,19 @@ impl Settler {
     /// wait.
     #[must_use]
     pub fn start(
-        store: Arc<dyn Store>,
-        live: Arc<Live>,
-        wake: Arc<Notify>,
+        store: &Arc<dyn Store>,
+        live: &Arc<Live>,
+        wake: &Arc<Notify>,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Self {
         let (offers, waiting) = mpsc::channel(WAITING_MAX);
+        let (store, live, wake) = (Arc::clone(store), Arc::clone(live), Arc::clone(wake));
         tasks.spawn(settle_all(waiting, store, live, wake));
         Self { offers }
     }
 
     /// Hands over one outcome. The answer comes when it is on disk.
-    pub async fn settle(
-        &self,
-        settlement: Settlement,
-    ) -> oneshot::Receiver<Result<(), Problem>> {
+    pub async fn settle(&self, settlement: Settlement) -> oneshot::Receiver<Result<(), Problem>> {
         let (done, heard) = oneshot::channel();
         // A closed settler drops the sender, which the lane reads as "not on disk".
         let _closed = self.offers.send(Offer { settlement, done }).await;

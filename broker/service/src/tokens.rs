@@ -85,10 +85,8 @@ impl Tokens {
     /// Reads the tokens from the store.
     pub async fn read(&self) -> Result<(), tierlink_store::Error> {
         let rows = self.store.tokens().await?;
-        let known = rows
-            .into_iter()
-            .map(|row| (row.hash, (row.organisation, row.expires_at)))
-            .collect();
+        let known =
+            rows.into_iter().map(|row| (row.hash, (row.organisation, row.expires_at))).collect();
         *self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner) = known;
         Ok(())
     }

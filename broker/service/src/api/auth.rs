@@ -53,8 +53,10 @@ impl Authenticated {
     pub fn organisation(&self) -> Result<&OrganisationCode, Response> {
         match &self.0 {
             Caller::Organisation(organisation) => Ok(organisation),
-            Caller::Operator => Err(not_for_you("Messages are sent by organisations; use a token \
-                                                 of one.")),
+            Caller::Operator => Err(not_for_you(
+                "Messages are sent by organisations; use a token \
+                                                 of one.",
+            )),
         }
     }
 

@@ -69,9 +69,10 @@ pub async fn list(
     match cases {
         Ok(rows) => {
             let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-            let next = rows.last().filter(|_| full).map(|row| {
-                format!("{}/{}", row.changed_at.as_microsecond(), row.id)
-            });
+            let next = rows
+                .last()
+                .filter(|_| full)
+                .map(|row| format!("{}/{}", row.changed_at.as_microsecond(), row.id));
             let cases: Vec<Value> = rows.iter().map(views::row).collect();
             Json(json!({ "cases": cases, "next": next })).into_response()
         }

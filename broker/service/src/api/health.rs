@@ -19,8 +19,8 @@ pub async fn ready(State(api): State<Api>) -> Response {
     let status = if report.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "ready": report.ready(),
-        "store": report.store.as_ref().map_or_else(|text| text.clone(), |()| "ok".to_owned()),
-        "bus": report.bus.as_ref().map_or_else(|text| text.clone(), |()| "ok".to_owned()),
+        "store": report.store.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
+        "bus": report.bus.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
         "stopping": report.stopping,
     });
     (status, Json(body)).into_response()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{ConfigFile, print};
 use crate::config::Config;
 
-pub fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+pub fn run(file: &ConfigFile) -> ExitCode {
     match Config::load(&file.path()) {
         Ok(config) => {
             print::line(&format!(
@@ -13,14 +13,14 @@ pub fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
                 file.path().display(),
                 config.profiles.len()
             ));
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
         Err(error) => {
             for problem in &error.0 {
                 print::line(&problem.to_string());
             }
             print::error(&error.to_string());
-            Ok(ExitCode::from(2))
+            ExitCode::from(2)
         }
     }
 }

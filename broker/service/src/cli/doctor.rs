@@ -99,10 +99,7 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) {
                 let outcome = if parked > 0 {
                     Err(format!("{parked} parked, {waiting} waiting; see `tierlink parked list`"))
                 } else if let Some((since, problem)) = lane.trouble {
-                    Err(format!(
-                        "{waiting} waiting, last try {}: {problem}",
-                        print::time(since)
-                    ))
+                    Err(format!("{waiting} waiting, last try {}: {problem}", print::time(since)))
                 } else if lane.paused {
                     Err(format!("paused, {waiting} waiting; `tierlink lane resume {}`", lane.lane))
                 } else {
@@ -139,7 +136,9 @@ async fn bus(config: &Config) -> Finding {
     let outcome = match tokio::time::timeout(LOOK_LASTS, bus.healthy()).await {
         Ok(Ok(())) => match bus.dead().await {
             Ok(0) => Ok("answers, no dead parcels".to_owned()),
-            Ok(dead) => Err(format!("{dead} dead parcel(s) in tierlink.dead; see ops/errors/B007.md")),
+            Ok(dead) => {
+                Err(format!("{dead} dead parcel(s) in tierlink.dead; see ops/errors/B007.md"))
+            }
             Err(error) => Err(format!("{}: {error}", error.code())),
         },
         Ok(Err(error)) => Err(format!("{}: {error}", error.code())),
@@ -156,16 +155,14 @@ async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
         let what = format!("{} {}", profile.organisation.code, profile.organisation.name);
         let outcome = match destination::open(config, profile) {
             Ok(None) if profile.outbound.remote => Ok("served by its own adapter".to_owned()),
-            Ok(None) => Err(
-                "has no outbound.address; what it must receive waits in its lane".to_owned(),
-            ),
-            Ok(Some(mut door)) => {
-                match tokio::time::timeout(LOOK_LASTS, door.reach()).await {
-                    Ok(Ok(())) => Ok("can be reached".to_owned()),
-                    Ok(Err(problem)) => Err(problem.to_string()),
-                    Err(_) => Err("E003: does not answer".to_owned()),
-                }
+            Ok(None) => {
+                Err("has no outbound.address; what it must receive waits in its lane".to_owned())
             }
+            Ok(Some(mut door)) => match tokio::time::timeout(LOOK_LASTS, door.reach()).await {
+                Ok(Ok(())) => Ok("can be reached".to_owned()),
+                Ok(Err(problem)) => Err(problem.to_string()),
+                Err(_) => Err("E003: does not answer".to_owned()),
+            },
             Err(problem) => Err(problem.to_string()),
         };
         findings.push(finding(&what, outcome));

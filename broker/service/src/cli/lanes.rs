@@ -43,7 +43,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn pause(file: &ConfigFile, lane: &OrganisationCode, paused: bool) -> anyhow::Result<ExitCode> {
+async fn pause(
+    file: &ConfigFile,
+    lane: &OrganisationCode,
+    paused: bool,
+) -> anyhow::Result<ExitCode> {
     if !file.load()?.profiles.contains_key(lane) {
         print::error("No profile has this code; `tierlink lane list` shows the lanes.");
         return Ok(ExitCode::from(2));

@@ -140,7 +140,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(options) => serve::run(options).await,
         Command::Demo(options) => crate::demo::run(options).await,
-        Command::Check(file) => check::run(&file),
+        Command::Check(file) => Ok(check::run(&file)),
         Command::Doctor(options) => doctor::run(options).await,
         Command::Translate(options) => translate::run(&options),
         Command::Send(options) => send::run(options).await,

@@ -75,7 +75,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 fn read(text: &str) -> anyhow::Result<DeliveryId> {
     read_parcel_id(text).ok_or_else(|| {
-        anyhow!("`{text}` is no delivery; `tierlink parked list` prints them as <id>@<organisation>")
+        anyhow!(
+            "`{text}` is no delivery; `tierlink parked list` prints them as <id>@<organisation>"
+        )
     })
 }
 
@@ -134,8 +136,7 @@ async fn apply(act: Act, event: delivery::Event) -> anyhow::Result<ExitCode> {
         bail!("--because must say why; it is kept in the journal.");
     }
     let store = act.file.store().await?;
-    let next =
-        store.act_on_parked(id, event, &act.by, &act.because, Timestamp::now()).await?;
+    let next = store.act_on_parked(id, event, &act.by, &act.because, Timestamp::now()).await?;
     store.close().await;
     match next {
         Some(state) => {

@@ -60,8 +60,14 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) {
 pub fn width(text: &str) -> usize {
     text.chars()
         .map(|c| match u32::from(c) {
-            0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF
-            | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x20000..=0x3FFFD => WIDE,
+            0x1100..=0x115F
+            | 0x2E80..=0xA4CF
+            | 0xAC00..=0xD7A3
+            | 0xF900..=0xFAFF
+            | 0xFE30..=0xFE6F
+            | 0xFF00..=0xFF60
+            | 0xFFE0..=0xFFE6
+            | 0x20000..=0x3FFFD => WIDE,
             _ => 1,
         })
         .sum()
@@ -76,4 +82,16 @@ pub fn time(at: jiff::Timestamp) -> String {
 /// An instant that may be absent.
 pub fn time_or_dash(at: Option<jiff::Timestamp>) -> String {
     at.map_or_else(|| "-".to_owned(), time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::width;
+
+    #[test]
+    fn chinese_takes_two_places() {
+        assert_eq!(width("abc"), 3);
+        assert_eq!(width("县医院"), 6);
+        assert_eq!(width("𠮷·a"), 4);
+    }
 }

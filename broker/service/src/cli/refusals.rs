@@ -42,8 +42,7 @@ pub enum Command {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List { file, organisation, limit, json } => {
-            let query =
-                RefusalQuery { id: None, organisation, limit: limit.clamp(1, 1_000) };
+            let query = RefusalQuery { id: None, organisation, limit: limit.clamp(1, 1_000) };
             list(&file, query, json).await
         }
         Command::Show { file, id, raw } => show(&file, id, raw).await,

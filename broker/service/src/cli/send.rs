@@ -50,8 +50,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
                 };
                 let roots = read(path)?;
                 let config = tierlink_mllp::tls::client(&roots, None)?;
-                settings.tls =
-                    Some(tierlink_mllp::client::Tls { config, server_name: None });
+                settings.tls = Some(tierlink_mllp::client::Tls { config, server_name: None });
             }
             let mut client = Client::new(settings);
             for file in &options.files {
@@ -115,7 +114,8 @@ async fn post(
     options: &Options,
     file: &Path,
 ) -> anyhow::Result<bool> {
-    let media_type = if url.contains("/fhir") { "application/fhir+json" } else { "application/json" };
+    let media_type =
+        if url.contains("/fhir") { "application/fhir+json" } else { "application/json" };
     let mut request =
         client.post(url).header(reqwest::header::CONTENT_TYPE, media_type).body(read(file)?);
     if let Some(token) = &options.token {

@@ -130,7 +130,12 @@ struct Translation {
     problems: Vec<Problem>,
 }
 
-fn translate(options: &Options, profile: &Profile, directory: &Directory, raw: &[u8]) -> Translation {
+fn translate(
+    options: &Options,
+    profile: &Profile,
+    directory: &Directory,
+    raw: &[u8],
+) -> Translation {
     let received_at = Timestamp::now();
     let reading = Reading { profile, directory, id: Uuid::now_v7(), received_at };
     let decoded = codecs().of(options.from.name()).decode(raw, &reading);

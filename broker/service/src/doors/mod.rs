@@ -1,0 +1,2 @@
+//! The doors of the transports: who is knocking, and in whose name.
+pub mod mllp;
