@@ -9,8 +9,28 @@
 //!
 //! `tests/stores.rs` is the conformance suite: every promise, on both databases.
 
+mod batch;
+mod cases;
+mod commit;
+mod draft;
 mod error;
+mod escalate;
+mod fields;
+mod kept;
+mod lanes;
+mod migrations;
+mod open;
+mod operations;
+mod outbox;
+mod parked;
+mod postgres;
 pub mod records;
+mod rows;
+mod session;
+mod settle;
+mod sqlite;
+mod storable;
+mod write;
 
 use std::sync::Arc;
 
@@ -21,8 +41,14 @@ use tierlink_core::delivery;
 use tierlink_schemas::{CaseNumber, OrganisationCode};
 use uuid::Uuid;
 
+pub use batch::CONFLICT;
+pub use cases::PAGE_MAX;
+pub use commit::REFUSALS_KEPT_MAX;
 pub use error::Error;
+pub use open::{Postgres, Sqlite, open, open_to_migrate};
+pub use operations::{COUNTERS_TOGETHER, TOKENS_MAX};
 pub use records::*;
+pub use storable::NOT_STORABLE;
 
 /// Decides inside a transaction. Pure and quick: rows stay locked meanwhile.
 pub trait Judge: Send + Sync {
@@ -30,7 +56,12 @@ pub trait Judge: Send + Sync {
     fn judge(&self, work: &Work, found: &Found<'_>) -> Judgement;
 
     /// What a deadline that is due means for `case`.
-    fn overdue(&self, case: &Case, now: Timestamp, spare: Uuid) -> Option<Box<tierlink_core::Change>>;
+    fn overdue(
+        &self,
+        case: &Case,
+        now: Timestamp,
+        spare: Uuid,
+    ) -> Option<Box<tierlink_core::Change>>;
 
     /// What an outcome means for a delivery, and the receipt that its origin wants to hear.
     fn settle(&self, delivery: &DeliveryRow, settlement: &Settlement) -> Settled;
@@ -58,13 +89,21 @@ pub trait Store: Send + Sync {
     async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error>;
 
     /// Marks them as published. Those that settled meanwhile stay as they are.
-    async fn mark_published(&self, done: Vec<(DeliveryId, u32)>, now: Timestamp) -> Result<(), Error>;
+    async fn mark_published(
+        &self,
+        done: Vec<(DeliveryId, u32)>,
+        now: Timestamp,
+    ) -> Result<(), Error>;
 
     /// Of these, which still wait for an answer in this round, with what the lane needs to know.
     async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error>;
 
     /// Records outcomes and writes the receipts that origins want, in one transaction.
-    async fn settle(&self, settlements: Vec<Settlement>, judge: Arc<dyn Judge>) -> Result<(), Error>;
+    async fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<(), Error>;
 
     /// Records tries that got no answer, so that people see them. Changes no state.
     async fn note_attempts(&self, attempts: Vec<Attempt>) -> Result<(), Error>;
@@ -118,7 +157,11 @@ pub trait Store: Send + Sync {
     async fn pause_lane(&self, lane: &OrganisationCode, paused: bool) -> Result<(), Error>;
 
     /// Parked deliveries, oldest first.
-    async fn parked(&self, lane: Option<OrganisationCode>, limit: u32) -> Result<Vec<ParkedRow>, Error>;
+    async fn parked(
+        &self,
+        lane: Option<OrganisationCode>,
+        limit: u32,
+    ) -> Result<Vec<ParkedRow>, Error>;
 
     /// Replays or drops one parked delivery, with who and why for the journal. The step is the
     /// core's; `None` when there is no such parked delivery.
@@ -135,8 +178,12 @@ pub trait Store: Send + Sync {
     async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error>;
 
     /// Published slots, for the API.
-    async fn slots(&self, organisation: Option<OrganisationCode>, from: Timestamp, limit: u32)
-    -> Result<Vec<SlotRow>, Error>;
+    async fn slots(
+        &self,
+        organisation: Option<OrganisationCode>,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SlotRow>, Error>;
 
     /// Remembers the hash of an API token of an organisation (or of an operator: `None`).
     async fn add_token(&self, token: TokenRow) -> Result<(), Error>;

@@ -7,7 +7,8 @@ use tierlink_core::find::Key;
 use tierlink_core::{Change, case};
 use tierlink_schemas::answer::{Receipt, Slot};
 use tierlink_schemas::{
-    CaseNumber, Deviation, Family, Kind, Loss, Message, OrganisationCode, Priority, Problem, Verdict,
+    CaseNumber, Deviation, Family, Kind, Loss, Message, OrganisationCode, Priority, Problem,
+    Verdict,
 };
 use uuid::Uuid;
 

@@ -1,0 +1,380 @@
+//! Group commit: one transaction for all messages that arrived together.
+//!
+//! ```text
+//!   names ▶ firsts ▶ keys ▶ cases FOR UPDATE ▶ lines ▶ wishes ▶ judge ▶ write ▶ commit
+//! ```
+//!
+//! Two processes may take the same message, or messages of one case, at the same moment. Cases are
+//! locked, so the second waits; what it then refuses is looked up once more, because by now it may
+//! be a repeat. What two may still write at once breaks a unique rule in the database; the
+//! transaction then runs again from the start and finds what the other one wrote.
+
+use std::collections::{HashMap, HashSet};
+
+use tierlink_core::case::{Booking, Case};
+use tierlink_core::find::Key;
+use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::message::from_slice;
+use uuid::Uuid;
+
+use crate::Judge;
+use crate::batch::{Batch, First, SlotKnown, SourceId, Wishes};
+use crate::draft::{Draft, SlotName};
+use crate::fields::{Fields, Reader, json};
+use crate::records::{Judged, Work};
+use crate::session::{Failed, Given, Session, Type, values};
+use crate::storable;
+use crate::write::write;
+
+/// Refused messages that are kept for each organisation, newest first. Enough to see what goes
+/// wrong, and a sender that is refused all night does not fill the disk.
+pub const REFUSALS_KEPT_MAX: u32 = 1_000;
+
+/// Judges and writes a batch.
+pub(crate) async fn commit<S: Session>(
+    session: &mut S,
+    works: Vec<Work>,
+    judge: &dyn Judge,
+) -> Result<Vec<Judged>, Failed> {
+    let mut batch = Batch::new(works);
+    let names = batch.opening_names();
+    if !names.is_empty() {
+        session.lock_names(names).await?;
+    }
+    let firsts = find_firsts(session, batch.source_ids()).await?;
+    batch.know_firsts(firsts);
+    find_cases(session, &mut batch).await?;
+    let (locked, seen) = batch.candidates();
+    let cases = lock_cases(session, locked).await?;
+    hold(session, &mut batch.draft, cases).await?;
+    for case in read_cases(session, seen).await? {
+        batch.draft.hold(case);
+    }
+    let wishes = batch.wishes();
+    fulfil(session, &mut batch, wishes).await?;
+    for at in 0..batch.len() {
+        // What an earlier work of the batch opened could not be known before.
+        let wishes = batch.wishes_of(at);
+        fulfil(session, &mut batch, wishes).await?;
+        batch.judge(at, judge);
+    }
+    let firsts = find_firsts(session, batch.refused_source_ids()).await?;
+    batch.know_firsts_late(firsts);
+    write_slots(session, &batch).await?;
+    write_refusals(session, &batch).await?;
+    write(session, std::mem::take(&mut batch.draft)).await?;
+    Ok(batch.verdicts())
+}
+
+async fn find_firsts<S: Session>(
+    session: &mut S,
+    ids: Vec<SourceId>,
+) -> Result<HashMap<SourceId, First>, Failed> {
+    let mut given = Given::new(&[("organisation", Type::Text), ("source_message_id", Type::Text)]);
+    for (organisation, id) in ids {
+        given.push(values![&organisation, id]);
+    }
+    let sql = "-- find_firsts
+        SELECT messages.id, messages.organisation, messages.source_message_id,
+            messages.fingerprint, messages.case_number, messages.case_state
+        FROM given CROSS JOIN messages
+        WHERE messages.organisation = given.organisation
+            AND messages.source_message_id = given.source_message_id AND messages.inbound";
+    let mut firsts = HashMap::new();
+    for row in session.rows_for(sql, given, vec![]).await? {
+        let row = Reader::new(&row, "messages");
+        let first = First {
+            id: row.id("id")?,
+            fingerprint: row.bytes("fingerprint")?,
+            case_number: row.case_number_if_any("case_number")?,
+            state: row.text_if_any("case_state")?,
+        };
+        firsts.insert((row.organisation("organisation")?, row.text("source_message_id")?), first);
+    }
+    Ok(firsts)
+}
+
+/// Finds out which cases the keys of the batch name.
+async fn find_cases<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Failed> {
+    let mut ids = Given::new(&[("place", Type::Int), ("id", Type::Id)]);
+    let mut numbers = Given::new(&[("place", Type::Int), ("number", Type::Text)]);
+    let mut theirs =
+        Given::new(&[("place", Type::Int), ("number", Type::Text), ("organisation", Type::Text)]);
+    let mut answered =
+        Given::new(&[("place", Type::Int), ("first_id", Type::Id), ("last_id", Type::Id)]);
+    for (place, key) in batch.lookups() {
+        let place = i64::try_from(place).unwrap_or(i64::MAX);
+        match key {
+            Key::Id(id) => ids.push(values![place, *id]),
+            Key::Number(number) => numbers.push(values![place, number.as_str()]),
+            Key::Theirs { organisation, number } if storable::text(number) => {
+                theirs.push(values![place, number.as_str(), organisation.as_ref()]);
+            }
+            // Nothing that could not be stored can be found.
+            Key::Theirs { .. } => {}
+            Key::Answered { first, last } => answered.push(values![place, *first, *last]),
+            Key::AnsweredId(id) => answered.push(values![place, *id, *id]),
+        }
+    }
+    let sql = "-- find_cases_by_id
+        SELECT given.place, cases.id AS case_id
+        FROM given CROSS JOIN cases WHERE cases.id = given.id";
+    know_keys(batch, &session.rows_for(sql, ids, vec![]).await?)?;
+    let sql = "-- find_cases_by_number
+        SELECT given.place, cases.id AS case_id
+        FROM given CROSS JOIN cases WHERE cases.number = given.number";
+    know_keys(batch, &session.rows_for(sql, numbers, vec![]).await?)?;
+    // Open cases first, then young ones: only so many of them count.
+    let sql = "-- find_cases_by_their_number
+        SELECT given.place, case_numbers.case_id
+        FROM given CROSS JOIN case_numbers CROSS JOIN cases
+        WHERE case_numbers.number = given.number AND cases.id = case_numbers.case_id
+            AND (given.organisation IS NULL OR case_numbers.organisation = given.organisation)
+        ORDER BY given.place, cases.open DESC, cases.id DESC";
+    know_keys(batch, &session.rows_for(sql, theirs, vec![]).await?)?;
+    let sql = "-- find_cases_by_message
+        SELECT given.place, messages.case_id
+        FROM given CROSS JOIN messages
+        WHERE messages.id >= given.first_id AND messages.id <= given.last_id
+            AND messages.case_id IS NOT NULL";
+    know_keys(batch, &session.rows_for(sql, answered, vec![]).await?)
+}
+
+fn know_keys<R: Fields>(batch: &mut Batch, rows: &[R]) -> Result<(), Failed> {
+    for row in rows {
+        let row = Reader::new(row, "cases");
+        let place = usize::try_from(row.u64("place")?).map_err(|_| row.damaged())?;
+        batch.know_key(place, row.id("case_id")?);
+    }
+    Ok(())
+}
+
+/// Reads cases and keeps everybody else from changing them until the transaction ends. In order
+/// of their ids, so that nobody waits in a circle.
+pub(crate) async fn lock_cases<S: Session>(
+    session: &mut S,
+    ids: Vec<Uuid>,
+) -> Result<Vec<Case>, Failed> {
+    let sql = "-- lock_cases
+        SELECT cases.body FROM cases WHERE cases.id IN (SELECT id FROM given)
+        ORDER BY cases.id
+        FOR UPDATE OF cases";
+    let rows = session.rows_for(sql, Given::ids(ids), vec![]).await?;
+    rows.iter().map(|row| Reader::new(row, "cases").json_bytes("body")).collect()
+}
+
+async fn read_cases<S: Session>(session: &mut S, ids: Vec<Uuid>) -> Result<Vec<Case>, Failed> {
+    let sql = "-- read_cases
+        SELECT cases.body FROM cases WHERE cases.id IN (SELECT id FROM given)";
+    let rows = session.rows_for(sql, Given::ids(ids), vec![]).await?;
+    rows.iter().map(|row| Reader::new(row, "cases").json_bytes("body")).collect()
+}
+
+/// Puts locked cases into a draft, with the last number of each of their lines.
+pub(crate) async fn hold<S: Session>(
+    session: &mut S,
+    draft: &mut Draft,
+    cases: Vec<Case>,
+) -> Result<(), Failed> {
+    let ids = Given::ids(cases.iter().map(|case| case.id));
+    for case in cases {
+        draft.hold(case);
+    }
+    let sql = "-- last_numbers
+        SELECT deliveries.case_id, deliveries.destination, max(deliveries.number) AS last
+        FROM given CROSS JOIN deliveries
+        WHERE deliveries.case_id = given.id
+        GROUP BY deliveries.case_id, deliveries.destination";
+    for row in session.rows_for(sql, ids, vec![]).await? {
+        let row = Reader::new(&row, "deliveries");
+        draft.know_line(row.id("case_id")?, row.organisation("destination")?, row.u32("last")?);
+    }
+    Ok(())
+}
+
+/// Looks up what the works need beside cases.
+async fn fulfil<S: Session>(
+    session: &mut S,
+    batch: &mut Batch,
+    wishes: Wishes,
+) -> Result<(), Failed> {
+    if wishes.is_empty() {
+        return Ok(());
+    }
+    let Wishes { requests, bookings, slots } = wishes;
+    if !requests.is_empty() {
+        find_requests(session, batch, requests).await?;
+    }
+    if !slots.is_empty() {
+        find_slots(session, batch, slots).await?;
+    }
+    if !bookings.is_empty() {
+        find_bookings(session, batch, bookings).await?;
+    }
+    Ok(())
+}
+
+async fn find_requests<S: Session>(
+    session: &mut S,
+    batch: &mut Batch,
+    ids: Vec<Uuid>,
+) -> Result<(), Failed> {
+    let sql = "-- find_requests
+        SELECT messages.id, messages.canonical
+        FROM messages WHERE messages.id IN (SELECT id FROM given)";
+    let rows = session.rows_for(sql, Given::ids(ids.iter().copied()), vec![]).await?;
+    for row in rows {
+        let row = Reader::new(&row, "messages");
+        let message = from_slice(&row.bytes("canonical")?).map_err(|_| row.damaged())?;
+        batch.know_request(row.id("id")?, Some(message));
+    }
+    Ok(())
+}
+
+/// Slots are locked: two cases that want the last place come one after the other.
+async fn find_slots<S: Session>(
+    session: &mut S,
+    batch: &mut Batch,
+    names: Vec<SlotName>,
+) -> Result<(), Failed> {
+    const SLOT: &[(&str, Type)] = &[("organisation", Type::Text), ("number", Type::Text)];
+    let mut known: HashMap<SlotName, SlotKnown> = HashMap::new();
+    let mut published = Given::new(SLOT);
+    let mut used = Given::new(SLOT);
+    for (organisation, number) in names {
+        published.push(values![&organisation, number.as_str()]);
+        used.push(values![&organisation, number.as_str()]);
+        known.insert((organisation, number), SlotKnown::default());
+    }
+    let sql = "-- find_slots
+        SELECT slots.organisation, slots.number, slots.places
+        FROM slots WHERE (slots.organisation, slots.number) IN
+            (SELECT organisation, number FROM given)
+        ORDER BY slots.organisation, slots.number
+        FOR UPDATE OF slots";
+    for row in session.rows_for(sql, published, vec![]).await? {
+        let row = Reader::new(&row, "slots");
+        let name = (row.organisation("organisation")?, row.text("number")?);
+        known.entry(name).or_default().places = Some(row.u16("places")?);
+    }
+    let sql = "-- find_slot_uses
+        SELECT slot_uses.organisation, slot_uses.number, slot_uses.case_id
+        FROM given CROSS JOIN slot_uses
+        WHERE slot_uses.organisation = given.organisation AND slot_uses.number = given.number";
+    for row in session.rows_for(sql, used, vec![]).await? {
+        let row = Reader::new(&row, "slot_uses");
+        let name = (row.organisation("organisation")?, row.text("number")?);
+        known.entry(name).or_default().uses.insert(row.id("case_id")?);
+    }
+    for (name, slot) in known {
+        batch.know_slot(name, slot);
+    }
+    Ok(())
+}
+
+/// Bookings are looked up under a lock on all of them, which is held until the commit: nobody can
+/// take the room between our look and our booking.
+async fn find_bookings<S: Session>(
+    session: &mut S,
+    batch: &mut Batch,
+    wanted: Vec<Booking>,
+) -> Result<(), Failed> {
+    session.lock_bookings().await?;
+    let mut given =
+        Given::new(&[("resource", Type::Text), ("start_at", Type::Int), ("end_at", Type::Int)]);
+    for booking in wanted.iter().filter(|booking| storable::text(&booking.resource)) {
+        given.push(values![booking.resource.as_str(), booking.start, booking.end]);
+    }
+    let sql = "-- find_bookings
+        SELECT bookings.case_id, bookings.resource, bookings.start_at, bookings.end_at
+        FROM given CROSS JOIN bookings
+        WHERE bookings.resource = given.resource AND bookings.end_at > given.start_at
+            AND bookings.start_at < given.end_at";
+    let mut booked = Vec::new();
+    for row in session.rows_for(sql, given, vec![]).await? {
+        let row = Reader::new(&row, "bookings");
+        let booking = Booking {
+            resource: row.text("resource")?,
+            start: row.at("start_at")?,
+            end: row.at("end_at")?,
+        };
+        booked.push((row.id("case_id")?, booking));
+    }
+    batch.know_bookings(wanted, booked);
+    Ok(())
+}
+
+async fn write_slots<S: Session>(session: &mut S, batch: &Batch) -> Result<(), Failed> {
+    let mut withdrawn = Given::new(&[("organisation", Type::Text), ("number", Type::Text)]);
+    let mut published = Given::new(&[
+        ("organisation", Type::Text),
+        ("number", Type::Text),
+        ("start_at", Type::Int),
+        ("places", Type::Int),
+        ("body", Type::Text),
+    ]);
+    for ((organisation, number), slot) in &batch.new_slots {
+        match slot {
+            Some(slot) => published.push(values![
+                organisation,
+                number.as_str(),
+                slot.start,
+                slot.places,
+                json(slot)
+            ]),
+            None => withdrawn.push(values![organisation, number.as_str()]),
+        }
+    }
+    let sql = "-- delete_slots
+        DELETE FROM slots WHERE (organisation, number) IN
+            (SELECT organisation, number FROM given)";
+    session.run_for(sql, withdrawn, vec![]).await?;
+    let sql = "-- upsert_slots
+        INSERT INTO slots (organisation, number, start_at, places, body)
+        SELECT organisation, number, start_at, places, body FROM given WHERE true
+        ON CONFLICT (organisation, number) DO UPDATE
+        SET start_at = excluded.start_at, places = excluded.places, body = excluded.body";
+    session.run_for(sql, published, vec![]).await?;
+    Ok(())
+}
+
+/// Keeps refused arrivals, and lets the oldest go.
+async fn write_refusals<S: Session>(session: &mut S, batch: &Batch) -> Result<(), Failed> {
+    let mut given = Given::new(&[
+        ("id", Type::Id),
+        ("organisation", Type::Text),
+        ("format", Type::Text),
+        ("received_at", Type::Int),
+        ("source_message_id", Type::Text),
+        ("problems", Type::Text),
+        ("raw", Type::Bytes),
+    ]);
+    let mut organisations: HashSet<OrganisationCode> = HashSet::new();
+    for (work, refusal) in batch.refusals() {
+        organisations.insert(work.organisation.clone());
+        given.push(values![
+            work.id,
+            &work.organisation,
+            work.format,
+            work.received_at,
+            refusal.source_message_id.as_deref(),
+            json(&refusal.problems),
+            work.raw.clone(),
+        ]);
+    }
+    let sql = "-- insert_refusals
+        INSERT INTO refusals (id, organisation, format, received_at, source_message_id, problems,
+            raw)
+        SELECT id, organisation, format, received_at, source_message_id, problems, raw
+        FROM given";
+    session.run_for(sql, given, vec![]).await?;
+    // Ids grow with time, so the newest are the greatest.
+    let sql = "-- prune_refusals
+        DELETE FROM refusals WHERE organisation = $1 AND id <=
+            (SELECT id FROM refusals WHERE organisation = $1
+            ORDER BY id DESC LIMIT 1 OFFSET $2)";
+    for organisation in organisations {
+        session.run(sql, values![&organisation, REFUSALS_KEPT_MAX]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! What one transaction is going to write, gathered in memory: cases as they become, messages,
+//! events, deliveries.
+//!
+//! Works that share a transaction see each other's changes here, before anything is written. Pure:
+//! `write.rs` carries it to the database.
+//!
+//! Architecture Invariant: a case that changes in here is locked in the database, so the numbers
+//! of deliveries in its lines can be counted on from what was read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+use tierlink_core::Change;
+use tierlink_core::case::{Booking, Case};
+use tierlink_core::decide::Event;
+use tierlink_schemas::message::BusinessNumber;
+use tierlink_schemas::{Deviation, Message, OrganisationCode};
+use uuid::Uuid;
+
+use crate::records::DeliveryId;
+
+/// A case in memory.
+pub(crate) struct Held {
+    /// As it is now.
+    pub(crate) case: Case,
+    /// As it was read; `None` when this transaction opens it.
+    pub(crate) before: Option<Before>,
+    /// Whether this transaction changed it.
+    pub(crate) changed: bool,
+    /// The last number given in the line to each destination.
+    lines: HashMap<OrganisationCode, u32>,
+    /// The slot that it uses now, if that changed.
+    pub(crate) slot: Option<Option<SlotName>>,
+}
+
+/// What must be compared when a case is written back.
+pub(crate) struct Before {
+    pub(crate) open: bool,
+    pub(crate) parties: BTreeSet<OrganisationCode>,
+    pub(crate) numbers: Vec<BusinessNumber>,
+    pub(crate) bookings: Vec<Booking>,
+}
+
+/// A slot: whose, and its number there.
+pub(crate) type SlotName = (OrganisationCode, String);
+
+/// How a message came in.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    pub(crate) format: &'static str,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) deviations: Vec<Deviation>,
+    pub(crate) received_at: Timestamp,
+}
+
+/// A message to be written.
+pub(crate) struct NewMessage {
+    pub(crate) message: Message,
+    /// `None` when the broker wrote it.
+    pub(crate) arrival: Option<Arrival>,
+    pub(crate) case: Option<Uuid>,
+    /// What its verdict says of the case, for repeats.
+    pub(crate) case_number: Option<String>,
+    pub(crate) case_state: Option<String>,
+    pub(crate) received_at: Timestamp,
+}
+
+/// A delivery to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NewDelivery {
+    pub(crate) id: DeliveryId,
+    pub(crate) case: Option<Uuid>,
+    pub(crate) number: u32,
+    pub(crate) created_at: Timestamp,
+}
+
+/// Everything that one transaction writes about messages and cases.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub(crate) held: BTreeMap<Uuid, Held>,
+    pub(crate) messages: Vec<NewMessage>,
+    pub(crate) events: Vec<(Uuid, String, Event)>,
+    pub(crate) deliveries: Vec<NewDelivery>,
+    delivered: HashSet<DeliveryId>,
+}
+
+impl Draft {
+    /// Takes a case that was read. One that is held already stays as it is.
+    pub(crate) fn hold(&mut self, case: Case) {
+        self.held.entry(case.id).or_insert_with(|| Held {
+            before: Some(Before {
+                open: !case.state.is_terminal(),
+                parties: case.parties().cloned().collect(),
+                numbers: case.numbers.clone(),
+                bookings: case.bookings.clone(),
+            }),
+            case,
+            changed: false,
+            lines: HashMap::new(),
+            slot: None,
+        });
+    }
+
+    /// Takes the last number that was given in a line of a held case.
+    pub(crate) fn know_line(&mut self, case: Uuid, to: OrganisationCode, last: u32) {
+        if let Some(held) = self.held.get_mut(&case) {
+            held.lines.insert(to, last);
+        }
+    }
+
+    /// A held case.
+    pub(crate) fn case(&self, id: Uuid) -> Option<&Case> {
+        self.held.get(&id).map(|held| &held.case)
+    }
+
+    /// Cases that this transaction changed.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &Held> {
+        self.held.values().filter(|held| held.changed)
+    }
+
+    /// Whether nothing is to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.held.values().all(|held| !held.changed)
+    }
+
+    /// Takes a change: the case, its event, its messages and their deliveries. The first message
+    /// is the one that arrived, if one did. Returns how many deliveries it makes.
+    pub(crate) fn change(&mut self, change: Change, mut arrival: Option<Arrival>) -> u32 {
+        let Change { case, event, messages, dispatches } = change;
+        let id = case.id;
+        let number = case.number.as_str().to_owned();
+        let at = event.at;
+        for message in messages {
+            self.messages.push(NewMessage {
+                received_at: message.received_at.unwrap_or(at),
+                message,
+                arrival: arrival.take(),
+                case: Some(id),
+                case_number: Some(number.clone()),
+                case_state: Some(event.to_state.to_owned()),
+            });
+        }
+        match self.held.get_mut(&id) {
+            Some(held) => {
+                held.case = case;
+                held.changed = true;
+            }
+            None => {
+                let held =
+                    Held { case, before: None, changed: true, lines: HashMap::new(), slot: None };
+                self.held.insert(id, held);
+            }
+        }
+        self.events.push((id, number, event));
+        let mut made = 0;
+        for dispatch in dispatches {
+            made += self.deliver(dispatch.message, dispatch.to, Some(id), at);
+        }
+        made
+    }
+
+    /// Takes a message that the broker wrote itself, for one destination. It stands in the line
+    /// of its case if the case is held.
+    pub(crate) fn tell(&mut self, message: Message, to: OrganisationCode, at: Timestamp) -> u32 {
+        let id = message.id;
+        let case = message.case.id.filter(|case| self.held.contains_key(case));
+        self.messages.push(NewMessage {
+            case,
+            case_number: message.case.number.as_ref().map(|number| number.as_str().to_owned()),
+            case_state: message.case.state.clone(),
+            received_at: message.received_at.unwrap_or(at),
+            message,
+            arrival: None,
+        });
+        self.deliver(id, to, case, at)
+    }
+
+    fn deliver(
+        &mut self,
+        message: Uuid,
+        to: OrganisationCode,
+        case: Option<Uuid>,
+        created_at: Timestamp,
+    ) -> u32 {
+        let id = DeliveryId { message, to };
+        // One message reaches one organisation once.
+        if !self.delivered.insert(id.clone()) {
+            return 0;
+        }
+        let line = case
+            .and_then(|case| self.held.get_mut(&case))
+            .map(|held| held.lines.entry(id.to.clone()).or_insert(0));
+        let number = match line {
+            Some(last) => {
+                *last += 1;
+                *last
+            }
+            None => 1,
+        };
+        self.deliveries.push(NewDelivery { id, case, number, created_at });
+        1
+    }
+}

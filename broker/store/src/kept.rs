@@ -1,0 +1,372 @@
+//! A store on any of the databases: each method is one transaction, in a task of its own.
+//!
+//! The task matters: a caller may be dropped at any moment (a sender hangs up, a process stops),
+//! and a `begin` that is dropped half-way leaves a pooled connection inside a transaction, in
+//! which the next caller's writes would be lost. Nobody drops these tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use tierlink_core::delivery;
+use tierlink_schemas::OrganisationCode;
+use uuid::Uuid;
+
+use crate::records::{
+    Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Judged,
+    LaneRow, MessageRow, Outgoing, ParkedRow, RefusalQuery, RefusalRow, Repair, Settlement,
+    SlotRow, TokenRow, Work,
+};
+use crate::session::{Engine, Failed, Purpose, Session};
+use crate::{
+    CaseKey, Error, Judge, Store, cases, commit, escalate, lanes, migrations, operations, outbox,
+    parked, settle,
+};
+
+/// How often one transaction may run again after losing a race or its connection. Two processes
+/// that meet need one; this many means that something else is wrong.
+const TRIES_MAX: u32 = 6;
+/// The wait before it runs again, times the number of tries so far.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+/// A store on the database `E`.
+pub(crate) struct Kept<E> {
+    engine: E,
+}
+
+impl<E: Engine> Kept<E> {
+    /// A store on this database. Its tables are not looked at.
+    pub(crate) fn new(engine: E) -> Self {
+        Self { engine }
+    }
+
+    /// Whether every table that this program needs is there.
+    pub(crate) async fn expect_tables(&self) -> Result<(), Error> {
+        let engine = self.engine.clone();
+        let applied = tokio::spawn(async move { engine.applied().await });
+        let applied = joined(applied, "look at the tables").await?;
+        let applied = applied.map_err(|source| failed::<E>("look at the tables", source))?;
+        if migrations::missing(&applied).is_empty() { Ok(()) } else { Err(Error::NotMigrated) }
+    }
+
+    /// Runs `work` in one transaction, again if it loses a race.
+    async fn transact<T, W>(
+        &self,
+        what: &'static str,
+        purpose: Purpose,
+        work: W,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: for<'s> Fn(&'s mut E::Session) -> BoxFuture<'s, Result<T, Failed>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let engine = self.engine.clone();
+        let task = tokio::spawn(async move {
+            let mut tries = 1;
+            loop {
+                match once(&engine, purpose, &work).await {
+                    Ok((session, done)) => {
+                        let end = session.commit().await;
+                        return end.map(|()| done).map_err(|source| failed::<E>(what, source));
+                    }
+                    Err(Failed::Sql(error)) if tries < TRIES_MAX && E::may_work_again(&error) => {
+                        tokio::time::sleep(TRY_AGAIN_AFTER * tries).await;
+                        tries += 1;
+                    }
+                    Err(Failed::Sql(source)) => return Err(failed::<E>(what, source)),
+                    Err(Failed::Unreadable(table)) => {
+                        return Err(Error::Unreadable { what, table });
+                    }
+                }
+            }
+        });
+        joined(task, what).await?
+    }
+}
+
+/// One try, up to the commit.
+async fn once<E, T, W>(engine: &E, purpose: Purpose, work: &W) -> Result<(E::Session, T), Failed>
+where
+    E: Engine,
+    W: for<'s> Fn(&'s mut E::Session) -> BoxFuture<'s, Result<T, Failed>>,
+{
+    let mut session = engine.begin(purpose).await?;
+    let done = work(&mut session).await?;
+    Ok((session, done))
+}
+
+async fn joined<T>(task: tokio::task::JoinHandle<T>, what: &'static str) -> Result<T, Error> {
+    match task.await {
+        Ok(done) => Ok(done),
+        // A mistake of ours shows where it was made.
+        Err(end) => match end.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Closing { what }),
+        },
+    }
+}
+
+fn failed<E: Engine>(what: &'static str, source: sqlx::Error) -> Error {
+    match source {
+        sqlx::Error::PoolClosed => Error::Closing { what },
+        source if E::is_silence(&source) => Error::Unavailable { what, source },
+        source => Error::Refused { what, source },
+    }
+}
+
+/// Runs one function of a module in one transaction. Arguments are cloned for each try.
+macro_rules! in_one {
+    ($self:ident, $purpose:ident, $what:literal, [$($arg:ident),*], |$session:ident| $call:expr) => {
+        $self
+            .transact($what, Purpose::$purpose, move |$session| {
+                $(let $arg = $arg.clone();)*
+                Box::pin(async move { $call.await })
+            })
+            .await
+    };
+}
+
+#[async_trait]
+impl<E: Engine> Store for Kept<E> {
+    async fn commit(&self, works: Vec<Work>, judge: Arc<dyn Judge>) -> Result<Vec<Judged>, Error> {
+        if works.is_empty() {
+            return Ok(Vec::new());
+        }
+        in_one!(self, Change, "store messages", [works, judge], |session| commit::commit(
+            session, works, &*judge
+        ))
+    }
+
+    async fn escalate(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        spares: Vec<Uuid>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<u32, Error> {
+        in_one!(self, Change, "escalate deadlines", [spares, judge], |session| {
+            escalate::escalate(session, now, limit, spares, &*judge)
+        })
+    }
+
+    async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error> {
+        in_one!(self, Look, "read the outbox", [], |session| outbox::to_publish(
+            session, now, limit
+        ))
+    }
+
+    async fn mark_published(
+        &self,
+        done: Vec<(DeliveryId, u32)>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if done.is_empty() {
+            return Ok(());
+        }
+        in_one!(self, Change, "mark deliveries as published", [done], |session| {
+            outbox::mark_published(session, done, now)
+        })
+    }
+
+    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        in_one!(self, Look, "look at deliveries", [asked], |session| outbox::still_due(
+            session, asked
+        ))
+    }
+
+    async fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<(), Error> {
+        if settlements.is_empty() {
+            return Ok(());
+        }
+        in_one!(self, Change, "record outcomes", [settlements, judge], |session| {
+            settle::settle(session, settlements, &*judge)
+        })
+    }
+
+    async fn note_attempts(&self, attempts: Vec<Attempt>) -> Result<(), Error> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        in_one!(self, Change, "note tries", [attempts], |session| outbox::note_attempts(
+            session, attempts
+        ))
+    }
+
+    async fn repair(&self, repair: Repair) -> Result<u64, Error> {
+        in_one!(self, Change, "queue lost deliveries again", [repair], |session| {
+            outbox::repair(session, repair)
+        })
+    }
+
+    async fn to_announce(&self, limit: u32) -> Result<Vec<EventRow>, Error> {
+        in_one!(self, Look, "read events", [], |session| outbox::to_announce(session, limit))
+    }
+
+    async fn mark_announced(&self, events: Vec<(Uuid, u32)>) -> Result<(), Error> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        in_one!(self, Change, "mark events as announced", [events], |session| {
+            outbox::mark_announced(session, events)
+        })
+    }
+
+    async fn hold_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Error> {
+        let name = name.to_owned();
+        in_one!(self, Change, "hold a lease", [name], |session| async move {
+            operations::hold_lease(session, &name, holder, now, until).await
+        })
+    }
+
+    async fn release_lease(&self, name: &str, holder: Uuid) -> Result<(), Error> {
+        let name = name.to_owned();
+        in_one!(self, Change, "release a lease", [name], |session| async move {
+            operations::release_lease(session, &name, holder).await
+        })
+    }
+
+    async fn take_counters(&self) -> Result<(u64, u64), Error> {
+        in_one!(self, Change, "take case numbers", [], |session| operations::take_counters(session))
+    }
+
+    async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseRow>, Error> {
+        in_one!(self, Look, "list cases", [query], |session| cases::cases(session, query))
+    }
+
+    async fn case(
+        &self,
+        key: CaseKey,
+        seen_by: Option<OrganisationCode>,
+    ) -> Result<Option<CaseFile>, Error> {
+        in_one!(self, Snapshot, "read a case", [key, seen_by], |session| cases::case(
+            session, key, seen_by
+        ))
+    }
+
+    async fn message(
+        &self,
+        id: Uuid,
+        seen_by: Option<OrganisationCode>,
+    ) -> Result<Option<MessageRow>, Error> {
+        in_one!(self, Look, "read a message", [seen_by], |session| cases::message(
+            session, id, seen_by
+        ))
+    }
+
+    async fn lanes(&self) -> Result<Vec<LaneRow>, Error> {
+        in_one!(self, Snapshot, "look at the lanes", [], |session| lanes::lanes(session))
+    }
+
+    async fn pause_lane(&self, lane: &OrganisationCode, paused: bool) -> Result<(), Error> {
+        let lane = lane.clone();
+        in_one!(self, Change, "pause or resume a lane", [lane], |session| async move {
+            lanes::pause(session, &lane, paused).await
+        })
+    }
+
+    async fn parked(
+        &self,
+        lane: Option<OrganisationCode>,
+        limit: u32,
+    ) -> Result<Vec<ParkedRow>, Error> {
+        in_one!(self, Look, "list parked deliveries", [lane], |session| parked::parked(
+            session, lane, limit
+        ))
+    }
+
+    async fn act_on_parked(
+        &self,
+        delivery: DeliveryId,
+        act: delivery::Event,
+        by: &str,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Option<delivery::State>, Error> {
+        let (by, why) = (by.to_owned(), why.to_owned());
+        in_one!(self, Change, "act on a parked delivery", [delivery, act, by, why], |session| {
+            async move { parked::act(session, &delivery, &act, &by, &why, now).await }
+        })
+    }
+
+    async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error> {
+        in_one!(self, Look, "list refusals", [query], |session| operations::refusals(
+            session, query
+        ))
+    }
+
+    async fn slots(
+        &self,
+        organisation: Option<OrganisationCode>,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SlotRow>, Error> {
+        in_one!(self, Look, "list slots", [organisation], |session| operations::slots(
+            session,
+            organisation,
+            from,
+            limit
+        ))
+    }
+
+    async fn add_token(&self, token: TokenRow) -> Result<(), Error> {
+        in_one!(self, Change, "add a token", [token], |session| operations::add_token(
+            session, token
+        ))
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
+        in_one!(self, Look, "read tokens", [], |session| operations::tokens(session))
+    }
+
+    async fn revoke_token(&self, name: &str, now: Timestamp) -> Result<bool, Error> {
+        let name = name.to_owned();
+        in_one!(self, Change, "revoke a token", [name], |session| async move {
+            operations::revoke_token(session, &name, now).await
+        })
+    }
+
+    async fn healthy(&self) -> Result<(), Error> {
+        in_one!(self, Change, "check the store", [], |session| operations::healthy(session))
+    }
+
+    async fn figures(&self, now: Timestamp) -> Result<Figures, Error> {
+        in_one!(self, Look, "count", [], |session| lanes::figures(session, now))
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, Error> {
+        let what = "bring the tables up to date";
+        let engine = self.engine.clone();
+        let done = joined(tokio::spawn(async move { engine.migrate().await }), what).await?;
+        done.map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(source)
+            | sqlx::migrate::MigrateError::ExecuteMigration(source, _) => failed::<E>(what, source),
+            error => Error::Refused { what, source: sqlx::Error::Migrate(Box::new(error)) },
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    async fn close(&self) {
+        self.engine.close().await;
+    }
+}

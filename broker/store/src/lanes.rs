@@ -1,0 +1,96 @@
+//! Lanes and figures, for people and metrics.
+//!
+//! Each count walks an index that holds only what is counted, so a million settled deliveries cost
+//! nothing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tierlink_schemas::OrganisationCode;
+
+use crate::fields::Reader;
+use crate::records::{Figures, LaneRow};
+use crate::session::{Failed, Session, values};
+
+/// The lanes that have anything in them or a setting.
+pub(crate) async fn lanes<S: Session>(session: &mut S) -> Result<Vec<LaneRow>, Failed> {
+    let mut lanes: BTreeMap<OrganisationCode, LaneRow> = BTreeMap::new();
+    let sql = "-- lanes
+        SELECT organisation, paused, trouble_at, trouble, last_settled_at FROM lanes";
+    for row in session.rows(sql, vec![]).await? {
+        let row = Reader::new(&row, "lanes");
+        let lane = lane(&mut lanes, row.organisation("organisation")?);
+        lane.paused = row.flag("paused")?;
+        lane.last_settled_at = row.at_if_any("last_settled_at")?;
+        lane.trouble = row.at_if_any("trouble_at")?.zip(row.json_if_any("trouble")?);
+    }
+    let sql = "-- lane_counts
+        SELECT destination, false AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
+        FROM deliveries WHERE state IN ('queued', 'waiting') GROUP BY destination
+        UNION ALL
+        SELECT destination, false AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
+        FROM deliveries WHERE state = 'published' GROUP BY destination
+        UNION ALL
+        SELECT destination, true AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
+        FROM deliveries WHERE state = 'parked' GROUP BY destination";
+    for row in session.rows(sql, vec![]).await? {
+        let row = Reader::new(&row, "deliveries");
+        let lane = lane(&mut lanes, row.organisation("destination")?);
+        let deliveries = row.u64("deliveries")?;
+        if row.flag("parked")? {
+            lane.parked += deliveries;
+        } else {
+            lane.waiting += deliveries;
+            let oldest = row.at("oldest_at")?;
+            lane.oldest_at = Some(lane.oldest_at.map_or(oldest, |known| known.min(oldest)));
+        }
+    }
+    Ok(lanes.into_values().collect())
+}
+
+fn lane(lanes: &mut BTreeMap<OrganisationCode, LaneRow>, code: OrganisationCode) -> &mut LaneRow {
+    lanes.entry(code.clone()).or_insert_with(|| LaneRow {
+        lane: code,
+        waiting: 0,
+        parked: 0,
+        oldest_at: None,
+        paused: false,
+        last_settled_at: None,
+        trouble: None,
+    })
+}
+
+/// Pauses or resumes a lane.
+pub(crate) async fn pause<S: Session>(
+    session: &mut S,
+    lane: &OrganisationCode,
+    paused: bool,
+) -> Result<(), Failed> {
+    let sql = "-- pause_lane
+        INSERT INTO lanes (organisation, paused) VALUES ($1, $2)
+        ON CONFLICT (organisation) DO UPDATE SET paused = excluded.paused";
+    session.run(sql, values![lane, paused]).await?;
+    Ok(())
+}
+
+/// Figures for metrics.
+pub(crate) async fn figures<S: Session>(
+    session: &mut S,
+    now: Timestamp,
+) -> Result<Figures, Failed> {
+    let sql = "-- figures
+        SELECT
+            (SELECT count(*) FROM cases
+                WHERE open AND due_at IS NOT NULL AND due_at <= $1) AS overdue,
+            (SELECT count(*) FROM cases WHERE open) AS open,
+            (SELECT count(*) FROM deliveries WHERE state IN ('queued', 'waiting')
+                AND (due_at IS NULL OR due_at <= $1)) AS unpublished";
+    let found = session.rows(sql, values![now]).await?;
+    let Some(row) = found.first() else { return Ok(Figures::default()) };
+    let row = Reader::new(row, "cases");
+    Ok(Figures {
+        overdue: row.u64("overdue")?,
+        open: row.u64("open")?,
+        unpublished: row.u64("unpublished")?,
+    })
+}

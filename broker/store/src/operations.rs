@@ -1,0 +1,176 @@
+//! What runs beside cases and deliveries: refusals, slots, leases, counters, tokens.
+
+use jiff::Timestamp;
+use tierlink_schemas::OrganisationCode;
+use uuid::Uuid;
+
+use crate::cases::PAGE_MAX;
+use crate::fields::Reader;
+use crate::records::{RefusalQuery, RefusalRow, SlotRow, TokenRow};
+use crate::session::{Failed, Session, values};
+
+/// Counters that one process takes at a time, so that a case number costs no round trip.
+pub const COUNTERS_TOGETHER: u64 = 100;
+/// Most tokens. Each request is checked against all of them.
+pub const TOKENS_MAX: u32 = 10_000;
+
+/// Refused arrivals, newest first.
+pub(crate) async fn refusals<S: Session>(
+    session: &mut S,
+    query: RefusalQuery,
+) -> Result<Vec<RefusalRow>, Failed> {
+    let found = match query.id {
+        Some(id) => {
+            let sql = "-- refusal
+                SELECT id, organisation, format, received_at, source_message_id, problems, raw
+                FROM refusals WHERE id = $1 AND ($2 IS NULL OR organisation = $2)";
+            session.rows(sql, values![id, query.organisation.as_ref()]).await?
+        }
+        None => {
+            let sql = "-- refusals
+                SELECT id, organisation, format, received_at, source_message_id, problems
+                FROM refusals WHERE $1 IS NULL OR organisation = $1
+                ORDER BY id DESC LIMIT $2";
+            let limit = query.limit.min(PAGE_MAX);
+            session.rows(sql, values![query.organisation.as_ref(), limit]).await?
+        }
+    };
+    let refusals = found.iter().map(|row| {
+        let row = Reader::new(row, "refusals");
+        Ok(RefusalRow {
+            id: row.id("id")?,
+            organisation: row.organisation("organisation")?,
+            format: row.text("format")?,
+            received_at: row.at("received_at")?,
+            source_message_id: row.text_if_any("source_message_id")?,
+            problems: row.json("problems")?,
+            raw: if query.id.is_some() { row.bytes("raw")? } else { Vec::new() },
+        })
+    });
+    refusals.collect()
+}
+
+/// Published slots, soonest first.
+pub(crate) async fn slots<S: Session>(
+    session: &mut S,
+    organisation: Option<OrganisationCode>,
+    from: Timestamp,
+    limit: u32,
+) -> Result<Vec<SlotRow>, Failed> {
+    let sql = "-- slots
+        SELECT slots.organisation, slots.body,
+            (SELECT count(*) FROM slot_uses WHERE slot_uses.organisation = slots.organisation
+                AND slot_uses.number = slots.number) AS used
+        FROM slots
+        WHERE slots.start_at >= $1 AND ($2 IS NULL OR slots.organisation = $2)
+        ORDER BY slots.start_at, slots.organisation, slots.number
+        LIMIT $3";
+    let values = values![from, organisation.as_ref(), limit.min(PAGE_MAX)];
+    let found = session.rows(sql, values).await?;
+    let slots = found.iter().map(|row| {
+        let row = Reader::new(row, "slots");
+        Ok(SlotRow {
+            organisation: row.organisation("organisation")?,
+            slot: row.json("body")?,
+            used: row.u16("used")?,
+        })
+    });
+    slots.collect()
+}
+
+/// Takes or renews a lease. One statement, so two askers cannot both get it.
+pub(crate) async fn hold_lease<S: Session>(
+    session: &mut S,
+    name: &str,
+    holder: Uuid,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, Failed> {
+    let sql = "-- hold_lease
+        INSERT INTO leases (name, holder, until_at) VALUES ($1, $2, $3)
+        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_at = excluded.until_at
+        WHERE leases.holder = excluded.holder OR leases.until_at <= $4";
+    Ok(session.run(sql, values![name, holder, until, now]).await? == 1)
+}
+
+/// Gives a lease up.
+pub(crate) async fn release_lease<S: Session>(
+    session: &mut S,
+    name: &str,
+    holder: Uuid,
+) -> Result<(), Failed> {
+    let sql = "-- release_lease
+        DELETE FROM leases WHERE name = $1 AND holder = $2";
+    session.run(sql, values![name, holder]).await?;
+    Ok(())
+}
+
+/// Takes a block of counters: the first, and how many.
+pub(crate) async fn take_counters<S: Session>(session: &mut S) -> Result<(u64, u64), Failed> {
+    let sql = "-- take_counters
+        UPDATE counters SET next = next + $1 WHERE name = 'cases' RETURNING next";
+    let together = i64::try_from(COUNTERS_TOGETHER).unwrap_or(i64::MAX);
+    let found = session.rows(sql, values![together]).await?;
+    let row = found.first().ok_or(Failed::Unreadable("counters"))?;
+    let next = Reader::new(row, "counters").u64("next")?;
+    let first = next.checked_sub(COUNTERS_TOGETHER).ok_or(Failed::Unreadable("counters"))?;
+    Ok((first, COUNTERS_TOGETHER))
+}
+
+/// Remembers a token. A name that was revoked may be given again.
+pub(crate) async fn add_token<S: Session>(session: &mut S, token: TokenRow) -> Result<(), Failed> {
+    let sql = "-- forget_revoked_token
+        DELETE FROM tokens WHERE name = $1 AND revoked_at IS NOT NULL";
+    session.run(sql, values![token.name.as_str()]).await?;
+    let sql = "-- add_token
+        INSERT INTO tokens (name, organisation, hash, created_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5)";
+    let values = values![
+        token.name,
+        token.organisation.as_ref(),
+        token.hash.to_vec(),
+        token.created_at,
+        token.expires_at
+    ];
+    session.run(sql, values).await?;
+    Ok(())
+}
+
+/// Every token that is not revoked.
+pub(crate) async fn tokens<S: Session>(session: &mut S) -> Result<Vec<TokenRow>, Failed> {
+    let sql = "-- tokens
+        SELECT name, organisation, hash, created_at, expires_at FROM tokens
+        WHERE revoked_at IS NULL ORDER BY name LIMIT $1";
+    let found = session.rows(sql, values![TOKENS_MAX]).await?;
+    let tokens = found.iter().map(|row| {
+        let row = Reader::new(row, "tokens");
+        Ok(TokenRow {
+            name: row.text("name")?,
+            organisation: row.organisation_if_any("organisation")?,
+            hash: row.bytes("hash")?.try_into().map_err(|_| row.damaged())?,
+            created_at: row.at("created_at")?,
+            expires_at: row.at_if_any("expires_at")?,
+        })
+    });
+    tokens.collect()
+}
+
+/// Revokes a token.
+pub(crate) async fn revoke_token<S: Session>(
+    session: &mut S,
+    name: &str,
+    now: Timestamp,
+) -> Result<bool, Failed> {
+    let sql = "-- revoke_token
+        UPDATE tokens SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL";
+    Ok(session.run(sql, values![name, now]).await? == 1)
+}
+
+/// Whether the store may be written. Touches no row: a database that only reads says no to the
+/// statement itself.
+pub(crate) async fn healthy<S: Session>(session: &mut S) -> Result<(), Failed> {
+    let sql = "-- healthy
+        UPDATE counters SET next = next WHERE name = ''";
+    session.run(sql, vec![]).await?;
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! The outbox: deliveries on their way to the bus, and what the bus may have lost.
+//!
+//! Only the first unsettled delivery of each line (case and destination) is handed out, so the
+//! order of messages does not depend on the bus. A new round makes all older copies void.
+
+use jiff::Timestamp;
+use tierlink_core::delivery::{Circumstances, Event, RetryPolicy, State, Step, step};
+use tierlink_schemas::OrganisationCode;
+use uuid::Uuid;
+
+use crate::fields::{Reader, json};
+use crate::records::{Attempt, DeliveryId, DeliveryRow, EventRow, Outgoing, Repair};
+use crate::rows::{self, delivery_columns, event_columns, state_name};
+use crate::session::{Failed, Given, Session, Type, values};
+
+/// What the core makes of an event that needs no circumstances. `None`: nothing.
+pub(crate) fn next_state(state: &State, event: &Event, now: Timestamp) -> Option<State> {
+    let at = Circumstances { now, attempts: 0, silent_since: None, jitter: 0.0 };
+    match step(state, event, &at, &RetryPolicy::default()) {
+        Step::Move(next) => Some(next),
+        Step::Ignore => None,
+    }
+}
+
+/// What the core calls the state after `event`. Its name is bound into statements over many rows.
+fn name_after(state: State, event: &Event) -> &'static str {
+    let next = next_state(&state, event, Timestamp::UNIX_EPOCH);
+    next.map_or_else(|| state_name(&state), |next| state_name(&next))
+}
+
+/// Deliveries that may go to the bus now, oldest first.
+pub(crate) async fn to_publish<S: Session>(
+    session: &mut S,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Outgoing>, Failed> {
+    let sql = "-- to_publish
+        SELECT ready.message_id, ready.destination, ready.round, ready.number, ready.created_at,
+            messages.canonical
+        FROM (SELECT deliveries.message_id, deliveries.destination, deliveries.round,
+                deliveries.number, deliveries.created_at
+            FROM deliveries
+            WHERE deliveries.state IN ('queued', 'waiting')
+                AND (deliveries.due_at IS NULL OR deliveries.due_at <= $1)
+                AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier
+                    WHERE earlier.case_id = deliveries.case_id
+                        AND earlier.destination = deliveries.destination
+                        AND earlier.number < deliveries.number
+                        AND earlier.state NOT IN ('delivered', 'withdrawn'))
+                AND NOT EXISTS (SELECT 1 FROM lanes
+                    WHERE lanes.organisation = deliveries.destination AND lanes.paused)
+            ORDER BY deliveries.created_at, deliveries.message_id, deliveries.destination
+            LIMIT $2) AS ready
+        CROSS JOIN messages
+        WHERE messages.id = ready.message_id
+        ORDER BY ready.created_at, ready.message_id, ready.destination";
+    let found = session.rows(sql, values![now, limit]).await?;
+    let outgoing = found.iter().map(|row| {
+        let row = Reader::new(row, "deliveries");
+        Ok(Outgoing {
+            id: DeliveryId { message: row.id("message_id")?, to: row.organisation("destination")? },
+            round: row.u32("round")?,
+            number: row.u32("number")?,
+            body: row.bytes("canonical")?,
+            created_at: row.at("created_at")?,
+        })
+    });
+    outgoing.collect()
+}
+
+/// A list of deliveries and rounds.
+fn rounds(keys: Vec<(DeliveryId, u32)>) -> Given {
+    let mut given =
+        Given::new(&[("message_id", Type::Id), ("destination", Type::Text), ("round", Type::Int)]);
+    for (id, round) in keys {
+        given.push(values![id.message, &id.to, round]);
+    }
+    given
+}
+
+/// Marks deliveries as published. Those that were answered meanwhile stay as they are.
+pub(crate) async fn mark_published<S: Session>(
+    session: &mut S,
+    mut done: Vec<(DeliveryId, u32)>,
+    now: Timestamp,
+) -> Result<(), Failed> {
+    // In one order, so that nobody waits in a circle.
+    done.sort();
+    done.dedup();
+    let published = name_after(State::Queued, &Event::Published);
+    let sql = "-- mark_published
+        UPDATE deliveries SET state = $4, published_at = $5, due_at = NULL
+        FROM given
+        WHERE deliveries.message_id = given.message_id
+            AND deliveries.destination = given.destination
+            AND deliveries.round = given.round
+            AND deliveries.state IN ('queued', 'waiting')";
+    session.run_for(sql, rounds(done), values![published, now]).await?;
+    Ok(())
+}
+
+/// Those that still wait for an answer in this round. A copy may come back from the bus before it
+/// is marked as published: then the bus has it, whatever the row still says.
+pub(crate) async fn still_due<S: Session>(
+    session: &mut S,
+    asked: Vec<(DeliveryId, u32)>,
+) -> Result<Vec<DeliveryRow>, Failed> {
+    let sql = concat!(
+        "-- still_due
+        SELECT ",
+        delivery_columns!(),
+        "
+        FROM given CROSS JOIN deliveries CROSS JOIN messages
+        WHERE deliveries.message_id = given.message_id
+            AND deliveries.destination = given.destination
+            AND deliveries.round = given.round
+            AND deliveries.state IN ('queued', 'waiting', 'published')
+            AND messages.id = deliveries.message_id"
+    );
+    let found = session.rows_for(sql, rounds(asked), vec![]).await?;
+    found.iter().map(|row| rows::delivery(row).map(came_back)).collect()
+}
+
+/// A delivery of which a copy came back from the bus.
+pub(crate) fn came_back(mut row: DeliveryRow) -> DeliveryRow {
+    row.state = match row.state {
+        State::Queued | State::Waiting { .. } | State::Published => State::Published,
+        State::Delivered | State::Parked { .. } | State::Withdrawn => row.state,
+    };
+    row
+}
+
+/// Records tries without an answer.
+pub(crate) async fn note_attempts<S: Session>(
+    session: &mut S,
+    attempts: Vec<Attempt>,
+) -> Result<(), Failed> {
+    let mut tries: Vec<Attempt> = Vec::with_capacity(attempts.len());
+    let mut given = Given::new(&[
+        ("message_id", Type::Id),
+        ("destination", Type::Text),
+        ("attempts", Type::Int),
+        ("at", Type::Int),
+        ("problem", Type::Text),
+    ]);
+    let mut lanes =
+        Given::new(&[("organisation", Type::Text), ("at", Type::Int), ("problem", Type::Text)]);
+    for attempt in attempts {
+        // The last try of each delivery counts.
+        tries.retain(|earlier| earlier.id != attempt.id);
+        tries.push(attempt);
+    }
+    tries.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut last: std::collections::BTreeMap<_, &Attempt> = std::collections::BTreeMap::new();
+    for attempt in &tries {
+        given.push(values![
+            attempt.id.message,
+            &attempt.id.to,
+            attempt.attempts,
+            attempt.at,
+            json(&attempt.problem)
+        ]);
+        let known = last.entry(&attempt.id.to).or_insert(attempt);
+        if known.at <= attempt.at {
+            *known = attempt;
+        }
+    }
+    for (lane, attempt) in last {
+        lanes.push(values![lane, attempt.at, json(&attempt.problem)]);
+    }
+    let sql = "-- note_attempts
+        UPDATE deliveries
+        SET attempts = CASE WHEN given.attempts > deliveries.attempts
+                THEN given.attempts ELSE deliveries.attempts END,
+            silent_since = coalesce(deliveries.silent_since, given.at),
+            last_problem = given.problem
+        FROM given
+        WHERE deliveries.message_id = given.message_id
+            AND deliveries.destination = given.destination
+            AND deliveries.state IN ('queued', 'waiting', 'published')";
+    session.run_for(sql, given, vec![]).await?;
+    let sql = "-- note_trouble
+        INSERT INTO lanes (organisation, paused, trouble_at, trouble)
+        SELECT organisation, false, at, problem FROM given WHERE true
+        ON CONFLICT (organisation) DO UPDATE
+        SET trouble_at = excluded.trouble_at, trouble = excluded.trouble";
+    session.run_for(sql, lanes, vec![]).await?;
+    Ok(())
+}
+
+/// Queues again what the road lost.
+pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Result<u64, Failed> {
+    let queued = name_after(State::Published, &Event::Repaired);
+    match repair {
+        Repair::RoadIsNew => {
+            let sql = "-- repair_road
+                UPDATE deliveries SET state = $1, round = round + 1, published_at = NULL
+                WHERE state = 'published'";
+            session.run(sql, values![queued]).await
+        }
+        Repair::Lane(lane) => {
+            let sql = "-- repair_lane
+                UPDATE deliveries SET state = $1, round = round + 1, published_at = NULL
+                WHERE state = 'published' AND destination = $2";
+            session.run(sql, values![queued, &lane]).await
+        }
+        Repair::Stale { before, waiting, limit } => {
+            let lost = lost(session, before, &waiting, limit).await?;
+            let sql = "-- repair_stale
+                UPDATE deliveries SET state = $4, round = deliveries.round + 1,
+                    published_at = NULL
+                FROM given
+                WHERE deliveries.message_id = given.message_id
+                    AND deliveries.destination = given.destination
+                    AND deliveries.round = given.round AND deliveries.state = 'published'";
+            session.run_for(sql, rounds(lost), values![queued]).await
+        }
+    }
+}
+
+/// Published deliveries that the bus seems to have lost: later ones of the lane were answered, or
+/// nothing moved since although nobody is known to be silent.
+async fn lost<S: Session>(
+    session: &mut S,
+    before: Timestamp,
+    waiting: &[OrganisationCode],
+    limit: u32,
+) -> Result<Vec<(DeliveryId, u32)>, Failed> {
+    let sql = "-- find_lost
+        SELECT deliveries.message_id, deliveries.destination, deliveries.round
+        FROM deliveries LEFT JOIN lanes ON lanes.organisation = deliveries.destination
+        WHERE deliveries.state = 'published' AND deliveries.published_at < $1
+            AND (lanes.last_settled_at IS NULL
+                OR lanes.settled_published_at > deliveries.published_at
+                OR lanes.last_settled_at < deliveries.published_at)
+            AND replace($3, ',' || deliveries.destination || ',', '') = $3
+        ORDER BY deliveries.message_id, deliveries.destination
+        LIMIT $2";
+    // The codes of organisations have no commas, so one text carries the list.
+    let codes: Vec<&str> = waiting.iter().map(OrganisationCode::as_str).collect();
+    let list = format!(",{},", codes.join(","));
+    let mut lost = Vec::new();
+    for row in session.rows(sql, values![before, limit, list]).await? {
+        let row = Reader::new(&row, "deliveries");
+        let to = row.organisation("destination")?;
+        lost.push((DeliveryId { message: row.id("message_id")?, to }, row.u32("round")?));
+    }
+    Ok(lost)
+}
+
+/// Case events that were not announced yet, oldest first.
+pub(crate) async fn to_announce<S: Session>(
+    session: &mut S,
+    limit: u32,
+) -> Result<Vec<EventRow>, Failed> {
+    let sql = concat!(
+        "-- to_announce
+        SELECT ",
+        event_columns!(),
+        "
+        FROM events LEFT JOIN messages ON messages.id = events.message_id
+        WHERE NOT events.announced
+        ORDER BY events.recorded_at, events.case_id, events.number
+        LIMIT $1"
+    );
+    session.rows(sql, values![limit]).await?.iter().map(rows::event).collect()
+}
+
+/// Marks events as announced.
+pub(crate) async fn mark_announced<S: Session>(
+    session: &mut S,
+    mut events: Vec<(Uuid, u32)>,
+) -> Result<(), Failed> {
+    events.sort_unstable();
+    events.dedup();
+    let mut given = Given::new(&[("case_id", Type::Id), ("number", Type::Int)]);
+    for (case, number) in events {
+        given.push(values![case, number]);
+    }
+    let sql = "-- mark_announced
+        UPDATE events SET announced = true
+        FROM given WHERE events.case_id = given.case_id AND events.number = given.number";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(())
+}

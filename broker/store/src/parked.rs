@@ -1,0 +1,124 @@
+//! Parked deliveries, and what operators do with them.
+
+use jiff::Timestamp;
+use tierlink_core::delivery::{Event, State};
+use tierlink_schemas::OrganisationCode;
+
+use crate::cases::PAGE_MAX;
+use crate::fields::Reader;
+use crate::outbox::next_state;
+use crate::records::{DeliveryId, ParkedRow};
+use crate::rows::{self, delivery_columns, parked_why, state_name};
+use crate::session::{Failed, Session, Value, values};
+
+/// Parked deliveries, oldest first.
+pub(crate) async fn parked<S: Session>(
+    session: &mut S,
+    lane: Option<OrganisationCode>,
+    limit: u32,
+) -> Result<Vec<ParkedRow>, Failed> {
+    let sql = concat!(
+        "-- parked
+        SELECT deliveries.parked_at, deliveries.problems,
+            (SELECT count(*) FROM deliveries AS later
+                WHERE later.case_id = deliveries.case_id
+                    AND later.destination = deliveries.destination
+                    AND later.number > deliveries.number
+                    AND later.state NOT IN ('delivered', 'withdrawn')) AS behind, ",
+        delivery_columns!(),
+        "
+        FROM deliveries JOIN messages ON messages.id = deliveries.message_id
+        WHERE deliveries.state = 'parked' AND ($1 IS NULL OR deliveries.destination = $1)
+        ORDER BY deliveries.parked_at, deliveries.message_id, deliveries.destination
+        LIMIT $2"
+    );
+    let found = session.rows(sql, values![lane.as_ref(), limit.min(PAGE_MAX)]).await?;
+    let parked = found.iter().map(|row| {
+        let delivery = rows::delivery(row)?;
+        let row = Reader::new(row, "deliveries");
+        Ok(ParkedRow {
+            delivery,
+            since: row.at("parked_at")?,
+            problems: row.json_if_any("problems")?.unwrap_or_default(),
+            behind: row.u64("behind")?,
+        })
+    });
+    parked.collect()
+}
+
+/// Replays or drops a parked delivery, and journals who did it and why.
+pub(crate) async fn act<S: Session>(
+    session: &mut S,
+    id: &DeliveryId,
+    act: &Event,
+    by: &str,
+    why: &str,
+    now: Timestamp,
+) -> Result<Option<State>, Failed> {
+    let sql = concat!(
+        "-- lock_parked
+        SELECT ",
+        delivery_columns!(),
+        "
+        FROM deliveries JOIN messages ON messages.id = deliveries.message_id
+        WHERE deliveries.message_id = $1 AND deliveries.destination = $2
+            AND deliveries.state = 'parked'
+        FOR UPDATE OF deliveries"
+    );
+    let found = session.rows(sql, values![id.message, &id.to]).await?;
+    let Some(row) = found.first() else { return Ok(None) };
+    let row = rows::delivery(row)?;
+    let Some(next) = next_state(&row.state, act, now) else { return Ok(None) };
+    write(session, id, &next, now).await?;
+    let name = match act {
+        Event::Replayed => "replay",
+        Event::Dropped => "drop",
+        // No other event moves a parked delivery but an answer, and that comes from its lane.
+        Event::Published | Event::Answered(_) | Event::Repaired | Event::Due => return Ok(None),
+    };
+    let sql = "-- journal
+        INSERT INTO acts (message_id, destination, act, by_whom, why, acted_at)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    // Typed by a person: the database cannot keep NUL.
+    let (by, why) = (by.replace('\0', ""), why.replace('\0', ""));
+    session.run(sql, values![id.message, &id.to, name, by, why, now]).await?;
+    Ok(Some(next))
+}
+
+/// Queued again, it is a new round: copies that are still on the road are void.
+async fn write<S: Session>(
+    session: &mut S,
+    id: &DeliveryId,
+    next: &State,
+    now: Timestamp,
+) -> Result<(), Failed> {
+    let due = match next {
+        State::Waiting { due } => Some(*due),
+        State::Queued
+        | State::Published
+        | State::Delivered
+        | State::Parked { .. }
+        | State::Withdrawn => None,
+    };
+    let again = matches!(next, State::Queued | State::Waiting { .. });
+    let parked = matches!(next, State::Parked { .. });
+    let sql = "-- act_on_parked
+        UPDATE deliveries
+        SET state = $3, parked_why = $4, due_at = $5, settled_at = $6, parked_at = $7,
+            round = round + $8, silent_since = NULL, published_at = CASE WHEN $9
+                THEN NULL ELSE published_at END
+        WHERE message_id = $1 AND destination = $2";
+    let values: Vec<Value> = values![
+        id.message,
+        &id.to,
+        state_name(next),
+        parked_why(next),
+        due,
+        Some(now).filter(|_| !again),
+        Some(now).filter(|_| parked),
+        i64::from(again),
+        again,
+    ];
+    session.run(sql, values).await?;
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Rows as records: the same for both databases.
+
+use tierlink_core::delivery::State;
+use tierlink_schemas::{Family, Priority};
+
+use crate::fields::{Fields, Reader, json};
+use crate::records::{CaseRow, CustodyRow, DeliveryId, DeliveryRow, EventRow};
+use crate::session::Failed;
+
+/// What [`delivery`] reads, from `deliveries` joined with its message as `messages`.
+macro_rules! delivery_columns {
+    () => {
+        "deliveries.message_id, deliveries.destination, deliveries.case_id, deliveries.number,
+            deliveries.state, deliveries.due_at, deliveries.parked_why, deliveries.round,
+            deliveries.attempts, deliveries.created_at, deliveries.silent_since,
+            messages.kind, messages.organisation, messages.source_message_id,
+            messages.case_number"
+    };
+}
+pub(crate) use delivery_columns;
+
+/// A delivery with what its message says of itself.
+pub(crate) fn delivery<R: Fields>(row: &R) -> Result<DeliveryRow, Failed> {
+    let row = Reader::new(row, "deliveries");
+    Ok(DeliveryRow {
+        id: DeliveryId { message: row.id("message_id")?, to: row.organisation("destination")? },
+        case: row.id_if_any("case_id")?,
+        case_number: row.case_number_if_any("case_number")?,
+        number: row.u32("number")?,
+        state: state(&row)?,
+        round: row.u32("round")?,
+        attempts: row.u32("attempts")?,
+        created_at: row.at("created_at")?,
+        silent_since: row.at_if_any("silent_since")?,
+        kind: row.kind("kind")?,
+        source: row.organisation("organisation")?,
+        source_message_id: row.text("source_message_id")?,
+    })
+}
+
+fn state<R: Fields>(row: &Reader<'_, R>) -> Result<State, Failed> {
+    Ok(match row.text("state")?.as_str() {
+        "queued" => State::Queued,
+        "published" => State::Published,
+        "waiting" => State::Waiting { due: row.at_if_any("due_at")?.ok_or_else(|| row.damaged())? },
+        "delivered" => State::Delivered,
+        "parked" => {
+            let why = serde_json::Value::String(row.text("parked_why")?);
+            State::Parked { why: serde_json::from_value(why).map_err(|_| row.damaged())? }
+        }
+        "withdrawn" => State::Withdrawn,
+        _ => return Err(row.damaged()),
+    })
+}
+
+/// The name of a state in its column.
+pub(crate) const fn state_name(state: &State) -> &'static str {
+    match state {
+        State::Queued => "queued",
+        State::Published => "published",
+        State::Waiting { .. } => "waiting",
+        State::Delivered => "delivered",
+        State::Parked { .. } => "parked",
+        State::Withdrawn => "withdrawn",
+    }
+}
+
+/// Why it is parked, as in its column.
+pub(crate) fn parked_why(state: &State) -> Option<String> {
+    match state {
+        State::Parked { why } => Some(json(why).trim_matches('"').to_owned()),
+        State::Queued
+        | State::Published
+        | State::Waiting { .. }
+        | State::Delivered
+        | State::Withdrawn => None,
+    }
+}
+
+/// A delivery with its custody.
+pub(crate) fn custody<R: Fields>(row: &R) -> Result<CustodyRow, Failed> {
+    let delivery = delivery(row)?;
+    let row = Reader::new(row, "deliveries");
+    let problems: Option<Vec<_>> = row.json_if_any("problems")?;
+    let last = row.json_if_any("last_problem")?;
+    Ok(CustodyRow {
+        delivery,
+        published_at: row.at_if_any("published_at")?,
+        settled_at: row.at_if_any("settled_at")?,
+        destination_number: row.text_if_any("destination_number")?,
+        problems: problems.unwrap_or_else(|| last.into_iter().collect()),
+        losses: row.json_if_any("losses")?.unwrap_or_default(),
+    })
+}
+
+/// What [`event`] reads, from `events` joined with its message as `messages`.
+macro_rules! event_columns {
+    () => {
+        "events.case_id, events.case_number, events.number, events.message_id, events.kind,
+            events.organisation, events.from_state, events.to_state, events.recorded_at,
+            events.reason, events.note, messages.deviations"
+    };
+}
+pub(crate) use event_columns;
+
+/// An event.
+pub(crate) fn event<R: Fields>(row: &R) -> Result<EventRow, Failed> {
+    let row = Reader::new(row, "events");
+    Ok(EventRow {
+        case: row.id("case_id")?,
+        case_number: row.case_number("case_number")?,
+        number: row.u32("number")?,
+        message: row.id("message_id")?,
+        kind: row.kind("kind")?,
+        by: row.organisation("organisation")?,
+        from_state: row.text_if_any("from_state")?,
+        to_state: row.text("to_state")?,
+        at: row.at("recorded_at")?,
+        reason: row.text_if_any("reason")?,
+        note: row.text_if_any("note")?,
+        deviations: row.json_if_any("deviations")?.unwrap_or_default(),
+    })
+}
+
+/// A case in a list.
+pub(crate) fn case<R: Fields>(row: &R) -> Result<CaseRow, Failed> {
+    let row = Reader::new(row, "cases");
+    let family = row.text("family")?;
+    let priority = row.text("priority")?;
+    Ok(CaseRow {
+        id: row.id("id")?,
+        number: row.case_number("number")?,
+        family: Family::WITH_CASES
+            .into_iter()
+            .find(|its| its.as_str() == family)
+            .ok_or_else(|| row.damaged())?,
+        state: row.text("state")?,
+        origin: row.organisation("origin")?,
+        target: row.organisation("target")?,
+        reviewer: row.organisation_if_any("reviewer")?,
+        priority: Priority::ALL
+            .into_iter()
+            .find(|its| its.as_str() == priority)
+            .ok_or_else(|| row.damaged())?,
+        opened_at: row.at("opened_at")?,
+        changed_at: row.at("changed_at")?,
+        due_at: row.at_if_any("due_at")?,
+        events: row.u32("events")?,
+    })
+}

@@ -1,0 +1,256 @@
+//! What destinations answered: many outcomes in one transaction, with the receipts that the
+//! origins want to hear.
+//!
+//! ```text
+//!   deliveries FOR UPDATE ▶ judge each ▶ cases of receipts FOR UPDATE ▶ write ▶ lanes
+//! ```
+//!
+//! An outcome of an older round says nothing about the copy that is on its way now, with one
+//! exception: what the destination has taken, it has taken.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use tierlink_core::delivery::{Outcome, State};
+use tierlink_schemas::{Message, OrganisationCode};
+
+use crate::Judge;
+use crate::commit::{hold, lock_cases};
+use crate::draft::Draft;
+use crate::fields::json;
+use crate::outbox::came_back;
+use crate::records::{DeliveryId, DeliveryRow, Settlement};
+use crate::rows::{self, delivery_columns, parked_why, state_name};
+use crate::session::{Failed, Given, Session, Type, values};
+use crate::write::write;
+
+/// A delivery that an outcome moved.
+struct Moved {
+    row: DeliveryRow,
+    published_at: Option<Timestamp>,
+    at: Timestamp,
+    outcome: Outcome,
+    losses: String,
+}
+
+/// What a lane showed.
+#[derive(Default)]
+struct Shown {
+    settled_at: Option<Timestamp>,
+    published_at: Option<Timestamp>,
+    answered: bool,
+}
+
+/// Records outcomes.
+pub(crate) async fn settle<S: Session>(
+    session: &mut S,
+    settlements: Vec<Settlement>,
+    judge: &dyn Judge,
+) -> Result<(), Failed> {
+    let mut known = lock_deliveries(session, &settlements).await?;
+    let mut moved: BTreeMap<DeliveryId, Moved> = BTreeMap::new();
+    let mut lanes: BTreeMap<OrganisationCode, Shown> = BTreeMap::new();
+    let mut receipts: Vec<(Message, OrganisationCode, Timestamp)> = Vec::new();
+    for settlement in settlements {
+        let Some((row, published_at)) = known.get_mut(&settlement.id) else { continue };
+        let taken = matches!(settlement.outcome, Outcome::Taken { .. });
+        if settlement.round != row.round && !taken {
+            continue;
+        }
+        let before = came_back(row.clone());
+        show(&mut lanes, &before, *published_at, &settlement);
+        let settled = judge.settle(&before, &settlement);
+        let Some(next) = settled.next else { continue };
+        row.attempts = row.attempts.max(settlement.attempts);
+        row.state = next;
+        if matches!(next, State::Queued | State::Waiting { .. }) {
+            row.round = row.round.saturating_add(1);
+        }
+        if let Some(receipt) = settled.receipt {
+            receipts.push((*receipt, row.source.clone(), settlement.at));
+        }
+        moved.insert(
+            settlement.id,
+            Moved {
+                row: row.clone(),
+                published_at: *published_at,
+                at: settlement.at,
+                outcome: settlement.outcome,
+                losses: json(&settlement.losses),
+            },
+        );
+    }
+    write_receipts(session, receipts).await?;
+    write_moved(session, moved).await?;
+    write_lanes(session, lanes).await
+}
+
+fn show(
+    lanes: &mut BTreeMap<OrganisationCode, Shown>,
+    row: &DeliveryRow,
+    published_at: Option<Timestamp>,
+    settlement: &Settlement,
+) {
+    let shown = lanes.entry(row.id.to.clone()).or_default();
+    shown.settled_at = shown.settled_at.max(Some(settlement.at));
+    shown.published_at = shown.published_at.max(published_at);
+    // What could not be written was never sent, and what was given up was never answered.
+    shown.answered |= match settlement.outcome {
+        Outcome::Taken { .. } | Outcome::Refused { .. } | Outcome::NotNow { .. } => true,
+        Outcome::Unsendable { .. } | Outcome::GaveUp { .. } => false,
+    };
+}
+
+/// Reads deliveries and keeps everybody else from changing them, in one order.
+async fn lock_deliveries<S: Session>(
+    session: &mut S,
+    settlements: &[Settlement],
+) -> Result<HashMap<DeliveryId, (DeliveryRow, Option<Timestamp>)>, Failed> {
+    let ids: BTreeSet<&DeliveryId> = settlements.iter().map(|settlement| &settlement.id).collect();
+    let mut given = Given::new(&[("message_id", Type::Id), ("destination", Type::Text)]);
+    for id in ids {
+        given.push(values![id.message, &id.to]);
+    }
+    let sql = concat!(
+        "-- lock_deliveries
+        SELECT deliveries.published_at, ",
+        delivery_columns!(),
+        "
+        FROM given CROSS JOIN deliveries CROSS JOIN messages
+        WHERE deliveries.message_id = given.message_id
+            AND deliveries.destination = given.destination
+            AND messages.id = deliveries.message_id
+        ORDER BY deliveries.message_id, deliveries.destination
+        FOR UPDATE OF deliveries"
+    );
+    let mut known = HashMap::new();
+    for row in session.rows_for(sql, given, vec![]).await? {
+        let delivery = rows::delivery(&row)?;
+        let published_at = crate::fields::Reader::new(&row, "deliveries");
+        known.insert(delivery.id.clone(), (delivery, published_at.at_if_any("published_at")?));
+    }
+    Ok(known)
+}
+
+/// Receipts stand in the lines of their cases, so these are locked to count on from their numbers.
+async fn write_receipts<S: Session>(
+    session: &mut S,
+    receipts: Vec<(Message, OrganisationCode, Timestamp)>,
+) -> Result<(), Failed> {
+    if receipts.is_empty() {
+        return Ok(());
+    }
+    let cases: BTreeSet<_> = receipts.iter().filter_map(|(receipt, ..)| receipt.case.id).collect();
+    let cases = lock_cases(session, cases.into_iter().collect()).await?;
+    let mut draft = Draft::default();
+    hold(session, &mut draft, cases).await?;
+    for (receipt, to, at) in receipts {
+        draft.tell(receipt, to, at);
+    }
+    write(session, draft).await
+}
+
+async fn write_moved<S: Session>(
+    session: &mut S,
+    moved: BTreeMap<DeliveryId, Moved>,
+) -> Result<(), Failed> {
+    let mut given = Given::new(&[
+        ("message_id", Type::Id),
+        ("destination", Type::Text),
+        ("state", Type::Text),
+        ("parked_why", Type::Text),
+        ("due_at", Type::Int),
+        ("round", Type::Int),
+        ("attempts", Type::Int),
+        ("published_at", Type::Int),
+        ("settled_at", Type::Int),
+        ("parked_at", Type::Int),
+        ("silent_since", Type::Int),
+        ("destination_number", Type::Text),
+        ("problems", Type::Text),
+        ("losses", Type::Text),
+    ]);
+    for (id, Moved { row, published_at, at, outcome, losses }) in moved {
+        let due = match row.state {
+            State::Waiting { due } => Some(due),
+            State::Queued
+            | State::Published
+            | State::Delivered
+            | State::Parked { .. }
+            | State::Withdrawn => None,
+        };
+        let parked = matches!(row.state, State::Parked { .. });
+        // "Not now" for too long counts from the first of its tries.
+        let silent_since = row.silent_since.or(due.map(|_| at));
+        let number = match &outcome {
+            Outcome::Taken { number } => number.as_deref().map(|number| number.replace('\0', "")),
+            Outcome::Refused { .. }
+            | Outcome::Unsendable { .. }
+            | Outcome::NotNow { .. }
+            | Outcome::GaveUp { .. } => None,
+        };
+        let problems = Some(outcome.problems()).filter(|problems| !problems.is_empty());
+        given.push(values![
+            id.message,
+            &id.to,
+            state_name(&row.state),
+            parked_why(&row.state),
+            due,
+            row.round,
+            row.attempts,
+            published_at.filter(|_| due.is_none()),
+            Some(at).filter(|_| due.is_none()),
+            Some(at).filter(|_| parked),
+            silent_since,
+            number,
+            problems.map(json),
+            losses,
+        ]);
+    }
+    let sql = "-- settle
+        UPDATE deliveries
+        SET state = given.state, parked_why = given.parked_why, due_at = given.due_at,
+            round = given.round, attempts = given.attempts, published_at = given.published_at,
+            settled_at = given.settled_at, parked_at = given.parked_at,
+            silent_since = given.silent_since, destination_number = given.destination_number,
+            problems = given.problems, losses = given.losses
+        FROM given
+        WHERE deliveries.message_id = given.message_id
+            AND deliveries.destination = given.destination";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(())
+}
+
+async fn write_lanes<S: Session>(
+    session: &mut S,
+    lanes: BTreeMap<OrganisationCode, Shown>,
+) -> Result<(), Failed> {
+    let mut given = Given::new(&[
+        ("organisation", Type::Text),
+        ("settled_at", Type::Int),
+        ("published_at", Type::Int),
+        ("answered", Type::Flag),
+    ]);
+    for (lane, shown) in lanes {
+        given.push(values![&lane, shown.settled_at, shown.published_at, shown.answered]);
+    }
+    let sql = "-- show_lanes
+        INSERT INTO lanes (organisation, paused) SELECT organisation, false FROM given WHERE true
+        ON CONFLICT (organisation) DO NOTHING";
+    let mut known = Given::new(given.columns);
+    known.rows.clone_from(&given.rows);
+    session.run_for(sql, known, vec![]).await?;
+    let sql = "-- settle_lanes
+        UPDATE lanes
+        SET last_settled_at = CASE WHEN lanes.last_settled_at > given.settled_at
+                THEN lanes.last_settled_at ELSE given.settled_at END,
+            settled_published_at = CASE
+                WHEN given.published_at IS NULL
+                    OR lanes.settled_published_at > given.published_at
+                THEN lanes.settled_published_at ELSE given.published_at END,
+            trouble_at = CASE WHEN given.answered THEN NULL ELSE lanes.trouble_at END,
+            trouble = CASE WHEN given.answered THEN NULL ELSE lanes.trouble END
+        FROM given WHERE lanes.organisation = given.organisation";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! SQLite: the store of a trial, a test or one small county. One file, one process.
+//!
+//! One connection writes and a few read. SQLite allows one writer anyway; to queue for it in our
+//! own pool is fair and needs no busy loops.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::MigrateError;
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Error, Sqlite, SqliteConnection, SqlitePool, Transaction};
+
+use crate::migrations;
+use crate::session::{Engine, Failed, Given, Purpose, Session, Value, with_given};
+
+/// Longest wait for the writer.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for another program that has the file open, such as a backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that read.
+const READERS: u32 = 4;
+/// Memory for pages, in KiB (negative by SQLite's convention): one for the writer, less for each
+/// reader.
+const WRITER_CACHE: &str = "-65536";
+const READER_CACHE: &str = "-16384";
+/// Pages in the log before it is carried over into the file: 16 MiB.
+const CHECKPOINT_PAGES: &str = "4096";
+/// The log file is cut back to this after a busy time.
+const LOG_BYTES_MAX: &str = "67108864";
+/// Rows of a list that travel in one statement. One of two lengths, so that statements are
+/// prepared once.
+const ROWS_TOGETHER: usize = 16;
+/// Cached statements per connection: more than this crate has, in both lengths.
+const STATEMENTS_MAX: usize = 300;
+
+/// The file.
+#[derive(Clone)]
+pub(crate) struct SqliteEngine {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteEngine {
+    /// Prepares the file at `path`; it is made when it is first needed.
+    pub(crate) fn new(path: &str) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A verdict is a promise: the log is on disk before it is given.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(STATEMENTS_MAX)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("journal_size_limit", LOG_BYTES_MAX)
+            .pragma("temp_store", "memory");
+        let pool = |connections: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
+        let writer = pool(1).connect_lazy_with(options.clone().pragma("cache_size", WRITER_CACHE));
+        let readers = pool(READERS).connect_lazy_with(
+            options.pragma("cache_size", READER_CACHE).pragma("query_only", "on"),
+        );
+        Self { writer, readers }
+    }
+}
+
+/// A connection, inside a transaction or not.
+pub(crate) enum SqliteSession {
+    Plain(PoolConnection<Sqlite>),
+    Inside(Transaction<'static, Sqlite>),
+}
+
+impl SqliteSession {
+    fn connection(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::Inside(transaction) => transaction,
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for SqliteEngine {
+    type Session = SqliteSession;
+    const NAME: &'static str = "sqlite";
+
+    async fn begin(&self, purpose: Purpose) -> Result<SqliteSession, Error> {
+        Ok(match purpose {
+            Purpose::Look => SqliteSession::Plain(self.readers.acquire().await?),
+            Purpose::Snapshot => SqliteSession::Inside(self.readers.begin().await?),
+            Purpose::Change => {
+                SqliteSession::Inside(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+        })
+    }
+
+    /// There is one writer: no race can be lost.
+    fn may_work_again(_: &Error) -> bool {
+        false
+    }
+
+    fn is_silence(error: &Error) -> bool {
+        match error.as_database_error().and_then(|error| error.code()) {
+            // Busy, locked, out of memory, interrupted, input or output failed, disk full, cannot
+            // open. The primary code is the low byte.
+            Some(code) => code
+                .parse::<u32>()
+                .is_ok_and(|code| [5, 6, 7, 9, 10, 13, 14].contains(&(code & 0xff))),
+            None => matches!(
+                error,
+                Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed
+            ),
+        }
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, MigrateError> {
+        let before = applied(&mut *self.writer.acquire().await?).await?;
+        migrations::sqlite().run(&self.writer).await?;
+        Ok(migrations::missing(&before))
+    }
+
+    async fn applied(&self) -> Result<Vec<i64>, Error> {
+        applied(&mut *self.writer.acquire().await?).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+async fn applied(connection: &mut SqliteConnection) -> Result<Vec<i64>, Error> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "-- applied\nSELECT name FROM sqlite_master WHERE type = 'table' \
+         AND name = '_sqlx_migrations'",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar("-- applied\nSELECT version FROM _sqlx_migrations WHERE success")
+        .fetch_all(connection)
+        .await
+}
+
+#[async_trait]
+impl Session for SqliteSession {
+    type Row = SqliteRow;
+
+    async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<SqliteRow>, Failed> {
+        Ok(bound(unlocked(sql), values).fetch_all(self.connection()).await?)
+    }
+
+    async fn rows_for(
+        &mut self,
+        sql: &str,
+        given: Given,
+        values: Vec<Value>,
+    ) -> Result<Vec<SqliteRow>, Failed> {
+        let mut found = Vec::new();
+        for (sql, values) in portions(sql, given, &values) {
+            found.append(&mut bound(sql, values).fetch_all(self.connection()).await?);
+        }
+        Ok(found)
+    }
+
+    async fn run(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, Failed> {
+        let done = bound(unlocked(sql), values).execute(self.connection()).await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn run_for(
+        &mut self,
+        sql: &str,
+        given: Given,
+        values: Vec<Value>,
+    ) -> Result<u64, Failed> {
+        let mut touched = 0;
+        for (sql, values) in portions(sql, given, &values) {
+            touched += bound(sql, values).execute(self.connection()).await?.rows_affected();
+        }
+        Ok(touched)
+    }
+
+    /// There is one writer.
+    async fn lock_bookings(&mut self) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    /// There is one writer.
+    async fn lock_names(&mut self, _: Vec<i64>) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Inside(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+fn bound(sql: String, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for value in values {
+        query = match value {
+            Value::Id(id) => query.bind(id),
+            Value::Int(number) => query.bind(number),
+            Value::Text(text) => query.bind(text),
+            Value::Bytes(bytes) => query.bind(bytes),
+            Value::Flag(flag) => query.bind(flag),
+        };
+    }
+    query
+}
+
+/// Leaves the locks out.
+fn unlocked(sql: &str) -> String {
+    let lines = sql.lines().filter(|line| !line.trim_start().starts_with("FOR UPDATE"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Cuts a list into portions, each a statement of its own with the rows as VALUES.
+fn portions(sql: &str, given: Given, values: &[Value]) -> Vec<(String, Vec<Value>)> {
+    let width = given.columns.len();
+    let names: Vec<&str> = given.columns.iter().map(|(name, _)| *name).collect();
+    let sql = unlocked(sql);
+    let text = |rows: usize| {
+        // The values after the list keep their numbers, whatever the number of rows: the first
+        // row has the numbers that the text counts with, the others come after everything.
+        let first = tuple(1, width);
+        let others = (1..rows).map(|row| tuple(width * row + values.len() + 1, width));
+        let rows: Vec<String> = std::iter::once(first).chain(others).collect();
+        let table = format!("WITH given ({}) AS (VALUES {})", names.join(", "), rows.join(", "));
+        with_given(&sql, &table)
+    };
+    let mut portions = Vec::new();
+    let mut rows = given.rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let together = if rows.len() >= ROWS_TOGETHER { ROWS_TOGETHER } else { 1 };
+        let mut bound: Vec<Value> = rows.next().into_iter().flatten().collect();
+        bound.extend(values.iter().cloned());
+        for _ in 1..together {
+            bound.extend(rows.next().into_iter().flatten());
+        }
+        portions.push((text(together), bound));
+    }
+    portions
+}
+
+fn tuple(first: usize, width: usize) -> String {
+    let places: Vec<String> = (first..first + width).map(|at| format!("${at}")).collect();
+    format!("({})", places.join(", "))
+}

@@ -1,0 +1,352 @@
+//! Carries a draft to the database: one statement per table, whatever the number of rows.
+//!
+//! Order matters twice: cases come before what refers to them, and bookings are given up before
+//! others are taken, so that a room may change hands within one transaction.
+
+use std::collections::BTreeSet;
+
+use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::message::to_vec;
+
+use crate::draft::{Draft, Held};
+use crate::fields::json;
+use crate::session::{Failed, Given, Session, Type, values};
+
+/// Writes everything that a draft holds.
+pub(crate) async fn write<S: Session>(session: &mut S, draft: Draft) -> Result<(), Failed> {
+    if draft.is_empty() {
+        return Ok(());
+    }
+    let changed: Vec<&Held> = draft.changed().collect();
+    insert_cases(session, &changed).await?;
+    update_cases(session, &changed).await?;
+    write_parties(session, &changed).await?;
+    insert_numbers(session, &changed).await?;
+    write_bookings(session, &changed).await?;
+    write_slot_uses(session, &changed).await?;
+    drop(changed);
+    let Draft { messages, events, deliveries, .. } = draft;
+    insert_messages(session, messages).await?;
+    insert_events(session, events).await?;
+    insert_deliveries(session, deliveries).await
+}
+
+const CASE: &[(&str, Type)] = &[
+    ("id", Type::Id),
+    ("number", Type::Text),
+    ("family", Type::Text),
+    ("state", Type::Text),
+    ("open", Type::Flag),
+    ("origin", Type::Text),
+    ("target", Type::Text),
+    ("reviewer", Type::Text),
+    ("priority", Type::Text),
+    ("urgency", Type::Int),
+    ("parent", Type::Text),
+    ("opened_at", Type::Int),
+    ("changed_at", Type::Int),
+    ("due_at", Type::Int),
+    ("events", Type::Int),
+    ("body", Type::Bytes),
+];
+
+fn case_rows<'a>(cases: impl Iterator<Item = &'a &'a Held>) -> Given {
+    let mut given = Given::new(CASE);
+    for held in cases {
+        let case = &held.case;
+        let open = !case.state.is_terminal();
+        let body = serde_json::to_vec(case)
+            .unwrap_or_else(|_| unreachable!("a case has string keys and no failing writers"));
+        given.push(values![
+            case.id,
+            case.number.as_str(),
+            case.state.family().as_str(),
+            case.state.as_str(),
+            open,
+            &case.origin,
+            &case.target,
+            case.reviews.first(),
+            case.priority.as_str(),
+            urgency(case.priority),
+            case.parent.as_ref().map(|parent| parent.as_str()),
+            case.opened_at,
+            case.changed_at,
+            case.next_due().filter(|_| open),
+            case.events,
+            body,
+        ]);
+    }
+    given
+}
+
+/// The rank of a priority, most urgent first.
+pub(crate) fn urgency(priority: tierlink_schemas::Priority) -> i64 {
+    use tierlink_schemas::Priority::{Chronic, Emergency, Routine, Urgent};
+    match priority {
+        Emergency => 0,
+        Urgent => 1,
+        Routine => 2,
+        Chronic => 3,
+    }
+}
+
+async fn insert_cases<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+    let opened = case_rows(changed.iter().filter(|held| held.before.is_none()));
+    let sql = "-- insert_cases
+        INSERT INTO cases (id, number, family, state, open, origin, target, reviewer, priority,
+            urgency, parent, opened_at, changed_at, due_at, events, body)
+        SELECT id, number, family, state, open, origin, target, reviewer, priority,
+            urgency, parent, opened_at, changed_at, due_at, events, body
+        FROM given";
+    session.run_for(sql, opened, vec![]).await?;
+    Ok(())
+}
+
+async fn update_cases<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+    let known = case_rows(changed.iter().filter(|held| held.before.is_some()));
+    let sql = "-- update_cases
+        UPDATE cases
+        SET state = given.state, open = given.open, target = given.target,
+            reviewer = given.reviewer, priority = given.priority, urgency = given.urgency,
+            parent = given.parent, changed_at = given.changed_at, due_at = given.due_at,
+            events = given.events, body = given.body
+        FROM given WHERE cases.id = given.id";
+    session.run_for(sql, known, vec![]).await?;
+    Ok(())
+}
+
+/// Who has a part now, compared with who had one: most messages change nothing here.
+async fn write_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+    const PARTY: &[(&str, Type)] =
+        &[("organisation", Type::Text), ("case_id", Type::Id), ("open", Type::Flag)];
+    let mut gone = Given::new(PARTY);
+    let mut come = Given::new(PARTY);
+    let mut turned = Given::new(&[("case_id", Type::Id), ("open", Type::Flag)]);
+    for held in changed {
+        let case = &held.case;
+        let open = !case.state.is_terminal();
+        let now: BTreeSet<OrganisationCode> = case.parties().cloned().collect();
+        let none = BTreeSet::new();
+        let before = held.before.as_ref().map_or(&none, |before| &before.parties);
+        for party in before.difference(&now) {
+            gone.push(values![party, case.id, open]);
+        }
+        for party in now.difference(before) {
+            come.push(values![party, case.id, open]);
+        }
+        if held.before.as_ref().is_some_and(|before| before.open != open) {
+            turned.push(values![case.id, open]);
+        }
+    }
+    let sql = "-- delete_parties
+        DELETE FROM case_parties WHERE (organisation, case_id) IN
+            (SELECT organisation, case_id FROM given)";
+    session.run_for(sql, gone, vec![]).await?;
+    let sql = "-- insert_parties
+        INSERT INTO case_parties (organisation, case_id, open)
+        SELECT organisation, case_id, open FROM given WHERE true
+        ON CONFLICT (organisation, case_id) DO NOTHING";
+    session.run_for(sql, come, vec![]).await?;
+    let sql = "-- turn_parties
+        UPDATE case_parties SET open = given.open
+        FROM given WHERE case_parties.case_id = given.case_id";
+    session.run_for(sql, turned, vec![]).await?;
+    Ok(())
+}
+
+async fn insert_numbers<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+    let mut given =
+        Given::new(&[("number", Type::Text), ("organisation", Type::Text), ("case_id", Type::Id)]);
+    for held in changed {
+        let before = held.before.as_ref().map_or(&[][..], |before| &before.numbers);
+        for number in held.case.numbers.iter().filter(|number| !before.contains(number)) {
+            given.push(values![number.number.as_str(), &number.organisation, held.case.id]);
+        }
+    }
+    // What a case was called once still leads to it.
+    let sql = "-- insert_numbers
+        INSERT INTO case_numbers (number, organisation, case_id)
+        SELECT number, organisation, case_id FROM given WHERE true
+        ON CONFLICT (number, organisation, case_id) DO NOTHING";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(())
+}
+
+async fn write_bookings<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+    let mut given_up = Vec::new();
+    let mut taken = Given::new(&[
+        ("case_id", Type::Id),
+        ("resource", Type::Text),
+        ("start_at", Type::Int),
+        ("end_at", Type::Int),
+    ]);
+    for held in changed {
+        let now = &held.case.bookings;
+        let before = held.before.as_ref().map_or(&[][..], |before| &before.bookings);
+        if now == before {
+            continue;
+        }
+        if !before.is_empty() {
+            given_up.push(held.case.id);
+        }
+        for booking in now {
+            taken.push(values![
+                held.case.id,
+                booking.resource.as_str(),
+                booking.start,
+                booking.end
+            ]);
+        }
+    }
+    let sql = "-- delete_bookings
+        DELETE FROM bookings WHERE case_id IN (SELECT id FROM given)";
+    session.run_for(sql, Given::ids(given_up), vec![]).await?;
+    let sql = "-- insert_bookings
+        INSERT INTO bookings (case_id, resource, start_at, end_at)
+        SELECT case_id, resource, start_at, end_at FROM given WHERE true
+        ON CONFLICT (case_id, resource, start_at) DO NOTHING";
+    session.run_for(sql, taken, vec![]).await?;
+    Ok(())
+}
+
+async fn write_slot_uses<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+    let mut freed = Vec::new();
+    let mut used =
+        Given::new(&[("case_id", Type::Id), ("organisation", Type::Text), ("number", Type::Text)]);
+    for held in changed {
+        let Some(slot) = &held.slot else { continue };
+        freed.push(held.case.id);
+        if let Some((organisation, number)) = slot {
+            used.push(values![held.case.id, organisation, number.as_str()]);
+        }
+    }
+    let sql = "-- delete_slot_uses
+        DELETE FROM slot_uses WHERE case_id IN (SELECT id FROM given)";
+    session.run_for(sql, Given::ids(freed), vec![]).await?;
+    let sql = "-- insert_slot_uses
+        INSERT INTO slot_uses (case_id, organisation, number)
+        SELECT case_id, organisation, number FROM given";
+    session.run_for(sql, used, vec![]).await?;
+    Ok(())
+}
+
+async fn insert_messages<S: Session>(
+    session: &mut S,
+    messages: Vec<crate::draft::NewMessage>,
+) -> Result<(), Failed> {
+    let mut given = Given::new(&[
+        ("id", Type::Id),
+        ("case_id", Type::Id),
+        ("organisation", Type::Text),
+        ("source_message_id", Type::Text),
+        ("inbound", Type::Flag),
+        ("kind", Type::Text),
+        ("format", Type::Text),
+        ("fingerprint", Type::Bytes),
+        ("case_number", Type::Text),
+        ("case_state", Type::Text),
+        ("raw", Type::Bytes),
+        ("canonical", Type::Bytes),
+        ("deviations", Type::Text),
+        ("received_at", Type::Int),
+    ]);
+    for new in messages {
+        let canonical = to_vec(&new.message);
+        let inbound = new.arrival.is_some();
+        let (format, fingerprint, raw, deviations) = match new.arrival {
+            Some(arrival) => {
+                (arrival.format, arrival.fingerprint.to_vec(), arrival.raw, arrival.deviations)
+            }
+            None => ("", Vec::new(), Vec::new(), Vec::new()),
+        };
+        given.push(values![
+            new.message.id,
+            new.case,
+            &new.message.source.organisation,
+            new.message.source.message_id.as_str(),
+            inbound,
+            new.message.kind().as_str(),
+            format,
+            fingerprint,
+            new.case_number,
+            new.case_state,
+            raw,
+            canonical,
+            json(&deviations),
+            new.received_at,
+        ]);
+    }
+    let sql = "-- insert_messages
+        INSERT INTO messages (id, case_id, organisation, source_message_id, inbound, kind, format,
+            fingerprint, case_number, case_state, raw, canonical, deviations, received_at)
+        SELECT id, case_id, organisation, source_message_id, inbound, kind, format,
+            fingerprint, case_number, case_state, raw, canonical, deviations, received_at
+        FROM given";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(())
+}
+
+async fn insert_events<S: Session>(
+    session: &mut S,
+    events: Vec<(uuid::Uuid, String, tierlink_core::decide::Event)>,
+) -> Result<(), Failed> {
+    let mut given = Given::new(&[
+        ("case_id", Type::Id),
+        ("number", Type::Int),
+        ("case_number", Type::Text),
+        ("message_id", Type::Id),
+        ("kind", Type::Text),
+        ("organisation", Type::Text),
+        ("from_state", Type::Text),
+        ("to_state", Type::Text),
+        ("recorded_at", Type::Int),
+        ("reason", Type::Text),
+        ("note", Type::Text),
+    ]);
+    for (case, number, event) in events {
+        given.push(values![
+            case,
+            event.number,
+            number,
+            event.message,
+            event.kind.as_str(),
+            &event.by,
+            event.from_state,
+            event.to_state,
+            event.at,
+            event.reason,
+            event.note,
+        ]);
+    }
+    let sql = "-- insert_events
+        INSERT INTO events (case_id, number, case_number, message_id, kind, organisation,
+            from_state, to_state, recorded_at, reason, note, announced)
+        SELECT case_id, number, case_number, message_id, kind, organisation,
+            from_state, to_state, recorded_at, reason, note, false
+        FROM given";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(())
+}
+
+async fn insert_deliveries<S: Session>(
+    session: &mut S,
+    deliveries: Vec<crate::draft::NewDelivery>,
+) -> Result<(), Failed> {
+    let mut given = Given::new(&[
+        ("message_id", Type::Id),
+        ("destination", Type::Text),
+        ("case_id", Type::Id),
+        ("number", Type::Int),
+        ("created_at", Type::Int),
+    ]);
+    for new in deliveries {
+        given.push(values![new.id.message, &new.id.to, new.case, new.number, new.created_at]);
+    }
+    let sql = "-- insert_deliveries
+        INSERT INTO deliveries (message_id, destination, case_id, number, created_at, state, round,
+            attempts)
+        SELECT message_id, destination, case_id, number, created_at, 'queued', 1, 0
+        FROM given";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(())
+}
