@@ -29,7 +29,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use tokio::sync::OnceCell;
 
-pub use broker::Broker;
+pub use broker::{Broker, program};
 pub use postgres::{Postgres, fresh_database};
 pub use rabbit::{Rabbit, RabbitNode};
 

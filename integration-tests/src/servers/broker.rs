@@ -39,11 +39,7 @@ impl Broker {
     ///
     /// `TIERLINK_…` variables of the caller do not reach it; `extra_env` does.
     pub async fn start(config_dir: &Path, extra_env: &[(&str, &str)]) -> Result<Self> {
-        let words = [
-            OsStr::new("serve"),
-            OsStr::new("--config"),
-            config_dir.as_os_str(),
-        ];
+        let words = [OsStr::new("serve"), OsStr::new("--config"), config_dir.as_os_str()];
         Self::run(program().await?, &words, extra_env)
     }
 
@@ -81,19 +77,14 @@ impl Broker {
 
     /// Ends it with SIGKILL: it has no time for anything. Returns when it is gone.
     pub async fn kill9(&mut self) -> Result<ExitStatus> {
-        self.child
-            .start_kill()
-            .context("could not kill the broker")?;
+        self.child.start_kill().context("could not kill the broker")?;
         self.wait().await
     }
 
     /// Asks it to end with SIGTERM, as systemd does. Returns when it has ended.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
         let id = self.child.id().context("the broker has ended already")?;
-        let sent = Command::new("kill")
-            .args(["-TERM", &id.to_string()])
-            .status()
-            .await?;
+        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
         ensure!(sent.success(), "could not send SIGTERM to the broker");
         self.wait().await
     }
@@ -102,10 +93,7 @@ impl Broker {
     pub async fn wait(&mut self) -> Result<ExitStatus> {
         let Ok(status) = tokio::time::timeout(END_WITHIN, self.child.wait()).await else {
             let waited = END_WITHIN.as_secs();
-            bail!(
-                "the broker still runs after {waited} seconds\n{}",
-                self.log_end()
-            );
+            bail!("the broker still runs after {waited} seconds\n{}", self.log_end());
         };
         Ok(status?)
     }
@@ -114,19 +102,13 @@ impl Broker {
     pub async fn wait_ready(&mut self, http_url: &str) -> Result<()> {
         // Somebody else in this process may have chosen a provider already; either will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(ANSWER_WITHIN)
-            .no_proxy()
-            .build()?;
+        let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).no_proxy().build()?;
 
         let began = Instant::now();
         let mut last = String::from("it was never asked");
         while began.elapsed() < READY_WITHIN {
             if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "the broker ended while starting, {status}\n{}",
-                    self.log_end()
-                );
+                bail!("the broker ended while starting, {status}\n{}", self.log_end());
             }
             match client.get(http_url).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
@@ -136,10 +118,7 @@ impl Broker {
             tokio::time::sleep(ASK_EVERY).await;
         }
         let waited = READY_WITHIN.as_secs();
-        bail!(
-            "the broker is not ready after {waited} seconds: {last}\n{}",
-            self.log_end()
-        );
+        bail!("the broker is not ready after {waited} seconds: {last}\n{}", self.log_end());
     }
 
     /// Everything it wrote to its standard output and error until now.
@@ -149,15 +128,14 @@ impl Broker {
     }
 
     fn log_end(&self) -> String {
-        let logs = self
-            .logs()
-            .unwrap_or_else(|error| format!("no log: {error}"));
+        let logs = self.logs().unwrap_or_else(|error| format!("no log: {error}"));
         let lines: Vec<&str> = logs.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
     }
 }
 
-async fn program() -> Result<&'static Path> {
+/// Where the program is. Builds it if it is nowhere.
+pub async fn program() -> Result<&'static Path> {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     let path = PROGRAM.get_or_try_init(find_or_build).await?;
     Ok(path)
@@ -169,18 +147,11 @@ async fn find_or_build() -> Result<PathBuf> {
     }
     // target/<profile>/deps/<test> → target/<profile>/tierlink
     let test = std::env::current_exe()?;
-    let profile_dir = test
-        .ancestors()
-        .nth(2)
-        .context("the test is in no target folder")?;
+    let profile_dir = test.ancestors().nth(2).context("the test is in no target folder")?;
     let path = profile_dir.join("tierlink");
     if !path.exists() {
         build(profile_dir).await?;
-        ensure!(
-            path.exists(),
-            "cargo built the program, but not at {}",
-            path.display()
-        );
+        ensure!(path.exists(), "cargo built the program, but not at {}", path.display());
     }
     Ok(path)
 }
@@ -192,26 +163,14 @@ async fn build(profile_dir: &Path) -> Result<()> {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "build",
-            "--locked",
-            "-p",
-            "tierlink",
-            "--bin",
-            "tierlink",
-            "--profile",
-            profile,
-        ])
+        .args(["build", "--locked", "-p", "tierlink", "--bin", "tierlink", "--profile", profile])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
         .output()
         .await
         .context("could not run cargo")?;
     if !output.status.success() {
-        bail!(
-            "could not build tierlink: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("could not build tierlink: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
 }

@@ -25,22 +25,14 @@ impl Folder {
         run(&["install_servers"]).await?;
         let path = PathBuf::from(run(&["make_server_dir"]).await?);
         let folder = Self { path };
-        folder
-            .call("guard_server_dir", &[&std::process::id().to_string()])
-            .await?;
+        folder.call("guard_server_dir", &[&std::process::id().to_string()]).await?;
         Ok(folder)
     }
 
     /// Calls a function of the script with this folder and `more`, and returns what it printed.
     pub(super) async fn call(&self, function: &str, more: &[&str]) -> Result<String> {
-        let path = self
-            .path
-            .to_str()
-            .context("the folder's path is not text")?;
-        let words: Vec<&str> = [function, path]
-            .into_iter()
-            .chain(more.iter().copied())
-            .collect();
+        let path = self.path.to_str().context("the folder's path is not text")?;
+        let words: Vec<&str> = [function, path].into_iter().chain(more.iter().copied()).collect();
         run(&words).await
     }
 
@@ -76,11 +68,7 @@ async fn run(words: &[&str]) -> Result<String> {
 /// What a program printed, or an error with what it said about its failure.
 pub(super) fn text_of(output: Output) -> Result<String> {
     if !output.status.success() {
-        bail!(
-            "{}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     let mut text = String::from_utf8(output.stdout).context("the output is not UTF-8")?;
     text.truncate(text.trim_end().len());

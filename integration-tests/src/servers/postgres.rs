@@ -87,9 +87,8 @@ fn with_database(url: &str, name: &str) -> String {
         None => (url, String::new()),
     };
     let server_begins = address.find("://").map_or(0, |at| at + "://".len());
-    let server_ends = address[server_begins..]
-        .find('/')
-        .map_or(address.len(), |at| server_begins + at);
+    let server_ends =
+        address[server_begins..].find('/').map_or(address.len(), |at| server_begins + at);
     format!("{}/{name}{parameters}", &address[..server_ends])
 }
 

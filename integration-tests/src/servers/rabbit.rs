@@ -20,10 +20,7 @@ pub struct RabbitNode {
 
 impl RabbitNode {
     pub(super) fn new(amqp_url: String, rabbitmqctl: PathBuf) -> Self {
-        Self {
-            amqp_url,
-            rabbitmqctl,
-        }
+        Self { amqp_url, rabbitmqctl }
     }
 
     /// The address of its virtual host `/`.
@@ -34,25 +31,21 @@ impl RabbitNode {
     /// Creates an empty virtual host and returns its address.
     pub async fn fresh_vhost(&self) -> Result<String> {
         let name = format!("tierlink-test-{}", Uuid::now_v7().simple());
-        let (scheme, rest) = self
-            .amqp_url
-            .split_once("://")
-            .context("the AMQP address has no scheme")?;
+        let (scheme, rest) =
+            self.amqp_url.split_once("://").context("the AMQP address has no scheme")?;
         let server = rest.split('/').next().unwrap_or(rest);
-        let user = server.rsplit_once('@').map_or("guest", |(login, _)| {
-            login.split(':').next().unwrap_or(login)
-        });
+        let user = server
+            .rsplit_once('@')
+            .map_or("guest", |(login, _)| login.split(':').next().unwrap_or(login));
 
         self.administer(&["add_vhost", &name]).await?;
-        self.administer(&["set_permissions", "-p", &name, user, ".*", ".*", ".*"])
-            .await?;
+        self.administer(&["set_permissions", "-p", &name, user, ".*", ".*", ".*"]).await?;
         Ok(format!("{scheme}://{server}/{name}"))
     }
 
     /// Cuts every client's connection, in all virtual hosts, as a fault of the network would.
     pub async fn close_all_connections(&self) -> Result<()> {
-        self.administer(&["close_all_connections", "--global", "cut by a test"])
-            .await?;
+        self.administer(&["close_all_connections", "--global", "cut by a test"]).await?;
         Ok(())
     }
 
@@ -83,10 +76,7 @@ impl Rabbit {
         folder.call("start_rabbitmq", &[]).await?;
         let amqp_url = folder.call("read_amqp_url", &[]).await?;
         let rabbitmqctl = PathBuf::from(folder.call("rabbitmqctl_path", &[]).await?);
-        Ok(Self {
-            folder,
-            node: RabbitNode::new(amqp_url, rabbitmqctl),
-        })
+        Ok(Self { folder, node: RabbitNode::new(amqp_url, rabbitmqctl) })
     }
 
     /// Its address and its administration.
@@ -118,9 +108,7 @@ impl Rabbit {
     /// that it has confirmed. A test that declares a queue and kills the node calls this in between,
     /// unless that loss is what it is about.
     pub async fn write_down_queues(&self) -> Result<()> {
-        self.node
-            .administer(&["eval", "[ok = dets:sync(T) || T <- dets:all()]."])
-            .await?;
+        self.node.administer(&["eval", "[ok = dets:sync(T) || T <- dets:all()]."]).await?;
         Ok(())
     }
 

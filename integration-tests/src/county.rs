@@ -1,0 +1,561 @@
+//! A county for a test: seven organisations, their configuration on disk, a broker of its own.
+//!
+//! ```text
+//!   CITY  330100001  city, outside    FHIR
+//!   LEAD  330199001  county, lead     HL7 v2.4, UTF-8, a listener of its own
+//!   SECOND 330199002 county           FHIR
+//!   QINGSHI 330199101 township        HL7 v2.4, GB 18030
+//!   BAIMA 330199102  township         FHIR
+//!   FENGQIAO 330199103 township       JSON
+//!   LIUWAN 330199201 village          JSON, below QINGSHI
+//! ```
+//!
+//! The broker is the real program in a process of its own. What an operator does in these tests
+//! (tokens, replays, pauses) is done through the program's command line, as an operator would.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::eventually::eventually;
+use crate::hospitals::{Answer, Hospital, HttpSender, MllpSender, Speaks};
+use crate::servers::{
+    Broker, RabbitNode, free_port, fresh_database, program, shared_postgres, shared_rabbit,
+};
+
+/// 临江市第一人民医院, outside the county.
+pub const CITY: &str = "330100001";
+/// 龙溪县人民医院, the lead hospital.
+pub const LEAD: &str = "330199001";
+/// 龙溪县中医院, the second county hospital.
+pub const SECOND: &str = "330199002";
+/// 青石镇中心卫生院.
+pub const QINGSHI: &str = "330199101";
+/// 白马乡卫生院.
+pub const BAIMA: &str = "330199102";
+/// 枫桥镇卫生院.
+pub const FENGQIAO: &str = "330199103";
+/// 柳湾村卫生室.
+pub const LIUWAN: &str = "330199201";
+
+/// All of them.
+pub const EVERYBODY: [&str; 7] = [CITY, LEAD, SECOND, QINGSHI, BAIMA, FENGQIAO, LIUWAN];
+
+/// MSH-4 of the township that speaks HL7 v2.
+pub const QINGSHI_FACILITY: &str = "QSWSY";
+
+/// The two modes of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// SQLite and the in-process bus.
+    Embedded,
+    /// PostgreSQL and RabbitMQ.
+    Production,
+}
+
+/// Makes a test in each mode of every `async fn name(mode: Mode)`.
+#[macro_export]
+macro_rules! for_both_modes {
+    ($($name:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::county::Mode::Embedded).await;
+            })+
+        }
+        mod production {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::county::Mode::Production).await;
+            })+
+        }
+    };
+}
+
+/// The profile of one organisation, to be changed before or between writes.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    identity: &'static str,
+    format: &'static str,
+    /// Where our messages go. `None`: nowhere yet.
+    pub address: Option<String>,
+    /// Further lines under `[inbound]`.
+    pub inbound: Vec<String>,
+    /// Further lines under `[outbound]`.
+    pub outbound: Vec<String>,
+    /// Further lines under `[retry]`. Waits are short already.
+    pub retry: Vec<String>,
+    /// Further tables, at the end.
+    pub more: String,
+    /// Further lines before every table, such as `required = […]`.
+    pub before: String,
+}
+
+/// Identity and format of an organisation, as TOML.
+const fn described(code: &str) -> (&'static str, &'static str, Speaks) {
+    match code.as_bytes() {
+        b"330100001" => (
+            "name = \"临江市第一人民医院\"\ntier = \"city\"\noutside = true",
+            "name = \"fhir\"",
+            Speaks::Fhir,
+        ),
+        b"330199001" => (
+            "name = \"龙溪县人民医院\"\ntier = \"county\"\naliases = [\"XRMYY\"]",
+            "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"UTF-8\"\napplication = \"HIP\"",
+            Speaks::Hl7v2,
+        ),
+        b"330199002" => {
+            ("name = \"龙溪县中医院\"\ntier = \"county\"", "name = \"fhir\"", Speaks::Fhir)
+        }
+        b"330199101" => (
+            "name = \"青石镇中心卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
+            "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"GB18030\"\napplication = \"HIS\"\n\
+             facility = \"QSWSY\"",
+            Speaks::Hl7v2,
+        ),
+        b"330199102" => (
+            "name = \"白马乡卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
+            "name = \"fhir\"",
+            Speaks::Fhir,
+        ),
+        b"330199103" => (
+            "name = \"枫桥镇卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
+            "name = \"json\"",
+            Speaks::Json,
+        ),
+        _ => (
+            "name = \"柳湾村卫生室\"\ntier = \"village\"\nparent = \"330199101\"",
+            "name = \"json\"",
+            Speaks::Json,
+        ),
+    }
+}
+
+impl Profile {
+    fn toml(&self, code: &str) -> String {
+        let address =
+            self.address.as_ref().map_or_else(String::new, |it| format!("address = \"{it}\"\n"));
+        format!(
+            "{}\n[organisation]\ncode = \"{code}\"\n{}\n\n[format]\n{}\n\n[inbound]\n{}\n\n\
+             [outbound]\n{address}token_secret = \"inbox-{code}\"\nanswer_seconds = 2\n{}\n\n\
+             [retry]\nfirst_wait_ms = 50\nwait_ms_max = 300\n{}\n\n{}\n",
+            self.before,
+            self.identity,
+            self.format,
+            self.inbound.join("\n"),
+            self.outbound.join("\n"),
+            self.retry.join("\n"),
+            self.more,
+        )
+    }
+}
+
+/// What a call of the program's command line printed.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// The output, if it succeeded.
+    pub fn succeeded(self) -> Result<String> {
+        ensure!(self.status.success(), "{}: {}{}", self.status, self.stderr, self.stdout);
+        Ok(self.stdout)
+    }
+
+    /// The output as JSON, if it succeeded.
+    pub fn json(self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.succeeded()?)?)
+    }
+}
+
+/// A county. Dropping it ends its broker and closes its hospitals.
+#[derive(Debug)]
+pub struct County {
+    mode: Mode,
+    folder: TempDir,
+    http: u16,
+    mllp: u16,
+    lead_mllp: u16,
+    store: String,
+    bus: String,
+    rabbit: Option<RabbitNode>,
+    profiles: BTreeMap<String, Profile>,
+    hospitals: BTreeMap<String, Hospital>,
+    tokens: BTreeMap<String, String>,
+    broker: Option<Broker>,
+    /// Further tables of `county.toml`, such as `[limits]`.
+    pub settings: String,
+    /// Environment variables of the broker.
+    pub environment: Vec<(String, String)>,
+}
+
+impl County {
+    /// Opens the hospitals and chooses store, bus and ports. Nothing is written and no broker runs.
+    pub async fn plan(mode: Mode) -> Result<Self> {
+        let folder = TempDir::with_prefix("tierlink-county.")?;
+        let (store, bus, rabbit) = match mode {
+            Mode::Embedded => ("sqlite:tierlink.db".to_owned(), "in-process".to_owned(), None),
+            Mode::Production => {
+                let store = fresh_database(&shared_postgres().await?).await?;
+                let rabbit = shared_rabbit().await?;
+                (store, rabbit.fresh_vhost().await?, Some(rabbit))
+            }
+        };
+        let (mut profiles, mut hospitals) = (BTreeMap::new(), BTreeMap::new());
+        for code in EVERYBODY {
+            let (identity, format, speaks) = described(code);
+            let hospital = Hospital::open(code, speaks).await?;
+            let inbound =
+                if code == LEAD { vec!["listener = \"lead\"".to_owned()] } else { Vec::new() };
+            let profile = Profile {
+                identity,
+                format,
+                address: Some(hospital.address()),
+                inbound,
+                outbound: Vec::new(),
+                retry: Vec::new(),
+                more: String::new(),
+                before: String::new(),
+            };
+            profiles.insert(code.to_owned(), profile);
+            hospitals.insert(code.to_owned(), hospital);
+        }
+        Ok(Self {
+            mode,
+            folder,
+            http: free_port()?,
+            mllp: free_port()?,
+            lead_mllp: free_port()?,
+            store,
+            bus,
+            rabbit,
+            profiles,
+            hospitals,
+            tokens: BTreeMap::new(),
+            broker: None,
+            settings: String::new(),
+            environment: Vec::new(),
+        })
+    }
+
+    /// A county whose broker runs, with the usual profiles.
+    pub async fn open(mode: Mode) -> Result<Self> {
+        let mut county = Self::plan(mode).await?;
+        county.begin().await?;
+        Ok(county)
+    }
+
+    /// Writes the configuration, migrates, makes a token for everybody and starts the broker.
+    pub async fn begin(&mut self) -> Result<()> {
+        self.write()?;
+        self.run(&["migrate"]).await?.succeeded()?;
+        for code in self.profiles.keys().cloned().collect::<Vec<_>>() {
+            let made = self.run(&["token", "create", &code, "--organisation", &code]).await?;
+            self.tokens.insert(code, made.succeeded()?.trim().to_owned());
+        }
+        let made = self.run(&["token", "create", "operator"]).await?;
+        self.tokens.insert("operator".to_owned(), made.succeeded()?.trim().to_owned());
+        self.start().await
+    }
+
+    /// Writes the configuration to disk, as it is now.
+    pub fn write(&self) -> Result<()> {
+        let folder = self.folder.path();
+        for inner in ["profiles", "secrets"] {
+            std::fs::create_dir_all(folder.join(inner))?;
+        }
+        std::fs::write(folder.join("county.toml"), self.county_toml()?)?;
+        for (code, profile) in &self.profiles {
+            std::fs::write(folder.join(format!("profiles/{code}.toml")), profile.toml(code))?;
+            std::fs::write(folder.join(format!("secrets/inbox-{code}")), inbox_secret(code))?;
+        }
+        Ok(())
+    }
+
+    fn county_toml(&self) -> Result<String> {
+        let mut toml = String::new();
+        write!(
+            toml,
+            "[county]\nname = \"龙溪县\"\nlead = \"{LEAD}\"\n\n[store]\nurl = \"{}\"\n\n\
+             [bus]\nurl = \"{}\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n\
+             [[mllp]]\nname = \"mllp\"\nlisten = \"127.0.0.1:{}\"\n\n\
+             [[mllp]]\nname = \"lead\"\nlisten = \"127.0.0.1:{}\"\n\n{}\n",
+            self.store, self.bus, self.http, self.mllp, self.lead_mllp, self.settings,
+        )?;
+        Ok(toml)
+    }
+
+    /// Starts the broker and waits until it takes messages.
+    pub async fn start(&mut self) -> Result<()> {
+        ensure!(self.broker.is_none(), "a broker runs already");
+        let broker = self.start_another(&[]).await?;
+        self.broker = Some(broker);
+        let operator = self.operator()?;
+        // Tokens are read once the doors are open.
+        eventually("the tokens work", async || {
+            let answer = operator.get("/api/v1/lanes").await?;
+            Ok((answer.status == 200).then_some(()))
+        })
+        .await
+    }
+
+    /// Starts a process on the same configuration, with further variables, and leaves it alone.
+    ///
+    /// A second one beside the first needs other ports: change the configuration in between.
+    pub async fn start_another(&self, environment: &[(&str, &str)]) -> Result<Broker> {
+        let mut all: Vec<(&str, &str)> =
+            self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        all.extend_from_slice(environment);
+        let mut broker = Broker::start(self.folder.path(), &all).await?;
+        broker.wait_ready(&format!("http://127.0.0.1:{}/readyz", self.http)).await?;
+        Ok(broker)
+    }
+
+    /// The running broker.
+    pub fn broker(&mut self) -> Result<&mut Broker> {
+        self.broker.as_mut().context("no broker runs")
+    }
+
+    /// Takes the broker out, for tests that end it. [`start`](Self::start) starts the next.
+    pub fn take_broker(&mut self) -> Result<Broker> {
+        self.broker.take().context("no broker runs")
+    }
+
+    /// Ends the broker as systemd does, and checks that it ended well.
+    pub async fn stop(&mut self) -> Result<String> {
+        let mut broker = self.take_broker()?;
+        let status = broker.terminate().await?;
+        let logs = broker.logs()?;
+        ensure!(status.success(), "the broker ended with {status}\n{logs}");
+        Ok(logs)
+    }
+
+    /// Makes the broker read its configuration again (SIGHUP).
+    pub async fn reload(&mut self) -> Result<()> {
+        self.write()?;
+        let id = self.broker()?.id().context("the broker has ended")?;
+        let sent =
+            tokio::process::Command::new("kill").args(["-HUP", &id.to_string()]).status().await?;
+        ensure!(sent.success(), "could not send SIGHUP to the broker");
+        Ok(())
+    }
+
+    /// What the broker logged until now.
+    pub fn logs(&mut self) -> Result<String> {
+        self.broker()?.logs()
+    }
+
+    /// Runs the program with these words and `--config`.
+    pub async fn run(&self, words: &[&str]) -> Result<Ran> {
+        let config = self.folder.path().to_str().context("the folder's path is text")?;
+        let mut all = words.to_vec();
+        all.extend(["--config", config]);
+        run_program(&all).await
+    }
+
+    /// The mode that the county runs in.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The folder with the configuration.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The store's address; for SQLite the path of its file.
+    #[must_use]
+    pub fn store(&self) -> String {
+        match self.mode {
+            Mode::Embedded => self.folder.path().join("tierlink.db").display().to_string(),
+            Mode::Production => self.store.clone(),
+        }
+    }
+
+    /// Puts another store in place, before the broker starts.
+    pub fn set_store(&mut self, url: &str) {
+        url.clone_into(&mut self.store);
+    }
+
+    /// The bus's address.
+    #[must_use]
+    pub fn bus(&self) -> &str {
+        &self.bus
+    }
+
+    /// Puts another bus in place, before the broker starts.
+    pub fn set_bus(&mut self, url: &str) {
+        url.clone_into(&mut self.bus);
+    }
+
+    /// The RabbitMQ node, in production.
+    pub fn rabbit(&self) -> Result<&RabbitNode> {
+        self.rabbit.as_ref().context("this county has no RabbitMQ")
+    }
+
+    /// The port of HTTP.
+    #[must_use]
+    pub fn http_port(&self) -> u16 {
+        self.http
+    }
+
+    /// The MLLP port of an organisation: the lead hospital has one of its own.
+    #[must_use]
+    pub fn mllp_port(&self, code: &str) -> u16 {
+        if code == LEAD { self.lead_mllp } else { self.mllp }
+    }
+
+    /// The profile of an organisation, to be changed; [`write`](Self::write) or
+    /// [`reload`](Self::reload) makes it count.
+    pub fn profile(&mut self, code: &str) -> Result<&mut Profile> {
+        self.profiles.get_mut(code).with_context(|| format!("no profile of {code}"))
+    }
+
+    /// Leaves an organisation out of the configuration, and gives its profile.
+    pub fn remove_profile(&mut self, code: &str) -> Result<Profile> {
+        let path: PathBuf = self.folder.path().join(format!("profiles/{code}.toml"));
+        if path.exists() {
+            std::fs::remove_file(path)?;
+        }
+        self.profiles.remove(code).with_context(|| format!("no profile of {code}"))
+    }
+
+    /// Adds an organisation.
+    pub fn add_profile(&mut self, code: &str, profile: Profile) {
+        self.profiles.insert(code.to_owned(), profile);
+    }
+
+    /// A simulated hospital.
+    ///
+    /// # Panics
+    ///
+    /// If the county has no such hospital: the test names one that does not exist.
+    #[must_use]
+    pub fn hospital(&self, code: &str) -> &Hospital {
+        &self.hospitals[code]
+    }
+
+    /// The bearer token of an organisation, or of `operator`.
+    pub fn token(&self, name: &str) -> Result<&str> {
+        let token = self.tokens.get(name).map(String::as_str);
+        token.with_context(|| format!("no token was made for {name}"))
+    }
+
+    /// Makes a token for an organisation that was added later.
+    pub async fn make_token(&mut self, code: &str) -> Result<()> {
+        let made = self.run(&["token", "create", code, "--organisation", code]).await?;
+        self.tokens.insert(code.to_owned(), made.succeeded()?.trim().to_owned());
+        Ok(())
+    }
+
+    /// An HTTP client with the token of an organisation.
+    pub fn http(&self, code: &str) -> Result<HttpSender> {
+        HttpSender::new(self.http, Some(self.token(code)?))
+    }
+
+    /// An HTTP client with an operator's token.
+    pub fn operator(&self) -> Result<HttpSender> {
+        self.http("operator")
+    }
+
+    /// An MLLP connection, as an organisation would open one.
+    pub async fn mllp(&self, code: &str) -> Result<MllpSender> {
+        MllpSender::connect(self.mllp_port(code)).await
+    }
+
+    /// Sends a canonical message in its author's name.
+    pub async fn send(&self, message: &Value) -> Result<Answer> {
+        let author =
+            message["source"]["organisation"].as_str().context("a message has a source")?;
+        self.http(author)?.send(message).await
+    }
+
+    /// Sends a canonical message that must be accepted, and gives the case number.
+    pub async fn must_send(&self, message: &Value) -> Result<String> {
+        let answer = self.send(message).await?;
+        answer.accepted().with_context(|| format!("{} was not accepted", message["kind"]))
+    }
+
+    /// What the API shows a reader of a case.
+    pub async fn case(&self, reader: &str, case_number: &str) -> Result<Value> {
+        let answer = self.http(reader)?.get(&format!("/api/v1/cases/{case_number}")).await?;
+        ensure!(answer.status == 200, "{reader} asks for a case: HTTP {}", answer.status);
+        Ok(answer.json())
+    }
+
+    /// The state of a case, as an operator sees it.
+    pub async fn state(&self, case_number: &str) -> Result<String> {
+        let case = self.case("operator", case_number).await?;
+        Ok(case["state"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until so many deliveries are parked, and gives them.
+    pub async fn wait_parked(&self, count: usize) -> Result<Vec<Value>> {
+        let operator = self.operator()?;
+        eventually(&format!("{count} deliveries are parked"), async || {
+            let parked = operator.get("/api/v1/parked").await?.json();
+            let parked = parked["parked"].as_array().cloned().unwrap_or_default();
+            Ok((parked.len() == count).then_some(parked))
+        })
+        .await
+    }
+
+    /// Waits until nothing waits in any lane.
+    pub async fn wait_drained(&self) -> Result<()> {
+        let operator = self.operator()?;
+        eventually("nothing waits in any lane", async || {
+            let lanes = operator.get("/api/v1/lanes").await?.json();
+            let Some(lanes) = lanes["lanes"].as_array() else { bail!("no lanes: {lanes}") };
+            Ok(lanes.iter().all(|lane| lane["waiting"] == 0).then_some(()))
+        })
+        .await
+    }
+
+    /// One figure of `/metrics`, summed over all its labels.
+    pub async fn figure(&self, name: &str) -> Result<f64> {
+        let text = HttpSender::new(self.http, None)?.get("/metrics").await?.body;
+        let sum = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter(|line| line.split(['{', ' ']).next() == Some(name))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum();
+        Ok(sum)
+    }
+}
+
+/// The token that the broker shows to a hospital.
+#[must_use]
+pub fn inbox_secret(code: &str) -> String {
+    format!("inbox-secret-of-{code}")
+}
+
+/// Runs the program with these words.
+pub async fn run_program(words: &[&str]) -> Result<Ran> {
+    let mut command = tokio::process::Command::new(program().await?);
+    command.args(words).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TIERLINK_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.output().await.context("could not run tierlink")?;
+    Ok(Ran {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}

@@ -1,0 +1,365 @@
+//! What hospitals write: canonical JSON from the published examples, HL7 v2 and FHIR by hand.
+//!
+//! Every letter is new: its own message id, its own number, the present time. The people in them
+//! are invented.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::hl7::Charset;
+
+/// A patient who does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The name, rare characters and middle dot welcome.
+    pub name: String,
+    /// A number of the invented region 990101.
+    pub number: String,
+    /// `YYYY-MM-DD`, as the number says.
+    pub born: String,
+    /// `male` or `female`, as the number says.
+    pub sex: &'static str,
+    /// A telephone.
+    pub phone: String,
+    /// An address in one line.
+    pub address: String,
+}
+
+impl Default for Person {
+    fn default() -> Self {
+        Self {
+            name: "汪德福".to_owned(),
+            number: "990101195001010010".to_owned(),
+            born: "1950-01-01".to_owned(),
+            sex: "male",
+            phone: "13900000001".to_owned(),
+            address: "龙溪县青石镇柳湾村3组18号".to_owned(),
+        }
+    }
+}
+
+impl Person {
+    /// The same person as the canonical `patient`.
+    #[must_use]
+    pub fn canonical(&self) -> Value {
+        json!({
+            "identity": "known",
+            "name": self.name,
+            "sex": self.sex,
+            "birth_date": self.born,
+            "document": { "kind": "01", "number": self.number },
+            "phone": self.phone,
+            "address": { "text": self.address },
+        })
+    }
+
+    fn fhir(&self) -> Value {
+        json!({
+            "resourceType": "Patient",
+            "id": "patient",
+            "identifier": [{ "system": "urn:oid:2.16.156.10011.1.3", "value": self.number }],
+            "name": [{ "text": self.name }],
+            "gender": self.sex,
+            "birthDate": self.born,
+            "telecom": [{ "system": "phone", "value": self.phone }],
+            "address": [{ "text": self.address }],
+        })
+    }
+
+    fn pid(&self) -> String {
+        let sex = if self.sex == "male" { "M" } else { "F" };
+        format!(
+            "PID|1||{}^^^^NI||{}||{}|{sex}|||{}||{}",
+            self.number,
+            self.name,
+            self.born.replace('-', ""),
+            self.address,
+            self.phone
+        )
+    }
+}
+
+/// The present time, as JSON writes it.
+#[must_use]
+pub fn now() -> String {
+    moment(0)
+}
+
+/// The time in so many minutes, without fractions of a second.
+#[must_use]
+pub fn moment(in_minutes: i64) -> String {
+    let at = jiff::Timestamp::now().as_second() + in_minutes * 60;
+    jiff::Timestamp::from_second(at).unwrap_or_default().to_string()
+}
+
+/// A number that nobody used before.
+#[must_use]
+pub fn new_number(prefix: &str) -> String {
+    // The last digits of the id are chance; a counter beside them keeps one process's apart.
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let chance = Uuid::now_v7().as_u128() % 10_000_000;
+    let given = GIVEN.fetch_add(1, Ordering::Relaxed) % 100_000;
+    format!("{prefix}-{chance:07}{given:05}")
+}
+
+/// The published example of a kind, as it is.
+pub fn canonical(kind: &str) -> Result<Value> {
+    let path = format!("{}/../schemas/examples/{kind}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).with_context(|| format!("no example {path}"))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// A new message of this kind by `author`, about this case if one is named.
+///
+/// A request goes to `to`, from `author`. For every other kind `to` is not written.
+pub fn said(
+    author: &str,
+    kind: &str,
+    case_number: Option<&str>,
+    to: Option<&str>,
+) -> Result<Value> {
+    let mut message = canonical(kind)?;
+    let fields = message.as_object_mut().context("an example is an object")?;
+    for ours in ["id", "received_at", "trace", "in_reply_to", "destinations"] {
+        fields.remove(ours);
+    }
+    message["source"] = json!({
+        "organisation": author, "system": "模拟系统", "message_id": new_number(author),
+    });
+    message["occurred_at"] = json!(now());
+    message["case"] = match case_number {
+        Some(number) => json!({ "number": number }),
+        None => json!({}),
+    };
+    let body = message["body"].as_object_mut().context("a body is an object")?;
+    if let Some(from) = body.get_mut("from") {
+        from["organisation"] = json!(author);
+        // The example's telephone and name belong to another organisation.
+        if let Some(from) = from.as_object_mut() {
+            from.remove("name");
+        }
+    }
+    if body.contains_key("from") {
+        let to = to.context("a request needs a target")?;
+        body.insert("to".to_owned(), json!({ "organisation": to }));
+        // These would end or book something on the example's day.
+        for dated in ["direction", "valid_until", "wanted", "transport"] {
+            body.remove(dated);
+        }
+    }
+    if kind.ends_with(".schedule") {
+        ensure!(body.contains_key("appointment"), "a schedule has an appointment");
+        let appointment = &mut message["body"]["appointment"];
+        appointment["start"] = json!(moment(60 * 26));
+        appointment["end"] = json!(moment(60 * 27));
+        if let Some(appointment) = appointment.as_object_mut() {
+            appointment.remove("slot");
+        }
+    }
+    Ok(message)
+}
+
+/// MSH and RF1 of a referral in HL7 v2.4, PRD, PID, DG1: as an old system writes it.
+///
+/// `from` is MSH-4 of the sender, `to` what it calls the receiver. The message's control id and
+/// business number are given, because the answer must carry them.
+pub fn hl7_referral(
+    (from, to): (&str, &str),
+    (control_id, number): (&str, &str),
+    person: &Person,
+    charset: Charset,
+) -> Result<Vec<u8>> {
+    let at = hl7_time();
+    let text = [
+        format!(
+            "MSH|^~\\&|HIS|{from}|TIERLINK|{to}|{at}||REF^I12|{control_id}|P|2.4||||||{}",
+            charset.label()
+        ),
+        format!("RF1|P|A^ASAP^HL70280|||I|{number}^{from}|{at}|||UP04^因技术条件限制不能处置"),
+        format!("PRD|RP^Referring Provider^HL70286|沈立新^^^^主治医师||03&内科^^^{from}|0571-99010101||QS0012"),
+        format!("PRD|RT^Referred to Provider^HL70286|||03.04&心血管内科^^^{to}"),
+        person.pid(),
+        "DG1|1||I20.000^不稳定型心绞痛^I10||20260310|W|||||||||1".to_owned(),
+        "OBX|1|TX|DE04.01.119.00^主诉||反复活动后胸闷3月||||||F".to_owned(),
+    ]
+    .map(|line| line + "\r")
+    .concat();
+    charset.encode(&text)
+}
+
+/// RRI^I12 to a referral or transfer: `status` is RF1-1, `A` or `R`.
+///
+/// MSA-2 is the control id of the REF^I12 that is answered, RF1-6 its number.
+pub fn hl7_answer(
+    (from, to): (&str, &str),
+    status: &str,
+    (answered, number): (&str, &str),
+    charset: Charset,
+) -> Result<Vec<u8>> {
+    let reason = if status == "R" { "RJ01^本周无床位" } else { "" };
+    let text = [
+        format!(
+            "MSH|^~\\&|HIS|{from}|TIERLINK|{to}|{}||RRI^I12|{}|P|2.4||||||{}",
+            hl7_time(),
+            new_control_id(),
+            charset.label()
+        ),
+        format!("MSA|AA|{answered}"),
+        format!("RF1|{status}|A||||{number}||||{reason}"),
+    ]
+    .map(|line| line + "\r")
+    .concat();
+    charset.encode(&text)
+}
+
+/// ADT: `A04` arrived, `A01` admitted, `A03` discharged. PV1-5 names the case.
+pub fn hl7_visit(
+    (from, to): (&str, &str),
+    event: &str,
+    case_number: &str,
+    person: &Person,
+    charset: Charset,
+) -> Result<Vec<u8>> {
+    let at = hl7_time();
+    let text = [
+        format!(
+            "MSH|^~\\&|HIS|{from}|TIERLINK|{to}|{at}||ADT^{event}|{}|P|2.4||||||{}",
+            new_control_id(),
+            charset.label()
+        ),
+        format!("EVN|{event}|{at}"),
+        person.pid(),
+        format!("PV1|1|I|||{case_number}||||||||||||||ZY0001"),
+    ]
+    .map(|line| line + "\r")
+    .concat();
+    charset.encode(&text)
+}
+
+/// A control id of at most 20 characters.
+#[must_use]
+pub fn new_control_id() -> String {
+    new_number("M")
+}
+
+fn hl7_time() -> String {
+    let zone = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap_or(jiff::tz::TimeZone::UTC);
+    jiff::Timestamp::now().to_zoned(zone).strftime("%Y%m%d%H%M%S").to_string()
+}
+
+/// A FHIR message: a header with one of our events, and these resources.
+#[must_use]
+pub fn bundle(event: &str, (from, to): (&str, &str), resources: Vec<Value>) -> Value {
+    let endpoint = |code: &str| format!("urn:tierlink:organisation:{code}");
+    let header = json!({
+        "resourceType": "MessageHeader",
+        "id": new_number("FHIR"),
+        "eventCoding": { "system": "urn:tierlink:event", "code": event },
+        "destination": [{ "endpoint": endpoint(to) }],
+        "source": { "endpoint": endpoint(from), "software": "模拟FHIR系统" },
+    });
+    let entries: Vec<Value> = std::iter::once(header)
+        .chain(resources)
+        .map(|resource| {
+            json!({ "fullUrl": format!("urn:uuid:{}", Uuid::now_v7()), "resource": resource })
+        })
+        .collect();
+    json!({
+        "resourceType": "Bundle",
+        "id": Uuid::now_v7(),
+        "type": "message",
+        "timestamp": now(),
+        "entry": entries,
+    })
+}
+
+/// A referral as a FHIR system sends it.
+#[must_use]
+pub fn fhir_referral((from, to): (&str, &str), number: &str, person: &Person) -> Value {
+    let mut request = service_request((from, to), number, "referral");
+    request["reasonCode"] = coded("reason_up", "UP04");
+    bundle(
+        "referral.submit",
+        (from, to),
+        vec![request, person.fhir(), diagnosis(), organisation(from), organisation(to)],
+    )
+}
+
+/// A discharge-back transfer. `parent` is the number of the referral that brought the patient up.
+#[must_use]
+pub fn fhir_transfer(
+    (from, to): (&str, &str),
+    number: &str,
+    person: &Person,
+    parent: &str,
+) -> Value {
+    let mut request = service_request((from, to), number, "transfer");
+    request["priority"] = json!("routine");
+    request["reasonCode"] = coded("reason_down", "DN06");
+    request["basedOn"] = json!([{
+        "identifier": { "system": "urn:tierlink:case-number", "value": parent },
+    }]);
+    bundle(
+        "transfer.offer",
+        (from, to),
+        vec![request, person.fhir(), diagnosis(), organisation(from), organisation(to)],
+    )
+}
+
+/// What a FHIR system says about a case: a Task with one of our events.
+#[must_use]
+pub fn fhir_answer(event: &str, status: &str, sides: (&str, &str), case_number: &str) -> Value {
+    let task = json!({
+        "resourceType": "Task",
+        "id": "task",
+        "status": status,
+        "intent": "order",
+        "focus": {
+            "type": "ServiceRequest",
+            "identifier": { "system": "urn:tierlink:case-number", "value": case_number },
+        },
+    });
+    bundle(event, sides, vec![task])
+}
+
+fn service_request((from, to): (&str, &str), number: &str, family: &str) -> Value {
+    json!({
+        "resourceType": "ServiceRequest",
+        "id": "request",
+        "identifier": [{ "system": format!("urn:tierlink:organisation:{from}"), "value": number }],
+        "status": "active",
+        "intent": "order",
+        "category": [{ "coding": [{ "system": "urn:tierlink:family", "code": family }] }],
+        "priority": "urgent",
+        "subject": { "reference": "Patient/patient" },
+        "authoredOn": now(),
+        "requester": { "reference": format!("Organization/{from}") },
+        "performer": [{ "reference": format!("Organization/{to}") }],
+    })
+}
+
+fn coded(table: &str, code: &str) -> Value {
+    json!([{ "coding": [{ "system": format!("urn:tierlink:codes:{table}"), "code": code }] }])
+}
+
+fn diagnosis() -> Value {
+    json!({
+        "resourceType": "Condition",
+        "id": "diagnosis",
+        "code": {
+            "coding": [{ "system": "urn:tierlink:codes:ICD-10-CN", "code": "I20.000" }],
+            "text": "不稳定型心绞痛",
+        },
+    })
+}
+
+fn organisation(code: &str) -> Value {
+    json!({
+        "resourceType": "Organization",
+        "id": code,
+        "identifier": [{ "system": "urn:tierlink:organisation", "value": code }],
+    })
+}
