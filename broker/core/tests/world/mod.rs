@@ -38,9 +38,8 @@ pub const CITY: &str = "city";
 pub const PROVINCE: &str = "province";
 pub const BROKER: &str = "broker";
 
-pub const EVERYBODY: [&str; 10] = [
-    VILLAGE, VILLAGE_B, VILLAGE_C, TOWNSHIP, TOWNSHIP_B, LEAD, COUNTY_B, READING, CITY, PROVINCE,
-];
+pub const EVERYBODY: [&str; 10] =
+    [VILLAGE, VILLAGE_B, VILLAGE_C, TOWNSHIP, TOWNSHIP_B, LEAD, COUNTY_B, READING, CITY, PROVINCE];
 
 /// A Wednesday morning at ten, in Shanghai.
 pub fn morning() -> Timestamp {
@@ -52,11 +51,8 @@ pub fn org(code: &str) -> OrganisationCode {
 }
 
 pub fn county() -> County {
-    let member = |tier, parent: Option<&str>, outside| Member {
-        tier,
-        parent: parent.map(org),
-        outside,
-    };
+    let member =
+        |tier, parent: Option<&str>, outside| Member { tier, parent: parent.map(org), outside };
     let members = HashMap::from([
         (org(VILLAGE), member(Tier::Village, Some(TOWNSHIP), false)),
         (org(VILLAGE_B), member(Tier::Village, Some(TOWNSHIP), false)),
@@ -171,11 +167,9 @@ pub fn session(hours: i64) -> Appointment {
 /// A body of `kind`, with `flavour` choosing among its variants.
 pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
     let reason = || Reason::code("RD01");
-    let form = [
-        ConsultationForm::Interactive,
-        ConsultationForm::Offline,
-        ConsultationForm::Reading,
-    ][usize::from(flavour % 3)];
+    let form =
+        [ConsultationForm::Interactive, ConsultationForm::Offline, ConsultationForm::Reading]
+            [usize::from(flavour % 3)];
     let other = [LEAD, COUNTY_B, CITY, TOWNSHIP_B][usize::from(flavour % 4)];
     let doctor = ["D1", "D2"][usize::from(flavour % 2)];
     let bit = flavour.is_multiple_of(2);
@@ -243,9 +237,7 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
             to: (flavour % 3 == 2).then(|| org(other)),
             ..Review::default()
         }),
-        Kind::ConsultationReturn => {
-            Body::ConsultationReturn(Return { reason: reason(), by: None })
-        }
+        Kind::ConsultationReturn => Body::ConsultationReturn(Return { reason: reason(), by: None }),
         Kind::ConsultationAccept => Body::ConsultationAccept(Accept {
             expert: (flavour % 3 == 1).then(|| expert_ref(COUNTY_B, "E1")),
             ..Accept::default()
@@ -267,14 +259,11 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
             recommendation: (!bit).then_some(Recommendation::ReferUp),
             ..Opinion::default()
         }),
-        Kind::ConsultationAcknowledge => Body::ConsultationAcknowledge(Acknowledge {
-            critical: !bit,
-            ..Acknowledge::default()
-        }),
-        Kind::ConsultationNoShow => Body::ConsultationNoShow(NoShow::default()),
-        Kind::ConsultationCancel => {
-            Body::ConsultationCancel(Cancel { reason: reason(), by: None })
+        Kind::ConsultationAcknowledge => {
+            Body::ConsultationAcknowledge(Acknowledge { critical: !bit, ..Acknowledge::default() })
         }
+        Kind::ConsultationNoShow => Body::ConsultationNoShow(NoShow::default()),
+        Kind::ConsultationCancel => Body::ConsultationCancel(Cancel { reason: reason(), by: None }),
         Kind::ConsultationClose => Body::ConsultationClose(Close::default()),
         Kind::ConsultationClaim => Body::ConsultationClaim(Claim { reader: person(doctor) }),
         Kind::ConsultationRecollect => {
@@ -357,9 +346,7 @@ impl World {
 
     /// What the store would find for `message`.
     pub fn looked_up(&self, keys: &[find::Key]) -> Vec<Vec<&Case>> {
-        keys.iter()
-            .map(|key| self.cases.iter().filter(|case| names(key, case)).collect())
-            .collect()
+        keys.iter().map(|key| self.cases.iter().filter(|case| names(key, case)).collect()).collect()
     }
 
     /// Decides and remembers what changed.
