@@ -73,25 +73,15 @@ pub(crate) fn answer(header: Option<&Header>, reply: &Reply<'_>, with: &Answerin
         .into_iter()
         .map(|mode| frame(header, mode, &outcome, with))
         .collect();
-    Answer {
-        frames,
-        status: status(reply),
-        media_type: crate::MEDIA_TYPE,
-    }
+    Answer { frames, status: status(reply), media_type: crate::MEDIA_TYPE }
 }
 
 fn outcome<'r>(reply: &Reply<'r>) -> Outcome<'r> {
     match reply {
-        Reply::Verdict(Verdict::Accepted {
-            case_number, state, ..
-        }) => accepted(
-            "accepted",
-            case_number.as_ref().map(ToString::to_string),
-            state.as_deref(),
-        ),
-        Reply::Verdict(Verdict::Repeated {
-            case_number, state, ..
-        }) => {
+        Reply::Verdict(Verdict::Accepted { case_number, state, .. }) => {
+            accepted("accepted", case_number.as_ref().map(ToString::to_string), state.as_deref())
+        }
+        Reply::Verdict(Verdict::Repeated { case_number, state, .. }) => {
             let number = case_number.as_ref().map(ToString::to_string);
             accepted("accepted before", number, state.as_deref())
         }
@@ -104,16 +94,8 @@ fn outcome<'r>(reply: &Reply<'r>) -> Outcome<'r> {
                 Refusal::Conflict => ('E', DUPLICATE_KEY),
                 Refusal::Rule => ('E', OTHER),
             };
-            let text = problems
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            Outcome {
-                letter,
-                text,
-                problems,
-                fallback,
-            }
+            let text = problems.first().map(ToString::to_string).unwrap_or_default();
+            Outcome { letter, text, problems, fallback }
         }
         Reply::TryAgain(problem) => Outcome {
             letter: 'E',
@@ -131,12 +113,7 @@ fn accepted<'r>(word: &str, number: Option<String>, state: Option<&str>) -> Outc
         (Some(number), None) => format!("{word}; case {number}"),
         (None, _) => word.to_owned(),
     };
-    Outcome {
-        letter: 'A',
-        text,
-        problems: &[],
-        fallback: OTHER,
-    }
+    Outcome { letter: 'A', text, problems: &[], fallback: OTHER }
 }
 
 fn status(reply: &Reply<'_>) -> u16 {
@@ -191,29 +168,22 @@ fn frame(
         .filter(Delimiters::has_escape)
         .unwrap_or_else(|| usual_with(header));
     let stated = header.map_or(with.version, |h| h.version.as_str());
-    let version = if stated.is_empty() {
-        with.version
-    } else {
-        stated
-    };
+    let version = if stated.is_empty() { with.version } else { stated };
     let code = format!("{mode}{}", outcome.letter);
 
     let mut writer = Writer::new(delimiters);
     writer.add(msh(header, mode, version, with));
     let mut msa = Line::new("MSA");
-    msa.put(1, 1, code)
-        .put(2, 1, header.map_or("", |header| header.control_id.as_str()))
-        .put(3, 1, shortened(&outcome.text));
+    msa.put(1, 1, code).put(2, 1, header.map_or("", |header| header.control_id.as_str())).put(
+        3,
+        1,
+        shortened(&outcome.text),
+    );
     writer.add(msa);
     if Version::read(version).is_some_and(|version| version < Version::V2_5) {
         writer.add(short_error(outcome));
     } else {
-        for line in outcome
-            .problems
-            .iter()
-            .take(PROBLEMS_MAX)
-            .map(|p| long_error(p, outcome))
-        {
+        for line in outcome.problems.iter().take(PROBLEMS_MAX).map(|p| long_error(p, outcome)) {
             writer.add(line);
         }
     }
@@ -230,11 +200,7 @@ fn usual_with(header: Option<&Header>) -> Delimiters {
     let usual = Delimiters::default();
     let field = header.map_or(usual.field, |header| header.delimiters.field);
     let clashes = usual.encoding_characters().contains(field);
-    if clashes {
-        usual
-    } else {
-        usual.with_field(field)
-    }
+    if clashes { usual } else { usual.with_field(field) }
 }
 
 fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>) -> Line {
@@ -251,15 +217,7 @@ fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>)
             }
         }
         msh.put(9, 2, header.event.as_str());
-        msh.put(
-            11,
-            1,
-            if header.processing.is_empty() {
-                "P"
-            } else {
-                &header.processing
-            },
-        );
+        msh.put(11, 1, if header.processing.is_empty() { "P" } else { &header.processing });
         for (repetition, label) in
             (1_u16..).zip(header.charset_stated.split(header.delimiters.repetition))
         {
@@ -273,10 +231,8 @@ fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>)
         msh.put(9, 3, "ACK");
     }
     // Two answers to one message are two messages.
-    let own: String = std::iter::once(mode)
-        .chain(with.control_id.chars())
-        .take(CONTROL_ID_CHARS_MAX)
-        .collect();
+    let own: String =
+        std::iter::once(mode).chain(with.control_id.chars()).take(CONTROL_ID_CHARS_MAX).collect();
     msh.put(7, 1, time::write(with.at, &with.zone))
         .put(9, 1, "ACK")
         .put(10, 1, own)
@@ -347,36 +303,22 @@ struct Location<'p> {
 impl<'p> Location<'p> {
     /// Reads `OBX[2]-5.1`. Canonical paths have no place in ERR.
     fn read(path: &'p str) -> Option<Self> {
-        let (place, rest) = path
-            .split_once('-')
-            .map_or((path, None), |(s, r)| (s, Some(r)));
+        let (place, rest) = path.split_once('-').map_or((path, None), |(s, r)| (s, Some(r)));
         let (segment, nth) = match place.split_once('[') {
             Some((segment, nth)) => (segment, nth.strip_suffix(']')?.parse().ok()?),
             None => (place, 1),
         };
         let named = segment.len() == 3
-            && segment
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-        let number = |text: &str| {
-            text.split('[')
-                .next()
-                .and_then(|digits| digits.parse().ok())
-        };
+            && segment.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        let number = |text: &str| text.split('[').next().and_then(|digits| digits.parse().ok());
         let mut parts = rest.unwrap_or_default().split('.');
         let field = parts.next().and_then(number);
         let component = parts.next().and_then(number);
-        named.then_some(Self {
-            segment,
-            nth,
-            field,
-            component,
-        })
+        named.then_some(Self { segment, nth, field, component })
     }
 
     fn put(&self, err: &mut Line, field: u16) {
-        err.put(field, 1, self.segment)
-            .put(field, 2, self.nth.to_string());
+        err.put(field, 1, self.segment).put(field, 2, self.nth.to_string());
         if let Some(number) = self.field {
             err.put(field, 3, number.to_string());
         }
@@ -392,7 +334,5 @@ fn shortened(text: &str) -> String {
 
 /// Only our own texts can fail to fit a character set, and an answer must always go out.
 fn in_ascii(text: &str) -> Vec<u8> {
-    text.chars()
-        .map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?'))
-        .collect()
+    text.chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')).collect()
 }

@@ -104,15 +104,9 @@ fn read_request(
             rf1.text(4, 1);
         }
     } else if context.header.message_type == "REF" && tree.first("RF1").is_none() {
-        notes.add(
-            "RF1",
-            What::Mapping("is missing; read without priority and number"),
-        );
+        notes.add("RF1", What::Mapping("is missing; read without priority and number"));
     }
-    if let Some(pv1) = tree
-        .first("PV1")
-        .filter(|_| kind.family() == Family::Transfer)
-    {
+    if let Some(pv1) = tree.first("PV1").filter(|_| kind.family() == Family::Transfer) {
         read_instant(pv1, 44, "stay.admitted_at", canon, context.zone, notes);
         read_instant(pv1, 45, "stay.discharged_at", canon, context.zone, notes);
         read_coded(pv1.first(36), "stay.disposition", canon, notes);
@@ -126,10 +120,7 @@ fn read_request(
 /// A validity that is only a day lasts until that day is over.
 fn last_instant(moment: Moment, context: &Context<'_>) -> Option<String> {
     let moment = if moment.precision == crate::time::Precision::Day {
-        Moment {
-            when: moment.when.date().at(23, 59, 59, 0),
-            ..moment
-        }
+        Moment { when: moment.when.date().at(23, 59, 59, 0), ..moment }
     } else {
         moment
     };
@@ -148,11 +139,7 @@ fn read_category(rf1: Seg<'_>, tree: &Tree, canon: &mut Canon) {
     if stated.is_some() {
         rf1.text(5, 1);
     }
-    let visit = || {
-        tree.first("PV1")
-            .and_then(|pv1| pv1.first(2).peek(1))
-            .and_then(category)
-    };
+    let visit = || tree.first("PV1").and_then(|pv1| pv1.first(2).peek(1)).and_then(category);
     canon.put_some("kind", stated.or_else(visit));
 }
 
@@ -181,9 +168,7 @@ fn read_booking(
         return Ok(());
     };
     let instant = |moment: Option<Moment>| {
-        moment
-            .and_then(|moment| moment.timestamp(context.zone))
-            .map(|at| at.to_string())
+        moment.and_then(|moment| moment.timestamp(context.zone)).map(|at| at.to_string())
     };
     if kind.family() == Family::Referral {
         canon.put_some("wanted.start", instant(need_time(arq, 11, 1, notes)?));
@@ -292,11 +277,7 @@ fn stage(context: &Context<'_>) -> &'static str {
     let tree = context.tree;
     let summary = tree.first("OBR").and_then(|obr| obr.first(4).peek(1)) == Some("18842-5")
         || tree.first("TXA").and_then(|txa| txa.first(2).peek(1)) == Some("DS");
-    if context.header.message_type == "ADT" || summary {
-        "outcome"
-    } else {
-        "interim"
-    }
+    if context.header.message_type == "ADT" || summary { "outcome" } else { "interim" }
 }
 
 fn read_state(tree: &Tree, canon: &mut Canon) {
@@ -359,17 +340,10 @@ fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut
             "holds no reason that is known; read as another reason, in the sender's words",
         ),
     );
-    let own: Vec<String> = [code, words]
-        .into_iter()
-        .flatten()
-        .map(str::to_owned)
-        .collect();
+    let own: Vec<String> = [code, words].into_iter().flatten().map(str::to_owned).collect();
     let all: Vec<String> = own.into_iter().chain(remarks).collect();
     canon.put("reason.code", other);
-    canon.put(
-        "reason.text",
-        joined(&all).unwrap_or_else(|| "未说明原因".to_owned()),
-    );
+    canon.put("reason.text", joined(&all).unwrap_or_else(|| "未说明原因".to_owned()));
 }
 
 fn place_of_reason(tree: &Tree) -> &'static str {
@@ -465,9 +439,7 @@ fn read_priority(
 ) -> Result<Priority, Fault> {
     let map = &context.with.profile.codes.priority;
     // Our own messages state a priority that HL7 has no code for beside the nearest one.
-    let exact = (rep.peek(6) == Some(local::SYSTEM))
-        .then(|| rep.text(4))
-        .flatten();
+    let exact = (rep.peek(6) == Some(local::SYSTEM)).then(|| rep.text(4)).flatten();
     let code = if let Some(exact) = exact {
         Some(exact)
     } else if map.is_empty() {
@@ -482,14 +454,6 @@ fn read_priority(
     } else {
         ours(map, written)
     };
-    code.and_then(|code| {
-        Priority::ALL
-            .into_iter()
-            .find(|known| known.as_str() == code)
-    })
-    .ok_or(Fault::UnknownCode {
-        field,
-        expected: "S, A or R",
-        map: "priority",
-    })
+    code.and_then(|code| Priority::ALL.into_iter().find(|known| known.as_str() == code))
+        .ok_or(Fault::UnknownCode { field, expected: "S, A or R", map: "priority" })
 }

@@ -23,9 +23,7 @@ pub(crate) struct Misfit;
 impl Canon {
     /// Nothing yet.
     pub(crate) fn new() -> Self {
-        Self {
-            root: Value::Object(Map::new()),
-        }
+        Self { root: Value::Object(Map::new()) }
     }
 
     /// A body to write.
@@ -191,13 +189,7 @@ mod tests {
         assert_eq!(canon.take("patient.name"), None);
         assert_eq!(canon.take_bool("clinical.diagnoses.0.main"), Some(true));
         let left: Vec<String> = canon.leaves().into_iter().map(|(path, _)| path).collect();
-        assert_eq!(
-            left,
-            [
-                "clinical.diagnoses.0.what.code",
-                "clinical.diagnoses.1.what.text"
-            ]
-        );
+        assert_eq!(left, ["clinical.diagnoses.0.what.code", "clinical.diagnoses.1.what.text"]);
     }
 
     #[test]

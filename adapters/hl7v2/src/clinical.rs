@@ -38,12 +38,8 @@ pub(crate) struct Lists {
 impl Lists {
     /// The lists that bodies of this kind have.
     pub(crate) const fn of(kind: Kind) -> Self {
-        let none = Self {
-            diagnoses: None,
-            observations: None,
-            clinical: false,
-            attachments: false,
-        };
+        let none =
+            Self { diagnoses: None, observations: None, clinical: false, attachments: false };
         match kind {
             _ if kind.states_request() => Self {
                 diagnoses: Some("clinical.diagnoses"),
@@ -57,28 +53,15 @@ impl Lists {
                 attachments: true,
                 ..none
             },
-            Kind::TransferDischarge => Self {
-                attachments: true,
-                ..none
-            },
-            Kind::TransferFollowUp => Self {
-                observations: Some("observations"),
-                ..none
-            },
-            Kind::ConsultationOpinion => Self {
-                diagnoses: Some("diagnoses"),
-                attachments: true,
-                ..none
-            },
-            Kind::ConsultationReport => Self {
-                observations: Some("observations"),
-                attachments: true,
-                ..none
-            },
-            Kind::ConsultationCritical => Self {
-                observations: Some("items"),
-                ..none
-            },
+            Kind::TransferDischarge => Self { attachments: true, ..none },
+            Kind::TransferFollowUp => Self { observations: Some("observations"), ..none },
+            Kind::ConsultationOpinion => {
+                Self { diagnoses: Some("diagnoses"), attachments: true, ..none }
+            }
+            Kind::ConsultationReport => {
+                Self { observations: Some("observations"), attachments: true, ..none }
+            }
+            Kind::ConsultationCritical => Self { observations: Some("items"), ..none },
             _ => none,
         }
     }
@@ -111,10 +94,7 @@ pub(crate) fn read(
         for nte in tree.all("NTE") {
             take_any_set_id(nte);
             if let Some(text) = nte.whole_field(3) {
-                canon.put(
-                    &format!("clinical.notes.{}", canon.len("clinical.notes")),
-                    text,
-                );
+                canon.put(&format!("clinical.notes.{}", canon.len("clinical.notes")), text);
             }
         }
     }
@@ -231,10 +211,7 @@ fn read_observation(
     if length <= VALUE_CHARS_MAX {
         canon.put_some(&format!("{path}.value"), obx.whole_field(5));
     } else {
-        notes.add(
-            obx.path(5),
-            What::Mapping("too long for a value; kept among the extras"),
-        );
+        notes.add(obx.path(5), What::Mapping("too long for a value; kept among the extras"));
     }
     canon.put_some(&format!("{path}.unit"), obx.text(6, 1));
     canon.put_some(&format!("{path}.range"), obx.whole_field(7));
@@ -271,11 +248,8 @@ fn read_attachment(obx: Seg<'_>, canon: &mut Canon, notes: &mut Notes) {
     let path = format!("attachments.{}", canon.len("attachments"));
     let (value, question) = (obx.first(5), obx.first(3));
     let is_reference = obx.first(2).peek(1) == Some("RP");
-    let (first_type, content) = if is_reference {
-        (3, value.peek(1).map(str::to_owned))
-    } else {
-        (2, inline(value))
-    };
+    let (first_type, content) =
+        if is_reference { (3, value.peek(1).map(str::to_owned)) } else { (2, inline(value)) };
     let Some(content) = content else {
         notes.add(
             obx.path(5),
@@ -284,21 +258,14 @@ fn read_attachment(obx: Seg<'_>, canon: &mut Canon, notes: &mut Notes) {
         return;
     };
     obx.text(2, 1);
-    let known = question
-        .peek(1)
-        .and_then(|code| PAPERS.iter().find(|(known, _, _)| *known == code));
-    canon.put(
-        &format!("{path}.kind"),
-        known.map_or("other", |(_, _, kind)| *kind),
-    );
+    let known =
+        question.peek(1).and_then(|code| PAPERS.iter().find(|(known, _, _)| *known == code));
+    canon.put(&format!("{path}.kind"), known.map_or("other", |(_, _, kind)| *kind));
     if known.is_some() {
         question.text(1);
         question.text(3);
     }
-    let title = question
-        .text(2)
-        .or_else(|| question.text(1))
-        .unwrap_or("附件");
+    let title = question.text(2).or_else(|| question.text(1)).unwrap_or("附件");
     canon.put(&format!("{path}.title"), title);
     let parts = [value.text(first_type), value.text(first_type + 1)];
     let media_type = match parts {
@@ -345,38 +312,15 @@ pub(crate) fn write_lists(canon: &mut Canon, kind: Kind, zone: &TimeZone) -> Vec
     for index in 0..canon.len("clinical.allergies") {
         let mut al1 = Line::new("AL1");
         al1.put(1, 1, (index + 1).to_string());
-        write_coded(
-            &mut al1,
-            3,
-            1,
-            canon,
-            &format!("clinical.allergies.{index}.substance"),
-        );
-        al1.put_some(
-            5,
-            1,
-            canon.take(&format!("clinical.allergies.{index}.reaction")),
-        );
+        write_coded(&mut al1, 3, 1, canon, &format!("clinical.allergies.{index}.substance"));
+        al1.put_some(5, 1, canon.take(&format!("clinical.allergies.{index}.reaction")));
         lines.push(al1);
     }
     for index in 0..canon.len("clinical.procedures") {
         let mut pr1 = Line::new("PR1");
         pr1.put(1, 1, (index + 1).to_string());
-        write_coded(
-            &mut pr1,
-            3,
-            1,
-            canon,
-            &format!("clinical.procedures.{index}.what"),
-        );
-        write_instant(
-            &mut pr1,
-            5,
-            1,
-            canon,
-            &format!("clinical.procedures.{index}.at"),
-            zone,
-        );
+        write_coded(&mut pr1, 3, 1, canon, &format!("clinical.procedures.{index}.what"));
+        write_instant(&mut pr1, 5, 1, canon, &format!("clinical.procedures.{index}.at"), zone);
         lines.push(pr1);
     }
     lines
@@ -416,11 +360,7 @@ pub(crate) fn write_results(canon: &mut Canon, kind: Kind, zone: &TimeZone) -> V
 
 /// Writes what nothing else has written. The last step: it must see what is left.
 pub(crate) fn write_rest(canon: &Canon) -> Vec<Line> {
-    canon
-        .leaves()
-        .into_iter()
-        .filter_map(|(path, value)| local::write(&path, value))
-        .collect()
+    canon.leaves().into_iter().filter_map(|(path, value)| local::write(&path, value)).collect()
 }
 
 /// Writes the remarks of a request.
@@ -463,22 +403,14 @@ fn write_attachment(canon: &mut Canon, path: &str) -> Option<Line> {
     }
     let media_type = canon.take(&part("media_type")).unwrap_or_default();
     let kind = canon.take(&part("kind")).unwrap_or_default();
-    let (code, system, _) = PAPERS
-        .iter()
-        .find(|(_, _, known)| *known == kind)
-        .copied()
-        .unwrap_or(PAPERS[9]);
-    let (family, subtype) = media_type
-        .split_once('/')
-        .unwrap_or(("application", "octet-stream"));
+    let (code, system, _) =
+        PAPERS.iter().find(|(_, _, known)| *known == kind).copied().unwrap_or(PAPERS[9]);
+    let (family, subtype) = media_type.split_once('/').unwrap_or(("application", "octet-stream"));
     let mut obx = Line::new("OBX");
     obx.put(3, 1, code).put(3, 3, system).put(11, 1, "F");
     obx.put_some(3, 2, canon.take(&part("title")));
     if content {
-        obx.put(2, 1, "ED")
-            .put(5, 2, family)
-            .put(5, 3, subtype)
-            .put(5, 4, "Base64");
+        obx.put(2, 1, "ED").put(5, 2, family).put(5, 3, subtype).put(5, 4, "Base64");
         obx.put_some(5, 5, canon.take(&part("content")));
     } else {
         obx.put(2, 1, "RP").put(5, 3, family).put(5, 4, subtype);

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use tierlink_codec::{Decoded, FamilyKnown, Profile, Reading};
 use tierlink_schemas::message::{Extra, ReplyTo, SOURCE_MESSAGE_ID_LENGTH_MAX, Source};
 use tierlink_schemas::request::Direction;
-use tierlink_schemas::{Body, Code, Deviation, Family, Kind, Message, Problem};
+use tierlink_schemas::{Body, Code, Deviation, Family, Kind, Message, OrganisationCode, Problem};
 
 use crate::body;
 use crate::canon::Canon;
@@ -41,10 +41,7 @@ pub(crate) fn wish(profile: &Profile) -> Result<Wish, Fault> {
         Some(name) => Some(Charset::named(name).ok_or(Fault::ProfileCharset)?),
         None => None,
     };
-    Ok(Wish {
-        charset,
-        wins: profile.quirks.charset_wins,
-    })
+    Ok(Wish { charset, wins: profile.quirks.charset_wins })
 }
 
 /// The zone of times without one.
@@ -57,9 +54,7 @@ pub(crate) fn zone(profile: &Profile) -> TimeZone {
 /// Takes a message apart without asking what it means.
 pub(crate) fn open(bytes: &[u8], wish: Wish, notes: &mut Notes) -> Result<Tree, Fault> {
     if bytes.len() > crate::limits::MESSAGE_BYTES_MAX {
-        return Err(Fault::TooLarge {
-            limit: crate::limits::MESSAGE_BYTES_MAX,
-        });
+        return Err(Fault::TooLarge { limit: crate::limits::MESSAGE_BYTES_MAX });
     }
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Fault::Empty);
@@ -93,11 +88,7 @@ fn deviations(notes: &Notes) -> Vec<Deviation> {
         .list()
         .iter()
         .map(|note| {
-            Deviation::new(
-                Code::new(note.what.code()),
-                note.path.as_str(),
-                note.what.to_string(),
-            )
+            Deviation::new(Code::new(note.what.code()), note.path.as_str(), note.what.to_string())
         })
         .collect()
 }
@@ -117,12 +108,7 @@ fn read(
     let zone = zone(profile);
     let mut canon = Canon::new();
     let case = numbers::read(&tree, &header, profile, with.directory, notes)?;
-    let context = body::Context {
-        tree: &tree,
-        header: &header,
-        with,
-        zone: &zone,
-    };
+    let context = body::Context { tree: &tree, header: &header, with, zone: &zone };
     let (kind, certain) = match statement::of(&tree, &header)? {
         Statement::Request { amends } => {
             let (kind, direction, certain) = sides(&context, amends, &mut canon, notes)?;
@@ -134,10 +120,7 @@ fn read(
     let in_reply_to = tree
         .first("MSA")
         .and_then(|msa| msa.text(2, 1))
-        .map(|id| ReplyTo {
-            message_id: Some(id.to_owned()),
-            ..ReplyTo::default()
-        });
+        .map(|id| ReplyTo { message_id: Some(id.to_owned()), ..ReplyTo::default() });
     let is_tied = case.number.is_some() || !case.numbers.is_empty() || in_reply_to.is_some();
     if !kind.opens() && !is_tied {
         return Err(Fault::Missing {
@@ -150,39 +133,27 @@ fn read(
     let is_referral = matches!(kind, Kind::ReferralSubmit | Kind::ReferralAmend);
     if !is_referral && canon.text("direction").is_some() {
         // Only referrals have a direction; anything else that states one contradicts itself.
-        return Err(Fault::Direction {
-            field: "OBX-5".to_owned(),
-        });
+        return Err(Fault::Direction { field: "OBX-5".to_owned() });
     }
     let body = Body::read(kind, canon.into_value()).map_err(|error| misfit(&error))?;
 
     let occurred_at = occurred_at(&tree, &zone, notes);
     let source = Source {
         organisation: profile.organisation.code.clone(),
-        system: tree
-            .first("MSH")
-            .and_then(|msh| msh.text(3, 1))
-            .map(str::to_owned),
+        system: tree.first("MSH").and_then(|msh| msh.text(3, 1)).map(str::to_owned),
         message_id: header.control_id.clone(),
     };
-    take_known_names(&tree, with);
-    if kind.states_request() {
-        take_repeated_words(&tree);
-    }
-    let mut message = Message::new(
-        with.id,
-        source,
-        occurred_at.unwrap_or(with.received_at),
-        body,
-    );
+    let mut message = Message::new(with.id, source, occurred_at.unwrap_or(with.received_at), body);
     message.received_at = Some(with.received_at);
     message.case = case;
     message.in_reply_to = in_reply_to;
     message.priority = priority;
     if kind.opens() {
-        message
-            .destinations
-            .extend(message.to().map(|to| to.organisation.clone()));
+        message.destinations.extend(message.to().map(|to| to.organisation.clone()));
+    }
+    take_known_names(&tree, &message, with);
+    if kind.states_request() {
+        take_repeated_words(&tree);
     }
     message.extras = extras(&tree, notes);
     Ok((message, certain))
@@ -190,65 +161,46 @@ fn read(
 
 /// What every message must say of itself.
 fn check_header(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(), Fault> {
-    let missing = |field: &str, why| Fault::Missing {
-        field: field.to_owned(),
-        why,
-    };
+    let missing = |field: &str, why| Fault::Missing { field: field.to_owned(), why };
     if header.control_id.is_empty() {
-        return Err(missing(
-            "MSH-10",
-            "a repeat of the message can be told from a new one",
-        ));
+        return Err(missing("MSH-10", "a repeat of the message can be told from a new one"));
     }
     if header.control_id.len() > SOURCE_MESSAGE_ID_LENGTH_MAX {
-        return Err(Fault::Invalid {
-            field: "MSH-10".to_owned(),
-            why: "it is too long for an id",
-        });
+        return Err(Fault::Invalid { field: "MSH-10".to_owned(), why: "it is too long for an id" });
     }
     if header.message_type.is_empty() {
         return Err(missing("MSH-9", "it is clear what the message says"));
     }
     if header.version.is_empty() {
-        notes.add(
-            "MSH-12",
-            What::Mapping("states no version; read like 2.5.1"),
-        );
+        notes.add("MSH-12", What::Mapping("states no version; read like 2.5.1"));
     } else if Version::read(&header.version).is_none() {
         return Err(Fault::Version);
     }
     if header.processing != "P" {
-        notes.add(
-            "MSH-11",
-            What::Mapping("is not P; read as production all the same"),
-        );
+        notes.add("MSH-11", What::Mapping("is not P; read as production all the same"));
     }
     let structure = tree.first("MSH").and_then(|msh| msh.text(9, 3));
     let expected = structure_of(header);
     if structure.is_some_and(|structure| expected.is_some_and(|known| known != structure)) {
-        notes.add(
-            "MSH-9",
-            What::Mapping("names a structure that does not exist; the event counts"),
-        );
+        notes
+            .add("MSH-9", What::Mapping("names a structure that does not exist; the event counts"));
     }
     Ok(())
 }
 
 fn structure_of(header: &Header) -> Option<&'static str> {
-    Some(
-        match (header.message_type.as_str(), header.event.as_str()) {
-            ("REF", _) => "REF_I12",
-            ("RRI", _) => "RRI_I12",
-            ("SIU", _) => "SIU_S12",
-            ("SRM", _) => "SRM_S01",
-            ("SRR", _) => "SRR_S01",
-            ("ADT", "A03") => "ADT_A03",
-            ("ADT", "A01" | "A04") => "ADT_A01",
-            ("ORU", _) => "ORU_R01",
-            ("MDM", _) => "MDM_T02",
-            _ => return None,
-        },
-    )
+    Some(match (header.message_type.as_str(), header.event.as_str()) {
+        ("REF", _) => "REF_I12",
+        ("RRI", _) => "RRI_I12",
+        ("SIU", _) => "SIU_S12",
+        ("SRM", _) => "SRM_S01",
+        ("SRR", _) => "SRR_S01",
+        ("ADT", "A03") => "ADT_A03",
+        ("ADT", "A01" | "A04") => "ADT_A01",
+        ("ORU", _) => "ORU_R01",
+        ("MDM", _) => "MDM_T02",
+        _ => return None,
+    })
 }
 
 /// Reads both sides of a request and says what kind of request goes between them.
@@ -262,9 +214,7 @@ fn sides(
     party::read_from(tree, profile, directory, canon, notes)?;
     let to = party::read_to(tree, context.header, profile, directory, canon, notes)?;
     if to == profile.organisation.code {
-        return Err(Fault::Contradiction {
-            field: "PRD-10".to_owned(),
-        });
+        return Err(Fault::Contradiction { field: "PRD-10".to_owned() });
     }
     let (kind, direction) = statement::request(tree, amends, &to, profile, directory)?;
     let unknown = directory.get(&to).is_none() && kind.family() != Family::Consultation;
@@ -306,19 +256,10 @@ fn of_the_case(
             return (same, FamilyKnown::Stated);
         }
     }
-    let exact = matches!(
-        kind,
-        Kind::ConsultationOpinion | Kind::StatusQuery | Kind::StatusReport
-    ) || kind.family() == Family::Transfer
+    let exact = matches!(kind, Kind::ConsultationOpinion | Kind::StatusQuery | Kind::StatusReport)
+        || kind.family() == Family::Transfer
         || statement::is_stated(tree);
-    (
-        kind,
-        if exact {
-            FamilyKnown::Stated
-        } else {
-            FamilyKnown::ByCase
-        },
-    )
+    (kind, if exact { FamilyKnown::Stated } else { FamilyKnown::ByCase })
 }
 
 fn place_of_number(header: &Header) -> &'static str {
@@ -335,9 +276,7 @@ fn place_of_number(header: &Header) -> &'static str {
 /// serde names the field that does not fit; the value stays out of it.
 fn misfit(error: &serde_json::Error) -> Fault {
     let text = error.to_string();
-    let missing = text
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split('`').next());
+    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
     match missing {
         Some(field) => Fault::Missing {
             field: format!("body.{field}"),
@@ -355,27 +294,28 @@ fn occurred_at(tree: &Tree, zone: &TimeZone, notes: &mut Notes) -> Option<jiff::
     let moment = crate::types::try_time(msh, 7, 1, notes);
     let at = moment.and_then(|moment| moment.timestamp(zone));
     if at.is_none() {
-        notes.add(
-            "MSH-7",
-            What::Mapping("gives no time; the time of arrival was taken"),
-        );
+        notes.add("MSH-7", What::Mapping("gives no time; the time of arrival was taken"));
     }
     at
 }
 
 /// Names that only repeat what the envelope says need not be kept.
-fn take_known_names(tree: &Tree, with: &Reading<'_>) {
+fn take_known_names(tree: &Tree, message: &Message, with: &Reading<'_>) {
     let Some(msh) = tree.first("MSH") else { return };
     if msh.first(5).peek(1) == Some(crate::APPLICATION) {
         msh.text(5, 1);
     }
+    let is_kept = |code: &OrganisationCode| {
+        *code == with.profile.organisation.code
+            || message.to().is_some_and(|to| to.organisation == *code)
+            || message.case.numbers.iter().any(|number| number.organisation == *code)
+    };
     for field in [4, 6] {
         let Some(name) = msh.first(field).peek(1) else {
             continue;
         };
-        if matches!(party::find(&[name], with.profile, with.directory), Found::One(code)
-            if !with.directory.is_empty() || code.as_str() == name)
-        {
+        let found = party::find(&[name], with.profile, with.directory);
+        if matches!(found, Found::One(code) if is_kept(&code)) {
             msh.text(field, 1);
         }
     }
@@ -419,10 +359,7 @@ const REPEATED_WORDS: [(&str, u16, u16, &str); 22] = [
 /// What only repeats something that was read need not be kept.
 fn take_repeated_words(tree: &Tree) {
     for (name, field, component, word) in REPEATED_WORDS {
-        for rep in tree
-            .all(name)
-            .flat_map(|segment| segment.repetitions(field))
-        {
+        for rep in tree.all(name).flat_map(|segment| segment.repetitions(field)) {
             if rep.peek(component) == Some(word) {
                 rep.text(component);
             }
@@ -444,17 +381,12 @@ fn extras(tree: &Tree, notes: &mut Notes) -> Vec<Extra> {
         }
         let chars: Vec<char> = text.chars().collect();
         for (nth, piece) in chars.chunks(EXTRA_CHARS_MAX).enumerate() {
-            extras.push(Extra {
-                path: format!("{path}#{}", nth + 1),
-                text: piece.iter().collect(),
-            });
+            extras
+                .push(Extra { path: format!("{path}#{}", nth + 1), text: piece.iter().collect() });
         }
     }
     if extras.len() > EXTRAS_MAX {
-        notes.add(
-            "MSH",
-            What::Mapping("very many fields without a canonical place; all are kept"),
-        );
+        notes.add("MSH", What::Mapping("very many fields without a canonical place; all are kept"));
     }
     extras
 }

@@ -51,13 +51,9 @@ impl Delimiters {
     /// `text` begins with `MSH`; the caller has seen to that.
     pub(crate) fn read(text: &str, notes: &mut Notes) -> Result<(Self, usize), Fault> {
         let mut chars = text.chars().skip(3);
-        let field = chars
-            .next()
-            .filter(|c| is_usable(*c))
-            .ok_or(Fault::Delimiters("MSH-1"))?;
-        let stated: String = chars
-            .take_while(|c| *c != field && !matches!(c, '\r' | '\n'))
-            .collect();
+        let field = chars.next().filter(|c| is_usable(*c)).ok_or(Fault::Delimiters("MSH-1"))?;
+        let stated: String =
+            chars.take_while(|c| *c != field && !matches!(c, '\r' | '\n')).collect();
         let end = 3 + field.len_utf8() + stated.len();
         let delimiters = Self::from_parts(field, &stated, text, notes)?;
         Ok((delimiters, end))
@@ -67,10 +63,7 @@ impl Delimiters {
         let mut encoding: Vec<char> = stated.chars().collect();
         if encoding.is_empty() {
             notes.add("MSH-2", What::DelimitersMissing);
-            return Ok(Self {
-                field,
-                ..Self::default()
-            });
+            return Ok(Self { field, ..Self::default() });
         }
         if encoding.len() == STATED_MAX && encoding[2] == encoding[3] {
             notes.add("MSH-2", What::EscapeDoubled);
@@ -92,11 +85,7 @@ impl Delimiters {
         let mut unused =
             ('\u{1}'..='\u{1f}').filter(|c| !matches!(c, '\t' | '\r' | '\n') && !text.contains(*c));
         let mut nth = |at: usize| {
-            encoding
-                .get(at)
-                .copied()
-                .or_else(|| unused.next())
-                .ok_or(Fault::Delimiters("MSH-2"))
+            encoding.get(at).copied().or_else(|| unused.next()).ok_or(Fault::Delimiters("MSH-2"))
         };
         Ok(Self {
             field,
@@ -118,26 +107,16 @@ impl Delimiters {
     /// MSH-2 as the message stated it.
     #[must_use]
     pub fn encoding_characters(&self) -> String {
-        [
-            self.component,
-            self.repetition,
-            self.escape,
-            self.subcomponent,
-        ]
-        .into_iter()
-        .chain(self.truncation)
-        .take(self.stated)
-        .collect()
+        [self.component, self.repetition, self.escape, self.subcomponent]
+            .into_iter()
+            .chain(self.truncation)
+            .take(self.stated)
+            .collect()
     }
 
     /// The four encoding characters that the reader of the structure insists on.
     pub(crate) fn all_four(&self) -> [char; 4] {
-        [
-            self.component,
-            self.repetition,
-            self.escape,
-            self.subcomponent,
-        ]
+        [self.component, self.repetition, self.escape, self.subcomponent]
     }
 
     /// Whether text can be escaped for a receiver that stated these delimiters.

@@ -101,10 +101,7 @@ fn write(message: &Message, to: &OrganisationCode, with: &Writing<'_>) -> Result
 
 /// Requests carry the people in their body; everything else has them beside it.
 fn people(message: &Message) -> Canon {
-    let beside = message
-        .context
-        .as_ref()
-        .filter(|_| !message.kind().states_request());
+    let beside = message.context.as_ref().filter(|_| !message.kind().states_request());
     let beside = beside.and_then(|context| serde_json::to_value(context).ok());
     beside.map_or_else(Canon::new, Canon::of)
 }
@@ -149,14 +146,7 @@ impl Encoder<'_> {
         msh.put(3, 1, crate::APPLICATION)
             .put(4, 1, self.known_as(source))
             .put_some(5, 1, format.application.clone())
-            .put(
-                6,
-                1,
-                format
-                    .facility
-                    .clone()
-                    .unwrap_or_else(|| self.known_as(self.to.as_str())),
-            )
+            .put(6, 1, format.facility.clone().unwrap_or_else(|| self.known_as(self.to.as_str())))
             .put(7, 1, time::write(self.message.occurred_at, &self.zone))
             .put(9, 1, kind)
             .put(9, 2, event)
@@ -201,24 +191,15 @@ impl Encoder<'_> {
         let rf1 = self.rf1(kind);
         self.lines.push(rf1);
         let (profile, version) = (self.profile, self.version);
-        let people = if is_request {
-            &mut self.canon
-        } else {
-            &mut self.people
-        };
+        let people = if is_request { &mut self.canon } else { &mut self.people };
         let mut lines = party::write(people, profile, version);
         if people.get("patient").is_some() {
             lines.extend(patient::write(people, profile, version, is_request));
         }
         self.lines.extend(lines);
-        self.lines
-            .extend(clinical::write_lists(&mut self.canon, kind, &self.zone));
+        self.lines.extend(clinical::write_lists(&mut self.canon, kind, &self.zone));
         let visit = self.stay(kind);
-        let notes = if is_request {
-            clinical::write_notes(&mut self.canon)
-        } else {
-            Vec::new()
-        };
+        let notes = if is_request { clinical::write_notes(&mut self.canon) } else { Vec::new() };
         self.results(kind, ("57133-1", "Referral note", "LN"));
         self.lines.extend(visit);
         self.lines.extend(notes);
@@ -239,9 +220,7 @@ impl Encoder<'_> {
         match kind.family() {
             Family::Consultation => {
                 write_coded(&mut rf1, 3, 1, &mut self.canon, "kind");
-                rf1.put(4, 1, "SO")
-                    .put(4, 2, "Second opinion")
-                    .put(4, 3, "HL70282");
+                rf1.put(4, 1, "SO").put(4, 2, "Second opinion").put(4, 3, "HL70282");
             }
             Family::Transfer => self.reasons(&mut rf1),
             Family::Referral | Family::Slot | Family::Status | Family::Receipt => {
@@ -310,9 +289,7 @@ impl Encoder<'_> {
         };
         rf1.put(2, 1, code).put(2, 2, words).put(2, 3, "HL70280");
         if priority == Priority::Chronic {
-            rf1.put(2, 4, priority.as_str())
-                .put(2, 5, "慢病/康复")
-                .put(2, 6, local::SYSTEM);
+            rf1.put(2, 4, priority.as_str()).put(2, 5, "慢病/康复").put(2, 6, local::SYSTEM);
         }
     }
 
@@ -324,8 +301,7 @@ impl Encoder<'_> {
         let ours = case.number.as_ref().map(ToString::to_string);
         match (of_origin, &ours) {
             (Some(number), _) => {
-                rf1.put(6, 1, number)
-                    .put(6, 2, self.known_as(origin.as_str()));
+                rf1.put(6, 1, number).put(6, 2, self.known_as(origin.as_str()));
             }
             (None, Some(number)) => {
                 rf1.put(6, 1, number.as_str()).put(6, 2, crate::APPLICATION);
@@ -345,10 +321,9 @@ impl Encoder<'_> {
     }
 
     fn origin(&self) -> OrganisationCode {
-        self.message.from().map_or_else(
-            || self.message.source.organisation.clone(),
-            |f| f.organisation.clone(),
-        )
+        self.message
+            .from()
+            .map_or_else(|| self.message.source.organisation.clone(), |f| f.organisation.clone())
     }
 
     fn reason(&mut self, rf1: &mut Line) {
@@ -375,30 +350,12 @@ impl Encoder<'_> {
         let mut pv1 = Line::new("PV1");
         pv1.put_some(19, 1, self.canon.take("from.encounter"));
         write_coded(&mut pv1, 36, 1, &mut self.canon, "stay.disposition");
-        write_instant(
-            &mut pv1,
-            44,
-            1,
-            &mut self.canon,
-            "stay.admitted_at",
-            &self.zone,
-        );
-        write_instant(
-            &mut pv1,
-            45,
-            1,
-            &mut self.canon,
-            "stay.discharged_at",
-            &self.zone,
-        );
+        write_instant(&mut pv1, 44, 1, &mut self.canon, "stay.admitted_at", &self.zone);
+        write_instant(&mut pv1, 45, 1, &mut self.canon, "stay.discharged_at", &self.zone);
         if pv1.is_empty() {
             return None;
         }
-        let class = if kind.family() == Family::Transfer {
-            "I"
-        } else {
-            "O"
-        };
+        let class = if kind.family() == Family::Transfer { "I" } else { "O" };
         pv1.put(1, 1, "1").put(2, 1, class);
         Some(pv1)
     }
@@ -409,16 +366,12 @@ impl Encoder<'_> {
         results.extend(clinical::write_results(&mut self.canon, kind, &self.zone));
         results.extend(clinical::write_rest(&self.canon));
         let mut obr = Line::new("OBR");
-        obr.put(1, 1, "1")
-            .put(4, 1, title.0)
-            .put(4, 2, title.1)
-            .put(4, 3, title.2);
+        obr.put(1, 1, "1").put(4, 1, title.0).put(4, 2, title.1).put(4, 3, title.2);
         if carrier(kind) == Carrier::Document {
             let (placer, filler) = self.placer_and_filler();
             obr.put(2, 1, placer.0).put(2, 2, placer.1);
             obr.put(3, 1, filler.0).put(3, 2, filler.1);
-            obr.put(22, 1, time::write(self.message.occurred_at, &self.zone))
-                .put(25, 1, "F");
+            obr.put(22, 1, time::write(self.message.occurred_at, &self.zone)).put(25, 1, "F");
         }
         self.lines.push(obr);
         self.observations(results);
@@ -441,11 +394,7 @@ impl Encoder<'_> {
     fn placer_and_filler(&self) -> ((String, String), (String, String)) {
         let case = &self.message.case;
         let origin = self.origin();
-        let ours = case
-            .number
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let ours = case.number.as_ref().map(ToString::to_string).unwrap_or_default();
         let placer = match case.number_of(&origin) {
             Some(number) => (number.to_owned(), self.known_as(origin.as_str())),
             None => (ours, crate::APPLICATION.to_owned()),
@@ -465,19 +414,11 @@ impl Encoder<'_> {
         sch.put(1, 1, placer.0).put(1, 2, placer.1);
         sch.put_some(2, 1, self.canon.take("appointment.number"));
         sch.put(6, 1, if event == "S26" { "NOSHOW" } else { "BOOKED" });
-        write_instant_twice(
-            &mut sch,
-            11,
-            4,
-            &self.canon,
-            "appointment.start",
-            &self.zone,
-        );
+        write_instant_twice(&mut sch, 11, 4, &self.canon, "appointment.start", &self.zone);
         write_instant_twice(&mut sch, 11, 5, &self.canon, "appointment.end", &self.zone);
         sch.put(25, 1, if event == "S26" { "Noshow" } else { "Booked" });
         if let Some(number) = &self.message.case.number {
-            sch.put(26, 1, number.as_str())
-                .put(26, 2, crate::APPLICATION);
+            sch.put(26, 1, number.as_str()).put(26, 2, crate::APPLICATION);
         }
         sch.put(27, 1, filler.0).put(27, 2, filler.1);
         self.lines.push(sch);
@@ -485,41 +426,13 @@ impl Encoder<'_> {
         if self.version >= Version::V2_5 && self.canon.text("appointment.start").is_some() {
             let mut tq1 = Line::new("TQ1");
             tq1.put(1, 1, "1");
-            write_instant(
-                &mut tq1,
-                7,
-                1,
-                &mut self.canon,
-                "appointment.start",
-                &self.zone,
-            );
-            write_instant(
-                &mut tq1,
-                8,
-                1,
-                &mut self.canon,
-                "appointment.end",
-                &self.zone,
-            );
+            write_instant(&mut tq1, 7, 1, &mut self.canon, "appointment.start", &self.zone);
+            write_instant(&mut tq1, 8, 1, &mut self.canon, "appointment.end", &self.zone);
             self.lines.push(tq1);
         } else {
             let mut taken = Line::new("SCH");
-            write_instant(
-                &mut taken,
-                1,
-                1,
-                &mut self.canon,
-                "appointment.start",
-                &self.zone,
-            );
-            write_instant(
-                &mut taken,
-                1,
-                1,
-                &mut self.canon,
-                "appointment.end",
-                &self.zone,
-            );
+            write_instant(&mut taken, 1, 1, &mut self.canon, "appointment.start", &self.zone);
+            write_instant(&mut taken, 1, 1, &mut self.canon, "appointment.end", &self.zone);
         }
         self.instructions();
         self.patient_only();
@@ -564,8 +477,7 @@ impl Encoder<'_> {
         self.lines.push(evn);
         self.patient_only();
         let mut pv1 = Line::new("PV1");
-        pv1.put(1, 1, "1")
-            .put(2, 1, if event == "A04" { "O" } else { "I" });
+        pv1.put(1, 1, "1").put(2, 1, if event == "A04" { "O" } else { "I" });
         let (placer, _) = self.placer_and_filler();
         let ours = self.message.case.number.as_ref().map(ToString::to_string);
         pv1.put(5, 1, ours.unwrap_or(placer.0));
@@ -616,8 +528,7 @@ impl Encoder<'_> {
         let extras = &self.message.extras;
         for extra in extras.iter().take(EXTRAS_LISTED_MAX) {
             let text = "a field of the sender's own format; not carried";
-            self.losses
-                .push(Loss::plain(format!("extras.{}", extra.path), text));
+            self.losses.push(Loss::plain(format!("extras.{}", extra.path), text));
         }
         if extras.len() > EXTRAS_LISTED_MAX {
             let more = extras.len() - EXTRAS_LISTED_MAX;
@@ -636,8 +547,6 @@ fn write_instant_twice(
     path: &str,
     zone: &TimeZone,
 ) {
-    let at = canon
-        .text(path)
-        .and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let at = canon.text(path).and_then(|text| text.parse::<jiff::Timestamp>().ok());
     line.put_some(field, component, at.map(|at| time::write(at, zone)));
 }

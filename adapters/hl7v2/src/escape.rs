@@ -110,9 +110,7 @@ fn hexadecimal(digits: &str, charset: Charset) -> Meaning {
         .chunks(2)
         .map(|pair| {
             let pair = std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?;
-            is_hexadecimal(pair)
-                .then(|| u8::from_str_radix(pair, 16).ok())
-                .flatten()
+            is_hexadecimal(pair).then(|| u8::from_str_radix(pair, 16).ok()).flatten()
         })
         .collect();
     bytes
@@ -192,7 +190,7 @@ mod tests {
     fn check(raw: &str, want: &str, noted: &[What]) {
         let mut notes = Vec::new();
         let text = unescape(raw, &Delimiters::default(), GB18030, &mut |what| {
-            notes.push(what)
+            notes.push(what);
         });
 
         assert_eq!((text.as_ref(), notes.as_slice()), (want, noted));
@@ -211,11 +209,7 @@ mod tests {
 
     #[test]
     fn formatting_leaves_line_breaks_and_nothing_else() {
-        check(
-            r"一\.br\二\.sp2\三\.in+4\四\H\五\N\六",
-            "一\n二\n\n三四五六",
-            &[],
-        );
+        check(r"一\.br\二\.sp2\三\.in+4\四\H\五\N\六", "一\n二\n\n三四五六", &[]);
     }
 
     #[test]
@@ -228,11 +222,7 @@ mod tests {
 
     #[test]
     fn local_escapes_are_kept_and_noted() {
-        check(
-            r"\C2842\\M244A\\ZAB1\",
-            r"\C2842\\M244A\\ZAB1\",
-            &[What::EscapeLocal; 3],
-        );
+        check(r"\C2842\\M244A\\ZAB1\", r"\C2842\\M244A\\ZAB1\", &[What::EscapeLocal; 3]);
     }
 
     #[test]

@@ -79,13 +79,8 @@ impl Header {
     /// Reads MSH from the start of `bytes`. Nothing means that there is none.
     #[must_use]
     pub fn read(bytes: &[u8], wish: Wish) -> Option<Self> {
-        let start = bytes
-            .windows(3)
-            .take(HEADER_SEARCH_BYTES)
-            .position(|name| name == b"MSH")?;
-        let line = bytes[start..]
-            .split(|byte| matches!(byte, b'\r' | b'\n'))
-            .next()?;
+        let start = bytes.windows(3).take(HEADER_SEARCH_BYTES).position(|name| name == b"MSH")?;
+        let line = bytes[start..].split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
         let line = line.get(..HEADER_BYTES_MAX.min(line.len()))?;
         let mut notes = Notes::default();
         let decoded = charset::read(line, wish, &mut notes).ok();
@@ -156,12 +151,7 @@ const HEADER_SEARCH_BYTES: usize = 64;
 const HEADER_BYTES_MAX: usize = 8 * 1024;
 
 fn name(msh: Seg<'_>, field: u16) -> [String; 3] {
-    [1, 2, 3].map(|component| {
-        msh.first(field)
-            .peek(component)
-            .unwrap_or_default()
-            .to_owned()
-    })
+    [1, 2, 3].map(|component| msh.first(field).peek(component).unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -170,14 +160,10 @@ mod tests {
 
     #[test]
     fn versions_from_2_3_1_to_2_8_are_spoken() {
-        for version in [
-            "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.2",
-        ] {
+        for version in ["2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.2"] {
             assert!(Version::read(version).is_some(), "{version}");
         }
-        for version in [
-            "", "2", "2.3", "2.2", "2.9", "3.0", "2.5.1.1", "2.x", "v2.5",
-        ] {
+        for version in ["", "2", "2.3", "2.2", "2.9", "3.0", "2.5.1.1", "2.x", "v2.5"] {
             assert!(Version::read(version).is_none(), "{version}");
         }
         assert!(Version::read("2.4") < Some(Version::V2_5));
@@ -191,10 +177,7 @@ mod tests {
 
         let header = Header::read(&bytes, Wish::default()).unwrap();
 
-        assert_eq!(
-            (header.control_id.as_str(), header.accept.as_str()),
-            ("42", "AL")
-        );
+        assert_eq!((header.control_id.as_str(), header.accept.as_str()), ("42", "AL"));
         assert_eq!(header.sender_names(), ["1.2", "A", "HIS"]);
     }
 

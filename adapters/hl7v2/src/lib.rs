@@ -68,11 +68,7 @@ pub struct Hl7v2;
 impl Codec for Hl7v2 {
     fn sender(&self, bytes: &[u8]) -> Sender {
         let header = Header::read(bytes, Wish::default());
-        Sender {
-            names: header
-                .map(|header| header.sender_names())
-                .unwrap_or_default(),
-        }
+        Sender { names: header.map(|header| header.sender_names()).unwrap_or_default() }
     }
 
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {

@@ -86,12 +86,7 @@ const ELEMENTS_KNOWN: [Element; 42] = [
 ];
 
 /// Paths that say who the patient is, where he goes or who sends him.
-const SAFETY: [&str; 4] = [
-    "patient.",
-    "from.organisation",
-    "to.organisation",
-    "direction",
-];
+const SAFETY: [&str; 4] = ["patient.", "from.organisation", "to.organisation", "direction"];
 
 /// Writes one value as an OBX. `path` is below `body`, or [`KIND`].
 pub(crate) fn write(path: &str, value: &Value) -> Option<Line> {
@@ -104,8 +99,7 @@ pub(crate) fn write(path: &str, value: &Value) -> Option<Line> {
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
     let known = ELEMENTS_KNOWN.iter().find(|element| {
-        path.strip_prefix(element.path)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        path.strip_prefix(element.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     });
     let mut obx = Line::new("OBX");
     obx.put(2, 1, value_type).put(5, 1, text).put(11, 1, "F");
@@ -116,10 +110,7 @@ pub(crate) fn write(path: &str, value: &Value) -> Option<Line> {
             .put(3, 3, ELEMENTS)
             .put(3, 4, path)
             .put(3, 6, SYSTEM),
-        Some(element) => obx
-            .put(3, 1, path)
-            .put(3, 2, element.label)
-            .put(3, 3, SYSTEM),
+        Some(element) => obx.put(3, 1, path).put(3, 2, element.label).put(3, 3, SYSTEM),
         None => obx.put(3, 1, path).put(3, 3, SYSTEM),
     };
     Some(obx)
@@ -135,9 +126,7 @@ pub(crate) fn path(obx: Seg<'_>) -> Option<&str> {
     if question.peek(3) == Some(SYSTEM) {
         return question.peek(1);
     }
-    (question.peek(6) == Some(SYSTEM))
-        .then(|| question.peek(4))
-        .flatten()
+    (question.peek(6) == Some(SYSTEM)).then(|| question.peek(4)).flatten()
 }
 
 /// The clinical field that an OBX names by a national data element or by its Chinese label.
@@ -156,10 +145,7 @@ pub(crate) fn clinical_path(obx: Seg<'_>) -> Option<&'static str> {
 
 /// Puts the value of such an OBX into `canon`.
 pub(crate) fn read(obx: Seg<'_>, path: &str, canon: &mut Canon) -> Result<(), Fault> {
-    let invalid = |why| Fault::Invalid {
-        field: obx.path(5),
-        why,
-    };
+    let invalid = |why| Fault::Invalid { field: obx.path(5), why };
     let value = match obx.text(2, 1) {
         Some("NM") => {
             let number = obx.text(5, 1).and_then(|text| text.parse::<Number>().ok());

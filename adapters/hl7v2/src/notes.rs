@@ -140,10 +140,7 @@ impl Notes {
     /// Adds a note, unless the same one is there already or the list is full.
     pub fn add(&mut self, path: impl Into<String>, what: What) {
         let path = path.into();
-        let known = self
-            .list
-            .iter()
-            .any(|note| note.what == what && note.path == path);
+        let known = self.list.iter().any(|note| note.what == what && note.path == path);
         if !known && self.list.len() < DEVIATIONS_MAX {
             self.list.push(Note { path, what });
         }

@@ -42,18 +42,10 @@ pub(crate) fn read(
         Found::One(code) if code != profile.organisation.code => Some(code),
         _ => other_side(header, profile, directory),
     };
-    let mut collector = Collector {
-        profile,
-        directory,
-        other,
-        case: CaseRef::default(),
-    };
+    let mut collector = Collector { profile, directory, other, case: CaseRef::default() };
     let asks = matches!(header.message_type.as_str(), "REF" | "SRM" | "OMG" | "ADT");
-    let (placer, filler) = if asks {
-        (Owner::Sender, Owner::OtherSide)
-    } else {
-        (Owner::OtherSide, Owner::Sender)
-    };
+    let (placer, filler) =
+        if asks { (Owner::Sender, Owner::OtherSide) } else { (Owner::OtherSide, Owner::Sender) };
     if let Some(rf1) = tree.first("RF1") {
         if is_shifted(tree) {
             notes.add(
@@ -124,15 +116,8 @@ impl Collector<'_> {
             return Ok(());
         };
         if let Some(number) = CaseNumber::read(text) {
-            if self
-                .case
-                .number
-                .as_ref()
-                .is_some_and(|known| *known != number)
-            {
-                return Err(Fault::Contradiction {
-                    field: rep.own_path(),
-                });
+            if self.case.number.as_ref().is_some_and(|known| *known != number) {
+                return Err(Fault::Contradiction { field: rep.own_path() });
             }
             self.case.number = Some(number);
             rep.text(1);
@@ -142,31 +127,21 @@ impl Collector<'_> {
         let Some(organisation) = self.owner(rep, owner) else {
             return Ok(());
         };
-        let known = self
-            .case
-            .numbers
-            .iter()
-            .find(|known| known.organisation == organisation);
+        let known = self.case.numbers.iter().find(|known| known.organisation == organisation);
         if known.is_some_and(|known| known.number != text) {
             // A second number of the same side is not needed to find the case.
             return Ok(());
         }
         rep.text(1);
         if known.is_none() {
-            self.case.numbers.push(BusinessNumber {
-                organisation,
-                number: text.to_owned(),
-            });
+            self.case.numbers.push(BusinessNumber { organisation, number: text.to_owned() });
         }
         Ok(())
     }
 
     fn owner(&self, rep: Rep<'_>, owner: Owner) -> Option<OrganisationCode> {
         if !self.directory.is_empty() {
-            let names: Vec<&str> = [2, 3]
-                .into_iter()
-                .filter_map(|part| rep.peek(part))
-                .collect();
+            let names: Vec<&str> = [2, 3].into_iter().filter_map(|part| rep.peek(part)).collect();
             if let Found::One(code) = find(&names, self.profile, self.directory) {
                 rep.text(2);
                 return Some(code);

@@ -45,15 +45,9 @@ pub(crate) fn find(names: &[&str], profile: &Profile, directory: &Directory) -> 
         let mapped = ours(&profile.codes.organisation, name).unwrap_or(name);
         let code = if directory.is_empty() {
             // Without a configuration, the first name that could be a code is taken for one.
-            if found.is_empty() {
-                OrganisationCode::new(mapped).ok()
-            } else {
-                None
-            }
+            if found.is_empty() { OrganisationCode::new(mapped).ok() } else { None }
         } else {
-            directory
-                .resolve(mapped)
-                .map(|organisation| organisation.code.clone())
+            directory.resolve(mapped).map(|organisation| organisation.code.clone())
         };
         found.extend(code.filter(|code| !found.contains(code)));
     }
@@ -69,25 +63,17 @@ pub(crate) fn find(names: &[&str], profile: &Profile, directory: &Directory) -> 
 fn prd<'t>(tree: &'t Tree, roles: &[&str]) -> Option<Seg<'t>> {
     tree.all("PRD").find(|prd| {
         prd.repetitions(1).any(|rep| {
-            rep.peek(1)
-                .is_some_and(|role| roles.iter().any(|r| r.eq_ignore_ascii_case(role)))
+            rep.peek(1).is_some_and(|role| roles.iter().any(|r| r.eq_ignore_ascii_case(role)))
         })
     })
 }
 
 /// The names by which a PRD calls its organisation, most exact first.
 fn names(prd: Seg<'_>) -> Vec<&str> {
-    [
-        (10, 10, 1),
-        (10, 3, 1),
-        (10, 1, 1),
-        (4, 4, 2),
-        (4, 4, 1),
-        (4, 9, 1),
-    ]
-    .into_iter()
-    .filter_map(|(field, component, sub)| prd.first(field).peek_sub(component, sub))
-    .collect()
+    [(10, 10, 1), (10, 3, 1), (10, 1, 1), (4, 4, 2), (4, 4, 1), (4, 9, 1)]
+        .into_iter()
+        .filter_map(|(field, component, sub)| prd.first(field).peek_sub(component, sub))
+        .collect()
 }
 
 /// The organisation that refers, as a PRD states it; for answers, whose number RF1-6 is.
@@ -109,23 +95,16 @@ pub(crate) fn read_from(
         let known = !directory.is_empty();
         match stated {
             Found::One(code) if known && code != profile.organisation.code => {
-                return Err(Fault::Contradiction {
-                    field: prd.path(10),
-                });
+                return Err(Fault::Contradiction { field: prd.path(10) });
             }
             Found::Several => {
-                return Err(Fault::Contradiction {
-                    field: prd.path(10),
-                });
+                return Err(Fault::Contradiction { field: prd.path(10) });
             }
             Found::One(_) | Found::Unknown | Found::Nothing => {}
         }
         read_prd(prd, "from", canon);
     } else {
-        notes.add(
-            "PRD",
-            What::Mapping("no PRD says who refers; the sender was taken"),
-        );
+        notes.add("PRD", What::Mapping("no PRD says who refers; the sender was taken"));
     }
     if let Some(pv1) = tree.first("PV1") {
         canon.put_some("from.encounter", pv1.text(19, 1));
@@ -172,28 +151,17 @@ fn receiver(
     profile: &Profile,
     directory: &Directory,
 ) -> Result<OrganisationCode, Fault> {
-    let facility: Vec<&str> = header.receiving_facility[..2]
-        .iter()
-        .rev()
-        .map(String::as_str)
-        .collect();
+    let facility: Vec<&str> =
+        header.receiving_facility[..2].iter().rev().map(String::as_str).collect();
     // Without a configuration nobody can say whether an OID is an organisation; its name may be.
-    let facility = if directory.is_empty() {
-        facility[1..].to_vec()
-    } else {
-        facility
-    };
+    let facility = if directory.is_empty() { facility[1..].to_vec() } else { facility };
     match find(&facility, profile, directory) {
-        Found::One(code) if code == profile.organisation.code => Err(Fault::Contradiction {
-            field: "MSH-6".to_owned(),
-        }),
+        Found::One(code) if code == profile.organisation.code => {
+            Err(Fault::Contradiction { field: "MSH-6".to_owned() })
+        }
         Found::One(code) => Ok(code),
-        Found::Several => Err(Fault::Contradiction {
-            field: "MSH-6".to_owned(),
-        }),
-        Found::Unknown => Err(Fault::UnknownOrganisation {
-            field: "MSH-6".to_owned(),
-        }),
+        Found::Several => Err(Fault::Contradiction { field: "MSH-6".to_owned() }),
+        Found::Unknown => Err(Fault::UnknownOrganisation { field: "MSH-6".to_owned() }),
         Found::Nothing => Err(Fault::Missing {
             field: "PRD-10".to_owned(),
             why: "it is clear who is asked to take the patient",
@@ -234,46 +202,37 @@ fn read_prd(prd: Seg<'_>, side: &str, canon: &mut Canon) {
             canon.put_some(&format!("{side}.department.text"), words);
         }
     }
-    canon.put_some(
-        &format!("{side}.practitioner.name"),
-        read_name(prd.first(2)),
-    );
+    canon.put_some(&format!("{side}.practitioner.name"), read_name(prd.first(2)));
     canon.put_some(&format!("{side}.practitioner.title"), prd.text(2, 5));
     canon.put_some(&format!("{side}.practitioner.code"), prd.text(7, 1));
-    canon.put_some(
-        &format!("{side}.phone"),
-        prd.repetitions(5).find_map(read_phone),
-    );
+    canon.put_some(&format!("{side}.phone"), prd.repetitions(5).find_map(read_phone));
 }
 
 /// Writes both sides as PRD.
 pub(crate) fn write(canon: &mut Canon, profile: &Profile, version: Version) -> Vec<Line> {
-    [
-        ("from", "RP", "Referring Provider"),
-        ("to", "RT", "Referred to Provider"),
-    ]
-    .into_iter()
-    .filter_map(|(side, role, words)| {
-        let code = canon.take(&format!("{side}.organisation"))?;
-        let mut prd = Line::new("PRD");
-        prd.put(1, 1, role).put(1, 2, words).put(1, 3, "HL70286");
-        let written = theirs(&profile.codes.organisation, &code).unwrap_or(code);
-        prd.put_at(4, 1, 4, 1, written.as_str());
-        let part = |part: &str| format!("{side}.{part}");
-        if let Some(name) = canon.take(&part("name")) {
-            prd.put(4, 9, name.as_str());
-            if version >= Version::V2_7 {
-                prd.put(10, 1, name).put(10, 10, written);
+    [("from", "RP", "Referring Provider"), ("to", "RT", "Referred to Provider")]
+        .into_iter()
+        .filter_map(|(side, role, words)| {
+            let code = canon.take(&format!("{side}.organisation"))?;
+            let mut prd = Line::new("PRD");
+            prd.put(1, 1, role).put(1, 2, words).put(1, 3, "HL70286");
+            let written = theirs(&profile.codes.organisation, &code).unwrap_or(code);
+            prd.put_at(4, 1, 4, 1, written.as_str());
+            let part = |part: &str| format!("{side}.{part}");
+            if let Some(name) = canon.take(&part("name")) {
+                prd.put(4, 9, name.as_str());
+                if version >= Version::V2_7 {
+                    prd.put(10, 1, name).put(10, 10, written);
+                }
             }
-        }
-        write_department(&mut prd, canon, &part("department"));
-        prd.put_some(2, 1, canon.take(&part("practitioner.name")));
-        prd.put_some(2, 5, canon.take(&part("practitioner.title")));
-        prd.put_some(7, 1, canon.take(&part("practitioner.code")));
-        write_phone(&mut prd, 5, canon, &part("phone"), version);
-        Some(prd)
-    })
-    .collect()
+            write_department(&mut prd, canon, &part("department"));
+            prd.put_some(2, 1, canon.take(&part("practitioner.name")));
+            prd.put_some(2, 5, canon.take(&part("practitioner.title")));
+            prd.put_some(7, 1, canon.take(&part("practitioner.code")));
+            write_phone(&mut prd, 5, canon, &part("phone"), version);
+            Some(prd)
+        })
+        .collect()
 }
 
 fn write_department(prd: &mut Line, canon: &mut Canon, path: &str) {
@@ -313,16 +272,11 @@ mod tests {
 
     #[test]
     fn names_lead_to_one_organisation_or_to_none() {
-        let directory = Directory::new(
-            vec![organisation("XH", "县医院"), organisation("ZY", "中医院")],
-            None,
-        );
+        let directory =
+            Directory::new(vec![organisation("XH", "县医院"), organisation("ZY", "中医院")], None);
         let code = OrganisationCode::new("TS01").unwrap();
         let mut profile = Profile::bare(code, Tier::Township, FormatName::Hl7v2);
-        profile
-            .codes
-            .organisation
-            .insert("0101".to_owned(), "XH".to_owned());
+        profile.codes.organisation.insert("0101".to_owned(), "XH".to_owned());
         let found = |names: &[&str]| find(names, &profile, &directory);
         let one = |code| Found::One(OrganisationCode::new(code).unwrap());
 

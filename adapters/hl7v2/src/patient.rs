@@ -91,32 +91,21 @@ pub(crate) fn read(
         why: "the receiver knows who the patient is",
     })?;
     if all.next().is_some() {
-        return Err(Fault::Contradiction {
-            field: "PID".to_owned(),
-        });
+        return Err(Fault::Contradiction { field: "PID".to_owned() });
     }
     take_set_id(pid, 1);
     read_numbers(pid, profile, canon, notes)?;
     read_names(pid, profile, canon, notes);
     let birth = need_time(pid, 7, 1, notes)?;
-    canon.put_some(
-        "patient.birth_date",
-        birth.and_then(|m| m.date()).map(|day| day.to_string()),
-    );
+    canon.put_some("patient.birth_date", birth.and_then(|m| m.date()).map(|day| day.to_string()));
     if birth.is_some_and(|moment| moment.date().is_none()) {
-        notes.add(
-            "PID-7",
-            What::Mapping("gives no day; no birth date was taken from it"),
-        );
+        notes.add("PID-7", What::Mapping("gives no day; no birth date was taken from it"));
     }
     read_sex(pid, profile, canon)?;
     if let Some(rep) = pid.repetitions(11).next() {
         read_address(rep, "patient.address", canon);
     }
-    let phone = pid
-        .repetitions(13)
-        .chain(pid.repetitions(14))
-        .find_map(read_phone);
+    let phone = pid.repetitions(13).chain(pid.repetitions(14)).find_map(read_phone);
     canon.put_some("patient.phone", phone);
     read_coded(pid.first(16), "patient.marital_status", canon, notes);
     read_coded(pid.first(22), "patient.ethnicity", canon, notes);
@@ -143,40 +132,28 @@ fn read_numbers(
         read_number(rep, canon, notes, false)?;
     }
     if canon.len("patient.identifiers") == 0 && pid.has(2) {
-        notes.add(
-            "PID-2",
-            What::Mapping("holds the patient's number, which belongs in PID-3"),
-        );
+        notes.add("PID-2", What::Mapping("holds the patient's number, which belongs in PID-3"));
         read_number(pid.first(2), canon, notes, false)?;
     }
     if let Some(text) = pid.first(19).peek(1) {
         let number = IdentityNumber::read(text);
         if profile.quirks.identity_in_pid19 || number.is_ok() {
             if !profile.quirks.identity_in_pid19 {
-                notes.add(
-                    "PID-19",
-                    What::Mapping("holds an identity number; read as such"),
-                );
+                notes.add("PID-19", What::Mapping("holds an identity number; read as such"));
             }
             pid.text(19, 1);
             put_document(canon, IDENTITY_CARD, text, "PID-19", notes, false)?;
         }
     }
     let mother = pid.first(21);
-    if mother
-        .peek(5)
-        .is_some_and(|kind| document_kind(kind).is_some())
-    {
+    if mother.peek(5).is_some_and(|kind| document_kind(kind).is_some()) {
         read_number(mother, canon, notes, true)?;
     }
     Ok(())
 }
 
 fn document_kind(written: &str) -> Option<&'static str> {
-    DOCUMENTS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(written))
-        .map(|(_, kind)| *kind)
+    DOCUMENTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)).map(|(_, kind)| *kind)
 }
 
 /// One CX. Documents that prove who somebody is are told from numbers that only count.
@@ -195,21 +172,15 @@ fn read_number(
         return put_document(canon, kind, value, &rep.own_path(), notes, of_mother);
     }
     let path = format!("patient.identifiers.{}", canon.len("patient.identifiers"));
-    let known = written.map(|written| {
-        IDENTIFIERS
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(written))
-    });
+    let known = written
+        .map(|written| IDENTIFIERS.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)));
     canon.put(&format!("{path}.value"), value);
     match known {
         None => canon.put(&format!("{path}.kind"), "patient_number"),
         Some(Some((_, kind))) => canon.put(&format!("{path}.kind"), *kind),
         Some(None) => {
             canon.put(&format!("{path}.kind"), "other");
-            canon.put_some(
-                &format!("{path}.label"),
-                written.filter(|w| *w != UNSPECIFIED),
-            );
+            canon.put_some(&format!("{path}.label"), written.filter(|w| *w != UNSPECIFIED));
         }
     }
     rep.text(5);
@@ -244,9 +215,7 @@ fn put_document(
             return Ok(());
         }
         if canon.text("patient.document.kind") == Some(kind) {
-            return Err(Fault::Contradiction {
-                field: field.to_owned(),
-            });
+            return Err(Fault::Contradiction { field: field.to_owned() });
         }
         let path = format!("patient.identifiers.{}", canon.len("patient.identifiers"));
         canon.put(&format!("{path}.kind"), "other");
@@ -285,10 +254,8 @@ fn read_names(pid: Seg<'_>, profile: &Profile, canon: &mut Canon, notes: &mut No
         let pinyin = first.is_some_and(is_latin) && second.is_some_and(|name| !is_latin(name));
         if pinyin || (profile.quirks.pinyin_first && second.is_some()) {
             if !profile.quirks.pinyin_first {
-                notes.add(
-                    "PID-5",
-                    What::Mapping("holds pinyin^汉字; read so, not as family^given"),
-                );
+                notes
+                    .add("PID-5", What::Mapping("holds pinyin^汉字; read so, not as family^given"));
             }
             canon.put_some("patient.name_latin", rep.text(1));
             canon.put_some("patient.name", rep.text(2));
@@ -306,10 +273,7 @@ fn read_sex(pid: Seg<'_>, profile: &Profile, canon: &mut Canon) -> Result<(), Fa
         return Ok(());
     };
     let sex = if profile.codes.sex.is_empty() {
-        SEXES
-            .iter()
-            .find(|(code, _)| code.eq_ignore_ascii_case(written))
-            .map(|(_, sex)| *sex)
+        SEXES.iter().find(|(code, _)| code.eq_ignore_ascii_case(written)).map(|(_, sex)| *sex)
     } else {
         ours(&profile.codes.sex, written)
     };
@@ -332,10 +296,7 @@ fn read_contact(tree: &Tree, canon: &mut Canon, notes: &mut Notes) {
     if let Some(rep) = nk1.repetitions(4).next() {
         read_address(rep, "patient.contact.address", canon);
     }
-    canon.put_some(
-        "patient.contact.phone",
-        nk1.repetitions(5).find_map(read_phone),
-    );
+    canon.put_some("patient.contact.phone", nk1.repetitions(5).find_map(read_phone));
 }
 
 fn read_insurance(tree: &Tree, canon: &mut Canon, notes: &mut Notes) {
@@ -407,20 +368,11 @@ fn write_numbers(pid: &mut Line, canon: &mut Canon) {
         let path = |part: &str| format!("patient.identifiers.{index}.{part}");
         let kind = canon.take(&path("kind")).unwrap_or_default();
         let label = canon.take(&path("label"));
-        let written = IDENTIFIERS
-            .iter()
-            .find(|(_, known)| *known == kind)
-            .map(|(name, _)| *name);
+        let written = IDENTIFIERS.iter().find(|(_, known)| *known == kind).map(|(name, _)| *name);
         let written = written.map(str::to_owned).or(label);
         if let Some(value) = canon.take(&path("value")) {
             pid.put_at(3, repetition, 1, 1, value);
-            pid.put_at(
-                3,
-                repetition,
-                5,
-                1,
-                written.unwrap_or_else(|| UNSPECIFIED.to_owned()),
-            );
+            pid.put_at(3, repetition, 5, 1, written.unwrap_or_else(|| UNSPECIFIED.to_owned()));
             if let Some(assigner) = canon.take(&path("assigner")) {
                 pid.put_at(3, repetition, 4, 1, assigner);
             }
@@ -466,10 +418,7 @@ fn write_sex(pid: &mut Line, canon: &mut Canon, profile: &Profile) {
         return;
     };
     let written = if profile.codes.sex.is_empty() {
-        SEXES
-            .iter()
-            .find(|(_, known)| *known == sex)
-            .map(|(code, _)| (*code).to_owned())
+        SEXES.iter().find(|(_, known)| *known == sex).map(|(code, _)| (*code).to_owned())
     } else {
         theirs(&profile.codes.sex, sex)
     };

@@ -52,10 +52,7 @@ pub struct Left {
 impl Tree {
     /// All segments, in the order of the message.
     pub fn segments(&self) -> impl Iterator<Item = Seg<'_>> {
-        self.segments.iter().map(move |segment| Seg {
-            tree: self,
-            segment,
-        })
+        self.segments.iter().map(move |segment| Seg { tree: self, segment })
     }
 
     /// All segments of one name.
@@ -78,11 +75,7 @@ impl Tree {
         let component = parts.next().map_or(Some(1), |part| part.parse().ok())?;
         let subcomponent = parts.next().map_or(Some(1), |part| part.parse().ok())?;
         let seg = self.all(name).nth(usize::from(nth).checked_sub(1)?)?;
-        let rep = Rep {
-            seg,
-            field: field.parse().ok()?,
-            repetition,
-        };
+        let rep = Rep { seg, field: field.parse().ok()?, repetition };
         rep.sub(component, subcomponent)
     }
 
@@ -124,24 +117,31 @@ impl<'t> Seg<'t> {
     }
 
     fn values(self) -> &'t [Value] {
-        self.tree
-            .values
-            .get(self.segment.values.clone())
-            .unwrap_or_default()
+        self.tree.values.get(self.segment.values.clone()).unwrap_or_default()
     }
 
     fn find(self, place: Place) -> Option<&'t Value> {
         let values = self.values();
-        values
-            .binary_search_by(|value| value.place.cmp(&place))
-            .ok()
-            .and_then(|at| values.get(at))
+        values.binary_search_by(|value| value.place.cmp(&place)).ok().and_then(|at| values.get(at))
+    }
+
+    /// The values from one place up to another. A search, because a scan for each repetition of a
+    /// field with thousands of them would take too long.
+    fn between(self, from: Place, to: Place) -> &'t [Value] {
+        let values = self.values();
+        let begin = values.partition_point(|value| value.place < from);
+        let end = values.partition_point(|value| value.place < to);
+        values.get(begin..end).unwrap_or_default()
+    }
+
+    fn of_field(self, field: u16) -> &'t [Value] {
+        self.between(Place::start(field, 0), Place::start(field.saturating_add(1), 0))
     }
 
     /// Whether a field holds anything, a null included.
     #[must_use]
     pub fn has(self, field: u16) -> bool {
-        self.values().iter().any(|value| value.place.field == field)
+        !self.of_field(field).is_empty()
     }
 
     /// Whether a field holds nothing but an explicit null.
@@ -153,11 +153,7 @@ impl<'t> Seg<'t> {
     /// The first repetition of a field, empty or not.
     #[must_use]
     pub fn first(self, field: u16) -> Rep<'t> {
-        Rep {
-            seg: self,
-            field,
-            repetition: 1,
-        }
+        Rep { seg: self, field, repetition: 1 }
     }
 
     /// A component of the first repetition of a field.
@@ -173,20 +169,15 @@ impl<'t> Seg<'t> {
     /// The repetitions of a field that hold anything.
     pub fn repetitions(self, field: u16) -> impl Iterator<Item = Rep<'t>> {
         let mut last = 0;
-        self.values()
-            .iter()
-            .filter(move |value| value.place.field == field)
-            .filter_map(move |value| {
+        self.values().iter().filter(move |value| value.place.field == field).filter_map(
+            move |value| {
                 let repetition = value.place.repetition;
                 (repetition != last).then(|| {
                     last = repetition;
-                    Rep {
-                        seg: self,
-                        field,
-                        repetition,
-                    }
+                    Rep { seg: self, field, repetition }
                 })
-            })
+            },
+        )
     }
 
     /// All repetitions of a field as one text. Free text with an unescaped `~` arrives so.
@@ -243,19 +234,14 @@ impl<'t> Rep<'t> {
     }
 
     fn values(self) -> impl Iterator<Item = &'t Value> {
-        self.seg.values().iter().filter(move |value| {
-            value.place.field == self.field && value.place.repetition == self.repetition
-        })
+        let (field, repetition) = (self.field, self.repetition);
+        let end = Place::start(field, repetition.saturating_add(1));
+        self.seg.between(Place::start(field, repetition), end).iter()
     }
 
     fn find(self, component: u16, subcomponent: u16) -> Option<&'t Value> {
         let (field, repetition) = (self.field, self.repetition);
-        self.seg.find(Place {
-            field,
-            repetition,
-            component,
-            subcomponent,
-        })
+        self.seg.find(Place { field, repetition, component, subcomponent })
     }
 
     /// What stands in a component. Does not mark it as read.
@@ -280,9 +266,7 @@ impl<'t> Rep<'t> {
     /// How long its texts are together, if there are any.
     #[must_use]
     pub fn length(self) -> Option<usize> {
-        self.values()
-            .map(|value| value.text.len())
-            .reduce(|sum, length| sum + length)
+        self.values().map(|value| value.text.len()).reduce(|sum, length| sum + length)
     }
 
     /// A subcomponent, without marking it as read.
@@ -337,25 +321,16 @@ impl<'t> Rep<'t> {
         let untouched = self.values().all(|value| !value.taken.get());
         if untouched {
             if let Some(text) = self.whole() {
-                left.push(Left {
-                    path: self.own_path(),
-                    text,
-                });
+                left.push(Left { path: self.own_path(), text });
             }
             return;
         }
-        for value in self
-            .values()
-            .filter(|value| !value.taken.get() && !value.null)
-        {
+        for value in self.values().filter(|value| !value.taken.get() && !value.null) {
             let mut path = self.path(value.place.component);
             if value.place.subcomponent > 1 {
                 path = format!("{path}.{}", value.place.subcomponent);
             }
-            left.push(Left {
-                path,
-                text: value.text.to_string(),
-            });
+            left.push(Left { path, text: value.text.to_string() });
         }
     }
 }
@@ -380,9 +355,7 @@ mod tests {
         assert_eq!(tree.text("PID-3.4.2"), Some("1"));
         assert_eq!(tree.text("PID-3[2].4"), Some("G"));
         assert_eq!(tree.text("OBX[2]-2"), Some("NM"));
-        for absent in [
-            "PID-99", "PV1-1", "OBX[3]-1", "PID", "PID-x", "PID-3[0]", "OBX[0]-1",
-        ] {
+        for absent in ["PID-99", "PV1-1", "OBX[3]-1", "PID", "PID-x", "PID-3[0]", "OBX[0]-1"] {
             assert_eq!(tree.text(absent), None, "{absent}");
         }
     }
@@ -415,21 +388,10 @@ mod tests {
         pid.text(1, 1);
         pid.text(3, 1);
 
-        let left: Vec<(String, String)> = tree
-            .left_over()
-            .into_iter()
-            .map(|left| (left.path, left.text))
-            .collect();
+        let left: Vec<(String, String)> =
+            tree.left_over().into_iter().map(|left| (left.path, left.text)).collect();
 
-        let want = [
-            ("PID-3.4", "H"),
-            ("PID-3[2]", "8^^^G"),
-            ("ZPI-1", "甲^乙"),
-            ("ZPI-2", "丙"),
-        ];
-        assert_eq!(
-            left,
-            want.map(|(path, text)| (path.to_owned(), text.to_owned()))
-        );
+        let want = [("PID-3.4", "H"), ("PID-3[2]", "8^^^G"), ("ZPI-1", "甲^乙"), ("ZPI-2", "丙")];
+        assert_eq!(left, want.map(|(path, text)| (path.to_owned(), text.to_owned())));
     }
 }

@@ -23,9 +23,7 @@ const TRANSIENT: [&str; 2] = ["206", "207"];
 
 /// Reads the answer to the transmission `control_id`.
 pub(crate) fn read(control_id: &str, answer: Result<Tree, Fault>, profile: &Profile) -> Answered {
-    let unreadable = |fault: Fault| Answered::Unreadable {
-        problem: fault.into(),
-    };
+    let unreadable = |fault: Fault| Answered::Unreadable { problem: fault.into() };
     let tree = match answer {
         Ok(tree) => tree,
         Err(fault) => return unreadable(fault),
@@ -43,18 +41,16 @@ pub(crate) fn read(control_id: &str, answer: Result<Tree, Fault>, profile: &Prof
     let more_comes = profile.format.acknowledgement == Acknowledgement::CommitAndApplication;
     match code.as_str() {
         "CA" if more_comes => Answered::MoreComes,
-        "AA" | "CA" => Answered::Taken {
-            number: number(&tree),
-        },
-        "AE" | "CE" if profile.quirks.application_error_is_transient => Answered::NotNow {
-            problems: problems(&tree, &code, NOT_NOW),
-        },
-        "AE" | "AR" | "CE" | "CR" if is_transient(&tree) => Answered::NotNow {
-            problems: problems(&tree, &code, NOT_NOW),
-        },
-        "AE" | "AR" | "CE" | "CR" => Answered::Refused {
-            problems: problems(&tree, &code, REFUSED),
-        },
+        "AA" | "CA" => Answered::Taken { number: number(&tree) },
+        "AE" | "CE" if profile.quirks.application_error_is_transient => {
+            Answered::NotNow { problems: problems(&tree, &code, &NOT_NOW) }
+        }
+        "AE" | "AR" | "CE" | "CR" if is_transient(&tree) => {
+            Answered::NotNow { problems: problems(&tree, &code, &NOT_NOW) }
+        }
+        "AE" | "AR" | "CE" | "CR" => {
+            Answered::Refused { problems: problems(&tree, &code, &REFUSED) }
+        }
         _ => unreadable(Fault::Answer),
     }
 }
@@ -96,22 +92,15 @@ fn place(segment: Option<&str>, field: Option<&str>) -> Option<String> {
 
 fn is_transient(tree: &Tree) -> bool {
     let errors = errors(tree);
-    !errors.is_empty()
-        && errors
-            .iter()
-            .all(|(code, _)| TRANSIENT.contains(&code.as_str()))
+    !errors.is_empty() && errors.iter().all(|(code, _)| TRANSIENT.contains(&code.as_str()))
 }
 
-fn problems(tree: &Tree, code: &str, ours: Code) -> Vec<Problem> {
+fn problems(tree: &Tree, code: &str, ours: &Code) -> Vec<Problem> {
     let say = |what: String, field: Option<String>| {
         let text = format!(
             "the destination answered {code}{what}; its own words are with the stored answer"
         );
-        Problem::new(
-            ours.clone(),
-            field.unwrap_or_else(|| "MSA-1".to_owned()),
-            text,
-        )
+        Problem::new(ours.clone(), field.unwrap_or_else(|| "MSA-1".to_owned()), text)
     };
     let errors = errors(tree);
     if errors.is_empty() {

@@ -44,13 +44,12 @@ pub(crate) fn of(tree: &Tree, header: &Header) -> Result<Statement, Fault> {
     let statement = match (header.message_type.as_str(), header.event.as_str()) {
         ("REF", "I12") | ("SRM", "S01") => Request { amends: false },
         ("REF", "I13") | ("SRM", "S03" | "S02") => Request { amends: true },
-        ("REF", "I14") | ("SRM", "S04") => About(Kind::ReferralCancel),
+        ("REF", "I14") | ("SRM", "S04") | ("SIU", "S15") => About(Kind::ReferralCancel),
         ("REF", "I15") => About(Kind::StatusQuery),
         ("RRI", event @ ("I12" | "I13" | "I14" | "I15")) => About(answer(tree, event)?),
         ("SRR", "S01" | "S02" | "S03") => About(booking(tree)?),
         ("SRR", "S04") => About(Kind::ReferralConfirmCancel),
         ("SIU", "S12" | "S13" | "S14") => About(Kind::ReferralSchedule),
-        ("SIU", "S15") => About(Kind::ReferralCancel),
         ("SIU", "S26") => About(Kind::ReferralNoShow),
         ("ADT", "A01" | "A04") => About(Kind::ReferralArrive),
         ("ADT", "A03") => About(Kind::ReferralFeedback),
@@ -84,11 +83,9 @@ fn answer(tree: &Tree, event: &str) -> Result<Kind, Fault> {
         (Some("R"), "I14") => Ok(Kind::ReferralRefuseCancel),
         (Some("A"), _) => Ok(Kind::ReferralAccept),
         (Some("R"), _) => Ok(Kind::ReferralDecline),
-        (Some(_), _) => Err(Fault::UnknownCode {
-            field: "RF1-1".to_owned(),
-            expected: "A or R",
-            map: "status",
-        }),
+        (Some(_), _) => {
+            Err(Fault::UnknownCode { field: "RF1-1".to_owned(), expected: "A or R", map: "status" })
+        }
         (None, _) => Err(Fault::Missing {
             field: "RF1-1".to_owned(),
             why: "it is clear whether the patient is taken; A accepts and R declines",
@@ -141,10 +138,7 @@ fn order(tree: &Tree) -> Result<Statement, Fault> {
 /// ORC-1 and ORC-5 of a 360X status.
 fn order_status(tree: &Tree) -> Result<Kind, Fault> {
     let Some(orc) = tree.first("ORC") else {
-        return Err(Fault::Missing {
-            field: "ORC".to_owned(),
-            why: "it is clear what happened",
-        });
+        return Err(Fault::Missing { field: "ORC".to_owned(), why: "it is clear what happened" });
     };
     match (orc.text(1, 1), orc.text(5, 1)) {
         (Some("CA" | "OC"), _) => Ok(Kind::ReferralCancel),
@@ -160,8 +154,7 @@ fn order_status(tree: &Tree) -> Result<Kind, Fault> {
 
 /// The kind that the message states in so many words, as our own messages do.
 fn stated(tree: &Tree) -> Option<crate::read::Seg<'_>> {
-    tree.all("OBX")
-        .find(|obx| local::path(*obx) == Some(local::KIND))
+    tree.all("OBX").find(|obx| local::path(*obx) == Some(local::KIND))
 }
 
 /// A kind stated in words must be one that the HL7 event can mean.
@@ -267,9 +260,7 @@ pub(crate) fn request(
     profile: &Profile,
     directory: &Directory,
 ) -> Result<(Kind, Option<Direction>), Fault> {
-    let claimed = stated(tree)
-        .and_then(|obx| obx.first(5).peek(1))
-        .and_then(Kind::read);
+    let claimed = stated(tree).and_then(|obx| obx.first(5).peek(1)).and_then(Kind::read);
     let family =
         if asks_for_opinion(tree) || claimed.map(Kind::family) == Some(Family::Consultation) {
             (Family::Consultation, None)

@@ -39,15 +39,11 @@ const BEGINNINGS: [&str; 5] = ["MSH", "FHS", "BHS", "BTS", "FTS"];
 /// Mends the lines of `text`.
 pub(crate) fn mend(text: &str, notes: &mut Notes) -> Result<Lines, Fault> {
     if text.len() > MESSAGE_BYTES_MAX {
-        return Err(Fault::TooLarge {
-            limit: MESSAGE_BYTES_MAX,
-        });
+        return Err(Fault::TooLarge { limit: MESSAGE_BYTES_MAX });
     }
     let body = start_of_message(text, notes)?;
     if body.contains('\0') {
-        return Err(Fault::Nul {
-            segment: segment_before(body, '\0'),
-        });
+        return Err(Fault::Nul { segment: segment_before(body, '\0') });
     }
     let (delimiters, msh_2_ends) = Delimiters::read(body, notes)?;
     note_line_ends(body, notes);
@@ -56,27 +52,16 @@ pub(crate) fn mend(text: &str, notes: &mut Notes) -> Result<Lines, Fault> {
     mended.push_str("MSH");
     mended.push(delimiters.field);
     mended.extend(delimiters.all_four());
-    let mut lines = Joiner {
-        delimiters,
-        mended,
-        count: 1,
-        blank: 0,
-    };
+    let mut lines = Joiner { delimiters, mended, begins: 0, count: 1, blank: 0 };
     let mut rest = split_lines(body.get(msh_2_ends..).unwrap_or_default());
     let header = rest.next().unwrap_or_default();
     // The reader of the structure counts a field more or less when this delimiter is missing.
     lines.mended.push(delimiters.field);
-    lines
-        .mended
-        .push_str(header.strip_prefix(delimiters.field).unwrap_or(header));
+    lines.mended.push_str(header.strip_prefix(delimiters.field).unwrap_or(header));
     for line in rest {
         lines.add(line, notes)?;
     }
-    Ok(Lines {
-        text: lines.mended,
-        delimiters,
-        count: lines.count,
-    })
+    Ok(Lines { text: lines.mended, delimiters, count: lines.count })
 }
 
 /// Some senders put framing, blank lines or blanks before `MSH`.
@@ -88,9 +73,7 @@ fn start_of_message<'t>(text: &'t str, notes: &mut Notes) -> Result<&'t str, Fau
     }
     for beginning in ["FHS", "BHS"] {
         if body.starts_with(beginning) {
-            return Err(Fault::SeveralMessages {
-                segment: beginning.to_owned(),
-            });
+            return Err(Fault::SeveralMessages { segment: beginning.to_owned() });
         }
     }
     if !body.starts_with("MSH") {
@@ -133,6 +116,9 @@ fn note_line_ends(text: &str, notes: &mut Notes) {
 struct Joiner {
     delimiters: Delimiters,
     mended: String,
+    /// Where the segment begins that is being put together. Looking for it anew at every broken
+    /// line would take hours on a hostile message.
+    begins: usize,
     count: usize,
     /// Empty lines seen since the last segment. Inside a text they are part of it.
     blank: usize,
@@ -207,6 +193,7 @@ impl Joiner {
         }
         self.count += 1;
         self.mended.push('\r');
+        self.begins = self.mended.len();
         self.mended.push_str(&capitals);
         self.mended.push(self.delimiters.field);
         self.mended.push_str(fields);
@@ -215,12 +202,8 @@ impl Joiner {
 
     /// A line break inside a field, mostly in OBX-5: the text goes on, with an escaped break.
     fn join(&mut self, line: &str, notes: &mut Notes) {
-        let begins = self.mended.rfind('\r').map_or(0, |at| at + 1);
-        let segment = self
-            .mended
-            .get(begins..begins + 3)
-            .unwrap_or("MSH")
-            .to_owned();
+        let name = self.mended.get(self.begins..self.begins + 3);
+        let segment = name.unwrap_or("MSH").to_owned();
         notes.add(segment, What::BrokenLine);
         for _ in 0..=std::mem::take(&mut self.blank) {
             self.mended.push(self.delimiters.escape);
@@ -257,21 +240,13 @@ mod tests {
         let want = "MSH|^~\\&|A\rPID|1\rPV1|1";
         check("MSH|^~\\&|A\rPID|1\rPV1|1\r", want, &[]);
         check("MSH|^~\\&|A\nPID|1\nPV1|1\n", want, &[What::LineFeeds]);
-        check(
-            "MSH|^~\\&|A\r\nPID|1\r\nPV1|1\r\n",
-            want,
-            &[What::CarriageReturnLineFeeds],
-        );
+        check("MSH|^~\\&|A\r\nPID|1\r\nPV1|1\r\n", want, &[What::CarriageReturnLineFeeds]);
         check("MSH|^~\\&|A\nPID|1\rPV1|1\r", want, &[What::MixedLineEnds]);
     }
 
     #[test]
     fn framing_and_blank_lines_before_the_message_are_removed() {
-        check(
-            "\u{b}\r\nMSH|^~\\&|A\rPID|1\r\u{1c}\r",
-            "MSH|^~\\&|A\rPID|1",
-            &[What::JunkBefore],
-        );
+        check("\u{b}\r\nMSH|^~\\&|A\rPID|1\r\u{1c}\r", "MSH|^~\\&|A\rPID|1", &[What::JunkBefore]);
     }
 
     #[test]
@@ -301,11 +276,7 @@ mod tests {
     #[test]
     fn the_truncation_character_and_short_delimiters_become_exactly_four() {
         check("MSH|^~\\&#|A\rPID|1", "MSH|^~\\&|A\rPID|1", &[]);
-        check(
-            "MSH|^~|A\rPID|1",
-            "MSH|^~\u{1}\u{2}|A\rPID|1",
-            &[What::DelimitersShort],
-        );
+        check("MSH|^~|A\rPID|1", "MSH|^~\u{1}\u{2}|A\rPID|1", &[What::DelimitersShort]);
     }
 
     #[track_caller]
@@ -321,9 +292,6 @@ mod tests {
         refuses("FHS|^~\\&|A\rMSH|^~\\&|A", "D018");
         refuses("MSH|^~\\&|A\rPID|1\rMSH|^~\\&|B", "D018");
         refuses("MSH|^~\\&|A\rPID|\0", "D017");
-        refuses(
-            &format!("MSH|^~\\&|A{}", "\rNTE|1".repeat(SEGMENTS_MAX)),
-            "D015",
-        );
+        refuses(&format!("MSH|^~\\&|A{}", "\rNTE|1".repeat(SEGMENTS_MAX)), "D015");
     }
 }

@@ -72,22 +72,13 @@ fn split_offset(text: &str) -> Option<(&str, Option<Offset>)> {
     if plain.len() != 4 || !plain.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let number = |range| {
-        plain
-            .get::<std::ops::Range<usize>>(range)?
-            .parse::<i32>()
-            .ok()
-    };
+    let number = |range| plain.get::<std::ops::Range<usize>>(range)?.parse::<i32>().ok();
     let (hours, minutes) = (number(0..2)?, number(2..4)?);
     if hours > 14 || minutes > 59 {
         return None;
     }
     let seconds = (hours * 60 + minutes) * 60;
-    let signed = if zone.starts_with('-') {
-        -seconds
-    } else {
-        seconds
-    };
+    let signed = if zone.starts_with('-') { -seconds } else { seconds };
     Some((body, Some(Offset::from_seconds(signed).ok()?)))
 }
 
@@ -106,34 +97,15 @@ fn from_digits(body: &str, offset: Option<Offset>, standard: bool) -> Option<Mom
         return None;
     }
     let part = |from: usize, otherwise: i8| {
-        if whole.len() > from {
-            small(from)
-        } else {
-            Some(otherwise)
-        }
+        if whole.len() > from { small(from) } else { Some(otherwise) }
     };
     let date = Date::new(number(0, 4)?, part(4, 1)?, part(6, 1)?).ok()?;
-    let time = Time::new(
-        part(8, 0)?,
-        part(10, 0)?,
-        part(12, 0)?,
-        nanoseconds(fraction)?,
-    )
-    .ok()?;
-    Some(Moment {
-        when: date.to_datetime(time),
-        precision,
-        offset,
-        standard,
-    })
+    let time = Time::new(part(8, 0)?, part(10, 0)?, part(12, 0)?, nanoseconds(fraction)?).ok()?;
+    Some(Moment { when: date.to_datetime(time), precision, offset, standard })
 }
 
 fn nanoseconds(fraction: &str) -> Option<i32> {
-    let digits: String = fraction
-        .chars()
-        .chain(std::iter::repeat('0'))
-        .take(9)
-        .collect();
+    let digits: String = fraction.chars().chain(std::iter::repeat('0')).take(9).collect();
     digits.parse().ok()
 }
 
@@ -204,11 +176,7 @@ pub fn write(at: Timestamp, zone: &TimeZone) -> String {
     } else {
         format!(".{tenths_of_milliseconds:04}")
     };
-    format!(
-        "{}{fraction}{}",
-        zoned.strftime("%Y%m%d%H%M%S"),
-        zoned.strftime("%z")
-    )
+    format!("{}{fraction}{}", zoned.strftime("%Y%m%d%H%M%S"), zoned.strftime("%z"))
 }
 
 /// Writes a day.
@@ -230,16 +198,9 @@ mod tests {
     fn check(text: &str, want: Option<(&str, bool)>) {
         let got = read(text).map(|moment| {
             let at = moment.timestamp(&shanghai()).map(|at| at.to_string());
-            (
-                at.unwrap_or_else(|| format!("{:?}", moment.precision)),
-                moment.standard,
-            )
+            (at.unwrap_or_else(|| format!("{:?}", moment.precision)), moment.standard)
         });
-        assert_eq!(
-            got,
-            want.map(|(at, standard)| (at.to_owned(), standard)),
-            "{text}"
-        );
+        assert_eq!(got, want.map(|(at, standard)| (at.to_owned(), standard)), "{text}");
     }
 
     #[test]
@@ -260,14 +221,8 @@ mod tests {
         check("2026/3/1", Some(("2026-02-28T16:00:00Z", false)));
         check("2026/03/01 8:05", Some(("2026-03-01T00:05:00Z", false)));
         check("2026-03-01 08:30:00", Some(("2026-03-01T00:30:00Z", false)));
-        check(
-            "2026-03-01T08:30:00.25+08:00",
-            Some(("2026-03-01T00:30:00.25Z", false)),
-        );
-        check(
-            "2026-03-01T08:30:00Z",
-            Some(("2026-03-01T08:30:00Z", false)),
-        );
+        check("2026-03-01T08:30:00.25+08:00", Some(("2026-03-01T00:30:00.25Z", false)));
+        check("2026-03-01T08:30:00Z", Some(("2026-03-01T08:30:00Z", false)));
         check("20260301T083000", Some(("2026-03-01T00:30:00Z", false)));
     }
 

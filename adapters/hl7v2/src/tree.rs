@@ -31,6 +31,13 @@ pub(crate) struct Place {
     pub(crate) subcomponent: u16,
 }
 
+impl Place {
+    /// Where a repetition begins.
+    pub(crate) const fn start(field: u16, repetition: u16) -> Self {
+        Self { field, repetition, component: 0, subcomponent: 0 }
+    }
+}
+
 /// A value that is not empty.
 #[derive(Debug)]
 pub(crate) struct Value {
@@ -64,15 +71,10 @@ pub struct Tree {
 /// Takes mended lines apart.
 pub(crate) fn grow(lines: &Lines, charset: Charset, notes: &mut Notes) -> Result<Tree, Fault> {
     count_before(lines)?;
-    let broken = |segment: &str| Fault::Structure {
-        segment: segment.to_owned(),
-    };
+    let broken = |segment: &str| Fault::Structure { segment: segment.to_owned() };
     let message = Message::parse(&lines.text).map_err(|_| broken("MSH"))?;
     if message.raw_value().len() != lines.text.len() || message.segments.len() != lines.count {
-        let last = message
-            .segments
-            .last()
-            .map_or("MSH", |segment| segment.name);
+        let last = message.segments.last().map_or("MSH", |segment| segment.name);
         return Err(broken(last));
     }
 
@@ -99,11 +101,7 @@ fn count_before(lines: &Lines) -> Result<(), Fault> {
     let values = lines.text.chars().filter(|c| divides.contains(c)).count() + lines.count;
     if values > VALUES_MAX {
         let path = "the message".to_owned();
-        return Err(Fault::TooMany {
-            path,
-            parts: "values",
-            limit: VALUES_MAX,
-        });
+        return Err(Fault::TooMany { path, parts: "values", limit: VALUES_MAX });
     }
     Ok(())
 }
@@ -115,20 +113,11 @@ impl Tree {
         segment: &hl7_parser::message::Segment<'_>,
         notes: &mut Notes,
     ) -> Result<usize, Fault> {
-        let name = <[u8; 3]>::try_from(segment.name.as_bytes()).map_err(|_| Fault::Structure {
-            segment: segment.name.to_owned(),
-        })?;
-        let nth = self
-            .segments
-            .iter()
-            .filter(|before| before.name == name)
-            .count()
-            + 1;
-        let label = if nth == 1 {
-            segment.name.to_owned()
-        } else {
-            format!("{}[{nth}]", segment.name)
-        };
+        let name = <[u8; 3]>::try_from(segment.name.as_bytes())
+            .map_err(|_| Fault::Structure { segment: segment.name.to_owned() })?;
+        let nth = self.segments.iter().filter(|before| before.name == name).count() + 1;
+        let label =
+            if nth == 1 { segment.name.to_owned() } else { format!("{}[{nth}]", segment.name) };
         let begin = self.values.len();
 
         within(segment.fields.len(), FIELDS_MAX, "fields", || label.clone())?;
@@ -165,11 +154,7 @@ impl Tree {
                 }
             }
         }
-        self.segments.push(Segment {
-            name,
-            nth,
-            values: begin..self.values.len(),
-        });
+        self.segments.push(Segment { name, nth, values: begin..self.values.len() });
         Ok(accounted)
     }
 
@@ -183,12 +168,7 @@ impl Tree {
             notes.add(path(), what);
         });
         let null = raw == crate::read::NULL;
-        self.values.push(Value {
-            place,
-            text: text.into(),
-            null,
-            taken: Cell::new(false),
-        });
+        self.values.push(Value { place, text: text.into(), null, taken: Cell::new(false) });
     }
 }
 
@@ -199,11 +179,7 @@ fn within(
     path: impl FnOnce() -> String,
 ) -> Result<(), Fault> {
     if count > limit {
-        return Err(Fault::TooMany {
-            path: path(),
-            parts,
-            limit,
-        });
+        return Err(Fault::TooMany { path: path(), parts, limit });
     }
     Ok(())
 }
@@ -234,12 +210,8 @@ mod tests {
                     for (part, component) in repeat.split('^').zip(1..) {
                         for (sub, subcomponent) in part.split('&').zip(1..) {
                             if !sub.trim().is_empty() {
-                                let place = Place {
-                                    field: number,
-                                    repetition,
-                                    component,
-                                    subcomponent,
-                                };
+                                let place =
+                                    Place { field: number, repetition, component, subcomponent };
                                 values.push((name.to_owned(), place, sub.trim().to_owned()));
                             }
                         }
@@ -266,34 +238,17 @@ mod tests {
     fn a_message_of_nothing_but_delimiters_is_read() {
         assert!(tree("MSH|^~\\&").unwrap().values.is_empty());
         assert!(tree("MSH|^~\\&|").unwrap().values.is_empty());
-        assert!(
-            tree("MSH|^~\\&||^~&|\rPID|\rPID||~^&")
-                .unwrap()
-                .values
-                .is_empty()
-        );
+        assert!(tree("MSH|^~\\&||^~&|\rPID|\rPID||~^&").unwrap().values.is_empty());
     }
 
     #[test]
     fn a_message_with_too_many_parts_is_refused_before_it_is_built() {
         let code = |text: String| tree(&text).unwrap_err().code();
 
-        assert_eq!(
-            code(format!("MSH|^~\\&|{}", "&".repeat(VALUES_MAX))),
-            "D015"
-        );
-        assert_eq!(
-            code(format!("MSH|^~\\&|\rPID{}", "|".repeat(FIELDS_MAX + 1))),
-            "D015"
-        );
-        assert_eq!(
-            code(format!("MSH|^~\\&|\rPID|{}", "~".repeat(REPETITIONS_MAX))),
-            "D015"
-        );
-        assert_eq!(
-            code(format!("MSH|^~\\&|\rPID|{}", "^".repeat(COMPONENTS_MAX))),
-            "D015"
-        );
+        assert_eq!(code(format!("MSH|^~\\&|{}", "&".repeat(VALUES_MAX))), "D015");
+        assert_eq!(code(format!("MSH|^~\\&|\rPID{}", "|".repeat(FIELDS_MAX + 1))), "D015");
+        assert_eq!(code(format!("MSH|^~\\&|\rPID|{}", "~".repeat(REPETITIONS_MAX))), "D015");
+        assert_eq!(code(format!("MSH|^~\\&|\rPID|{}", "^".repeat(COMPONENTS_MAX))), "D015");
     }
 
     proptest! {

@@ -18,43 +18,27 @@ pub(crate) fn is_latin(text: &str) -> bool {
 }
 
 /// Coding systems whose HL7 name differs from ours.
-const SYSTEMS: [(&str, &str); 4] = [
-    ("I10", "ICD-10"),
-    ("I9C", "ICD-9-CM"),
-    ("LN", "LOINC"),
-    ("SCT", "SNOMED CT"),
-];
+const SYSTEMS: [(&str, &str); 4] =
+    [("I10", "ICD-10"), ("I9C", "ICD-9-CM"), ("LN", "LOINC"), ("SCT", "SNOMED CT")];
 
 fn our_system(theirs: &str) -> &str {
-    SYSTEMS
-        .iter()
-        .find(|(hl7, _)| *hl7 == theirs)
-        .map_or(theirs, |(_, ours)| ours)
+    SYSTEMS.iter().find(|(hl7, _)| *hl7 == theirs).map_or(theirs, |(_, ours)| ours)
 }
 
 fn their_system(ours: &str) -> &str {
-    SYSTEMS
-        .iter()
-        .find(|(_, known)| *known == ours)
-        .map_or(ours, |(hl7, _)| hl7)
+    SYSTEMS.iter().find(|(_, known)| *known == ours).map_or(ours, |(hl7, _)| hl7)
 }
 
 /// Reads `code^text^system` into `path`. Says whether there was anything.
 pub(crate) fn read_coded(rep: Rep<'_>, path: &str, canon: &mut Canon, notes: &mut Notes) -> bool {
     let (first, second, third) = (rep.text(1), rep.text(2), rep.text(3));
     let words_first = first.is_some_and(|first| !is_latin(first)) && second.is_none();
-    let (code, text) = if words_first {
-        (None, first)
-    } else {
-        (first, second)
-    };
+    let (code, text) = if words_first { (None, first) } else { (first, second) };
     // `^^汉族`: the words stand where the coding system belongs.
     let words_last = code.is_none() && text.is_none() && third.is_some();
     if words_last {
-        notes.add(
-            rep.own_path(),
-            What::Mapping("words in the coding system's place; read as text"),
-        );
+        notes
+            .add(rep.own_path(), What::Mapping("words in the coding system's place; read as text"));
         canon.put_some(&format!("{path}.text"), third);
         return true;
     }
@@ -72,16 +56,10 @@ pub(crate) fn write_coded(
     canon: &mut Canon,
     path: &str,
 ) {
-    let (code, text, system) = (
-        format!("{path}.code"),
-        format!("{path}.text"),
-        format!("{path}.system"),
-    );
+    let (code, text, system) =
+        (format!("{path}.code"), format!("{path}.text"), format!("{path}.system"));
     let words_as_code = canon.text(&text).is_none();
-    if let Some(words) = canon
-        .text(&code)
-        .filter(|code| words_as_code && !is_latin(code))
-    {
+    if let Some(words) = canon.text(&code).filter(|code| words_as_code && !is_latin(code)) {
         // Reading would take it for text, so it also travels on its own.
         line.put_at(field, repetition, 1, 1, words);
         return;
@@ -98,26 +76,18 @@ pub(crate) fn write_coded(
 
 /// The name in an XPN: Chinese names run together, others keep their blanks.
 pub(crate) fn read_name(rep: Rep<'_>) -> Option<String> {
-    let parts: Vec<&str> = (1..=4)
-        .filter_map(|component| rep.text(component))
-        .collect();
+    let parts: Vec<&str> = (1..=4).filter_map(|component| rep.text(component)).collect();
     join_name(&parts)
 }
 
 /// The name in an XCN, where the code comes first.
 pub(crate) fn read_name_behind_code(rep: Rep<'_>) -> Option<String> {
-    let parts: Vec<&str> = (2..=4)
-        .filter_map(|component| rep.text(component))
-        .collect();
+    let parts: Vec<&str> = (2..=4).filter_map(|component| rep.text(component)).collect();
     join_name(&parts)
 }
 
 fn join_name(parts: &[&str]) -> Option<String> {
-    let between = if parts.iter().all(|part| is_latin(part)) {
-        " "
-    } else {
-        ""
-    };
+    let between = if parts.iter().all(|part| is_latin(part)) { " " } else { "" };
     (!parts.is_empty()).then(|| parts.join(between))
 }
 
@@ -150,25 +120,14 @@ pub(crate) fn read_phone(rep: Rep<'_>) -> Option<String> {
             return Some(number.to_owned());
         }
     }
-    let parts: Vec<&str> = [5, 6, 7]
-        .into_iter()
-        .filter_map(|part| rep.text(part))
-        .collect();
+    let parts: Vec<&str> = [5, 6, 7].into_iter().filter_map(|part| rep.text(part)).collect();
     (!parts.is_empty()).then(|| parts.concat())
 }
 
 /// Reads an XAD into `path`.
 pub(crate) fn read_address(rep: Rep<'_>, path: &str, canon: &mut Canon) {
-    let places = [
-        (4, "province"),
-        (3, "city"),
-        (9, "county"),
-        (8, "township"),
-        (5, "postal_code"),
-    ];
-    let structured = places
-        .iter()
-        .any(|(component, _)| rep.peek(*component).is_some());
+    let places = [(4, "province"), (3, "city"), (9, "county"), (8, "township"), (5, "postal_code")];
+    let structured = places.iter().any(|(component, _)| rep.peek(*component).is_some());
     if !structured {
         canon.put_some(&format!("{path}.text"), rep.text(1));
         return;
@@ -182,16 +141,8 @@ pub(crate) fn read_address(rep: Rep<'_>, path: &str, canon: &mut Canon) {
 
 /// Writes an XAD. The six levels go in where there are any, the text otherwise.
 pub(crate) fn write_address(line: &mut Line, field: u16, canon: &mut Canon, path: &str) {
-    let places = [
-        (4, "province"),
-        (3, "city"),
-        (9, "county"),
-        (8, "township"),
-        (5, "postal_code"),
-    ];
-    let structured = places
-        .iter()
-        .any(|(_, part)| canon.text(&format!("{path}.{part}")).is_some());
+    let places = [(4, "province"), (3, "city"), (9, "county"), (8, "township"), (5, "postal_code")];
+    let structured = places.iter().any(|(_, part)| canon.text(&format!("{path}.{part}")).is_some());
     if !structured {
         line.put_some(field, 1, canon.take(&format!("{path}.text")));
         return;
@@ -213,11 +164,7 @@ pub(crate) fn need_time(
         return Ok(None);
     };
     let path = || {
-        if component == 1 {
-            seg.path(field)
-        } else {
-            rep.path(component)
-        }
+        if component == 1 { seg.path(field) } else { rep.path(component) }
     };
     let moment = time::read(text).ok_or_else(|| Fault::NotATime { field: path() })?;
     rep.text(component);
@@ -265,10 +212,7 @@ pub(crate) fn write_instant(
     path: &str,
     zone: &TimeZone,
 ) {
-    let Some(at) = canon
-        .text(path)
-        .and_then(|text| text.parse::<jiff::Timestamp>().ok())
-    else {
+    let Some(at) = canon.text(path).and_then(|text| text.parse::<jiff::Timestamp>().ok()) else {
         return;
     };
     line.put(field, component, time::write(at, zone));
@@ -298,9 +242,7 @@ pub(crate) fn read_day(seg: Seg<'_>, field: u16, path: &str, canon: &mut Canon, 
 
 /// Writes a day.
 pub(crate) fn write_day(line: &mut Line, field: u16, canon: &mut Canon, path: &str) {
-    let day = canon
-        .take(path)
-        .and_then(|text| text.parse::<jiff::civil::Date>().ok());
+    let day = canon.take(path).and_then(|text| text.parse::<jiff::civil::Date>().ok());
     line.put_some(field, 1, day.map(time::write_date));
 }
 

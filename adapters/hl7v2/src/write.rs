@@ -27,10 +27,7 @@ pub struct Line {
 impl Line {
     /// Begins a segment.
     pub fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            values: Vec::with_capacity(12),
-        }
+        Self { name, values: Vec::with_capacity(12) }
     }
 
     /// Puts a component of the first repetition. Empty text puts nothing.
@@ -62,15 +59,7 @@ impl Line {
     ) -> &mut Self {
         let text = text.into();
         if !text.is_empty() {
-            self.values.push((
-                Place {
-                    field,
-                    repetition,
-                    component,
-                    subcomponent,
-                },
-                text,
-            ));
+            self.values.push((Place { field, repetition, component, subcomponent }, text));
         }
         self
     }
@@ -86,12 +75,7 @@ impl Line {
         out.push_str(self.name);
         // MSH-1 is the delimiter itself and MSH-2 may not be escaped, so `Writer` wrote both.
         let begin = if self.name == "MSH" { 2 } else { 0 };
-        let mut at = Place {
-            field: begin,
-            repetition: 1,
-            component: 1,
-            subcomponent: 1,
-        };
+        let mut at = Place { field: begin, repetition: 1, component: 1, subcomponent: 1 };
         if self.name == "MSH" {
             out.push(delimiters.field);
             out.push_str(&delimiters.encoding_characters());
@@ -108,10 +92,7 @@ impl Line {
 /// Writes the delimiters between two places.
 fn advance(out: &mut String, from: Place, to: Place, delimiters: &Delimiters) {
     let mut push = |from: u16, to: u16, delimiter: char| {
-        out.extend(std::iter::repeat_n(
-            delimiter,
-            usize::from(to.saturating_sub(from)),
-        ));
+        out.extend(std::iter::repeat_n(delimiter, usize::from(to.saturating_sub(from))));
         from != to
     };
     let moved = push(from.field, to.field, delimiters.field);
@@ -127,10 +108,7 @@ impl Writer {
     /// Begins a message. The first line that is added must be MSH.
     #[must_use]
     pub fn new(delimiters: Delimiters) -> Self {
-        Self {
-            delimiters,
-            text: String::with_capacity(2048),
-        }
+        Self { delimiters, text: String::with_capacity(2048) }
     }
 
     /// Ends a segment, which puts it into the message.
@@ -151,28 +129,19 @@ impl Writer {
 
     /// The message as bytes. A character that the set lacks is a fault that names its field.
     pub fn into_bytes(self, charset: Charset) -> Result<Vec<u8>, Fault> {
-        charset
-            .encode(&self.text)
-            .map_err(|offset| Fault::Unmappable {
-                field: self.field_at(offset),
-                charset: charset.msh_18(),
-            })
+        charset.encode(&self.text).map_err(|offset| Fault::Unmappable {
+            field: self.field_at(offset),
+            charset: charset.msh_18(),
+        })
     }
 
     fn field_at(&self, offset: usize) -> String {
         let before = self.text.get(..offset).unwrap_or_default();
         let line = before.rsplit(['\r', '\n']).next().unwrap_or_default();
         let name = line.get(..3).unwrap_or("MSH");
-        let nth = before
-            .split(['\r', '\n'])
-            .filter(|other| other.starts_with(name))
-            .count();
+        let nth = before.split(['\r', '\n']).filter(|other| other.starts_with(name)).count();
         let fields = line.matches(self.delimiters.field).count() + usize::from(name == "MSH");
-        if nth > 1 {
-            format!("{name}[{nth}]-{fields}")
-        } else {
-            format!("{name}-{fields}")
-        }
+        if nth > 1 { format!("{name}[{nth}]-{fields}") } else { format!("{name}-{fields}") }
     }
 }
 
@@ -183,10 +152,7 @@ mod tests {
     #[test]
     fn values_come_out_in_their_places_however_they_went_in() {
         let mut pid = Line::new("PID");
-        pid.put(5, 2, "王|五")
-            .put(5, 1, "WANG")
-            .put_at(3, 2, 4, 2, "1.2")
-            .put(3, 1, "7");
+        pid.put(5, 2, "王|五").put(5, 1, "WANG").put_at(3, 2, 4, 2, "1.2").put(3, 1, "7");
         let mut msh = Line::new("MSH");
         msh.put(3, 1, "TIERLINK").put(9, 2, "I12").put(9, 1, "REF");
         let mut writer = Writer::new(Delimiters::default());
@@ -209,9 +175,7 @@ mod tests {
             writer.add(line);
         }
 
-        let fault = writer
-            .into_bytes(Charset::named("GBK").unwrap())
-            .unwrap_err();
+        let fault = writer.into_bytes(Charset::named("GBK").unwrap()).unwrap_err();
 
         assert_eq!((fault.code(), fault.field()), ("D030", "NTE[2]-3"));
     }

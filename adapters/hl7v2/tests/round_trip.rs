@@ -3,7 +3,7 @@
 //! The messages are the canonical examples, one per kind; the journey is repeated for old and new
 //! versions and for both character sets that hospitals use.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::path::PathBuf;
 
@@ -42,27 +42,17 @@ fn county() -> Directory {
 
 fn examples() -> Vec<Message> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../schemas/examples");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| from_slice(&std::fs::read(path).unwrap()).unwrap())
-        .collect()
+    paths.into_iter().map(|path| from_slice(&std::fs::read(path).unwrap()).unwrap()).collect()
 }
 
 /// The broker adds patient and parties to everything that does not carry them itself.
 fn with_context(mut message: Message, all: &[Message]) -> Message {
-    let submit = all
-        .iter()
-        .find(|m| m.kind() == Kind::ReferralSubmit)
-        .unwrap();
-    let Body::ReferralSubmit(request) = &submit.body else {
-        panic!("the example is a referral")
-    };
+    let submit = all.iter().find(|m| m.kind() == Kind::ReferralSubmit).unwrap();
+    let Body::ReferralSubmit(request) = &submit.body else { panic!("the example is a referral") };
     if message.body.patient().is_none() && message.context.is_none() {
         message.context = Some(Context {
             patient: request.patient.clone(),
@@ -83,7 +73,7 @@ fn carried(kind: Kind) -> bool {
 fn profile_of(organisation: &OrganisationCode, version: &str, charset: &str) -> Profile {
     let tier = county().tier(organisation).unwrap();
     let mut profile = Profile::bare(organisation.clone(), tier, FormatName::Hl7v2);
-    profile.format.version = version.to_owned();
+    version.clone_into(&mut profile.format.version);
     profile.format.charset = Some(charset.to_owned());
     profile
 }
@@ -98,22 +88,14 @@ fn travel(message: &Message, version: &str, charset: &str) -> (Message, FamilyKn
         .find(|other| other != source)
         .unwrap();
     let receiver = profile_of(&to, version, charset);
-    let writing = Writing {
-        profile: &receiver,
-        directory: &directory,
-    };
+    let writing = Writing { profile: &receiver, directory: &directory };
     let encoded = Hl7v2.encode(message, &to, &writing).unwrap();
     assert_eq!(encoded.losses, [], "{}", message.kind());
 
     let sender = profile_of(source, version, charset);
     let id = Uuid::from_u128(7);
     let at: Timestamp = "2026-03-10T02:00:00Z".parse().unwrap();
-    let reading = Reading {
-        profile: &sender,
-        directory: &directory,
-        id,
-        received_at: at,
-    };
+    let reading = Reading { profile: &sender, directory: &directory, id, received_at: at };
     let decoded = Hl7v2.decode(&encoded.bytes, &reading);
     match decoded.outcome {
         Ok((read, family)) => {
@@ -179,10 +161,7 @@ fn priority_and_every_number_survive_where_the_referral_is_stated() {
         }
         assert_eq!(
             read.destinations.first(),
-            message
-                .to()
-                .filter(|_| message.kind().opens())
-                .map(|to| &to.organisation)
+            message.to().filter(|_| message.kind().opens()).map(|to| &to.organisation)
         );
     }
 }
@@ -190,10 +169,7 @@ fn priority_and_every_number_survive_where_the_referral_is_stated() {
 #[test]
 fn an_answer_names_the_message_that_it_answers() {
     let all = examples();
-    let accept = all
-        .iter()
-        .find(|m| m.kind() == Kind::ReferralAccept)
-        .unwrap();
+    let accept = all.iter().find(|m| m.kind() == Kind::ReferralAccept).unwrap();
     let mut accept = with_context(accept.clone(), &all);
     let reply = tierlink_schemas::message::ReplyTo {
         message_id: Some("HIS-0001".to_owned()),
@@ -213,18 +189,11 @@ fn the_same_message_gives_the_same_bytes_at_every_try() {
     let directory = county();
     let to = code("330199001");
     let receiver = profile_of(&to, "2.5.1", "GB18030");
-    let writing = Writing {
-        profile: &receiver,
-        directory: &directory,
-    };
-    let submit = all
-        .iter()
-        .find(|m| m.kind() == Kind::ReferralSubmit)
-        .unwrap();
+    let writing = Writing { profile: &receiver, directory: &directory };
+    let submit = all.iter().find(|m| m.kind() == Kind::ReferralSubmit).unwrap();
 
-    let tries: Vec<Vec<u8>> = (0..3)
-        .map(|_| Hl7v2.encode(submit, &to, &writing).unwrap().bytes)
-        .collect();
+    let tries: Vec<Vec<u8>> =
+        (0..3).map(|_| Hl7v2.encode(submit, &to, &writing).unwrap().bytes).collect();
 
     assert_eq!(tries[0], tries[1]);
     assert_eq!(tries[1], tries[2]);
@@ -236,10 +205,7 @@ fn what_hl7_has_no_form_for_is_refused_and_not_bent() {
     let directory = county();
     let to = code("330199001");
     let receiver = profile_of(&to, "2.5.1", "UTF-8");
-    let writing = Writing {
-        profile: &receiver,
-        directory: &directory,
-    };
+    let writing = Writing { profile: &receiver, directory: &directory };
     for message in all.iter().filter(|message| !carried(message.kind())) {
         let problems = Hl7v2.encode(message, &to, &writing).unwrap_err();
 
@@ -253,27 +219,13 @@ fn a_priority_that_the_receiver_has_no_code_for_is_a_loss_of_safety() {
     let directory = county();
     let to = code("330199001");
     let mut receiver = profile_of(&to, "2.5.1", "UTF-8");
-    receiver
-        .codes
-        .priority
-        .insert("1".to_owned(), "emergency".to_owned());
-    let writing = Writing {
-        profile: &receiver,
-        directory: &directory,
-    };
-    let submit = all
-        .iter()
-        .find(|m| m.kind() == Kind::ReferralSubmit)
-        .unwrap();
+    receiver.codes.priority.insert("1".to_owned(), "emergency".to_owned());
+    let writing = Writing { profile: &receiver, directory: &directory };
+    let submit = all.iter().find(|m| m.kind() == Kind::ReferralSubmit).unwrap();
 
     let encoded = Hl7v2.encode(submit, &to, &writing).unwrap();
 
-    assert!(
-        encoded
-            .losses
-            .iter()
-            .any(|loss| loss.safety && loss.field == "priority")
-    );
+    assert!(encoded.losses.iter().any(|loss| loss.safety && loss.field == "priority"));
 }
 
 #[test]
@@ -282,14 +234,8 @@ fn a_character_that_the_receiver_lacks_is_refused_with_its_field() {
     let directory = county();
     let to = code("330199001");
     let receiver = profile_of(&to, "2.5.1", "GBK");
-    let writing = Writing {
-        profile: &receiver,
-        directory: &directory,
-    };
-    let submit = all
-        .iter()
-        .find(|m| m.kind() == Kind::ReferralSubmit)
-        .unwrap();
+    let writing = Writing { profile: &receiver, directory: &directory };
+    let submit = all.iter().find(|m| m.kind() == Kind::ReferralSubmit).unwrap();
     let mut submit = submit.clone();
     if let Body::ReferralSubmit(request) = &mut submit.body {
         request.patient.name = Some("阿依古丽·𠮷".to_owned());
@@ -297,8 +243,5 @@ fn a_character_that_the_receiver_lacks_is_refused_with_its_field() {
 
     let problems = Hl7v2.encode(&submit, &to, &writing).unwrap_err();
 
-    assert_eq!(
-        (problems[0].code.as_str(), problems[0].field.as_str()),
-        ("D030", "PID-5")
-    );
+    assert_eq!((problems[0].code.as_str(), problems[0].field.as_str()), ("D030", "PID-5"));
 }
