@@ -13,7 +13,7 @@
 
 use serde_json::{Map, Value, json};
 use tierlink_codec::{Answer, Answered, Reading, Reply};
-use tierlink_schemas::{Problem, Refusal, Verdict};
+use tierlink_schemas::{CaseNumber, Problem, Refusal, Verdict};
 use uuid::Uuid;
 
 use crate::bundle::Bundle;
@@ -32,14 +32,8 @@ struct Arrived {
 
 fn arrived(bytes: &[u8]) -> Arrived {
     let bundle = tree::read(bytes).and_then(Bundle::open).ok();
-    let header = bundle
-        .as_ref()
-        .and_then(|b| b.first("MessageHeader").map(|at| (b, at)));
-    let text = |path: &str| {
-        header
-            .and_then(|(b, at)| b.peek(at, path))
-            .map(str::to_owned)
-    };
+    let header = bundle.as_ref().and_then(|b| b.first("MessageHeader").map(|at| (b, at)));
+    let text = |path: &str| header.and_then(|(b, at)| b.peek(at, path)).map(str::to_owned);
     let (system, code) = (text("eventCoding/system"), text("eventCoding/code"));
     Arrived {
         message_id: bundle.as_ref().and_then(message_id),
@@ -52,21 +46,17 @@ fn arrived(bytes: &[u8]) -> Arrived {
 pub fn answer(bytes: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
     let arrived = arrived(bytes);
     let (status, body) = match reply {
-        Reply::TryAgain(problem) => (503, outcome(vec![issue("error", "transient", problem)])),
-        Reply::Verdict(Verdict::Accepted {
-            case_number, state, ..
-        }) => {
-            let number = case_number.as_ref().map(|n| n.as_str());
+        Reply::TryAgain(problem) => (503, outcome(&[issue("error", "transient", problem)])),
+        Reply::Verdict(Verdict::Accepted { case_number, state, .. }) => {
+            let number = case_number.as_ref().map(CaseNumber::as_str);
             let taken = information("informational", number, state.as_deref());
             (200, positive(&arrived, with, taken))
         }
-        Reply::Verdict(Verdict::Repeated {
-            case_number, state, ..
-        }) => {
-            let number = case_number.as_ref().map(|n| n.as_str());
+        Reply::Verdict(Verdict::Repeated { case_number, state, .. }) => {
+            let number = case_number.as_ref().map(CaseNumber::as_str);
             let taken = information("duplicate", number, state.as_deref());
             match arrived.dialect {
-                Dialect::Bars => (409, outcome(vec![taken])),
+                Dialect::Bars => (409, outcome(&[taken])),
                 Dialect::Own | Dialect::Plain => (200, positive(&arrived, with, taken)),
             }
         }
@@ -75,16 +65,12 @@ pub fn answer(bytes: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
                 .iter()
                 .take(FINDINGS_MAX)
                 .map(|problem| issue("error", issue_code(*refusal, problem), problem));
-            (status_of(*refusal), outcome(issues.collect()))
+            (status_of(*refusal), outcome(&issues.collect::<Vec<Value>>()))
         }
     };
     // Writing a tree of texts cannot fail; an empty body would still carry the status.
     let frame = serde_json::to_vec(&body).unwrap_or_default();
-    Answer {
-        frames: vec![frame],
-        status,
-        media_type: MEDIA_TYPE,
-    }
+    Answer { frames: vec![frame], status, media_type: MEDIA_TYPE }
 }
 
 const fn status_of(refusal: Refusal) -> u16 {
@@ -116,10 +102,7 @@ fn issue_code(refusal: Refusal, problem: &Problem) -> &'static str {
                 (codes::EVENT_UNKNOWN, "not-supported"),
                 (codes::TOO_MUCH, "too-long"),
             ];
-            known
-                .iter()
-                .find(|(code, _)| *code == problem.code)
-                .map_or("value", |(_, name)| name)
+            known.iter().find(|(code, _)| *code == problem.code).map_or("value", |(_, name)| name)
         }
     }
 }
@@ -152,31 +135,24 @@ fn information(code: &str, number: Option<&str>, state: Option<&str>) -> Value {
     Value::Object(issue)
 }
 
-fn outcome(issues: Vec<Value>) -> Value {
+fn outcome(issues: &[Value]) -> Value {
     json!({ "resourceType": "OperationOutcome", "issue": issues })
 }
 
 /// A message that answers the one that arrived, with an OperationOutcome that tells the case.
 fn positive(arrived: &Arrived, with: &Reading<'_>, taken: Value) -> Value {
     let id = |label: &str| Uuid::new_v5(&with.id, label.as_bytes()).to_string();
-    let mut outcome = outcome(vec![taken]);
+    let mut outcome = outcome(&[taken]);
     outcome["id"] = id("outcome").into();
     let outcome_url = format!("urn:uuid:{}", id("outcome"));
     let mut header = Map::new();
     header.insert("resourceType".into(), "MessageHeader".into());
     header.insert("id".into(), id("header").into());
-    let (system, code) = arrived
-        .event
-        .clone()
-        .unwrap_or_else(|| (systems::EVENT.to_owned(), "receipt".to_owned()));
-    header.insert(
-        "eventCoding".into(),
-        json!({ "system": system, "code": code }),
-    );
-    header.insert(
-        "source".into(),
-        json!({ "endpoint": "urn:tierlink:broker", "name": "TierLink" }),
-    );
+    let (system, code) =
+        arrived.event.clone().unwrap_or_else(|| (systems::EVENT.to_owned(), "receipt".to_owned()));
+    header.insert("eventCoding".into(), json!({ "system": system, "code": code }));
+    header
+        .insert("source".into(), json!({ "endpoint": "urn:tierlink:broker", "name": "TierLink" }));
     let details = json!({ "reference": outcome_url });
     let mut response = Map::new();
     response.insert("identifier".into(), json!(arrived.message_id));
@@ -197,31 +173,19 @@ fn positive(arrived: &Arrived, with: &Reading<'_>, taken: Value) -> Value {
 
 /// Reads a destination's answer.
 pub fn read_answer(control_id: &str, bytes: &[u8], status: Option<u16>) -> Answered {
-    let body = (bytes.len() <= ANSWER_BYTES_MAX)
-        .then(|| tree::read(bytes).ok())
-        .flatten();
+    let body = (bytes.len() <= ANSWER_BYTES_MAX).then(|| tree::read(bytes).ok()).flatten();
     let bundle = body.clone().and_then(|body| Bundle::open(body).ok());
     let issues = issues(body.as_ref());
     let status = status.unwrap_or(200);
-    let has = |code: &str| {
-        issues
-            .iter()
-            .any(|issue| issue.code.as_deref() == Some(code))
-    };
+    let has = |code: &str| issues.iter().any(|issue| issue.code.as_deref() == Some(code));
     match status {
         200..=299 => taken(control_id, bytes, body.as_ref(), bundle.as_ref(), &issues),
-        409 if has("duplicate") => Answered::Taken {
-            number: number(bundle.as_ref()),
-        },
-        408 | 425 | 429 | 500..=599 => Answered::NotNow {
-            problems: told(codes::PARTNER_BUSY, status, &issues),
-        },
-        400..=499 => Answered::Refused {
-            problems: told(codes::PARTNER_REFUSED, status, &issues),
-        },
-        _ => unreadable(format!(
-            "the destination answered with HTTP status {status}"
-        )),
+        409 if has("duplicate") => Answered::Taken { number: number(bundle.as_ref()) },
+        408 | 425 | 429 | 500..=599 => {
+            Answered::NotNow { problems: told(codes::PARTNER_BUSY, status, &issues) }
+        }
+        400..=499 => Answered::Refused { problems: told(codes::PARTNER_REFUSED, status, &issues) },
+        _ => unreadable(&format!("the destination answered with HTTP status {status}")),
     }
 }
 
@@ -236,26 +200,20 @@ fn taken(
         return Answered::Taken { number: None };
     }
     let Some(body) = body else {
-        return unreadable(
-            "the destination answered 2xx with something that is no JSON".to_owned(),
-        );
+        return unreadable("the destination answered 2xx with something that is no JSON");
     };
     let Some(kind) = body.get("resourceType").and_then(Value::as_str) else {
-        return unreadable("the destination answered 2xx with no FHIR resource".to_owned());
+        return unreadable("the destination answered 2xx with no FHIR resource");
     };
     if let Some(bundle) = bundle
         && let Some(header) = bundle.first("MessageHeader")
     {
         match bundle.peek(header, "response/code") {
             Some("transient-error") => {
-                return Answered::NotNow {
-                    problems: told(codes::PARTNER_BUSY, 200, issues),
-                };
+                return Answered::NotNow { problems: told(codes::PARTNER_BUSY, 200, issues) };
             }
             Some("fatal-error") => {
-                return Answered::Refused {
-                    problems: told(codes::PARTNER_REFUSED, 200, issues),
-                };
+                return Answered::Refused { problems: told(codes::PARTNER_REFUSED, 200, issues) };
             }
             _ => {}
         }
@@ -270,29 +228,18 @@ fn taken(
     if kind == "OperationOutcome" {
         let fatal = issues.iter().any(|issue| issue.severity_is_bad);
         let waits = issues.iter().any(|i| {
-            matches!(
-                i.code.as_deref(),
-                Some("transient" | "lock-error" | "timeout" | "throttled")
-            )
+            matches!(i.code.as_deref(), Some("transient" | "lock-error" | "timeout" | "throttled"))
         });
         if fatal && waits {
-            return Answered::NotNow {
-                problems: told(codes::PARTNER_BUSY, 200, issues),
-            };
+            return Answered::NotNow { problems: told(codes::PARTNER_BUSY, 200, issues) };
         }
         if fatal {
-            return Answered::Refused {
-                problems: told(codes::PARTNER_REFUSED, 200, issues),
-            };
+            return Answered::Refused { problems: told(codes::PARTNER_REFUSED, 200, issues) };
         }
     }
-    let own = body
-        .get("identifier")
-        .and_then(|i| i.get(0).unwrap_or(i).get("value"));
+    let own = body.get("identifier").and_then(|i| i.get(0).unwrap_or(i).get("value"));
     let own = own.and_then(Value::as_str).map(str::to_owned);
-    Answered::Taken {
-        number: own.or_else(|| number(bundle)).filter(|n| n.len() <= 200),
-    }
+    Answered::Taken { number: own.or_else(|| number(bundle)).filter(|n| n.len() <= 200) }
 }
 
 /// The destination's own number for the case or the message.
@@ -305,10 +252,7 @@ fn number(bundle: Option<&Bundle>) -> Option<String> {
         ("OperationOutcome", "issue/0/details/coding/0/code"),
         ("MessageHeader", "id"),
     ];
-    places
-        .iter()
-        .find_map(|(kind, path)| bundle.peek(bundle.first(kind)?, path))
-        .map(str::to_owned)
+    places.iter().find_map(|(kind, path)| bundle.peek(bundle.first(kind)?, path)).map(str::to_owned)
 }
 
 struct Issue {
@@ -321,20 +265,13 @@ struct Issue {
 fn issues(body: Option<&Value>) -> Vec<Issue> {
     let Some(body) = body else { return Vec::new() };
     let is_outcome = |value: &&Value| value["resourceType"] == "OperationOutcome";
-    let inner = body["entry"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|entry| &entry["resource"]);
+    let inner = body["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]);
     let outcomes = std::iter::once(body).chain(inner).filter(is_outcome);
     let issues = outcomes.flat_map(|outcome| outcome["issue"].as_array().into_iter().flatten());
     issues
         .take(FINDINGS_MAX)
         .map(|issue| Issue {
-            code: issue["code"]
-                .as_str()
-                .filter(|code| is_word(code))
-                .map(str::to_owned),
+            code: issue["code"].as_str().filter(|code| is_word(code)).map(str::to_owned),
             expression: issue["expression"][0]
                 .as_str()
                 .or_else(|| issue["location"][0].as_str())
@@ -366,9 +303,10 @@ fn is_path(path: &str) -> bool {
 }
 
 fn told(code: tierlink_schemas::Code, status: u16, issues: &[Issue]) -> Vec<Problem> {
-    let advice = match code == codes::PARTNER_BUSY {
-        true => "it is sent again later",
-        false => "a person must look at it",
+    let advice = if code == codes::PARTNER_BUSY {
+        "it is sent again later"
+    } else {
+        "a person must look at it"
     };
     if issues.is_empty() {
         let text = format!("the destination answered HTTP {status} without a reason; {advice}");
@@ -378,19 +316,14 @@ fn told(code: tierlink_schemas::Code, status: u16, issues: &[Issue]) -> Vec<Prob
         .iter()
         .map(|issue| {
             let name = issue.code.as_deref().unwrap_or("unknown");
-            let field = issue
-                .expression
-                .clone()
-                .unwrap_or_else(|| "HTTP".to_owned());
+            let field = issue.expression.clone().unwrap_or_else(|| "HTTP".to_owned());
             let text = format!("the destination answered HTTP {status}, issue {name}; {advice}");
             Problem::new(code.clone(), field, text)
         })
         .collect()
 }
 
-fn unreadable(text: String) -> Answered {
+fn unreadable(text: &str) -> Answered {
     let text = format!("{text}; ask the destination what it means");
-    Answered::Unreadable {
-        problem: Problem::new(codes::PARTNER_UNREADABLE, "HTTP", text),
-    }
+    Answered::Unreadable { problem: Problem::new(codes::PARTNER_UNREADABLE, "HTTP", text) }
 }

@@ -49,9 +49,7 @@ impl Reader<'_> {
         if let Some(slot) = self.bundle.follow(at, "slot/0") {
             appointment.slot = self.short(slot, "identifier/0/value", 64).or_else(|| {
                 let url = self.bundle.full_url(slot)?;
-                url.strip_prefix("urn:uuid:")
-                    .filter(|id| id.len() <= 64)
-                    .map(str::to_owned)
+                url.strip_prefix("urn:uuid:").filter(|id| id.len() <= 64).map(str::to_owned)
             });
         }
         let rest = Rest(self.bundle.take_extensions(at, ""));
@@ -94,9 +92,7 @@ impl Reader<'_> {
                 on: self
                     .day(at, &format!("{detail}/scheduledPeriod/start"))
                     .or_else(|| self.day(at, &format!("{detail}/scheduledString"))),
-                what: self
-                    .short(at, &format!("{detail}/description"), 1_000)
-                    .unwrap_or_default(),
+                what: self.short(at, &format!("{detail}/description"), 1_000).unwrap_or_default(),
                 by: self.short(at, &format!("{detail}/performer/0/display"), 200),
             };
             if item != PlannedFollowUp::default() {
@@ -113,29 +109,15 @@ impl Reader<'_> {
 pub fn write(writer: &mut Writer<'_>, label: &str, status: &str, mut rest: Rest) -> Value {
     let mut out = resource("Appointment");
     put(&mut out, "status", Value::from(status));
-    put(
-        &mut out,
-        "identifier",
-        rest.text("number")
-            .map(|number| json!([{ "value": number }])),
-    );
+    put(&mut out, "identifier", rest.text("number").map(|number| json!([{ "value": number }])));
     for name in ["start", "end"] {
         put(&mut out, name, rest.take(name));
     }
-    put(
-        &mut out,
-        "specialty",
-        rest.concept("department")
-            .map(|department| json!([department])),
-    );
-    let slot = rest
-        .text("slot")
-        .map(|slot| json!([{ "identifier": { "value": slot } }]));
+    put(&mut out, "specialty", rest.concept("department").map(|department| json!([department])));
+    let slot = rest.text("slot").map(|slot| json!([{ "identifier": { "value": slot } }]));
     put(&mut out, "slot", slot);
     put(&mut out, "patientInstruction", rest.take("instructions"));
-    let doctor = rest
-        .object("practitioner")
-        .and_then(|person| write_practitioner(writer, person));
+    let doctor = rest.object("practitioner").and_then(|person| write_practitioner(writer, person));
     let mut participants: Vec<Value> = [writer.subject.clone(), doctor]
         .into_iter()
         .flatten()
@@ -154,22 +136,14 @@ pub fn write(writer: &mut Writer<'_>, label: &str, status: &str, mut rest: Rest)
 pub fn write_consent(writer: &mut Writer<'_>, mut rest: Rest) {
     let given = rest.take("given") == Some(Value::Bool(true));
     let mut out = resource("Consent");
-    put(
-        &mut out,
-        "status",
-        Value::from(if given { "active" } else { "rejected" }),
-    );
+    put(&mut out, "status", Value::from(if given { "active" } else { "rejected" }));
     let scope = json!([{ "system": SCOPES, "code": "treatment" }]);
     put(&mut out, "scope", json!({ "coding": scope }));
     let category = json!([{ "system": "http://loinc.org", "code": "59284-0" }]);
     put(&mut out, "category", json!([{ "coding": category }]));
     put(&mut out, "patient", writer.subject.clone());
     put(&mut out, "dateTime", rest.take("at"));
-    put(
-        &mut out,
-        "performer",
-        rest.text("signer").map(|name| json!([{ "display": name }])),
-    );
+    put(&mut out, "performer", rest.text("signer").map(|name| json!([{ "display": name }])));
     rest.close(&mut out);
     writer.add_part("Consent", out);
 }
@@ -188,11 +162,7 @@ pub fn write_care_plan(writer: &mut Writer<'_>, body: &mut Rest) {
     put(&mut out, "description", treatment);
     if let Some(Value::Array(planned)) = planned {
         let activities: Vec<Value> = planned.into_iter().filter_map(write_activity).collect();
-        put(
-            &mut out,
-            "activity",
-            (!activities.is_empty()).then(|| activities.into()),
-        );
+        put(&mut out, "activity", (!activities.is_empty()).then(|| activities.into()));
     }
     writer.add_part("CarePlan", out);
 }
@@ -206,16 +176,8 @@ fn write_activity(planned: Value) -> Option<Value> {
     put(&mut detail, "status", Value::from("scheduled"));
     put(&mut detail, "description", planned.take("what"));
     let on = planned.take("on");
-    put(
-        &mut detail,
-        "scheduledPeriod",
-        on.map(|on| json!({ "start": on })),
-    );
-    put(
-        &mut detail,
-        "performer",
-        planned.text("by").map(|name| json!([{ "display": name }])),
-    );
+    put(&mut detail, "scheduledPeriod", on.map(|on| json!({ "start": on })));
+    put(&mut detail, "performer", planned.text("by").map(|name| json!([{ "display": name }])));
     Some(json!({ "detail": detail }))
 }
 
@@ -229,30 +191,14 @@ pub fn write_visit(
 ) -> Value {
     let mut out = resource("Encounter");
     put(&mut out, "status", Value::from(status));
-    let class = if end.is_some() || disposition.is_some() {
-        "IMP"
-    } else {
-        "AMB"
-    };
-    put(
-        &mut out,
-        "class",
-        json!({ "system": CLASSES, "code": class }),
-    );
+    let class = if end.is_some() || disposition.is_some() { "IMP" } else { "AMB" };
+    put(&mut out, "class", json!({ "system": CLASSES, "code": class }));
     put(&mut out, "subject", writer.subject.clone());
-    put(
-        &mut out,
-        "identifier",
-        number.map(|number| json!([{ "value": number }])),
-    );
+    put(&mut out, "identifier", number.map(|number| json!([{ "value": number }])));
     let mut period = Map::new();
     put(&mut period, "start", start);
     put(&mut period, "end", end);
-    put(
-        &mut out,
-        "period",
-        (!period.is_empty()).then(|| period.into()),
-    );
+    put(&mut out, "period", (!period.is_empty()).then(|| period.into()));
     let ended = disposition.map(|code| json!({ "dischargeDisposition": code }));
     put(&mut out, "hospitalization", ended);
     writer.add("Encounter", out)

@@ -12,55 +12,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use tierlink_schemas::Problem;
-use tierlink_schemas::message::Extra;
 
-use crate::limits::{
-    EXTENSION_DEPTH_MAX, EXTENSIONS_MAX, EXTRA_CHARS_MAX, EXTRA_PATH_CHARS_MAX, EXTRAS_MAX,
-    RESOURCES_MAX,
-};
+use crate::leftovers::each_leaf;
+use crate::limits::{EXTENSION_DEPTH_MAX, EXTENSIONS_MAX, RESOURCES_MAX};
 use crate::{codes, extension, systems};
 
 /// The place of a resource in [`Bundle`].
 pub type At = usize;
-
-/// Elements that our own writers always fill in the same way and that say nothing.
-const ROUTINE: &[(&str, &str, &str)] = &[
-    ("Bundle", "/type", "message"),
-    ("ServiceRequest", "/intent", "order"),
-    ("Task", "/intent", "order"),
-    ("Task", "/focus/type", "ServiceRequest"),
-    ("Observation", "/status", "final"),
-    ("DocumentReference", "/status", "current"),
-    ("MedicationStatement", "/status", "active"),
-    ("MedicationRequest", "/status", "active"),
-    ("MedicationRequest", "/intent", "plan"),
-    ("Procedure", "/status", "completed"),
-    ("CarePlan", "/status", "active"),
-    ("CarePlan", "/intent", "plan"),
-    ("CarePlan", "/activity/detail/status", "scheduled"),
-    (
-        "Encounter",
-        "/class/system",
-        "http://terminology.hl7.org/CodeSystem/v3-ActCode",
-    ),
-    ("Encounter", "/class/code", "AMB"),
-    ("Encounter", "/class/code", "IMP"),
-    ("Encounter", "/status", "unknown"),
-    ("MessageHeader", "/response/code", "ok"),
-    ("Slot", "/status", "free"),
-    ("Slot", "/schedule/display", "schedule"),
-    ("Appointment", "/participant/status", "accepted"),
-    ("Patient", "/name/use", "official"),
-    (
-        "Consent",
-        "/scope/coding/system",
-        "http://terminology.hl7.org/CodeSystem/consentscope",
-    ),
-    ("Consent", "/scope/coding/code", "treatment"),
-    ("Consent", "/category/coding/system", "http://loinc.org"),
-    ("Consent", "/category/coding/code", "59284-0"),
-    ("Task", "/output/type/text", "part"),
-];
 
 /// One resource.
 #[derive(Debug)]
@@ -71,14 +29,17 @@ pub struct Resource {
     pub path: String,
     /// `fullUrl` of its entry.
     pub full_url: Option<String>,
-    body: Value,
-    taken: HashSet<String>,
+    /// Its elements.
+    pub body: Value,
+    /// Pointers of the leaves that somebody took.
+    pub taken: HashSet<String>,
 }
 
 /// A whole message.
 #[derive(Debug)]
 pub struct Bundle {
-    resources: Vec<Resource>,
+    /// All resources, the Bundle's own elements first.
+    pub resources: Vec<Resource>,
     /// Which resource a reference means. Ambiguous ones are left out: nothing is guessed.
     by_reference: HashMap<String, Option<At>>,
     /// Places whose shape was bent.
@@ -96,11 +57,8 @@ impl Bundle {
             let text = "this is no Bundle; send a Bundle of type message";
             return Err(Problem::new(codes::NO_MESSAGE, "resourceType", text));
         }
-        let mut bundle = Self {
-            resources: Vec::new(),
-            by_reference: HashMap::new(),
-            bent: BTreeSet::new(),
-        };
+        let mut bundle =
+            Self { resources: Vec::new(), by_reference: HashMap::new(), bent: BTreeSet::new() };
         let entries = head.get_mut("entry").map(Value::take);
         bundle.add(head, None, None)?;
         match entries {
@@ -124,10 +82,7 @@ impl Bundle {
             self.keep(&format!("entry{index}"), entry);
             return Ok(());
         };
-        let full_url = entry
-            .get("fullUrl")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
+        let full_url = entry.get("fullUrl").and_then(Value::as_str).map(str::to_owned);
         let resource = entry.remove("resource");
         if resource.is_some() {
             entry.remove("fullUrl");
@@ -180,13 +135,7 @@ impl Bundle {
         if id.is_some_and(|id| full_url.as_ref().is_some_and(|url| url.ends_with(&id))) {
             taken.insert("/id".to_owned());
         }
-        self.resources.push(Resource {
-            kind,
-            path: String::new(),
-            full_url,
-            body,
-            taken,
-        });
+        self.resources.push(Resource { kind, path: String::new(), full_url, body, taken });
         if let Some(Value::Array(contained)) = contained {
             for inner in contained {
                 self.add(inner, None, Some(at))?;
@@ -197,10 +146,7 @@ impl Bundle {
 
     fn refer(&mut self, reference: Option<String>, at: At) {
         if let Some(reference) = reference {
-            self.by_reference
-                .entry(reference)
-                .and_modify(|held| *held = None)
-                .or_insert(Some(at));
+            self.by_reference.entry(reference).and_modify(|held| *held = None).or_insert(Some(at));
         }
     }
 
@@ -224,9 +170,7 @@ impl Bundle {
 
     /// Every resource of a type, in the order of the message.
     pub fn all(&self, kind: &str) -> Vec<At> {
-        (1..self.resources.len())
-            .filter(|at| self.resources[*at].kind == kind)
-            .collect()
+        (1..self.resources.len()).filter(|at| self.resources[*at].kind == kind).collect()
     }
 
     /// The first resource of a type.
@@ -249,7 +193,9 @@ impl Bundle {
         let mut field = self.resources[at].path.clone();
         for step in path.split('/').filter(|step| !step.is_empty()) {
             if step.bytes().all(|b| b.is_ascii_digit()) {
-                field.push_str(&format!("[{step}]"));
+                field.push('[');
+                field.push_str(step);
+                field.push(']');
             } else {
                 field.push('.');
                 field.push_str(step);
@@ -294,10 +240,7 @@ impl Bundle {
 
     /// Looks at a text without taking it.
     pub fn peek(&self, at: At, path: &str) -> Option<&str> {
-        self.walk(at, path)?
-            .0
-            .as_str()
-            .filter(|text| !text.trim().is_empty())
+        self.walk(at, path)?.0.as_str().filter(|text| !text.trim().is_empty())
     }
 
     /// Takes a text exactly as it stands. Blank texts count as absent.
@@ -320,6 +263,13 @@ impl Bundle {
         self.take(at, path).map(|text| text.trim().to_owned())
     }
 
+    /// Takes a text that says only what is known already.
+    pub fn take_if(&mut self, at: At, path: &str, known: &str) {
+        if self.peek(at, path) == Some(known) {
+            self.take(at, path);
+        }
+    }
+
     /// Gives a taken text back, so that it ends among the extras.
     pub fn give_back(&mut self, at: At, path: &str) {
         if let Some((_, pointer, _)) = self.walk(at, path) {
@@ -332,7 +282,7 @@ impl Bundle {
         if let Some((value, pointer, _)) = self.walk(at, path) {
             let mut below = Vec::new();
             each_leaf(value, &mut pointer.clone(), &mut |leaf, _| {
-                below.push(leaf.to_owned())
+                below.push(leaf.to_owned());
             });
             self.resources[at].taken.extend(below);
         }
@@ -362,7 +312,8 @@ impl Bundle {
         Some(target)
     }
 
-    fn target(&self, at: At, reference: &str) -> Option<At> {
+    /// The resource that a reference in the resource at `at` means.
+    pub fn target(&self, at: At, reference: &str) -> Option<At> {
         let reference = reference.trim();
         if reference.starts_with('#') {
             return *self.by_reference.get(&format!("{at}{reference}"))?;
@@ -379,11 +330,8 @@ impl Bundle {
 
     /// Takes our own extensions below `path` (`""` for those of the resource itself).
     pub fn take_extensions(&mut self, at: At, path: &str) -> Map<String, Value> {
-        let list = if path.is_empty() {
-            "extension".to_owned()
-        } else {
-            format!("{path}/extension")
-        };
+        let list =
+            if path.is_empty() { "extension".to_owned() } else { format!("{path}/extension") };
         let mut found = Map::new();
         for index in 0..self.count(at, &list) {
             let one = format!("{list}/{index}");
@@ -399,36 +347,14 @@ impl Bundle {
                 break;
             }
             // The first of two with the same name counts; the second is kept among the extras.
-            if let (false, Some(value)) = (
-                found.contains_key(&name),
-                extension::read(body, EXTENSION_DEPTH_MAX),
-            ) {
+            if let (false, Some(value)) =
+                (found.contains_key(&name), extension::read(body, EXTENSION_DEPTH_MAX))
+            {
                 self.take_all(at, &one);
                 found.insert(name, value);
             }
         }
         found
-    }
-
-    /// What nobody took, or that it is more than a message may carry.
-    pub fn leftovers(&self) -> Result<Vec<Extra>, Problem> {
-        let mut extras = Vec::new();
-        for (at, resource) in self.resources.iter().enumerate() {
-            each_leaf(&resource.body, &mut String::new(), &mut |pointer, text| {
-                let read = resource.taken.contains(pointer)
-                    || (at == BUNDLE && pointer == "/id" && is_ours(text))
-                    || is_routine(&resource.kind, pointer, text)
-                    || (pointer.ends_with("/reference") && self.target(at, text).is_some());
-                if !read && extras.len() <= EXTRAS_MAX {
-                    keep(&mut extras, &self.field(at, pointer), text);
-                }
-            });
-        }
-        if extras.len() > EXTRAS_MAX {
-            let text = "the message has too many elements that no canonical field holds; split it";
-            return Err(Problem::new(codes::TOO_MUCH, "Bundle", text));
-        }
-        Ok(extras)
     }
 }
 
@@ -447,102 +373,33 @@ fn unwrapped(mut tree: Value) -> Value {
     tree
 }
 
-/// Whether a Bundle id is one that we made: those are of UUID version 5 and say nothing new.
-fn is_ours(id: &str) -> bool {
-    uuid::Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == 5)
-}
-
-fn is_routine(kind: &str, pointer: &str, text: &str) -> bool {
-    let matches = |(its_kind, its_path, its_text): &(&str, &str, &str)| {
-        *its_kind == kind && *its_text == text && same_place(pointer, its_path)
-    };
-    ROUTINE.iter().any(matches)
-}
-
-/// Compares places without the numbers in them.
-fn same_place(pointer: &str, path: &str) -> bool {
-    let steps = |p: &str| -> Vec<String> {
-        p.split('/')
-            .filter(|step| !step.bytes().all(|b| b.is_ascii_digit()))
-            .map(str::to_owned)
-            .collect()
-    };
-    steps(pointer) == steps(path)
-}
-
-fn each_leaf(value: &Value, pointer: &mut String, found: &mut impl FnMut(&str, &str)) {
-    let length = pointer.len();
-    match value {
-        Value::Null => {}
-        Value::Bool(value) => found(pointer, if *value { "true" } else { "false" }),
-        Value::Number(number) => found(pointer, &number.to_string()),
-        Value::String(text) if text.trim().is_empty() => {}
-        Value::String(text) => found(pointer, text),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                pointer.push_str(&format!("/{index}"));
-                each_leaf(item, pointer, found);
-                pointer.truncate(length);
-            }
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                each_leaf(member, pointer, found);
-                pointer.truncate(length);
-            }
-        }
-    }
-}
-
-/// Keeps a text, in parts where it is longer than one extra may be.
-pub fn keep(extras: &mut Vec<Extra>, field: &str, text: &str) {
-    let path: String = field.chars().take(EXTRA_PATH_CHARS_MAX).collect();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest
-            .char_indices()
-            .nth(EXTRA_CHARS_MAX)
-            .map_or(rest.len(), |(end, _)| end);
-        let (part, more) = rest.split_at(end);
-        extras.push(Extra {
-            path: path.clone(),
-            text: part.to_owned(),
-        });
-        rest = more;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+    use tierlink_schemas::message::Extra;
 
-    fn bundle(entries: Value) -> Bundle {
+    fn bundle(entries: &Value) -> Bundle {
         Bundle::open(json!({"resourceType": "Bundle", "type": "message", "entry": entries}))
             .unwrap()
     }
 
     #[test]
     fn what_nobody_takes_is_left_over() {
-        let mut bundle = bundle(json!([{"fullUrl": "urn:uuid:1", "resource": {
+        let mut bundle = bundle(&json!([{"fullUrl": "urn:uuid:1", "resource": {
             "resourceType": "ServiceRequest", "intent": "order", "note": [{"text": "甲"}, {"text": "乙"}],
         }}]));
 
         assert_eq!(bundle.take(1, "note/0/text").as_deref(), Some("甲"));
 
         let left = bundle.leftovers().unwrap();
-        let expected = Extra {
-            path: "ServiceRequest.note[1].text".into(),
-            text: "乙".into(),
-        };
+        let expected = Extra { path: "ServiceRequest.note[1].text".into(), text: "乙".into() };
         assert_eq!(left, [expected]);
     }
 
     #[test]
     fn a_shape_that_is_bent_is_read_and_remembered() {
-        let mut bundle = bundle(json!([{"resource": {
+        let mut bundle = bundle(&json!([{"resource": {
             "resourceType": "Patient", "name": {"text": "甲"}, "gender": ["male"],
         }}]));
 
@@ -552,7 +409,7 @@ mod tests {
 
     #[test]
     fn references_lead_to_entries_ids_and_contained_resources() {
-        let mut bundle = bundle(json!([
+        let mut bundle = bundle(&json!([
             {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Task",
                 "a": {"reference": "urn:uuid:2"}, "b": {"reference": "http://x/fhir/Patient/p1"},
                 "c": {"reference": "#in"}, "d": {"reference": "Patient/none"},
@@ -567,7 +424,7 @@ mod tests {
 
     #[test]
     fn two_resources_under_one_name_are_nobody() {
-        let mut bundle = bundle(json!([
+        let mut bundle = bundle(&json!([
             {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Task", "a": {"reference": "Patient/1"}}},
             {"fullUrl": "urn:uuid:2", "resource": {"resourceType": "Patient", "id": "1"}},
             {"fullUrl": "urn:uuid:3", "resource": {"resourceType": "Patient", "id": "1"}},

@@ -10,7 +10,7 @@
 //! Which list a kind of message has, and which texts, is in `parts.rs`; this file knows one item.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 use tierlink_schemas::clinical::{
     Allergy, Attachment, AttachmentKind, Diagnosis, Medication, Observation, Procedure,
 };
@@ -19,6 +19,9 @@ use crate::bundle::At;
 use crate::reader::Reader;
 use crate::writer::{Rest, Writer, organisation_identifier, put, resource};
 use crate::{codes, systems};
+
+/// Longest text that is taken for a number. A longer one is a text made of digits.
+const NUMBER_CHARS_MAX: usize = 24;
 
 /// What kind of resource an item becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +80,7 @@ impl Reader<'_> {
         match shape {
             Shape::Document => {
                 let contents = self.bundle.count(at, "content").max(1);
-                (0..contents)
-                    .map(|index| self.paper(at, index))
-                    .map(|p| json(&p))
-                    .collect()
+                (0..contents).map(|index| self.paper(at, index)).map(|p| json(&p)).collect()
             }
             Shape::Slot => vec![Value::Object(self.slot(at).0)],
             Shape::Condition => self.diagnosis(at).iter().map(json).collect(),
@@ -95,11 +95,7 @@ impl Reader<'_> {
 
     fn diagnosis(&mut self, at: At) -> Option<Diagnosis> {
         let what = self.concept(at, "code")?;
-        let item = Diagnosis {
-            what,
-            main: false,
-            on: self.day(at, "recordedDate"),
-        };
+        let item = Diagnosis { what, main: false, on: self.day(at, "recordedDate") };
         Some(self.with_rest(at, item))
     }
 
@@ -117,10 +113,7 @@ impl Reader<'_> {
     }
 
     fn observation(&mut self, at: At) -> Option<Observation> {
-        let mut item = Observation {
-            what: self.concept(at, "code")?,
-            ..Observation::default()
-        };
+        let mut item = Observation { what: self.concept(at, "code")?, ..Observation::default() };
         item.value = self.value(at);
         item.unit = self
             .short(at, "valueQuantity/unit", 64)
@@ -133,9 +126,7 @@ impl Reader<'_> {
         item.flag = self
             .short(at, "interpretation/0/text", 32)
             .or_else(|| self.short(at, "interpretation/0/coding/0/code", 32));
-        item.at = self
-            .time(at, "effectiveDateTime")
-            .or_else(|| self.time(at, "effectiveInstant"));
+        item.at = self.time(at, "effectiveDateTime").or_else(|| self.time(at, "effectiveInstant"));
         Some(self.with_rest(at, item))
     }
 
@@ -143,25 +134,14 @@ impl Reader<'_> {
     fn value(&mut self, at: At) -> Option<String> {
         let number = self.short(at, "valueQuantity/value", 20_000);
         if let Some(number) = number {
-            let written = self
-                .bundle
-                .take_extensions(at, "valueQuantity")
-                .remove("as_written");
+            let written = self.bundle.take_extensions(at, "valueQuantity").remove("as_written");
             let written = written.as_ref().and_then(Value::as_str);
             let same = |text: &&str| text.parse::<f64>().ok() == number.parse::<f64>().ok();
             let number = written.filter(same).map_or(number, str::to_owned);
-            let sign = self
-                .short(at, "valueQuantity/comparator", 2)
-                .unwrap_or_default();
+            let sign = self.short(at, "valueQuantity/comparator", 2).unwrap_or_default();
             return Some(sign + &number);
         }
-        for name in [
-            "valueString",
-            "valueInteger",
-            "valueBoolean",
-            "valueDateTime",
-            "valueTime",
-        ] {
+        for name in ["valueString", "valueInteger", "valueBoolean", "valueDateTime", "valueTime"] {
             if let Some(text) = self.short(at, name, 20_000) {
                 return Some(text);
             }
@@ -183,22 +163,15 @@ impl Reader<'_> {
     }
 
     fn medication(&mut self, at: At) -> Option<Medication> {
-        let drug = match self.concept(at, "medicationCodeableConcept") {
-            Some(drug) => drug,
-            None => {
-                let medication = self.bundle.follow(at, "medicationReference")?;
-                self.concept(medication, "code")?
-            }
-        };
+        let drug = self.concept(at, "medicationCodeableConcept").or_else(|| {
+            let medication = self.bundle.follow(at, "medicationReference")?;
+            self.concept(medication, "code")
+        })?;
         let quantity = "dosage/0/doseAndRate/0/doseQuantity";
-        let dose = self
-            .short(at, &format!("{quantity}/value"), 40)
-            .map(|value| {
-                let unit = self
-                    .short(at, &format!("{quantity}/unit"), 40)
-                    .unwrap_or_default();
-                format!("{value} {unit}").trim().to_owned()
-            });
+        let dose = self.short(at, &format!("{quantity}/value"), 40).map(|value| {
+            let unit = self.short(at, &format!("{quantity}/unit"), 40).unwrap_or_default();
+            format!("{value} {unit}").trim().to_owned()
+        });
         // MedicationRequest calls the same element `dosageInstruction`.
         let text = |r: &mut Self, path: &str, max| {
             r.short(at, &format!("dosage/0/{path}"), max)
@@ -212,9 +185,7 @@ impl Reader<'_> {
                 .or_else(|| text(self, "route/coding/0/display", 100)),
             days: None,
             stocked_below: None,
-            note: self
-                .short(at, "note/0/text", 400)
-                .or_else(|| text(self, "text", 400)),
+            note: self.short(at, "note/0/text", 400).or_else(|| text(self, "text", 400)),
         };
         Some(self.with_rest(at, item))
     }
@@ -246,10 +217,7 @@ impl Reader<'_> {
             );
         }
         let size = part("size");
-        let size_bytes = self
-            .bundle
-            .take_code(at, &size)
-            .and_then(|size| size.parse().ok());
+        let size_bytes = self.bundle.take_code(at, &size).and_then(|size| size.parse().ok());
         let source = self.bundle.peek(at, "custodian/identifier/value").is_some();
         let item = Attachment {
             kind: kind.unwrap_or(AttachmentKind::Other),
@@ -260,24 +228,14 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             media_type: media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
             content: inline,
-            reference: if binary.is_some() {
-                None
-            } else {
-                self.short(at, &part("url"), 1_000)
-            },
+            reference: if binary.is_some() { None } else { self.short(at, &part("url"), 1_000) },
             sha256: None,
             size_bytes,
-            source: source
-                .then(|| self.side(at, "custodian").organisation.code())
-                .flatten(),
+            source: source.then(|| self.whom(at, "custodian").0.code()).flatten(),
             number: self.short(at, "masterIdentifier/value", 100),
             recognition: None,
         };
-        if index == 0 {
-            self.with_rest(at, item)
-        } else {
-            item
-        }
+        if index == 0 { self.with_rest(at, item) } else { item }
     }
 
     fn slot(&mut self, at: At) -> Rest {
@@ -286,9 +244,7 @@ impl Reader<'_> {
         let number = number.or_else(|| self.bundle.take_code(at, "id"));
         let kind =
             self.bundle.peek(at, "serviceType/0/coding/0/system") == Some(systems::SLOT_KIND);
-        let kind = kind
-            .then(|| self.bundle.take_code(at, "serviceType/0/coding/0/code"))
-            .flatten();
+        let kind = kind.then(|| self.bundle.take_code(at, "serviceType/0/coding/0/code")).flatten();
         if kind.is_some() {
             self.bundle.take(at, "serviceType/0/coding/0/system");
         }
@@ -340,11 +296,7 @@ pub fn write(writer: &mut Writer<'_>, shape: Shape, label: &str, item: Value) {
             put(&mut out, "status", Value::from("completed"));
             put(&mut out, "code", rest.concept("what"));
             put(&mut out, "performedDateTime", rest.take("at"));
-            put(
-                &mut out,
-                "note",
-                rest.text("note").map(|note| json!([{ "text": note }])),
-            );
+            put(&mut out, "note", rest.text("note").map(|note| json!([{ "text": note }])));
         }
         Shape::Statement => write_medication(&mut rest, &mut out, "dosage"),
         Shape::Prescription => {
@@ -366,16 +318,15 @@ fn write_observation(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) 
     put(out, "code", rest.concept("what"));
     put(out, "effectiveDateTime", rest.take("at"));
     if let Some(text) = rest.text("value") {
-        // Only a plain number is a quantity; `阴性` and `7.10 (复查)` are words.
-        let plain = text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b"-.".contains(&b));
-        match text.parse::<f64>().ok().filter(|n| plain && n.is_finite()) {
+        // Only what JSON calls a number is a quantity; `阴性` and `7.10 (复查)` are words.
+        match serde_json::from_str::<Number>(&text).ok().filter(|_| text.len() <= NUMBER_CHARS_MAX)
+        {
             Some(number) => {
+                let same = number.to_string() == text;
                 let mut quantity = serde_json::Map::new();
-                put(&mut quantity, "value", json!(number));
+                put(&mut quantity, "value", Value::Number(number));
                 put(&mut quantity, "unit", rest.take("unit"));
-                if json!(number).to_string() != text {
+                if !same {
                     let mut written = Rest::default();
                     written.0.insert("as_written".to_owned(), text.into());
                     written.close(&mut quantity);
@@ -385,16 +336,8 @@ fn write_observation(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) 
             None => put(out, "valueString", Value::from(text)),
         }
     }
-    put(
-        out,
-        "referenceRange",
-        rest.text("range").map(|range| json!([{ "text": range }])),
-    );
-    put(
-        out,
-        "interpretation",
-        rest.text("flag").map(|flag| json!([{ "text": flag }])),
-    );
+    put(out, "referenceRange", rest.text("range").map(|range| json!([{ "text": range }])));
+    put(out, "interpretation", rest.text("flag").map(|flag| json!([{ "text": flag }])));
 }
 
 fn write_medication(rest: &mut Rest, out: &mut serde_json::Map<String, Value>, element: &str) {
@@ -402,22 +345,10 @@ fn write_medication(rest: &mut Rest, out: &mut serde_json::Map<String, Value>, e
     put(out, "medicationCodeableConcept", rest.concept("drug"));
     let mut dosage = serde_json::Map::new();
     let frequency = rest.text("frequency");
-    put(
-        &mut dosage,
-        "timing",
-        frequency.map(|text| json!({ "code": { "text": text } })),
-    );
-    put(
-        &mut dosage,
-        "route",
-        rest.text("route").map(|text| json!({ "text": text })),
-    );
+    put(&mut dosage, "timing", frequency.map(|text| json!({ "code": { "text": text } })));
+    put(&mut dosage, "route", rest.text("route").map(|text| json!({ "text": text })));
     put(out, element, (!dosage.is_empty()).then(|| json!([dosage])));
-    put(
-        out,
-        "note",
-        rest.text("note").map(|note| json!([{ "text": note }])),
-    );
+    put(out, "note", rest.text("note").map(|note| json!([{ "text": note }])));
 }
 
 fn write_paper(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
@@ -425,11 +356,7 @@ fn write_paper(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
     let kind = rest.take("kind");
     let coding = json!([{ "system": systems::ATTACHMENT_KIND, "code": kind }]);
     put(out, "type", json!({ "coding": coding }));
-    put(
-        out,
-        "masterIdentifier",
-        rest.take("number").map(|number| json!({ "value": number })),
-    );
+    put(out, "masterIdentifier", rest.take("number").map(|number| json!({ "value": number })));
     let source = rest.text("source");
     let source = source.map(|code| json!({ "identifier": organisation_identifier(&code) }));
     put(out, "custodian", source);
@@ -438,12 +365,7 @@ fn write_paper(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
     put(&mut attachment, "title", rest.take("title"));
     put(&mut attachment, "data", rest.take("content"));
     // A Study UID or an object key is no URL and travels as an extension.
-    if rest
-        .0
-        .get("reference")
-        .and_then(Value::as_str)
-        .is_some_and(|url| url.contains(':'))
-    {
+    if rest.0.get("reference").and_then(Value::as_str).is_some_and(|url| url.contains(':')) {
         put(&mut attachment, "url", rest.take("reference"));
     }
     let size = rest.0.get("size_bytes").and_then(Value::as_i64);
@@ -454,21 +376,11 @@ fn write_paper(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
 }
 
 fn write_slot(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
-    put(
-        out,
-        "identifier",
-        rest.text("number")
-            .map(|number| json!([{ "value": number }])),
-    );
+    put(out, "identifier", rest.text("number").map(|number| json!([{ "value": number }])));
     let kind = rest.take("kind");
     let coding = json!([{ "system": systems::SLOT_KIND, "code": kind }]);
     put(out, "serviceType", json!([{ "coding": coding }]));
-    put(
-        out,
-        "specialty",
-        rest.concept("department")
-            .map(|department| json!([department])),
-    );
+    put(out, "specialty", rest.concept("department").map(|department| json!([department])));
     // FHIR requires a schedule; ours has nothing to say about it.
     put(out, "schedule", json!({ "display": "schedule" }));
     put(out, "status", Value::from("free"));

@@ -46,9 +46,7 @@ pub fn decode(bytes: &[u8], with: &Reading<'_>) -> Decoded {
 /// A message that is sent again in a new Bundle keeps the id of its header and is seen as a repeat;
 /// that is the rule of MedCom's reliable messaging. BaRS gives the header no id at all.
 pub fn message_id(bundle: &Bundle) -> Option<String> {
-    let header = bundle
-        .first("MessageHeader")
-        .and_then(|at| bundle.peek(at, "id"));
+    let header = bundle.first("MessageHeader").and_then(|at| bundle.peek(at, "id"));
     let id = header.or_else(|| bundle.peek(BUNDLE, "id"))?.trim();
     (id.len() <= SOURCE_MESSAGE_ID_LENGTH_MAX).then(|| id.to_owned())
 }
@@ -63,10 +61,7 @@ impl Reader<'_> {
         };
         self.bundle.take(header, "id");
         self.check_sender(header);
-        let system = self
-            .bundle
-            .peek(header, "eventCoding/system")
-            .map(str::to_owned);
+        let system = self.bundle.peek(header, "eventCoding/system").map(str::to_owned);
         let dialect = dialect(system.as_deref());
         let receiver = self.receiver(header);
         let meaning = self.meaning(header)?;
@@ -91,12 +86,7 @@ impl Reader<'_> {
         message.received_at = Some(self.with.received_at);
         self.envelope(header, &mut message);
         self.case(dialect, destination.as_ref(), &mut message);
-        if matches!(
-            message.kind().family(),
-            Family::Slot | Family::Status | Family::Receipt
-        ) {
-            message.destinations.extend(destination);
-        }
+        message.destinations.extend(destination);
         let (mut message, family) = of_family(message, exact);
         message.extras.append(&mut self.set_aside);
         match self.bundle.leftovers() {
@@ -105,8 +95,7 @@ impl Reader<'_> {
         }
         if message.extras.len() > EXTRAS_MAX {
             let text = "the message has too many elements that no canonical field holds; split it";
-            self.problems
-                .push(Problem::new(codes::TOO_MUCH, "Bundle", text));
+            self.problems.push(Problem::new(codes::TOO_MUCH, "Bundle", text));
         }
         Some((message, family))
     }
@@ -138,9 +127,9 @@ impl Reader<'_> {
 
     /// Refuses a message that names another sender than the one who sent it.
     fn check_sender(&mut self, header: At) {
-        let sender = self.side(header, "sender");
+        let sender = self.whom(header, "sender");
         let (endpoint, field) = self.endpoint(header, "source/endpoint");
-        for (named, field) in [(sender.organisation, sender.field), (endpoint, field)] {
+        for (named, field) in [sender, (endpoint, field)] {
             if let Named::As(code) = named
                 && code != *self.own()
             {
@@ -171,12 +160,12 @@ impl Reader<'_> {
 
     /// The organisation that the message is addressed to, and where it says so.
     fn receiver(&mut self, header: At) -> (Named, String) {
-        let side = self.side(header, "destination/0/receiver");
+        let (receiver, at) = self.whom(header, "destination/0/receiver");
         let (endpoint, field) = self.endpoint(header, "destination/0/endpoint");
-        match (side.organisation, endpoint) {
+        match (receiver, endpoint) {
             (Named::As(one), Named::As(other)) if one != other => (Named::Unknown, field),
             (Named::Silent, named) => (named, field),
-            (named, _) => (named, side.field),
+            (named, _) => (named, at),
         }
     }
 
@@ -186,11 +175,7 @@ impl Reader<'_> {
             let Some(at) = self.bundle.first(kind) else {
                 continue;
             };
-            let same = self
-                .bundle
-                .peek(at, "authoredOn")
-                .and_then(|t| t.parse().ok())
-                == stated;
+            let same = self.bundle.peek(at, "authoredOn").and_then(|t| t.parse().ok()) == stated;
             if stated.is_none() {
                 stated = self.time(at, "authoredOn");
             } else if same {
@@ -214,39 +199,22 @@ impl Reader<'_> {
             let answered = answered.trim().to_owned();
             // Our own messages go out under their id, which is of UUID version 7.
             let plain = answered.trim_start_matches("urn:uuid:");
-            let ours = Uuid::parse_str(plain)
-                .ok()
-                .filter(|id| id.get_version_num() == 7);
-            message.in_reply_to = Some(ReplyTo {
-                id: ours,
-                organisation: None,
-                message_id: Some(answered),
-            });
+            let ours = Uuid::parse_str(plain).ok().filter(|id| id.get_version_num() == 7);
+            message.in_reply_to =
+                Some(ReplyTo { id: ours, organisation: None, message_id: Some(answered) });
             if kind == Kind::Receipt || self.bundle.peek(header, "response/code") == Some("ok") {
                 self.bundle.take(header, "response/code");
             }
         }
-        let at = self.bundle.first(if kind.states_request() {
-            "ServiceRequest"
-        } else {
-            "Task"
-        });
+        let at = self.bundle.first(if kind.states_request() { "ServiceRequest" } else { "Task" });
         if let Some(at) = at {
             message.priority = self.priority(at, kind.states_request());
         }
-        let mut ours = self.bundle.take_extensions(header, "");
-        let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
-        message.trace = text(ours.remove("trace")).filter(|trace| trace.len() <= 64);
-        message.caused_by = text(ours.remove("caused_by")).and_then(|id| id.parse().ok());
-        message.case.state = text(ours.remove("case_state")).filter(|state| state.len() <= 40);
-        message.case.parent = text(ours.remove("case_parent"))
-            .as_deref()
-            .and_then(CaseNumber::read);
-        if let Some(extras) = ours.remove("extras") {
-            message.extras = serde_json::from_value::<Vec<Extra>>(extras).unwrap_or_default();
-        }
+        let ours = self.bundle.take_extensions(header, "");
         for (name, value) in ours {
-            self.keep_whole(&format!("MessageHeader.extension[{name}]"), &value);
+            if !takes(message, &name, &value) {
+                self.keep_whole(&format!("MessageHeader.extension[{name}]"), &value);
+            }
         }
     }
 
@@ -302,26 +270,22 @@ impl Reader<'_> {
         };
         let whose = self.bundle.peek(at, &system).map(str::to_owned);
         let read = match whose.as_deref() {
-            Some(systems::CASE_NUMBER) => match CaseNumber::read(&number) {
-                Some(number) => {
+            Some(systems::CASE_NUMBER) => {
+                if let Some(number) = CaseNumber::read(&number) {
                     message.case.number.get_or_insert(number);
-                    true
-                }
-                None => {
+                } else {
                     let text = "this is no case number of ours; its check digit does not fit";
                     self.problem(codes::CASE_UNNAMED, self.bundle.field(at, &value), text);
-                    true
                 }
-            },
+                true
+            }
             Some(systems::CASE_ID) => match number.parse() {
                 Ok(id) => *message.case.id.get_or_insert(id) == id,
                 Err(_) => false,
             },
             Some(system) if system.starts_with(systems::ORGANISATION) => {
-                let code = system
-                    .strip_prefix(systems::ORGANISATION)
-                    .unwrap_or_default();
-                OrganisationCode::new(code).is_ok_and(|code| added(message, code, &number))
+                let code = system.strip_prefix(systems::ORGANISATION).unwrap_or_default();
+                OrganisationCode::new(code).is_ok_and(|code| added(message, &code, &number))
             }
             _ => match CaseNumber::read(&number) {
                 Some(number) if message.case.number.is_none() => {
@@ -330,7 +294,7 @@ impl Reader<'_> {
                 }
                 _ => {
                     let own = self.own().clone();
-                    added(message, own, &number)
+                    added(message, &own, &number)
                 }
             },
         };
@@ -355,34 +319,61 @@ impl Reader<'_> {
             _ => at.and_then(|at| self.id_of(at)),
         };
         let id = reference.and_then(|r| r.rsplit(['/', ':']).next().map(str::to_owned));
-        let whose = if answers {
-            other.cloned()
-        } else {
-            Some(own.clone())
-        };
+        let whose = if answers { other.cloned() } else { Some(own.clone()) };
+        // Only an id that is unique in the world names a case; `1` names a resource in a Bundle.
+        let id = id.filter(|id| Uuid::parse_str(id).is_ok());
         if let (Some(id), Some(whose)) = (id, whose) {
             message.add_number(whose, &id);
         }
-        if answers && let Some(visit) = self.bundle.all("Encounter").last().copied() {
-            if let Some(number) = self.short(visit, "identifier/0/value", 100) {
-                message.add_number(own, &number);
-            }
+        if answers
+            && let Some(visit) = self.bundle.all("Encounter").last().copied()
+            && let Some(number) = self.short(visit, "identifier/0/value", 100)
+        {
+            message.add_number(own, &number);
         }
     }
 
     fn id_of(&self, at: At) -> Option<String> {
-        let id = self
-            .bundle
-            .peek(at, "id")
-            .or_else(|| self.bundle.full_url(at))?;
+        let id = self.bundle.peek(at, "id").or_else(|| self.bundle.full_url(at))?;
         Some(id.to_owned())
     }
 }
 
+/// Takes an extension of the header into the envelope, and says whether it fitted.
+fn takes(message: &mut Message, name: &str, value: &Value) -> bool {
+    let text = value.as_str();
+    match name {
+        "trace" => {
+            message.trace = text.filter(|trace| trace.len() <= 64).map(str::to_owned);
+            message.trace.is_some()
+        }
+        "caused_by" => {
+            message.caused_by = text.and_then(|id| id.parse().ok());
+            message.caused_by.is_some()
+        }
+        "case_state" => {
+            message.case.state = text.filter(|state| state.len() <= 40).map(str::to_owned);
+            message.case.state.is_some()
+        }
+        "case_parent" => {
+            message.case.parent = text.and_then(CaseNumber::read);
+            message.case.parent.is_some()
+        }
+        "extras" => match serde_json::from_value::<Vec<Extra>>(value.clone()) {
+            Ok(extras) => {
+                message.extras = extras;
+                true
+            }
+            Err(_) => false,
+        },
+        _ => false,
+    }
+}
+
 /// Adds a number, and says whether it is the number that stands there now.
-fn added(message: &mut Message, organisation: OrganisationCode, number: &str) -> bool {
+fn added(message: &mut Message, organisation: &OrganisationCode, number: &str) -> bool {
     message.add_number(organisation.clone(), number);
-    message.case.number_of(&organisation) == Some(number)
+    message.case.number_of(organisation) == Some(number)
 }
 
 /// Reads a statement as one of the family that the case number states, where there is one.
@@ -390,11 +381,7 @@ fn of_family(message: Message, exact: bool) -> (Message, FamilyKnown) {
     if exact {
         return (message, FamilyKnown::Stated);
     }
-    let letter = message
-        .case
-        .number
-        .as_ref()
-        .and_then(|number| number.as_str().chars().next());
+    let letter = message.case.number.as_ref().and_then(|number| number.as_str().chars().next());
     match letter.and_then(Family::of_letter) {
         None => (message, FamilyKnown::ByCase),
         Some(family) => match message.adapted(family) {

@@ -10,11 +10,11 @@ use tierlink_schemas::answer::ReceiptOutcome;
 use tierlink_schemas::kind::Body;
 use tierlink_schemas::{Loss, Message, OrganisationCode, Problem};
 
+use crate::asking::case_identifiers;
 use crate::party::{write_organisation, write_side};
-use crate::request::case_identifiers;
 use crate::statement::response_code;
 use crate::writer::{Rest, Writer, put, resource};
-use crate::{codes, patient, request, statement, systems};
+use crate::{asking, codes, patient, statement, systems};
 
 /// Media type of FHIR in JSON.
 pub const MEDIA_TYPE: &str = "application/fhir+json";
@@ -30,7 +30,7 @@ pub fn encode(message: &Message, to: &OrganisationCode) -> Result<Encoded, Vec<P
     let mut reason = None;
     let mut sides = None;
     let asked = if message.kind().states_request() {
-        Some(request::write(&mut writer, identifiers.clone(), &mut body))
+        Some(asking::write(&mut writer, identifiers.clone(), &mut body))
     } else {
         sides = write_context(&mut writer, &mut envelope);
         reason = statement::write(&mut writer, &mut header, &mut body);
@@ -56,12 +56,7 @@ pub fn encode(message: &Message, to: &OrganisationCode) -> Result<Encoded, Vec<P
         let text = "the message cannot be written as JSON; the canonical message is at fault";
         vec![Problem::new(codes::UNWRITABLE, "body", text)]
     })?;
-    Ok(Encoded {
-        bytes,
-        media_type: MEDIA_TYPE,
-        control_id: message.id.to_string(),
-        losses,
-    })
+    Ok(Encoded { bytes, media_type: MEDIA_TYPE, control_id: message.id.to_string(), losses })
 }
 
 /// What the envelope holds that the header has no element for.
@@ -70,18 +65,9 @@ fn envelope(message: &Message) -> Rest {
     let members = [
         ("trace", message.trace.as_ref().map(|trace| json!(trace))),
         ("caused_by", message.caused_by.map(|id| json!(id))),
-        (
-            "case_state",
-            message.case.state.as_ref().map(|state| json!(state)),
-        ),
-        (
-            "case_parent",
-            message.case.parent.as_ref().map(|number| json!(number)),
-        ),
-        (
-            "extras",
-            (!message.extras.is_empty()).then(|| json!(message.extras)),
-        ),
+        ("case_state", message.case.state.as_ref().map(|state| json!(state))),
+        ("case_parent", message.case.parent.as_ref().map(|number| json!(number))),
+        ("extras", (!message.extras.is_empty()).then(|| json!(message.extras))),
     ];
     for (name, value) in members {
         put(&mut rest.0, name, value);
@@ -95,13 +81,9 @@ fn write_context(writer: &mut Writer<'_>, envelope: &mut Rest) -> Option<(Value,
     writer.subject = Some(patient::write(writer, &context.patient));
     let mut rest = Rest::of(context);
     rest.take("patient");
-    let from = rest
-        .object("from")
-        .map(|from| write_side(writer, "from", from));
+    let from = rest.object("from").map(|from| write_side(writer, "from", from));
     let to = rest.object("to").map(|to| write_side(writer, "to", to));
-    envelope
-        .0
-        .insert("context".to_owned(), Value::Object(rest.0));
+    envelope.0.insert("context".to_owned(), Value::Object(rest.0));
     from.zip(to)
 }
 
@@ -112,29 +94,14 @@ fn write_header(writer: &mut Writer<'_>, header: &mut Map<String, Value>) {
     put(header, "eventCoding", event);
     let endpoint = |code: &OrganisationCode| format!("{}{code}", systems::ORGANISATION);
     let receiver = write_organisation(writer, writer.to.as_str(), None);
-    put(
-        header,
-        "destination",
-        json!([{ "endpoint": endpoint(writer.to), "receiver": receiver }]),
-    );
+    put(header, "destination", json!([{ "endpoint": endpoint(writer.to), "receiver": receiver }]));
     let sender = &message.source.organisation;
-    let name = message
-        .body
-        .from()
-        .filter(|from| from.organisation == *sender);
+    let name = message.body.from().filter(|from| from.organisation == *sender);
     let name = name.and_then(|from| from.name.as_deref());
-    put(
-        header,
-        "sender",
-        write_organisation(writer, sender.as_str(), name),
-    );
+    put(header, "sender", write_organisation(writer, sender.as_str(), name));
     let mut source = Map::new();
     put(&mut source, "endpoint", json!(endpoint(sender)));
-    put(
-        &mut source,
-        "software",
-        message.source.system.as_ref().map(|system| json!(system)),
-    );
+    put(&mut source, "software", message.source.system.as_ref().map(|system| json!(system)));
     put(header, "source", Value::Object(source));
     let Some(answered) = &message.in_reply_to else {
         return;
@@ -151,15 +118,10 @@ fn write_header(writer: &mut Writer<'_>, header: &mut Map<String, Value>) {
         Body::Receipt(receipt) => response_code(receipt.outcome),
         _ => response_code(ReceiptOutcome::Delivered),
     };
-    match identifier {
-        Some(id) => put(
-            header,
-            "response",
-            json!({ "identifier": id, "code": code }),
-        ),
-        None => {
-            let text = "the answered message has no id that this destination knows; left out";
-            writer.losses.push(Loss::plain("in_reply_to", text));
-        }
+    if let Some(id) = identifier {
+        put(header, "response", json!({ "identifier": id, "code": code }));
+    } else {
+        let text = "the answered message has no id that this destination knows; left out";
+        writer.losses.push(Loss::plain("in_reply_to", text));
     }
 }

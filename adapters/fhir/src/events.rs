@@ -86,26 +86,20 @@ pub fn dialect(system: Option<&str>) -> Dialect {
     }
 }
 
-/// The statuses that are decided on together.
-struct Statuses {
-    request: Option<String>,
-    task: Option<String>,
-    visit: Option<(At, String)>,
-    appointment: Option<(At, String)>,
-    reason: Option<String>,
+/// The statuses that are decided on together, with where they stand.
+pub struct Statuses {
+    pub request: Option<String>,
+    pub task: Option<String>,
+    pub visit: Option<(At, String)>,
+    pub appointment: Option<(At, String)>,
+    pub reason: Option<String>,
 }
 
 impl Reader<'_> {
     /// Decides what the message means, or refuses it.
     pub fn meaning(&mut self, header: At) -> Option<Meaning> {
-        let system = self
-            .bundle
-            .peek(header, "eventCoding/system")
-            .map(str::to_owned);
-        let code = self
-            .bundle
-            .peek(header, "eventCoding/code")
-            .map(str::to_owned);
+        let system = self.bundle.peek(header, "eventCoding/system").map(str::to_owned);
+        let code = self.bundle.peek(header, "eventCoding/code").map(str::to_owned);
         let dialect = dialect(system.as_deref());
         let statuses = self.statuses(header);
         let meaning = match (dialect, code.as_deref()) {
@@ -145,8 +139,7 @@ impl Reader<'_> {
     fn statuses(&mut self, header: At) -> Statuses {
         let focus = self.focus(header);
         let status = |r: &Self, at: Option<At>| {
-            at.and_then(|at| r.bundle.peek(at, "status"))
-                .map(|s| s.trim().to_owned())
+            at.and_then(|at| r.bundle.peek(at, "status")).map(|s| s.trim().to_owned())
         };
         let request = self.bundle.first("ServiceRequest");
         // The receiver's visit is the focus, or else the one that the request does not name.
@@ -163,22 +156,16 @@ impl Reader<'_> {
             task: status(self, self.bundle.first("Task")),
             visit: visit.and_then(|at| Some((at, status(self, Some(at))?))),
             appointment: appointment.and_then(|at| Some((at, status(self, Some(at))?))),
-            reason: self
-                .bundle
-                .peek(header, "reason/coding/0/code")
-                .map(str::to_owned),
+            reason: self.bundle.peek(header, "reason/coding/0/code").map(str::to_owned),
         }
     }
 
     /// The resource that the header points at, if it is one that decides.
     fn focus(&mut self, header: At) -> Option<At> {
         let count = self.bundle.count(header, "focus").min(20);
-        let targets: Vec<At> = (0..count)
-            .filter_map(|i| self.bundle.follow(header, &format!("focus/{i}")))
-            .collect();
-        targets
-            .into_iter()
-            .find(|at| matches!(self.bundle.kind(*at), "Encounter" | "Appointment"))
+        let targets: Vec<At> =
+            (0..count).filter_map(|i| self.bundle.follow(header, &format!("focus/{i}"))).collect();
+        targets.into_iter().find(|at| matches!(self.bundle.kind(*at), "Encounter" | "Appointment"))
     }
 
     fn own_event(&mut self, code: &str, statuses: &Statuses) -> Option<Meaning> {
@@ -186,13 +173,13 @@ impl Reader<'_> {
         let task = statuses.task.as_deref();
         let request = statuses.request.as_deref();
         let ended = matches!(request, Some("revoked" | "entered-in-error" | "completed"));
-        let no = matches!(
-            task,
-            Some("rejected" | "cancelled" | "failed" | "entered-in-error")
-        );
+        let no = matches!(task, Some("rejected" | "cancelled" | "failed" | "entered-in-error"));
+        let booked = statuses.appointment.as_ref().map(|(_, status)| status.as_str());
+        let unbooked = matches!(booked, Some("cancelled" | "noshow" | "entered-in-error"));
         let contradicts = match kind.verb() {
             "submit" | "offer" | "request" | "amend" => ended || no,
-            "accept" | "schedule" | "arrive" | "receive" => no,
+            "schedule" => no || unbooked,
+            "accept" | "arrive" | "receive" => no,
             "decline" => matches!(task, Some("accepted" | "in-progress" | "completed")),
             "cancel" | "confirm-cancel" => {
                 matches!(task, Some("accepted" | "completed" | "rejected"))
@@ -221,193 +208,18 @@ impl Reader<'_> {
             visit: statuses.visit.as_ref().map(|(at, _)| *at),
             ..Found::default()
         };
-        Some(Meaning::Statement {
-            kind,
-            exact: true,
-            found,
-        })
+        Some(Meaning::Statement { kind, exact: true, found })
     }
 
-    fn contradiction(&mut self, text: &str) {
+    pub fn contradiction(&mut self, text: &str) {
         let text = format!("{text}; correct one of them, the message was not read");
         self.problem(codes::CONTRADICTION, "MessageHeader.eventCoding.code", text);
-    }
-
-    fn bars_request(&mut self, statuses: &Statuses) -> Option<Meaning> {
-        let reason = statuses.reason.as_deref();
-        match statuses.request.as_deref()? {
-            "draft" | "active" | "on-hold" if reason == Some("delete") => {
-                self.contradiction("the reason is delete and the request is still active");
-                None
-            }
-            "draft" | "active" | "on-hold" => {
-                let amends = reason == Some("update");
-                Some(Meaning::Request(Opening {
-                    amends,
-                    family: None,
-                }))
-            }
-            status @ ("revoked" | "entered-in-error") => {
-                Some(self.cancellation(statuses, status == "entered-in-error"))
-            }
-            _ => None,
-        }
-    }
-
-    fn cancellation(&mut self, statuses: &Statuses, mistaken: bool) -> Meaning {
-        let request = self.bundle.first("ServiceRequest");
-        let mut found = Found::default();
-        found
-            .reasons
-            .extend(request.map(|at| (at, "reasonCode/0".to_owned())));
-        if let Some((at, _)) = &statuses.appointment {
-            found.reasons.push((*at, "cancelationReason".to_owned()));
-        }
-        found.implied_reason = Some(if mistaken {
-            "entered-in-error: 申请信息录入错误"
-        } else {
-            "revoked: 已撤销"
-        });
-        Meaning::Statement {
-            kind: Kind::ReferralCancel,
-            exact: false,
-            found,
-        }
-    }
-
-    fn bars_response(&mut self, header: At, statuses: &Statuses) -> Option<Meaning> {
-        let strict = self.with.profile.quirks.bars_strict;
-        let answers = self.bundle.peek(header, "response/identifier").is_some();
-        if !answers {
-            if strict {
-                let text = "a BaRS response must name what it answers";
-                self.problem(codes::MISSING, "MessageHeader.response.identifier", text);
-                return None;
-            }
-            let text =
-                "the response does not name what it answers; the case is found by its numbers";
-            self.deviation(
-                codes::BARS_TOLERATED,
-                "MessageHeader.response.identifier",
-                text,
-            );
-        }
-        let request = statuses.request.as_deref()?;
-        let failed = self
-            .bundle
-            .peek(header, "response/code")
-            .is_some_and(|code| code != "ok");
-        let noshow = statuses
-            .appointment
-            .as_ref()
-            .is_some_and(|(_, status)| status == "noshow");
-        let visit = statuses.visit.as_ref().map(|(_, status)| status.as_str());
-        let task = statuses.task.as_deref();
-        // What the table wants the request's status to be, for each decision.
-        let (kind, stage, wanted) = match (visit, task) {
-            _ if noshow => (Kind::ReferralNoShow, None, "revoked"),
-            (Some("planned"), _) => (Kind::ReferralAccept, None, "active"),
-            (Some("cancelled"), _) => (Kind::ReferralDecline, None, "revoked"),
-            (Some("arrived"), _) => (Kind::ReferralArrive, None, "active"),
-            (Some("in-progress" | "triaged"), _) => (
-                Kind::ReferralFeedback,
-                Some(FeedbackStage::Interim),
-                "active",
-            ),
-            (Some("finished"), _) => (
-                Kind::ReferralFeedback,
-                Some(FeedbackStage::Outcome),
-                "completed",
-            ),
-            (None, Some("accepted")) => (Kind::ReferralAccept, None, "active"),
-            (None, Some("rejected")) => (Kind::ReferralDecline, None, "revoked"),
-            (None, None) if request == "revoked" => (Kind::ReferralDecline, None, "revoked"),
-            (_, _) => return None,
-        };
-        let impossible = match wanted {
-            "revoked" => matches!(request, "completed" | "entered-in-error"),
-            "completed" => matches!(request, "revoked" | "entered-in-error"),
-            _ => matches!(request, "revoked" | "entered-in-error" | "completed"),
-        };
-        if impossible || (strict && request != wanted) || (failed && kind != Kind::ReferralDecline)
-        {
-            self.contradiction(
-                "the statuses of the ServiceRequest, the visit and the response differ",
-            );
-            return None;
-        }
-        if request != wanted {
-            let text =
-                "the decision table wants another status here; the receiver's Encounter decided";
-            self.deviation(codes::BARS_TOLERATED, "ServiceRequest.status", text);
-        }
-        self.take_statuses(statuses);
-        let visit = statuses.visit.as_ref().map(|(at, _)| *at);
-        let found = Found {
-            stage,
-            reasons: visit
-                .map(|at| (at, "reasonCode/0".to_owned()))
-                .into_iter()
-                .collect(),
-            implied_reason: Some("rejected: 已拒收"),
-            appointment: None,
-            visit,
-        };
-        Some(Meaning::Statement {
-            kind,
-            exact: false,
-            found,
-        })
-    }
-
-    /// Marks the statuses that were decided on.
-    fn take_statuses(&mut self, statuses: &Statuses) {
-        let request = self.bundle.first("ServiceRequest");
-        let visit = statuses.visit.as_ref().map(|(at, _)| *at);
-        let appointment = statuses.appointment.as_ref().map(|(at, _)| *at);
-        for at in [request, visit, appointment].into_iter().flatten() {
-            self.bundle.take(at, "status");
-        }
-    }
-
-    fn booking(&mut self, statuses: &Statuses) -> Option<Meaning> {
-        let (at, status) = statuses.appointment.clone()?;
-        let found = Found {
-            appointment: Some(at),
-            ..Found::default()
-        };
-        let meaning = match status.as_str() {
-            "booked" => Meaning::Statement {
-                kind: Kind::ReferralSchedule,
-                exact: false,
-                found,
-            },
-            "cancelled" | "entered-in-error" => {
-                self.cancellation(statuses, status == "entered-in-error")
-            }
-            "noshow" => Meaning::Statement {
-                kind: Kind::ReferralNoShow,
-                exact: false,
-                found,
-            },
-            "arrived" | "checked-in" | "fulfilled" => Meaning::Statement {
-                kind: Kind::ReferralArrive,
-                exact: false,
-                found,
-            },
-            _ => return None,
-        };
-        self.bundle.take(at, "status");
-        Some(meaning)
     }
 
     fn plain(&mut self, statuses: &Statuses) -> Option<Meaning> {
         let request = statuses.request.as_deref();
         if let Some(status @ ("revoked" | "entered-in-error")) = request {
-            if matches!(
-                statuses.task.as_deref(),
-                Some("accepted" | "in-progress" | "completed")
-            ) {
+            if matches!(statuses.task.as_deref(), Some("accepted" | "in-progress" | "completed")) {
                 self.contradiction("the request is withdrawn and its Task goes on");
                 return None;
             }
@@ -415,35 +227,20 @@ impl Reader<'_> {
                 return Some(self.cancellation(statuses, status == "entered-in-error"));
             }
         }
-        let said = |kind, found| {
-            Some(Meaning::Statement {
-                kind,
-                exact: false,
-                found,
-            })
-        };
+        let said = |kind, found| Some(Meaning::Statement { kind, exact: false, found });
         let found = Found {
             appointment: statuses.appointment.as_ref().map(|(at, _)| *at),
             visit: statuses.visit.as_ref().map(|(at, _)| *at),
             ..Found::default()
         };
-        let booked = statuses
-            .appointment
-            .as_ref()
-            .map(|(_, status)| status.as_str());
-        let arrived = statuses
-            .visit
-            .as_ref()
-            .is_some_and(|(_, status)| status == "arrived");
+        let booked = statuses.appointment.as_ref().map(|(_, status)| status.as_str());
+        let arrived = statuses.visit.as_ref().is_some_and(|(_, status)| status == "arrived");
         match statuses.task.as_deref() {
             None if request.is_none() => self.booking(statuses),
             None | Some("draft" | "requested" | "ready") => {
                 request.filter(|s| matches!(*s, "draft" | "active" | "on-hold"))?;
                 let amends = statuses.reason.as_deref() == Some("update");
-                Some(Meaning::Request(Opening {
-                    amends,
-                    family: None,
-                }))
+                Some(Meaning::Request(Opening { amends, family: None }))
             }
             Some("accepted") if booked == Some("booked") => said(Kind::ReferralSchedule, found),
             Some("accepted") => said(Kind::ReferralAccept, found),
@@ -451,20 +248,12 @@ impl Reader<'_> {
             Some("on-hold") => said(Kind::ReferralReturn, found),
             Some("cancelled") => said(Kind::ReferralCancel, found),
             Some("in-progress") if arrived => said(Kind::ReferralArrive, found),
-            Some("in-progress") => said(
-                Kind::ReferralFeedback,
-                Found {
-                    stage: Some(FeedbackStage::Interim),
-                    ..found
-                },
-            ),
-            Some("completed") => said(
-                Kind::ReferralFeedback,
-                Found {
-                    stage: Some(FeedbackStage::Outcome),
-                    ..found
-                },
-            ),
+            Some("in-progress") => {
+                said(Kind::ReferralFeedback, Found { stage: Some(FeedbackStage::Interim), ..found })
+            }
+            Some("completed") => {
+                said(Kind::ReferralFeedback, Found { stage: Some(FeedbackStage::Outcome), ..found })
+            }
             Some(_) => None,
         }
     }

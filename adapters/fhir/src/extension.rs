@@ -26,12 +26,12 @@ const ITEM: &str = "item";
 pub fn write_all(object: Map<String, Value>) -> Vec<Value> {
     object
         .into_iter()
-        .filter_map(|(name, value)| write(format!("{}{name}", systems::EXTENSION), value))
+        .filter_map(|(name, value)| write(&format!("{}{name}", systems::EXTENSION), value))
         .collect()
 }
 
 /// Writes one value. Nothing comes of empty ones: FHIR knows no empty elements.
-fn write(url: String, value: Value) -> Option<Value> {
+fn write(url: &str, value: Value) -> Option<Value> {
     let (name, value) = match value {
         Value::Null => return None,
         Value::Bool(value) => ("valueBoolean", Value::Bool(value)),
@@ -41,10 +41,9 @@ fn write(url: String, value: Value) -> Option<Value> {
         },
         Value::String(text) if text.trim().is_empty() => return None,
         Value::String(text) => (name_of_text(&text), Value::String(text)),
-        Value::Array(items) => (
-            "extension",
-            children(items.into_iter().map(|v| (ITEM.into(), v)))?,
-        ),
+        Value::Array(items) => {
+            ("extension", children(items.into_iter().map(|v| (ITEM.into(), v)))?)
+        }
         Value::Object(object) if is_coded(&object) => ("valueCodeableConcept", concept(&object)),
         Value::Object(object) => ("extension", children(object.into_iter())?),
     };
@@ -52,19 +51,13 @@ fn write(url: String, value: Value) -> Option<Value> {
 }
 
 fn children(members: impl Iterator<Item = (String, Value)>) -> Option<Value> {
-    let children: Vec<Value> = members
-        .filter_map(|(name, value)| write(name, value))
-        .collect();
+    let children: Vec<Value> = members.filter_map(|(name, value)| write(&name, value)).collect();
     (!children.is_empty()).then_some(Value::Array(children))
 }
 
 /// Instants and days are typed as such, so that others can sort by them. Both come back as text.
 fn name_of_text(text: &str) -> &'static str {
-    if text.contains('T')
-        && text
-            .parse::<Timestamp>()
-            .is_ok_and(|at| at.to_string() == text)
-    {
+    if text.contains('T') && text.parse::<Timestamp>().is_ok_and(|at| at.to_string() == text) {
         "valueInstant"
     } else if text.parse::<Date>().is_ok_and(|on| on.to_string() == text) {
         "valueDate"
@@ -75,12 +68,7 @@ fn name_of_text(text: &str) -> &'static str {
 
 /// Whether the object is a code with its system and words (`Coded`, `Reason`).
 fn is_coded(object: &Map<String, Value>) -> bool {
-    let text = |name: &str| {
-        object
-            .get(name)
-            .and_then(Value::as_str)
-            .is_some_and(|t| !t.is_empty())
-    };
+    let text = |name: &str| object.get(name).and_then(Value::as_str).is_some_and(|t| !t.is_empty());
     (text("code") || text("text"))
         && object.iter().all(|(name, value)| {
             matches!(name.as_str(), "code" | "system" | "text")
@@ -90,12 +78,8 @@ fn is_coded(object: &Map<String, Value>) -> bool {
 
 /// Writes code, system and words as a `CodeableConcept`.
 pub fn concept(coded: &Map<String, Value>) -> Value {
-    let text = |name: &str| {
-        coded
-            .get(name)
-            .and_then(Value::as_str)
-            .filter(|t| !t.trim().is_empty())
-    };
+    let text =
+        |name: &str| coded.get(name).and_then(Value::as_str).filter(|t| !t.trim().is_empty());
     let mut concept = Map::new();
     let mut coding = Map::new();
     if let Some(system) = text("system") {
@@ -121,13 +105,9 @@ pub fn read(extension: &Map<String, Value>, depth: usize) -> Option<Value> {
     let depth = depth.checked_sub(1)?;
     if let Some(Value::Array(children)) = extension.get("extension") {
         // A value beside children is not FHIR; one of the two would be lost.
-        return (extension.len() == 2)
-            .then(|| read_children(children, depth))
-            .flatten();
+        return (extension.len() == 2).then(|| read_children(children, depth)).flatten();
     }
-    let mut values = extension
-        .iter()
-        .filter(|(name, _)| *name != "url" && *name != "id");
+    let mut values = extension.iter().filter(|(name, _)| *name != "url" && *name != "id");
     let (name, value) = values.next()?;
     if values.next().is_some() || !name.starts_with("value") {
         return None;
@@ -150,9 +130,7 @@ fn read_children(children: &[Value], depth: usize) -> Option<Value> {
         read_all.push((child.get("url")?.as_str()?, read(child, depth)?));
     }
     if read_all.iter().all(|(url, _)| *url == ITEM) {
-        return Some(Value::Array(
-            read_all.into_iter().map(|(_, value)| value).collect(),
-        ));
+        return Some(Value::Array(read_all.into_iter().map(|(_, value)| value).collect()));
     }
     let mut object = Map::new();
     for (url, value) in read_all {
@@ -227,15 +205,8 @@ mod tests {
         let mut found = Map::new();
         for extension in read_again.as_array().unwrap() {
             let extension = extension.as_object().unwrap();
-            let name = extension["url"]
-                .as_str()
-                .unwrap()
-                .strip_prefix(systems::EXTENSION)
-                .unwrap();
-            found.insert(
-                name.to_owned(),
-                read(extension, EXTENSION_DEPTH_MAX).unwrap(),
-            );
+            let name = extension["url"].as_str().unwrap().strip_prefix(systems::EXTENSION).unwrap();
+            found.insert(name.to_owned(), read(extension, EXTENSION_DEPTH_MAX).unwrap());
         }
 
         assert_eq!(Value::Object(found), object);
@@ -249,11 +220,7 @@ mod tests {
             json!({"url": "x", "valueCodeableConcept": {"coding": [{"code": "1"}, {"code": "2"}]}}),
             json!({"url": "x"}),
         ] {
-            assert_eq!(
-                read(odd.as_object().unwrap(), EXTENSION_DEPTH_MAX),
-                None,
-                "{odd}"
-            );
+            assert_eq!(read(odd.as_object().unwrap(), EXTENSION_DEPTH_MAX), None, "{odd}");
         }
     }
 }

@@ -21,15 +21,11 @@ use crate::limits::{MESSAGE_BYTES_MAX, NODES_MAX};
 /// Reads a tree in which every number has become its own text.
 pub fn read(bytes: &[u8]) -> Result<Value, Problem> {
     if bytes.len() > MESSAGE_BYTES_MAX {
-        return Err(too_much(
-            "the message is too long; send large papers by reference",
-        ));
+        return Err(too_much("the message is too long; send large papers by reference"));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
-        unreadable(format!(
-            "byte {at} is not UTF-8, which FHIR requires; set the sender to UTF-8"
-        ))
+        unreadable(format!("byte {at} is not UTF-8, which FHIR requires; set the sender to UTF-8"))
     })?;
     let text = numbers_as_text(text.trim_start_matches('\u{feff}'));
     let nodes = Cell::new(0);
@@ -199,14 +195,8 @@ mod tests {
 
     #[test]
     fn broken_numbers_are_broken_json() {
-        for broken in [
-            "{\"a\": 01}",
-            "{\"a\": 1.}",
-            "{\"a\": --1}",
-            "{\"a\": 1 2}",
-            "tru1",
-            "\"\\",
-        ] {
+        for broken in ["{\"a\": 01}", "{\"a\": 1.}", "{\"a\": --1}", "{\"a\": 1 2}", "tru1", "\"\\"]
+        {
             assert!(read(broken.as_bytes()).is_err(), "{broken}");
         }
     }

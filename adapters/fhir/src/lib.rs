@@ -7,7 +7,7 @@
 //!
 //! Which element holds which field is the table in `MAPPING.md`. What FHIR has no element for goes
 //! into extensions (`extension.rs`), and what a sender's Bundle holds beyond the canonical schema
-//! becomes the message's extras (`bundle.rs`), so no text is lost either way.
+//! becomes the message's extras (`leftovers.rs`), so no text is lost either way.
 //!
 //! Read `decode.rs` first, then `events.rs`, where it is decided what a message means.
 //!
@@ -16,6 +16,8 @@
 
 mod answer;
 mod appointment;
+mod asking;
+mod bars;
 mod bundle;
 mod clinical;
 mod codes;
@@ -24,6 +26,7 @@ mod encode;
 mod events;
 mod extension;
 mod json;
+mod leftovers;
 pub mod limits;
 mod metadata;
 mod parts;
@@ -31,6 +34,7 @@ mod party;
 mod patient;
 mod reader;
 mod request;
+mod safety;
 mod settle;
 mod statement;
 mod systems;
@@ -57,15 +61,16 @@ impl Codec for Fhir {
         let mut add = |name: Option<&str>| {
             names.extend(name.map(|name| name.trim().to_owned()));
         };
-        if let Some(sender) = bundle.follow(header, "sender") {
+        let sender = bundle.follow(header, "sender");
+        if let Some(sender) = sender {
             for index in 0..bundle.count(sender, "identifier").min(10) {
                 add(bundle.peek(sender, &format!("identifier/{index}/value")));
             }
-            add(bundle.peek(sender, "name"));
         }
         add(bundle.peek(header, "sender/identifier/value"));
         let endpoint = bundle.peek(header, "source/endpoint");
         add(endpoint.map(|text| text.strip_prefix(systems::ORGANISATION).unwrap_or(text)));
+        add(sender.and_then(|sender| bundle.peek(sender, "name")));
         add(bundle.peek(header, "source/name"));
         add(bundle.peek(header, "source/software"));
         Sender { names }

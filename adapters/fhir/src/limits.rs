@@ -35,3 +35,7 @@ pub const EXPRESSION_CHARS_MAX: usize = 120;
 /// Most different extensions of ours that one element may carry. No canonical type has half as
 /// many fields.
 pub const EXTENSIONS_MAX: usize = 64;
+
+/// Most text in the extensions of one element of which the misfit is still looked for. The search
+/// copies them once per extension; beyond this the whole message is refused instead.
+pub const EXTENSIONS_BYTES_TRIED_MAX: usize = 1024 * 1024;

@@ -13,10 +13,7 @@ const CHANGED_ON: &str = "2026-11-21";
 pub fn metadata(base: &str) -> Value {
     let base = base.trim_end_matches('/');
     let definition = |mode: &str, kind: &Kind| {
-        let definition = format!(
-            "{base}/MessageDefinition/{}",
-            kind.as_str().replace('.', "-")
-        );
+        let definition = format!("{base}/MessageDefinition/{}", kind.as_str().replace('.', "-"));
         json!({ "mode": mode, "definition": definition })
     };
     let both = |kind| [definition("sender", kind), definition("receiver", kind)];

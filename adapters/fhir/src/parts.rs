@@ -45,24 +45,18 @@ fn texts(kind: Kind) -> Vec<Text> {
             ("DE06.00.039.00", "会诊原因", "reason"),
             ("DE06.00.182.00", "病历摘要", "summary"),
         ],
-        Kind::ReferralFeedback => &[
-            ("DE06.00.296.00", "诊疗过程描述", "summary"),
-            ("plan", "下一步治疗方案", "plan"),
-        ],
+        Kind::ReferralFeedback => {
+            &[("DE06.00.296.00", "诊疗过程描述", "summary"), ("plan", "下一步治疗方案", "plan")]
+        }
         Kind::TransferDischarge => &[("discharge-summary", "出院小结", "summary")],
         Kind::TransferFollowUp => &[("follow-up-findings", "随访所见", "findings")],
         Kind::ConsultationOpinion => &[("DE06.00.018.00", "会诊意见", "text")],
-        Kind::ConsultationReport => &[
-            ("DE04.50.131.00", "客观所见", "findings"),
-            ("conclusion", "主观提示", "conclusion"),
-        ],
+        Kind::ConsultationReport => {
+            &[("DE04.50.131.00", "客观所见", "findings"), ("conclusion", "主观提示", "conclusion")]
+        }
         _ => &[],
     };
-    let shared: &[Text] = if kind.states_request() {
-        &CLINICAL
-    } else {
-        &[]
-    };
+    let shared: &[Text] = if kind.states_request() { &CLINICAL } else { &[] };
     shared.iter().chain(own).copied().collect()
 }
 
@@ -97,14 +91,12 @@ fn lists(kind: Kind) -> &'static [(Shape, &'static str)] {
         ],
         Kind::TransferFollowUp => &[(Shape::Observation, "observations")],
         Kind::TransferDischarge => &[(Shape::Document, "attachments")],
-        Kind::ConsultationOpinion => &[
-            (Shape::Condition, "diagnoses"),
-            (Shape::Document, "attachments"),
-        ],
-        Kind::ConsultationReport => &[
-            (Shape::Observation, "observations"),
-            (Shape::Document, "attachments"),
-        ],
+        Kind::ConsultationOpinion => {
+            &[(Shape::Condition, "diagnoses"), (Shape::Document, "attachments")]
+        }
+        Kind::ConsultationReport => {
+            &[(Shape::Observation, "observations"), (Shape::Document, "attachments")]
+        }
         Kind::ConsultationCritical => &[(Shape::Observation, "items")],
         Kind::SlotPublish => &[(Shape::Slot, "slots")],
         _ => &[],
@@ -124,19 +116,22 @@ impl Reader<'_> {
     /// Reads every list and long text of a kind into a body.
     pub fn parts(&mut self, kind: Kind, body: &mut Rest) {
         let texts = texts(kind);
-        let sections: Vec<(At, &'static str)> = self
+        let sections: Vec<(At, Text)> = self
             .bundle
             .all("Observation")
             .into_iter()
-            .filter_map(|at| self.section(at, &texts).map(|path| (at, path)))
+            .filter_map(|at| self.section(at, &texts).map(|text| (at, text)))
             .collect();
         let mut used = Vec::new();
-        for (at, path) in sections {
+        for (at, (_, name, path)) in sections {
             if body.has(path) || self.bundle.peek(at, "valueString").is_none() {
                 continue;
             }
             if let Some(text) = self.bundle.take(at, "valueString") {
-                self.bundle.take_all(at, "code");
+                self.bundle.take(at, "code/coding/0/system");
+                self.bundle.take(at, "code/coding/0/code");
+                self.bundle.take_if(at, "code/coding/0/display", name);
+                self.bundle.take_if(at, "code/text", name);
                 body.put_at(path, text.into());
                 used.push(at);
             }
@@ -155,7 +150,7 @@ impl Reader<'_> {
     }
 
     /// The canonical place of the text that an Observation holds, if it is one.
-    fn section(&self, at: At, texts: &[Text]) -> Option<&'static str> {
+    fn section(&self, at: At, texts: &[Text]) -> Option<Text> {
         let system = self.bundle.peek(at, "code/coding/0/system")?;
         let code = self.bundle.peek(at, "code/coding/0/code")?;
         let oid = systems::DATA_ELEMENT;
@@ -163,7 +158,7 @@ impl Reader<'_> {
             || oid.strip_prefix("urn:oid:") == Some(system)
             || system == systems::TEXT;
         let found = texts.iter().find(|(known, _, _)| ours && *known == code);
-        found.map(|(_, _, path)| *path)
+        found.copied()
     }
 }
 
@@ -174,11 +169,7 @@ pub fn write(writer: &mut Writer<'_>, kind: Kind, body: &mut Rest) {
             continue;
         };
         let mut out = resource("Observation");
-        let system = if code.starts_with("DE") {
-            systems::DATA_ELEMENT
-        } else {
-            systems::TEXT
-        };
+        let system = if code.starts_with("DE") { systems::DATA_ELEMENT } else { systems::TEXT };
         let coding = json!([{ "system": system, "code": code, "display": name }]);
         put(&mut out, "status", Value::from("final"));
         put(&mut out, "code", json!({ "coding": coding }));

@@ -42,6 +42,17 @@ impl Side {
         }
     }
 
+    /// Adds what another reading knows beyond this one.
+    pub fn fill_in(&mut self, other: Self) {
+        if self.organisation == Named::Silent {
+            (self.organisation, self.field) = (other.organisation, other.field);
+        }
+        self.name = self.name.take().or(other.name);
+        self.department = self.department.take().or(other.department);
+        self.practitioner = self.practitioner.take().or(other.practitioner);
+        self.phone = self.phone.take().or(other.phone);
+    }
+
     /// The party, once its organisation is known.
     pub fn party(self, organisation: tierlink_schemas::OrganisationCode) -> (Party, Rest) {
         let mut party = Party::of(organisation);
@@ -103,7 +114,9 @@ impl Reader<'_> {
         if side.organisation == Named::Silent {
             side.organisation = self.logical(at, path);
         }
-        if let Some(organisation) = self.bundle.follow(at, path) {
+        let organisation = self.bundle.follow(at, path);
+        let organisation = organisation.filter(|at| self.bundle.kind(*at) == "Organization");
+        if let Some(organisation) = organisation {
             self.side_of_organisation(organisation, side);
         }
     }
@@ -142,26 +155,19 @@ impl Reader<'_> {
                 Named::Silent => {}
             }
         }
-        match unknown {
-            Some(field) => (Named::Unknown, field),
-            // Many senders know a partner by its name alone, which the directory may list.
-            None => {
-                let known = self
-                    .bundle
-                    .peek(at, "name")
-                    .and_then(|n| self.with.directory.resolve(n));
-                let named = known.map_or(Named::Silent, |o| Named::As(o.code.clone()));
-                (named, self.bundle.field(at, "identifier"))
-            }
+        if let Some(field) = unknown {
+            return (Named::Unknown, field);
         }
+        // Many senders know a partner by its name alone, which the directory may list.
+        let known = self.bundle.peek(at, "name").and_then(|n| self.with.directory.resolve(n));
+        let named = known.map_or(Named::Silent, |o| Named::As(o.code.clone()));
+        (named, self.bundle.field(at, "identifier"))
     }
 
     /// Reads a person who acts.
     pub fn practitioner(&mut self, at: At) -> Option<Practitioner> {
         let person = Practitioner {
-            code: self
-                .short(at, "identifier/0/value", 64)
-                .map(|code| code.trim().to_owned()),
+            code: self.short(at, "identifier/0/value", 64).map(|code| code.trim().to_owned()),
             name: self.human_name(at, "name/0"),
             title: self
                 .short(at, "qualification/0/code/text", 100)
@@ -173,29 +179,51 @@ impl Reader<'_> {
 
     /// Reads the person whom the reference at `path` means, directly or through a role.
     pub fn person(&mut self, at: At, path: &str) -> Option<Practitioner> {
-        self.side(at, path).practitioner.or_else(|| {
-            let name = self.short(at, &format!("{path}/display"), 100)?;
-            Some(Practitioner {
-                name: Some(name),
-                ..Practitioner::default()
-            })
-        })
+        let person = match self.bundle.follow(at, path) {
+            Some(role) if self.bundle.kind(role) == "PractitionerRole" => {
+                self.bundle.follow(role, "practitioner")
+            }
+            other => other,
+        };
+        if let Some(person) = person.filter(|at| self.bundle.kind(*at) == "Practitioner") {
+            return self.practitioner(person);
+        }
+        let name = self.short(at, &format!("{path}/display"), 100)?;
+        Some(Practitioner { name: Some(name), ..Practitioner::default() })
+    }
+
+    /// Which organisation the reference at `path` means, and where it says so. Takes no more than
+    /// its identifier, so that the rest is kept by whoever needs it.
+    pub fn whom(&mut self, at: At, path: &str) -> (Named, String) {
+        let named = self.logical(at, path);
+        let target = self.bundle.follow(at, path);
+        match (named, target) {
+            (Named::Silent, Some(target)) => match self.bundle.kind(target) {
+                "Organization" => self.organisation(target),
+                "PractitionerRole" => self.whom_inside(target, "organization"),
+                "HealthcareService" => self.whom_inside(target, "providedBy"),
+                _ => (Named::Silent, self.bundle.field(at, path)),
+            },
+            (named, _) => (named, self.bundle.field(at, path)),
+        }
+    }
+
+    fn whom_inside(&mut self, at: At, path: &str) -> (Named, String) {
+        let named = self.logical(at, path);
+        let target = self.bundle.follow(at, path);
+        match (named, target.filter(|at| self.bundle.kind(*at) == "Organization")) {
+            (Named::Silent, Some(target)) => self.organisation(target),
+            (named, _) => (named, self.bundle.field(at, path)),
+        }
     }
 }
 
 /// Writes an organisation and gives the reference to it.
 pub fn write_organisation(writer: &mut Writer<'_>, code: &str, name: Option<&str>) -> Value {
     let mut organisation = resource("Organization");
-    put(
-        &mut organisation,
-        "identifier",
-        json!([organisation_identifier(code)]),
-    );
+    put(&mut organisation, "identifier", json!([organisation_identifier(code)]));
     put(&mut organisation, "name", name.map(Value::from));
-    writer.add(
-        &format!("Organization/{code}/{}", name.unwrap_or_default()),
-        organisation,
-    )
+    writer.add(&format!("Organization/{code}/{}", name.unwrap_or_default()), organisation)
 }
 
 /// Writes a person and gives the reference, or nothing for a person without any detail.
@@ -207,17 +235,9 @@ pub fn write_practitioner(writer: &mut Writer<'_>, mut person: Rest) -> Option<V
         "identifier",
         person.text("code").map(|code| json!([{ "value": code }])),
     );
-    put(
-        &mut practitioner,
-        "name",
-        person.text("name").map(|name| json!([{ "text": name }])),
-    );
+    put(&mut practitioner, "name", person.text("name").map(|name| json!([{ "text": name }])));
     let title = person.text("title");
-    put(
-        &mut practitioner,
-        "qualification",
-        title.map(|t| json!([{ "code": { "text": t } }])),
-    );
+    put(&mut practitioner, "qualification", title.map(|t| json!([{ "code": { "text": t } }])));
     put(&mut practitioner, "telecom", person.phone("phone"));
     person.close(&mut practitioner);
     (practitioner.len() > 1).then(|| writer.add(&label, practitioner))
@@ -230,16 +250,8 @@ pub fn write_side(writer: &mut Writer<'_>, label: &str, mut party: Rest) -> Valu
     let organisation = write_organisation(writer, &code, name.as_deref());
     let mut role = resource("PractitionerRole");
     let person = party.object("practitioner");
-    put(
-        &mut role,
-        "practitioner",
-        person.and_then(|person| write_practitioner(writer, person)),
-    );
-    put(
-        &mut role,
-        "specialty",
-        party.concept("department").map(|d| json!([d])),
-    );
+    put(&mut role, "practitioner", person.and_then(|person| write_practitioner(writer, person)));
+    put(&mut role, "specialty", party.concept("department").map(|d| json!([d])));
     put(&mut role, "telecom", party.phone("phone"));
     party.close(&mut role);
     if role.len() == 1 {

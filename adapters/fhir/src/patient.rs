@@ -42,10 +42,7 @@ impl Reader<'_> {
     /// Reads the patient whom the request is about, or refuses the message.
     pub fn patient(&mut self, subject: Option<At>) -> Option<Patient> {
         let all = self.bundle.all("Patient");
-        let at = match (
-            subject.filter(|at| self.bundle.kind(*at) == "Patient"),
-            all.as_slice(),
-        ) {
+        let at = match (subject.filter(|at| self.bundle.kind(*at) == "Patient"), all.as_slice()) {
             (Some(at), _) => at,
             (None, [at]) => *at,
             (None, []) => {
@@ -102,11 +99,7 @@ impl Reader<'_> {
                         .get("of_mother")
                         .is_some_and(|value| *value == Value::Bool(true));
                     let number = self.document_number(at, &path, &kind, value);
-                    patient.document = Some(IdentityDocument {
-                        kind,
-                        number,
-                        of_mother,
-                    });
+                    patient.document = Some(IdentityDocument { kind, number, of_mother });
                 }
                 Some(kind) => patient.identifiers.push(PatientIdentifier {
                     kind: IdentifierKind::Other,
@@ -130,18 +123,12 @@ impl Reader<'_> {
         let is = |this: Option<&str>, uri: &str| {
             this.is_some_and(|s| s == uri || uri.strip_prefix("urn:oid:") == Some(s))
         };
-        if is(
-            self.bundle.peek(at, &type_system),
-            systems::IDENTITY_DOCUMENT,
-        ) {
+        if is(self.bundle.peek(at, &type_system), systems::IDENTITY_DOCUMENT) {
             self.bundle.take(at, &type_system);
             if is(self.bundle.peek(at, &system), systems::IDENTITY_NUMBER) {
                 self.bundle.take(at, &system);
             }
-            return self
-                .bundle
-                .take_code(at, &type_code)
-                .filter(|code| code.len() <= 8);
+            return self.bundle.take_code(at, &type_code).filter(|code| code.len() <= 8);
         }
         if is(self.bundle.peek(at, &system), systems::IDENTITY_NUMBER) {
             self.bundle.take(at, &system);
@@ -196,16 +183,10 @@ impl Reader<'_> {
         let type_code = format!("{path}/type/coding/0/code");
         let code = self.bundle.peek(at, &type_code).map(str::to_owned);
         let ours = self.bundle.peek(at, &type_system) == Some(systems::IDENTIFIER_KIND);
-        let system = self
-            .bundle
-            .peek(at, &format!("{path}/system"))
-            .map(str::to_owned);
+        let system = self.bundle.peek(at, &format!("{path}/system")).map(str::to_owned);
         let known = |name: &Option<String>| {
             let name = name.as_deref()?;
-            KINDS
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, kind)| *kind)
+            KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
         };
         let stated = code
             .clone()
@@ -232,10 +213,7 @@ impl Reader<'_> {
         let count = self.bundle.count(at, "name");
         let latin = (0..count).find(|i| {
             self.bundle.peek(at, &format!("name/{i}/extension/0/url")) == Some(REPRESENTATION)
-                && self
-                    .bundle
-                    .peek(at, &format!("name/{i}/extension/0/valueCode"))
-                    == Some("SYL")
+                && self.bundle.peek(at, &format!("name/{i}/extension/0/valueCode")) == Some("SYL")
         });
         let main = (0..count)
             .filter(|i| Some(*i) != latin)
@@ -346,40 +324,21 @@ pub fn write(writer: &mut Writer<'_>, patient: &Patient) -> Value {
         .map(write_document)
         .chain(patient.identifiers.iter().map(write_identifier))
         .collect();
-    put(
-        &mut out,
-        "identifier",
-        (!identifiers.is_empty()).then(|| identifiers.into()),
-    );
+    put(&mut out, "identifier", (!identifiers.is_empty()).then(|| identifiers.into()));
     let mut names = Vec::new();
-    names.extend(
-        rest.text("name")
-            .map(|name| json!({ "use": "official", "text": name })),
-    );
+    names.extend(rest.text("name").map(|name| json!({ "use": "official", "text": name })));
     names.extend(rest.text("name_latin").map(|name| {
         let syllabic = json!([{ "url": REPRESENTATION, "valueCode": "SYL" }]);
         json!({ "text": name, "extension": syllabic })
     }));
     put(&mut out, "name", (!names.is_empty()).then(|| names.into()));
     rest.take("sex");
-    put(
-        &mut out,
-        "gender",
-        patient.sex.map(|sex| gender(sex).into()),
-    );
+    put(&mut out, "gender", patient.sex.map(|sex| gender(sex).into()));
     put(&mut out, "birthDate", rest.take("birth_date"));
     put(&mut out, "telecom", rest.phone("phone"));
-    put(
-        &mut out,
-        "address",
-        rest.object("address").map(|a| json!([write_address(a)])),
-    );
+    put(&mut out, "address", rest.object("address").map(|a| json!([write_address(a)])));
     put(&mut out, "maritalStatus", rest.concept("marital_status"));
-    put(
-        &mut out,
-        "contact",
-        rest.object("contact").map(|c| json!([write_contact(c)])),
-    );
+    put(&mut out, "contact", rest.object("contact").map(|c| json!([write_contact(c)])));
     rest.close(&mut out);
     writer.add("Patient", out)
 }
@@ -403,11 +362,7 @@ fn write_document(document: &IdentityDocument) -> Value {
     put(&mut out, "value", Value::from(document.number.as_str()));
     if document.of_mother {
         let url = format!("{}of_mother", systems::EXTENSION);
-        put(
-            &mut out,
-            "extension",
-            json!([{ "url": url, "valueBoolean": true }]),
-        );
+        put(&mut out, "extension", json!([{ "url": url, "valueBoolean": true }]));
     }
     Value::Object(out)
 }
@@ -416,16 +371,8 @@ fn write_identifier(identifier: &PatientIdentifier) -> Value {
     let mut out = Map::new();
     let kind = serde_json::to_value(identifier.kind).unwrap_or_default();
     let mut kinds = Map::new();
-    put(
-        &mut kinds,
-        "coding",
-        json!([{ "system": systems::IDENTIFIER_KIND, "code": kind }]),
-    );
-    put(
-        &mut kinds,
-        "text",
-        identifier.label.as_deref().map(Value::from),
-    );
+    put(&mut kinds, "coding", json!([{ "system": systems::IDENTIFIER_KIND, "code": kind }]));
+    put(&mut kinds, "text", identifier.label.as_deref().map(Value::from));
     put(&mut out, "type", Value::Object(kinds));
     put(&mut out, "value", Value::from(identifier.value.as_str()));
     match identifier.assigner.as_deref() {
@@ -449,35 +396,17 @@ fn write_address(mut address: Rest) -> Map<String, Value> {
     ] {
         put(&mut out, theirs, address.take(ours));
     }
-    put(
-        &mut out,
-        "line",
-        address.take("street").map(|street| json!([street])),
-    );
+    put(&mut out, "line", address.take("street").map(|street| json!([street])));
     address.close(&mut out);
     out
 }
 
 fn write_contact(mut contact: Rest) -> Map<String, Value> {
     let mut out = Map::new();
-    put(
-        &mut out,
-        "name",
-        contact.text("name").map(|name| json!({ "text": name })),
-    );
-    put(
-        &mut out,
-        "relationship",
-        contact
-            .concept("relation")
-            .map(|relation| json!([relation])),
-    );
+    put(&mut out, "name", contact.text("name").map(|name| json!({ "text": name })));
+    put(&mut out, "relationship", contact.concept("relation").map(|relation| json!([relation])));
     put(&mut out, "telecom", contact.phone("phone"));
-    put(
-        &mut out,
-        "address",
-        contact.object("address").map(|a| write_address(a).into()),
-    );
+    put(&mut out, "address", contact.object("address").map(|a| write_address(a).into()));
     contact.close(&mut out);
     out
 }

@@ -60,13 +60,7 @@ impl Named {
 impl<'a> Reader<'a> {
     /// Starts reading.
     pub fn new(bundle: Bundle, with: &'a Reading<'a>) -> Self {
-        Self {
-            bundle,
-            with,
-            problems: Vec::new(),
-            deviations: Vec::new(),
-            set_aside: Vec::new(),
-        }
+        Self { bundle, with, problems: Vec::new(), deviations: Vec::new(), set_aside: Vec::new() }
     }
 
     /// Refuses the message.
@@ -101,7 +95,12 @@ impl<'a> Reader<'a> {
         let value = value.strip_prefix(systems::ORGANISATION).unwrap_or(value);
         let map = &with.profile.codes.organisation;
         if let Some(code) = map.get(value) {
-            return OrganisationCode::new(code.as_str()).map_or(Named::Unknown, Named::As);
+            // A map that leads nowhere is as unknown as no map.
+            let code = OrganisationCode::new(code.as_str()).ok();
+            let listed = |code: &OrganisationCode| {
+                with.directory.is_empty() || with.directory.get(code).is_some()
+            };
+            return code.filter(listed).map_or(Named::Unknown, Named::As);
         }
         // The organisation may name itself by its own code or alias, whatever its map lists.
         if self.is_own_name(value) {
@@ -128,10 +127,7 @@ impl<'a> Reader<'a> {
     fn is_own_name(&self, value: &str) -> bool {
         let identity = &self.with.profile.organisation;
         identity.code.as_str().eq_ignore_ascii_case(value)
-            || identity
-                .aliases
-                .iter()
-                .any(|alias| alias.eq_ignore_ascii_case(value))
+            || identity.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(value))
     }
 
     /// Takes an instant. One without a zone is read in the zone of the profile, and told.
@@ -187,19 +183,12 @@ impl<'a> Reader<'a> {
         let name = &self.with.profile.format.zone;
         let china = TimeZone::fixed(Offset::constant(8));
         // China has one zone without summer time; asking no zone files keeps this crate pure.
-        if name == "Asia/Shanghai" {
-            china
-        } else {
-            TimeZone::get(name).unwrap_or(china)
-        }
+        if name == "Asia/Shanghai" { china } else { TimeZone::get(name).unwrap_or(china) }
     }
 
     /// Takes a `CodeableConcept`, a lone `Coding` or a lone text.
     pub fn concept(&mut self, at: At, path: &str) -> Option<Coded> {
-        let coding = if self
-            .bundle
-            .peek(at, &format!("{path}/coding/0/code"))
-            .is_some()
+        let coding = if self.bundle.peek(at, &format!("{path}/coding/0/code")).is_some()
             || self.bundle.count(at, &format!("{path}/coding")) > 0
         {
             format!("{path}/coding/0")
@@ -231,11 +220,7 @@ impl<'a> Reader<'a> {
 
     /// Takes a text that the canonical field has room for. A longer one stays for the extras.
     pub fn short(&mut self, at: At, path: &str, chars_max: usize) -> Option<String> {
-        if self
-            .bundle
-            .peek(at, path)
-            .is_some_and(|text| text.chars().count() > chars_max)
-        {
+        if self.bundle.peek(at, path).is_some_and(|text| text.chars().count() > chars_max) {
             return None;
         }
         self.bundle.take(at, path)
@@ -261,9 +246,7 @@ impl<'a> Reader<'a> {
         let text = self.short(at, &format!("{path}/text"), 100);
         let givens = self.bundle.count(at, &format!("{path}/given"));
         let Some(text) = text else {
-            let family = self
-                .short(at, &format!("{path}/family"), 50)
-                .unwrap_or_default();
+            let family = self.short(at, &format!("{path}/family"), 50).unwrap_or_default();
             let given: Vec<String> = (0..givens)
                 .filter_map(|i| self.short(at, &format!("{path}/given/{i}"), 50))
                 .collect();
@@ -284,11 +267,7 @@ impl<'a> Reader<'a> {
             .chain((0..givens).map(|i| format!("given/{i}")))
         {
             let part = format!("{path}/{part}");
-            if self
-                .bundle
-                .peek(at, &part)
-                .is_some_and(|part| text.contains(part))
-            {
+            if self.bundle.peek(at, &part).is_some_and(|part| text.contains(part)) {
                 self.bundle.take(at, &part);
             }
         }

@@ -11,6 +11,7 @@ use tierlink_schemas::message::Extra;
 
 use crate::bundle::At;
 use crate::codes;
+use crate::limits::EXTENSIONS_BYTES_TRIED_MAX;
 use crate::reader::Reader;
 use crate::writer::Rest;
 
@@ -28,23 +29,16 @@ impl Reader<'_> {
             return value;
         }
         let base = Rest::of(&value);
-        let place = self.bundle.field(
-            at,
-            if place == self.bundle.kind(at) {
-                "extension"
-            } else {
-                place
-            },
-        );
-        self.settle(&place, base, rest, |value| serde_json::from_value(value))
-            .unwrap_or(value)
+        let place =
+            self.bundle.field(at, if place == self.bundle.kind(at) { "extension" } else { place });
+        self.settle(&place, &base, rest, |value| serde_json::from_value(value)).unwrap_or(value)
     }
 
     /// Builds a value of elements and extensions. Elements win, because everyone else reads those.
     pub fn settle<T>(
         &mut self,
         place: &str,
-        base: Rest,
+        base: &Rest,
         mut rest: Rest,
         read: impl Fn(Value) -> Result<T, serde_json::Error>,
     ) -> Result<T, Missing> {
@@ -56,9 +50,7 @@ impl Reader<'_> {
         }
         let joined = |rest: &Map<String, Value>, without: Option<&str>| {
             let mut all = base.0.clone();
-            let wanted = rest
-                .iter()
-                .filter(|(name, _)| Some(name.as_str()) != without);
+            let wanted = rest.iter().filter(|(name, _)| Some(name.as_str()) != without);
             all.extend(wanted.map(|(name, value)| (name.clone(), value.clone())));
             read(Value::Object(all))
         };
@@ -67,6 +59,10 @@ impl Reader<'_> {
                 Ok(value) => return Ok(value),
                 Err(error) => error.to_string(),
             };
+            let weight: usize = rest.0.values().chain(base.0.values()).map(weight).sum();
+            if weight > EXTENSIONS_BYTES_TRIED_MAX {
+                return Err(Missing(missing_field(&error)));
+            }
             // Whoever makes the error change by staying away has caused it.
             let culprit = rest
                 .0
@@ -97,6 +93,16 @@ impl Reader<'_> {
     }
 }
 
+/// How much text a value holds, in bytes.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(members) => members.values().map(weight).sum(),
+    }
+}
+
 /// The name of the missing field. Those names are ours and never hold a value of the message.
 fn missing_field(error: &str) -> Option<String> {
     let name = error.strip_prefix("missing field `")?;
@@ -107,13 +113,10 @@ fn leaves(value: &Value, path: &str, texts: &mut Vec<Extra>) {
     match value {
         Value::Null => {}
         Value::Bool(_) | Value::Number(_) => {
-            texts.push(Extra {
-                path: path.to_owned(),
-                text: value.to_string(),
-            });
+            texts.push(Extra { path: path.to_owned(), text: value.to_string() });
         }
         Value::String(text) => {
-            crate::bundle::keep(texts, path, text);
+            crate::leftovers::keep(texts, path, text);
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tierlink_schemas::answer::{FeedbackStage, Reason, ReceiptOutcome};
 use tierlink_schemas::codes::{self as tables, TableId};
 use tierlink_schemas::kind::{Body, Kind};
+use tierlink_schemas::person::Coded;
 
 use crate::appointment::{write as write_appointment, write_visit};
 use crate::bundle::At;
@@ -144,29 +145,18 @@ impl Reader<'_> {
 
     /// Reads the coded reason.
     fn reason(&mut self, table: TableId, task: Option<At>, found: &Found) -> Option<Reason> {
-        let places = task
-            .map(|task| (task, "statusReason".to_owned()))
-            .into_iter();
+        let places = task.map(|task| (task, "statusReason".to_owned())).into_iter();
         for (at, path) in places.chain(found.reasons.iter().cloned()) {
             if let Some(given) = self.concept(at, &path) {
                 let field = self.bundle.field(at, &path);
-                return Some(self.known_reason(
-                    table,
-                    given.code,
-                    given.system,
-                    given.text,
-                    &field,
-                ));
+                return Some(self.known_reason(table, given, &field));
             }
         }
         if let Some(words) = found.implied_reason {
             let text =
                 "no reason was given; it was read as another reason, with the status as its words";
             self.deviation(codes::CODE_UNKNOWN, "Task.statusReason", text);
-            return Some(Reason {
-                code: other(table),
-                text: Some(words.to_owned()),
-            });
+            return Some(Reason { code: other(table), text: Some(words.to_owned()) });
         }
         let text =
             "a reason is required; send Task.statusReason with a code of the table, or words";
@@ -174,35 +164,20 @@ impl Reader<'_> {
         None
     }
 
-    fn known_reason(
-        &mut self,
-        table: TableId,
-        code: Option<String>,
-        system: Option<String>,
-        text: Option<String>,
-        field: &str,
-    ) -> Reason {
+    fn known_reason(&mut self, table: TableId, given: Coded, field: &str) -> Reason {
+        let Coded { code, system, text } = given;
         let map = &self.with.profile.codes.reason;
         if let Some(ours) = code.as_ref().and_then(|code| map.get(code)) {
-            return Reason {
-                code: ours.clone(),
-                text,
-            };
+            return Reason { code: ours.clone(), text };
         }
         // A code that is said to be ours is left to the checks behind all formats.
         let ours = system.as_deref() == Some(systems::REASON);
         let listed = |code: &String| system.is_none() && tables::lookup(table, code).is_some();
         if let Some(code) = code.as_ref().filter(|code| ours || listed(code)) {
-            return Reason {
-                code: code.clone(),
-                text,
-            };
+            return Reason { code: code.clone(), text };
         }
         if let Some(row) = text.as_ref().and_then(|text| tables::by_name(table, text)) {
-            return Reason {
-                code: row.code.clone(),
-                text,
-            };
+            return Reason { code: row.code.clone(), text };
         }
         let advice = "no table lists this reason; it was read as another reason with the sender's \
                       words; list it under codes.reason in the profile";
@@ -212,10 +187,7 @@ impl Reader<'_> {
             (Some(words), None) | (None, Some(words)) => words,
             (None, None) => String::new(),
         };
-        Reason {
-            code: other(table),
-            text: Some(words),
-        }
+        Reason { code: other(table), text: Some(words) }
     }
 
     fn appointment_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
@@ -223,13 +195,10 @@ impl Reader<'_> {
             kind,
             Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport
         );
-        let at = found
-            .appointment
-            .or_else(|| self.bundle.first("Appointment"));
+        let at = found.appointment.or_else(|| self.bundle.first("Appointment"));
         if let (true, Some(at)) = (scheduled, at) {
-            self.bundle.take(at, "status");
-            body.0
-                .insert("appointment".into(), json!(self.appointment(at)));
+            self.bundle.take_if(at, "status", "booked");
+            body.0.insert("appointment".into(), json!(self.appointment(at)));
         }
     }
 
@@ -245,8 +214,11 @@ impl Reader<'_> {
                 if let Some(time) = self.time(at, "period/start") {
                     body.0.insert("at".into(), json!(time));
                 }
-                let status = self.bundle.take_code(at, "status");
-                if kind == Kind::ReferralArrive && status.as_deref() == Some("in-progress") {
+                self.bundle.take_if(at, "status", "arrived");
+                if kind == Kind::ReferralArrive
+                    && self.bundle.peek(at, "status") == Some("in-progress")
+                {
+                    self.bundle.take(at, "status");
                     body.0.insert("admitted".into(), true.into());
                 }
             }
@@ -257,7 +229,7 @@ impl Reader<'_> {
                 if let Some(ended) = self.concept(at, "hospitalization/dischargeDisposition") {
                     body.0.insert("disposition".into(), json!(ended));
                 }
-                self.bundle.take(at, "status");
+                self.bundle.take_if(at, "status", "finished");
             }
             _ => {}
         }
@@ -301,23 +273,15 @@ pub fn write(
     if let Some(person) = actor(kind).and_then(|name| body.object(name)) {
         put(header, "author", write_practitioner(writer, person));
     }
-    let reason = reasons(kind)
-        .and_then(|_| body.object("reason"))
-        .map(|mut reason| {
-            let code = reason.text("code").unwrap_or_default();
-            let mut out = Map::new();
-            put(
-                &mut out,
-                "coding",
-                json!([{ "system": systems::REASON, "code": code }]),
-            );
-            put(&mut out, "text", reason.take("text"));
-            Value::Object(out)
-        });
-    if matches!(
-        kind,
-        Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport
-    ) && let Some(appointment) = body.object("appointment")
+    let reason = reasons(kind).and_then(|_| body.object("reason")).map(|mut reason| {
+        let code = reason.text("code").unwrap_or_default();
+        let mut out = Map::new();
+        put(&mut out, "coding", json!([{ "system": systems::REASON, "code": code }]));
+        put(&mut out, "text", reason.take("text"));
+        Value::Object(out)
+    });
+    if matches!(kind, Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport)
+        && let Some(appointment) = body.object("appointment")
     {
         let appointment = write_appointment(writer, "Appointment", "booked", appointment);
         writer.parts.push(appointment);
@@ -375,23 +339,12 @@ pub fn write_task(
     if let Some(request) = request {
         put(&mut out, "focus", request);
     } else {
-        let based_on: Vec<Value> = identifiers
-            .iter()
-            .map(|i| json!({ "identifier": i }))
-            .collect();
-        put(
-            &mut out,
-            "basedOn",
-            (!based_on.is_empty()).then(|| based_on.into()),
-        );
+        let based_on: Vec<Value> = identifiers.iter().map(|i| json!({ "identifier": i })).collect();
+        put(&mut out, "basedOn", (!based_on.is_empty()).then(|| based_on.into()));
         let focus = identifiers.first();
-        put(
-            &mut out,
-            "focus",
-            focus.map(|i| json!({ "type": "ServiceRequest", "identifier": i })),
-        );
+        put(&mut out, "focus", focus.map(|i| json!({ "type": "ServiceRequest", "identifier": i })));
         let mut priority = Map::new();
-        crate::request::write_priority(message.priority, &mut priority);
+        crate::asking::write_priority(message.priority, &mut priority);
         put(&mut out, "priority", priority.remove("priority"));
         if let Some(Value::Array(chronic)) = priority.remove("extension") {
             let held = out.entry("extension").or_insert_with(|| json!([]));
@@ -404,10 +357,6 @@ pub fn write_task(
         .into_iter()
         .map(|part| json!({ "type": { "text": "part" }, "valueReference": part }))
         .collect();
-    put(
-        &mut out,
-        "output",
-        (!outputs.is_empty()).then(|| outputs.into()),
-    );
+    put(&mut out, "output", (!outputs.is_empty()).then(|| outputs.into()));
     writer.add("Task", out)
 }

@@ -74,15 +74,12 @@ pub fn name(uri: &str) -> String {
     if let Some((name, _)) = REGISTERED.iter().find(|(_, known)| *known == uri) {
         return (*name).to_owned();
     }
-    uri.strip_prefix(WRAPPED)
-        .and_then(unescaped)
-        .unwrap_or_else(|| uri.to_owned())
+    uri.strip_prefix(WRAPPED).and_then(unescaped).unwrap_or_else(|| uri.to_owned())
 }
 
 /// Whether a text may stand in a URI as it is.
 fn is_plain(text: &str) -> bool {
-    text.bytes()
-        .all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b))
+    text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b))
 }
 
 /// Percent-encodes whatever may not stand in a URI.

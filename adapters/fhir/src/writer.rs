@@ -55,14 +55,9 @@ impl<'a> Writer<'a> {
     pub fn add(&mut self, label: &str, mut resource: Map<String, Value>) -> Value {
         let id = Uuid::new_v5(&self.seed, label.as_bytes());
         let full_url = format!("urn:uuid:{id}");
-        if !self
-            .entries
-            .iter()
-            .any(|entry| entry["fullUrl"] == full_url.as_str())
-        {
+        if !self.entries.iter().any(|entry| entry["fullUrl"] == full_url.as_str()) {
             resource.insert("id".into(), id.to_string().into());
-            self.entries
-                .push(json!({ "fullUrl": full_url, "resource": resource }));
+            self.entries.push(json!({ "fullUrl": full_url, "resource": resource }));
         }
         json!({ "reference": full_url })
     }
@@ -128,8 +123,7 @@ impl Rest {
 
     /// Takes a telephone number as a list of contact points.
     pub fn phone(&mut self, name: &str) -> Option<Value> {
-        self.text(name)
-            .map(|number| json!([{ "system": "phone", "value": number }]))
+        self.text(name).map(|number| json!([{ "system": "phone", "value": number }]))
     }
 
     /// Takes the member at a path such as `clinical/diagnoses`.

@@ -3,33 +3,27 @@
 //! The second half fills every field that the JSON Schema of a kind names, so a field that is added
 //! to the canonical schema is tried here without a new test.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
-
-mod county;
-
 use std::collections::BTreeSet;
 
-use county::{COUNTY, HOSPITAL, reading, writing};
+use crate::county::{self, COUNTY, HOSPITAL, reading, writing};
 use serde_json::{Map, Value, json};
 use tierlink_codec::{Codec, FamilyKnown};
 use tierlink_fhir::Fhir;
-use tierlink_schemas::message::{self, Message, ReplyTo};
+use tierlink_schemas::kind::Body;
+use tierlink_schemas::message::{self, Context, Message, ReplyTo};
 use tierlink_schemas::{CaseNumber, Kind, OrganisationCode};
 
 /// Writes a message for `to`, reads it as sent by `source`, and compares.
 fn check(message: &Message) {
     let county = county::open();
     let to = OrganisationCode::new(county::other(message)).unwrap();
-    let encoded = Fhir
-        .encode(message, &to, &writing(&county, to.as_str()))
-        .unwrap();
+    let encoded = Fhir.encode(message, &to, &writing(&county, to.as_str())).unwrap();
     assert_eq!(encoded.losses, [], "{}", message.kind());
 
     let source = message.source.organisation.as_str();
     let decoded = Fhir.decode(&encoded.bytes, &reading(&county, source));
-    let (found, family) = decoded
-        .outcome
-        .unwrap_or_else(|problems| panic!("{}: {problems:?}", message.kind()));
+    let (found, family) =
+        decoded.outcome.unwrap_or_else(|problems| panic!("{}: {problems:?}", message.kind()));
 
     let mut expected = message.clone();
     expected.id = found.id;
@@ -114,8 +108,7 @@ fn the_same_message_gives_the_same_bytes_and_another_destination_another_bundle(
     let message = full(Kind::ReferralSubmit);
     let to = |code: &str| {
         let code = OrganisationCode::new(code).unwrap();
-        Fhir.encode(&message, &code, &writing(&county, code.as_str()))
-            .unwrap()
+        Fhir.encode(&message, &code, &writing(&county, code.as_str())).unwrap()
     };
 
     assert_eq!(to(HOSPITAL).bytes, to(HOSPITAL).bytes);
@@ -135,15 +128,35 @@ fn the_one_who_asked_hears_its_own_id_and_others_hear_ours() {
     });
     let answered = |to: &str| {
         let to = OrganisationCode::new(to).unwrap();
-        let encoded = Fhir
-            .encode(&message, &to, &writing(&county, to.as_str()))
-            .unwrap();
+        let encoded = Fhir.encode(&message, &to, &writing(&county, to.as_str())).unwrap();
         let bundle: Value = serde_json::from_slice(&encoded.bytes).unwrap();
         bundle["entry"][0]["resource"]["response"]["identifier"].clone()
     };
 
     assert_eq!(answered(county::TOWNSHIP), "HIS-1");
     assert_eq!(answered(county::CITY), ours.to_string());
+}
+
+#[test]
+fn an_answer_tells_its_receiver_whom_it_is_about() {
+    let county = county::open();
+    let Body::ReferralSubmit(request) = full(Kind::ReferralSubmit).body else { panic!() };
+    let mut message = full(Kind::ReferralAccept);
+    message.context = Some(Context {
+        patient: request.patient.clone(),
+        from: request.from,
+        to: request.to,
+        diagnoses: request.clinical.diagnoses,
+        appointment: None,
+        direction: request.direction,
+    });
+    check(&message);
+    let to = OrganisationCode::new(county::TOWNSHIP).unwrap();
+    let encoded = Fhir.encode(&message, &to, &writing(&county, to.as_str())).unwrap();
+    let text = String::from_utf8(encoded.bytes).unwrap();
+
+    assert!(text.contains("\"Patient\""));
+    assert!(text.contains(&serde_json::to_string(&request.patient.name).unwrap()));
 }
 
 /// A message of a kind with every field filled that its schema has.
@@ -191,18 +204,12 @@ impl Filler<'_> {
         }
         for choice in ["oneOf", "anyOf", "enum"] {
             if let Some(last) = at[choice].as_array().and_then(|all| all.last()) {
-                return if choice == "enum" {
-                    last.clone()
-                } else {
-                    self.fill(last, name)
-                };
+                return if choice == "enum" { last.clone() } else { self.fill(last, name) };
             }
         }
         if let Some(properties) = at["properties"].as_object() {
-            let members = properties
-                .iter()
-                .map(|(name, at)| (name.clone(), self.fill(at, name)));
-            return Value::Object(Map::from_iter(members));
+            let members = properties.iter().map(|(name, at)| (name.clone(), self.fill(at, name)));
+            return Value::Object(members.collect::<Map<_, _>>());
         }
         match (at["type"].as_str(), at["format"].as_str()) {
             (Some("object"), _) => json!({}),
@@ -218,25 +225,21 @@ impl Filler<'_> {
             (Some("string"), Some("date-time")) => json!("2026-11-21T01:02:03Z"),
             (Some("string"), Some("date")) => json!("1950-01-01"),
             (Some("string"), Some("uuid")) => json!("01923c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6e"),
-            (Some("string"), _) => json!(self.text(name, at["maxLength"].as_u64())),
+            (Some("string"), _) => json!(text(name, at["maxLength"].as_u64())),
             (kind, _) => panic!("{name}: {kind:?} in {at}"),
         }
     }
+}
 
-    /// A text with all that is hard: a rare character, a quotation mark, spaces at the ends.
-    fn text(&self, name: &str, most: Option<u64>) -> String {
-        let text = match name {
-            "value" => "7.10".to_owned(),
-            _ => format!(" 𠮷·\"{name}\" "),
-        };
-        // Codes and numbers are read without the spaces around them.
-        let most = usize::try_from(most.unwrap_or(100)).unwrap();
-        let short = most <= 128;
-        let text = if short { text.trim().to_owned() } else { text };
-        text.chars()
-            .take(most)
-            .collect::<String>()
-            .trim_end_matches(['"', ' '])
-            .to_owned()
-    }
+/// A text with all that is hard: a rare character, a quotation mark, spaces at the ends.
+fn text(name: &str, most: Option<u64>) -> String {
+    let text = match name {
+        "value" => "7.10".to_owned(),
+        _ => format!(" 𠮷·\"{name}\" "),
+    };
+    // Codes and numbers are read without the spaces around them.
+    let most = usize::try_from(most.unwrap_or(100)).unwrap();
+    let short = most <= 128;
+    let text = if short { text.trim().to_owned() } else { text };
+    text.chars().take(most).collect::<String>().trim_end_matches(['"', ' ']).to_owned()
 }

@@ -44,25 +44,15 @@ pub fn open() -> County {
     let organisations: Vec<Organisation> = organisations.collect();
     let profiles = organisations
         .iter()
-        .map(|o| {
-            (
-                o.code.to_string(),
-                Profile::bare(o.code.clone(), o.tier, FormatName::Fhir),
-            )
-        })
+        .map(|o| (o.code.to_string(), Profile::bare(o.code.clone(), o.tier, FormatName::Fhir)))
         .collect();
-    County {
-        profiles,
-        directory: Directory::new(organisations, None),
-    }
+    County { profiles, directory: Directory::new(organisations, None) }
 }
 
 impl County {
     /// The profile of an organisation; a bare one for strangers.
     pub fn profile(&self, code: &str) -> &Profile {
-        self.profiles
-            .get(code)
-            .unwrap_or_else(|| &self.profiles[HOSPITAL])
+        self.profiles.get(code).unwrap_or_else(|| &self.profiles[HOSPITAL])
     }
 }
 
@@ -76,10 +66,7 @@ pub fn reading<'a>(county: &'a County, source: &str) -> Reading<'a> {
 }
 
 pub fn writing<'a>(county: &'a County, to: &str) -> Writing<'a> {
-    Writing {
-        profile: county.profile(to),
-        directory: &county.directory,
-    }
+    Writing { profile: county.profile(to), directory: &county.directory }
 }
 
 /// Where a message would go: its target, or else somebody who is not its source.
@@ -88,9 +75,5 @@ pub fn other(message: &Message) -> String {
         return to.organisation.to_string();
     }
     let source = message.source.organisation.as_str();
-    if source == HOSPITAL {
-        TOWNSHIP.to_owned()
-    } else {
-        HOSPITAL.to_owned()
-    }
+    if source == HOSPITAL { TOWNSHIP.to_owned() } else { HOSPITAL.to_owned() }
 }

@@ -1,0 +1,138 @@
+//! Requests on the way out: the ServiceRequest and what hangs on it.
+//!
+//! The way in is `request.rs`; the two must name the same elements, which `tests/round_trip.rs`
+//! tries with every field.
+
+use serde_json::{Value, json};
+use tierlink_schemas::Priority;
+use tierlink_schemas::kind::{Family, Kind};
+
+use crate::appointment::{write as write_appointment, write_care_plan, write_consent, write_visit};
+use crate::party::write_side;
+use crate::writer::{Rest, Writer, identifier, put, resource};
+use crate::{parts, patient, systems};
+
+/// Writes a request, and gives the reference to its ServiceRequest.
+pub fn write(writer: &mut Writer<'_>, identifiers: Vec<Value>, body: &mut Rest) -> Value {
+    let message = writer.message;
+    let kind = message.kind();
+    let family = kind.family();
+    if let Some(patient) = message.body.patient() {
+        body.take("patient");
+        writer.subject = Some(patient::write(writer, patient));
+    }
+    let mut out = resource("ServiceRequest");
+    put(&mut out, "identifier", (!identifiers.is_empty()).then(|| identifiers.into()));
+    put(&mut out, "status", Value::from("active"));
+    put(&mut out, "intent", Value::from("order"));
+    let mut categories =
+        vec![json!({ "coding": [{ "system": systems::FAMILY, "code": family.as_str() }] })];
+    let code = match family {
+        Family::Referral => body.concept("purpose"),
+        Family::Consultation => {
+            let exam = body.take_at("reading/exam");
+            if exam.is_some() {
+                categories
+                    .push(json!({ "coding": [{ "system": systems::FAMILY, "code": "reading" }] }));
+            }
+            match exam {
+                Some(Value::Object(exam)) => Some(crate::extension::concept(&exam)),
+                Some(_) | None => body.concept("kind"),
+            }
+        }
+        _ => None,
+    };
+    put(&mut out, "category", Value::from(categories));
+    put(&mut out, "code", code);
+    write_priority(message.priority, &mut out);
+    put(&mut out, "subject", writer.subject.clone());
+    put(&mut out, "authoredOn", json!(message.occurred_at));
+    write_sides(writer, body, &mut out);
+    let number =
+        body.take_at("parent").map(|n| json!({ "system": systems::CASE_NUMBER, "value": n }));
+    let number = number.or_else(|| body.take("parent_referral").map(|n| json!({ "value": n })));
+    put(&mut out, "basedOn", number.map(|number| json!([{ "identifier": number }])));
+    put(&mut out, "occurrencePeriod", body.take("valid_until").map(|end| json!({ "end": end })));
+    if let Some(Value::Array(reasons)) = body.take("reasons") {
+        let reasons: Vec<Value> =
+            reasons.iter().filter_map(Value::as_object).map(crate::extension::concept).collect();
+        put(&mut out, "reasonCode", Value::from(reasons));
+    }
+    if let Some(Value::Array(notes)) = body.take_at("clinical/notes") {
+        let notes: Vec<Value> = notes.into_iter().map(|note| json!({ "text": note })).collect();
+        put(&mut out, "note", Value::from(notes));
+    }
+    write_rest(writer, kind, body);
+    let parts = std::mem::take(&mut writer.parts);
+    put(&mut out, "supportingInfo", (!parts.is_empty()).then(|| parts.into()));
+    writer.add("ServiceRequest", out)
+}
+
+fn write_sides(writer: &mut Writer<'_>, body: &mut Rest, out: &mut serde_json::Map<String, Value>) {
+    let number = body.take_at("from/encounter");
+    let admitted = body.take_at("stay/admitted_at");
+    let discharged = body.take_at("stay/discharged_at");
+    let disposition = match body.take_at("stay/disposition") {
+        Some(Value::Object(coded)) => Some(crate::extension::concept(&coded)),
+        Some(_) | None => None,
+    };
+    if number.is_some() || admitted.is_some() || discharged.is_some() || disposition.is_some() {
+        let visit = write_visit(writer, "unknown", number, (admitted, discharged), disposition);
+        put(out, "encounter", visit);
+    }
+    if let Some(from) = body.object("from") {
+        put(out, "requester", write_side(writer, "from", from));
+    }
+    if let Some(to) = body.object("to") {
+        put(out, "performer", json!([write_side(writer, "to", to)]));
+    }
+}
+
+fn write_rest(writer: &mut Writer<'_>, kind: Kind, body: &mut Rest) {
+    if let Some(consent) = body.object("consent") {
+        write_consent(writer, consent);
+    }
+    let wanted = match body.take("wanted") {
+        Some(Value::Array(wanted)) => wanted,
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    for (index, wanted) in wanted.into_iter().enumerate() {
+        if let Value::Object(wanted) = wanted {
+            let wanted =
+                write_appointment(writer, &format!("wanted/{index}"), "proposed", Rest(wanted));
+            writer.parts.push(wanted);
+        }
+    }
+    if kind.family() == Family::Transfer {
+        write_care_plan(writer, body);
+    }
+    parts::write(writer, kind, body);
+}
+
+/// Writes the priority. FHIR has no word for chronic cases, so an extension says it.
+pub fn write_priority(priority: Option<Priority>, out: &mut serde_json::Map<String, Value>) {
+    let Some(priority) = priority else { return };
+    let code = match priority {
+        Priority::Emergency => "stat",
+        Priority::Urgent => "urgent",
+        Priority::Routine | Priority::Chronic => "routine",
+    };
+    put(out, "priority", Value::from(code));
+    if priority == Priority::Chronic {
+        let url = format!("{}priority", systems::EXTENSION);
+        put(out, "extension", json!([{ "url": url, "valueCode": "chronic" }]));
+    }
+}
+
+/// The identifiers of a case, ours first.
+pub fn case_identifiers(message: &tierlink_schemas::Message) -> Vec<Value> {
+    let case = &message.case;
+    let ours = case.number.iter().map(|n| identifier(systems::CASE_NUMBER, n.as_str()));
+    let id = case.id.iter().map(|id| identifier(systems::CASE_ID, &id.to_string()));
+    let theirs = case
+        .numbers
+        .iter()
+        .map(|n| identifier(&format!("{}{}", systems::ORGANISATION, n.organisation), &n.number));
+    ours.chain(id).chain(theirs).collect()
+}

@@ -1,0 +1,129 @@
+//! What nobody has read: the texts that become the message's extras.
+//!
+//! Ids, references inside the Bundle and the few elements that our own writers always fill in the
+//! same way say nothing and are left out.
+
+use serde_json::Value;
+use tierlink_schemas::Problem;
+use tierlink_schemas::message::Extra;
+
+use crate::bundle::{BUNDLE, Bundle};
+use crate::codes;
+use crate::limits::{EXTRA_CHARS_MAX, EXTRA_PATH_CHARS_MAX, EXTRAS_MAX};
+
+/// Elements that our own writers always fill in the same way and that say nothing.
+const ROUTINE: &[(&str, &str, &str)] = &[
+    ("Bundle", "/type", "message"),
+    ("ServiceRequest", "/intent", "order"),
+    ("Task", "/intent", "order"),
+    ("Task", "/focus/type", "ServiceRequest"),
+    ("Observation", "/status", "final"),
+    ("DocumentReference", "/status", "current"),
+    ("MedicationStatement", "/status", "active"),
+    ("MedicationRequest", "/status", "active"),
+    ("MedicationRequest", "/intent", "plan"),
+    ("Procedure", "/status", "completed"),
+    ("CarePlan", "/status", "active"),
+    ("CarePlan", "/intent", "plan"),
+    ("CarePlan", "/activity/detail/status", "scheduled"),
+    ("Encounter", "/class/system", "http://terminology.hl7.org/CodeSystem/v3-ActCode"),
+    ("Encounter", "/class/code", "AMB"),
+    ("Encounter", "/class/code", "IMP"),
+    ("Encounter", "/status", "unknown"),
+    ("MessageHeader", "/response/code", "ok"),
+    ("Slot", "/status", "free"),
+    ("Slot", "/schedule/display", "schedule"),
+    ("Appointment", "/participant/status", "accepted"),
+    ("Patient", "/name/use", "official"),
+    ("Consent", "/scope/coding/system", "http://terminology.hl7.org/CodeSystem/consentscope"),
+    ("Consent", "/scope/coding/code", "treatment"),
+    ("Consent", "/category/coding/system", "http://loinc.org"),
+    ("Consent", "/category/coding/code", "59284-0"),
+    ("Task", "/output/type/text", "part"),
+];
+
+impl Bundle {
+    /// What nobody took, or that it is more than a message may carry.
+    pub fn leftovers(&self) -> Result<Vec<Extra>, Problem> {
+        let mut extras = Vec::new();
+        for (at, resource) in self.resources.iter().enumerate() {
+            each_leaf(&resource.body, &mut String::new(), &mut |pointer, text| {
+                let read = resource.taken.contains(pointer)
+                    || (at == BUNDLE && pointer == "/id" && is_ours(text))
+                    || is_routine(&resource.kind, pointer, text)
+                    || (pointer.ends_with("/reference") && self.target(at, text).is_some());
+                if !read && extras.len() <= EXTRAS_MAX {
+                    keep(&mut extras, &self.field(at, pointer), text);
+                }
+            });
+        }
+        if extras.len() > EXTRAS_MAX {
+            let text = "the message has too many elements that no canonical field holds; split it";
+            return Err(Problem::new(codes::TOO_MUCH, "Bundle", text));
+        }
+        Ok(extras)
+    }
+}
+
+/// Whether a Bundle id is one that we made: those are of UUID version 5 and say nothing new.
+fn is_ours(id: &str) -> bool {
+    uuid::Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == 5)
+}
+
+fn is_routine(kind: &str, pointer: &str, text: &str) -> bool {
+    let matches = |(its_kind, its_path, its_text): &(&str, &str, &str)| {
+        *its_kind == kind && *its_text == text && same_place(pointer, its_path)
+    };
+    ROUTINE.iter().any(matches)
+}
+
+/// Compares places without the numbers in them.
+fn same_place(pointer: &str, path: &str) -> bool {
+    let steps = |p: &str| -> Vec<String> {
+        p.split('/')
+            .filter(|step| !step.bytes().all(|b| b.is_ascii_digit()))
+            .map(str::to_owned)
+            .collect()
+    };
+    steps(pointer) == steps(path)
+}
+
+/// Calls `found` with the pointer and the text of every leaf.
+pub fn each_leaf(value: &Value, pointer: &mut String, found: &mut impl FnMut(&str, &str)) {
+    let length = pointer.len();
+    match value {
+        Value::Null => {}
+        Value::Bool(value) => found(pointer, if *value { "true" } else { "false" }),
+        Value::Number(number) => found(pointer, &number.to_string()),
+        Value::String(text) if text.trim().is_empty() => {}
+        Value::String(text) => found(pointer, text),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
+                each_leaf(item, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                pointer.push('/');
+                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                each_leaf(member, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+    }
+}
+
+/// Keeps a text, in parts where it is longer than one extra may be.
+pub fn keep(extras: &mut Vec<Extra>, field: &str, text: &str) {
+    let path: String = field.chars().take(EXTRA_PATH_CHARS_MAX).collect();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.char_indices().nth(EXTRA_CHARS_MAX).map_or(rest.len(), |(end, _)| end);
+        let (part, more) = rest.split_at(end);
+        extras.push(Extra { path: path.clone(), text: part.to_owned() });
+        rest = more;
+    }
+}

@@ -1,0 +1,189 @@
+//! What senders hear, and what the answers of destinations mean.
+
+use crate::county::{self, HOSPITAL, TOWNSHIP, reading, writing};
+use serde_json::{Value, json};
+use tierlink_codec::{Answer, Answered, Codec, Reply};
+use tierlink_fhir::{Fhir, metadata};
+use tierlink_schemas::{CaseNumber, Code, Kind, Problem, Refusal, Verdict};
+use uuid::Uuid;
+
+const OURS: &str = "01923c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d";
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn answer(arrived: &[u8], reply: &Reply<'_>) -> (Answer, Value) {
+    let county = county::open();
+    let answer = Fhir.answer(arrived, reply, &reading(&county, TOWNSHIP));
+    let body = serde_json::from_slice(&answer.frames[0]).unwrap();
+    (answer, body)
+}
+
+fn accepted() -> Verdict {
+    Verdict::Accepted {
+        message: Uuid::nil(),
+        case_number: Some(CaseNumber::build('R', 2026, 1)),
+        state: Some("submitted".to_owned()),
+    }
+}
+
+fn repeated() -> Verdict {
+    Verdict::Repeated { message: Uuid::nil(), case_number: None, state: None }
+}
+
+#[test]
+fn an_accepted_message_is_answered_with_the_case_number() {
+    let (answer, body) = answer(&fixture("referral"), &Reply::Verdict(&accepted()));
+
+    let header = &body["entry"][0]["resource"];
+    let issue = &body["entry"][1]["resource"]["issue"][0];
+    assert_eq!(answer.status, 200);
+    assert_eq!(header["response"]["code"], "ok");
+    assert_eq!(header["response"]["identifier"], "T01-20261121-0001");
+    let number = CaseNumber::build('R', 2026, 1);
+    assert_eq!(issue["details"]["coding"][0]["code"], number.as_str());
+}
+
+#[test]
+fn a_repeat_is_a_success_and_bars_hears_duplicate() {
+    let (ours, body) = answer(&fixture("referral"), &Reply::Verdict(&repeated()));
+    assert_eq!(ours.status, 200);
+    assert_eq!(body["entry"][1]["resource"]["issue"][0]["code"], "duplicate");
+
+    let (bars, body) = answer(&fixture("bars_rejection"), &Reply::Verdict(&repeated()));
+    assert_eq!(bars.status, 409);
+    assert_eq!(body["issue"][0]["code"], "duplicate");
+}
+
+#[test]
+fn each_refusal_has_its_status_and_names_code_and_field() {
+    for (refusal, status, code) in [
+        (Refusal::Unreadable, 400, "structure"),
+        (Refusal::Sender, 403, "forbidden"),
+        (Refusal::NotFound, 404, "not-found"),
+        (Refusal::Conflict, 409, "conflict"),
+        (Refusal::Rule, 409, "business-rule"),
+        (Refusal::Invalid, 422, "value"),
+        (Refusal::Early, 425, "transient"),
+    ] {
+        let problem = Problem::new(Code::new("D067"), "ServiceRequest.priority", "send another");
+        let verdict = Verdict::refused(refusal, problem);
+
+        let (answer, body) = answer(b"anything at all", &Reply::Verdict(&verdict));
+
+        let issue = &body["issue"][0];
+        assert_eq!((answer.status, issue["code"].as_str()), (status, Some(code)));
+        assert_eq!(issue["details"]["coding"][0]["code"], "D067");
+        assert_eq!(issue["expression"][0], "ServiceRequest.priority");
+    }
+}
+
+#[test]
+fn nothing_stored_means_try_again() {
+    let problem = Problem::new(Code::new("S001"), "", "the store is busy");
+
+    let (answer, body) = answer(b"", &Reply::TryAgain(&problem));
+
+    assert_eq!((answer.status, body["issue"][0]["code"].as_str()), (503, Some("transient")));
+}
+
+fn read(status: u16, body: &str) -> Answered {
+    let county = county::open();
+    Fhir.read_answer(OURS, body.as_bytes(), Some(status), &writing(&county, HOSPITAL))
+}
+
+fn outcome(severity: &str, code: &str) -> String {
+    json!({ "resourceType": "OperationOutcome", "issue": [{
+        "severity": severity, "code": code, "diagnostics": "张三 990101195001010010 is no patient",
+        "expression": ["ServiceRequest.performer[0]"],
+    }] })
+    .to_string()
+}
+
+#[test]
+fn a_destination_that_took_it_may_give_its_number() {
+    let task = json!({ "resourceType": "Task", "identifier": [{ "value": "H-77" }] }).to_string();
+
+    assert_eq!(read(200, &task), Answered::Taken { number: Some("H-77".to_owned()) });
+    assert_eq!(read(202, ""), Answered::Taken { number: None });
+    let twice = read(409, &outcome("error", "duplicate"));
+    assert!(matches!(twice, Answered::Taken { .. }), "{twice:?}");
+}
+
+#[test]
+fn our_own_answers_are_understood_by_ourselves() {
+    for (verdict, taken) in [(accepted(), true), (repeated(), true)] {
+        let (answer, _) = answer(&fixture("referral"), &Reply::Verdict(&verdict));
+        let county = county::open();
+        let with = writing(&county, HOSPITAL);
+
+        let found = Fhir.read_answer(OURS, &answer.frames[0], Some(answer.status), &with);
+
+        assert_eq!(matches!(found, Answered::Taken { .. }), taken, "{found:?}");
+    }
+}
+
+#[test]
+fn silence_of_every_kind_is_tried_again() {
+    for status in [408, 425, 429, 500, 502, 503, 504] {
+        assert!(matches!(read(status, "<html>"), Answered::NotNow { .. }), "{status}");
+    }
+    let later = json!({ "resourceType": "Bundle", "type": "message", "entry": [{ "resource": {
+        "resourceType": "MessageHeader", "response": { "identifier": OURS, "code": "transient-error" } } }] });
+    assert!(matches!(read(200, &later.to_string()), Answered::NotNow { .. }));
+}
+
+#[test]
+fn a_refusal_repeats_codes_and_paths_and_never_a_value() {
+    for (status, body) in [
+        (422, outcome("error", "invalid")),
+        (409, outcome("error", "conflict")),
+        (200, outcome("fatal", "value")),
+    ] {
+        let Answered::Refused { problems } = read(status, &body) else { panic!("{status}") };
+
+        assert_eq!(problems[0].field, "ServiceRequest.performer[0]");
+        assert!(!problems[0].text.contains('张') && !problems[0].text.contains("990101"));
+    }
+    let sly = outcome("error", "Zhang San")
+        .replace("ServiceRequest.performer[0]", "Patient.where(name='x')");
+    let Answered::Refused { problems } = read(400, &sly) else { panic!() };
+    assert_eq!(problems[0].field, "HTTP");
+    assert!(!problems[0].text.contains("Zhang"));
+}
+
+#[test]
+fn an_answer_to_another_message_is_not_ours() {
+    let other = json!({ "resourceType": "Bundle", "type": "message", "entry": [{ "resource": {
+        "resourceType": "MessageHeader",
+        "response": { "identifier": "01923c4d-5e6f-7a8b-9c0d-000000000000", "code": "ok" } } }] });
+
+    assert_eq!(read(200, &other.to_string()), Answered::Stray);
+}
+
+#[test]
+fn a_login_page_is_no_answer() {
+    assert!(matches!(read(200, "<html>login</html>"), Answered::Unreadable { .. }));
+    assert!(matches!(read(200, "{\"ok\":true}"), Answered::Unreadable { .. }));
+    assert!(matches!(read(302, ""), Answered::Unreadable { .. }));
+}
+
+#[test]
+fn the_sender_is_found_before_anything_else_is_read() {
+    assert_eq!(Fhir.sender(&fixture("referral")).names[0], "T-01");
+    assert!(Fhir.sender(b"{").names.is_empty());
+}
+
+#[test]
+fn the_capability_statement_lists_every_kind_both_ways() {
+    let statement = metadata("https://broker.example/fhir/");
+
+    let messages = statement["messaging"][0]["supportedMessage"].as_array().unwrap();
+    assert_eq!(messages.len(), 2 * Kind::ALL.len());
+    assert_eq!(statement["fhirVersion"], "4.0.1");
+    assert_eq!(
+        statement["messaging"][0]["endpoint"][0]["address"],
+        "https://broker.example/fhir/$process-message"
+    );
+}
