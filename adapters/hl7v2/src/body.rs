@@ -318,7 +318,7 @@ fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut
         (rep.peek(1).is_some() || rep.peek(2).is_some()).then_some(rep)
     });
     let (code, words) = stated.map_or((None, None), |rep: Rep<'_>| (rep.text(1), rep.text(2)));
-    if let Some(rep) = stated {
+    if let Some(rep) = stated.filter(|rep| rep.peek(3) == Some(local::SYSTEM)) {
         rep.text(3);
     }
     let remarks = remarks(tree);

@@ -206,7 +206,10 @@ fn read_observation(
     if !read_coded(obx.first(3), &format!("{path}.what"), canon, notes) {
         return;
     }
-    obx.text(2, 1);
+    // Plain texts and numbers show themselves; of any other type the name is kept.
+    if matches!(obx.first(2).peek(1), Some("ST" | "TX" | "FT" | "NM")) {
+        obx.text(2, 1);
+    }
     let length: usize = obx.repetitions(5).filter_map(Rep::length).sum();
     if length <= VALUE_CHARS_MAX {
         canon.put_some(&format!("{path}.value"), obx.whole_field(5));

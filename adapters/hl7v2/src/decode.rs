@@ -179,7 +179,7 @@ fn check_header(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(), F
     if header.processing != "P" {
         notes.add("MSH-11", What::Mapping("is not P; read as production all the same"));
     }
-    let structure = tree.first("MSH").and_then(|msh| msh.text(9, 3));
+    let structure = tree.first("MSH").and_then(|msh| msh.first(9).peek(3));
     let expected = structure_of(header);
     if structure.is_some_and(|structure| expected.is_some_and(|known| known != structure)) {
         notes
@@ -187,6 +187,12 @@ fn check_header(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(), F
     }
     Ok(())
 }
+
+/// Every MSH-9.3 that a message which is taken can rightly state.
+const STRUCTURES: [&str; 10] = [
+    "REF_I12", "RRI_I12", "SIU_S12", "SRM_S01", "SRR_S01", "ADT_A03", "ADT_A01", "ORU_R01",
+    "MDM_T02", "OMG_O19",
+];
 
 fn structure_of(header: &Header) -> Option<&'static str> {
     Some(match (header.message_type.as_str(), header.event.as_str()) {
@@ -327,6 +333,10 @@ fn take_known_names(tree: &Tree, message: &Message, with: &Reading<'_>) {
     }
     msh.text(9, 1);
     msh.text(9, 2);
+    // A structure that does not exist is worth keeping.
+    if msh.first(9).peek(3).is_some_and(|structure| STRUCTURES.contains(&structure)) {
+        msh.text(9, 3);
+    }
     msh.whole_field(18);
 }
 
