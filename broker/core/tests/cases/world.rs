@@ -6,15 +6,12 @@
 //!                                          outside: city, province
 //! ```
 
-#![allow(dead_code, reason = "each test binary uses its own part of the world")]
-#![expect(clippy::unwrap_used, reason = "a test's own mistakes may panic")]
-
 use std::collections::HashMap;
 
 use jiff::{Timestamp, ToSpan};
 use tierlink_core::case::Booking;
 use tierlink_core::county::{County, Member};
-use tierlink_core::deadline::{Limits, overdue};
+use tierlink_core::deadline::{Limits, Name, overdue};
 use tierlink_core::decide::{SlotUse, wanted_bookings};
 use tierlink_core::{Ask, Case, Change, Decision, decide, find};
 use tierlink_schemas::answer::*;
@@ -486,4 +483,31 @@ fn names(key: &find::Key, case: &Case) -> bool {
         find::Key::Answered { first, last } => (first..=last).contains(&&case.request),
         find::Key::AnsweredId(id) => case.request == *id,
     }
+}
+
+/// A referral from the township to the lead hospital: no review on the way.
+pub fn submitted() -> World {
+    let mut world = World::new();
+    world.open(TOWNSHIP, Body::ReferralSubmit(referral(TOWNSHIP, LEAD)));
+    world
+}
+
+pub fn after(kinds: &[(&str, Kind)]) -> World {
+    let mut world = submitted();
+    for (author, kind) in kinds {
+        world.taken(author, *kind, 0);
+    }
+    world
+}
+
+pub fn consulting(form: ConsultationForm, to: &str) -> World {
+    let mut world = World::new();
+    world.open(TOWNSHIP, Body::ConsultationRequest(consultation(TOWNSHIP, to, form)));
+    world
+}
+
+pub fn due(world: &World, name: Name) -> String {
+    let deadline = world.case().deadlines.iter().find(|d| d.name == name).unwrap();
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+    deadline.due.to_zoned(zone).strftime("%a %H:%M").to_string()
 }

@@ -6,12 +6,9 @@
 //! Checked by planting bugs: letting the author hear itself, forgetting a deadline, answering a
 //! stranger by the state, and booking without looking each fail within seconds.
 
-#![expect(clippy::unwrap_used, reason = "a test's own mistakes may panic")]
-
-mod world;
-
 use std::collections::BTreeSet;
 
+use crate::world::*;
 use jiff::ToSpan;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +16,6 @@ use proptest::test_runner::TestCaseError;
 use tierlink_core::deadline::Name;
 use tierlink_core::{Case, Change, Decision};
 use tierlink_schemas::{Kind, OrganisationCode, Priority, Refusal};
-use world::*;
 
 /// One thing that happens: somebody says something about a case, after a while.
 #[derive(Clone, Debug)]

@@ -1,0 +1,81 @@
+//! What the core promises about deadlines.
+
+use jiff::ToSpan;
+use tierlink_core::Change;
+use tierlink_core::deadline::Name;
+use tierlink_schemas::{Body, Kind, Priority};
+
+use crate::world::*;
+
+#[test]
+fn an_emergency_is_answered_within_ten_minutes_of_any_day_and_a_routine_within_a_working_day() {
+    let mut world = World::new();
+    world.now = "2026-03-06T17:00:00+08:00".parse().unwrap();
+    for priority in [Priority::Emergency, Priority::Routine] {
+        let mut message = world.message(TOWNSHIP, Body::ReferralSubmit(referral(TOWNSHIP, LEAD)));
+        message.priority = Some(priority);
+        world.tell(&message);
+    }
+
+    let routine = world.cases.remove(1);
+    assert_eq!(due(&world, Name::Accept), "Fri 17:10");
+    world.cases[0] = routine;
+    assert_eq!(due(&world, Name::Accept), "Mon 17:00");
+}
+
+#[test]
+fn a_passed_deadline_calls_those_who_must_act_and_then_those_above() {
+    let mut world = World::new();
+    let mut message = world.message(TOWNSHIP, Body::ReferralSubmit(referral(TOWNSHIP, COUNTY_B)));
+    message.priority = Some(Priority::Emergency);
+    world.tell(&message);
+    let mut called: Vec<Vec<String>> = vec![];
+
+    for _ in 0..4 {
+        world.now += 5.minutes();
+        called.extend(world.clock().iter().map(told));
+    }
+
+    assert_eq!(called[0], ["county-b status.report"]);
+    let above = ["county-b status.report", "township-a status.report", "lead status.report"];
+    assert_eq!(called[1], above);
+    assert_eq!(called.len(), 3);
+    assert!(world.case().has_part(&org(LEAD)));
+}
+
+#[test]
+fn a_message_about_something_else_does_not_silence_the_alarm() {
+    let mut world = submitted();
+    world.now += 48.hours();
+    world.clock();
+
+    world.taken(TOWNSHIP, Kind::ReferralAmend, 0);
+
+    let accept = world.case().deadlines.iter().find(|d| d.name == Name::Accept).unwrap();
+    assert_eq!(accept.escalations, 1);
+}
+
+#[test]
+fn a_forgotten_request_expires_and_everybody_hears_of_it() {
+    let mut world = submitted();
+    world.now += 1000.hours();
+
+    let changes: Vec<Change> = world.clock();
+
+    assert_eq!(world.state(), "expired");
+    assert_eq!(told(&changes[0]), ["township-a status.report", "lead status.report"]);
+    assert!(world.case().deadlines.is_empty());
+}
+
+#[test]
+fn the_origin_may_say_until_when_its_request_stands() {
+    let mut world = World::new();
+    let mut request = referral(TOWNSHIP, LEAD);
+    request.valid_until = Some(morning() + 3.hours());
+    world.open(TOWNSHIP, Body::ReferralSubmit(request));
+
+    world.now += 3.hours();
+    world.clock();
+
+    assert_eq!(world.state(), "expired");
+}

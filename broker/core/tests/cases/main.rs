@@ -1,0 +1,16 @@
+//! Cases from outside: one file for each part of what is promised, and random lives.
+//!
+//! `world` is a county in memory; the deciding code is the real one.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's own mistakes may panic")]
+
+mod consultations;
+mod deadlines;
+mod find;
+mod lives;
+mod messages;
+mod places;
+mod readings;
+mod referrals;
+mod transfers;
+mod world;
