@@ -9,7 +9,7 @@ mod doctor;
 mod lanes;
 mod migrate;
 mod parked;
-mod print;
+pub(crate) mod print;
 mod refusals;
 mod send;
 mod serve;

@@ -1,0 +1,253 @@
+//! A simulated hospital: a system of its own, which knows nothing of the broker's code.
+//!
+//! ```text
+//!   broker ──MLLP or HTTP──▶ wire ─▶ read (hl7, fhir, native) ─▶ journal ─▶ answer
+//!   story ──say──▶ write (hl7, fhir, native) ─▶ wire ──MLLP or HTTP──▶ broker
+//! ```
+//!
+//! Messages are written and read by the small code in this folder, over plain sockets, so what is
+//! shown is that formats meet and not that one library agrees with itself.
+//!
+//! A hospital keeps a journal of everything it took and was told. It takes each message id once and
+//! says yes to repeats, as a good system does. On request it goes down, comes back, or refuses one
+//! kind of message until it is repaired.
+
+mod fhir;
+mod hl7;
+mod hl7_write;
+mod journal;
+mod mllp;
+mod native;
+mod statement;
+mod web;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::cast::{Org, Speaks};
+
+pub use journal::{Heard, Journal, Said};
+pub use statement::Statement;
+
+/// How often a hospital tries to get one message across before it gives up.
+const TRIES_MAX: u32 = 20;
+/// How long it waits between two tries.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// How long it waits for the broker's answer.
+const ANSWER_LASTS: Duration = Duration::from_secs(10);
+/// How often it tries to get its own port back after it was down.
+const BIND_TRIES_MAX: u32 = 40;
+
+/// How a hospital reaches the broker.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    /// Where.
+    pub address: SocketAddr,
+    /// The bearer token, for HTTP.
+    pub token: String,
+}
+
+/// What a hospital refuses, as if its system lacked a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusing {
+    /// Messages of this kind …
+    pub kind: String,
+    /// … about the case with this number.
+    pub number: String,
+}
+
+/// What the broker answered to one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Told {
+    /// It was taken.
+    Taken,
+    /// It was not, and never will be. Codes and fields only.
+    Refused(String),
+    /// Not now.
+    TryAgain(String),
+}
+
+/// What a hospital makes of a message that reached it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Taken, now or earlier.
+    Taken,
+    /// Refused.
+    Refused,
+}
+
+/// A simulated hospital.
+pub struct Hospital {
+    /// Which.
+    pub org: Org,
+    /// What it took and was told.
+    pub journal: Journal,
+    address: SocketAddr,
+    /// The bearer token that the broker must show.
+    secret: String,
+    broker: OnceLock<Broker>,
+    line: mllp::Line,
+    refusing: Mutex<Option<Refusing>>,
+    door: Mutex<Option<OpenDoor>>,
+}
+
+/// A listener with its connections.
+struct OpenDoor {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Hospital {
+    /// Opens its doors on a free port of this machine.
+    pub async fn open(org: Org, secret: String) -> io::Result<Arc<Self>> {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+        let hospital = Arc::new(Self {
+            org,
+            journal: Journal::default(),
+            address: listener.local_addr()?,
+            secret,
+            broker: OnceLock::new(),
+            line: mllp::Line::default(),
+            refusing: Mutex::new(None),
+            door: Mutex::new(None),
+        });
+        hospital.serve(listener);
+        Ok(hospital)
+    }
+
+    /// Where it listens, as `outbound.address` of its profile.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self.org.speaks() {
+            Speaks::Hl7v2 => format!("mllp://{}", self.address),
+            Speaks::Fhir => format!("http://{}/fhir/$process-message", self.address),
+            Speaks::Json => format!("http://{}/tierlink/messages", self.address),
+        }
+    }
+
+    /// Tells it where the broker is. Once: hospitals do not change their broker.
+    pub fn meet(&self, broker: Broker) {
+        let _known_already = self.broker.set(broker);
+    }
+
+    /// Closes the listener and every connection: from now on connections are refused.
+    pub async fn go_down(&self) {
+        let open = self.door.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(open) = open {
+            open.stop.cancel();
+            open.tasks.close();
+            open.tasks.wait().await;
+        }
+    }
+
+    /// Listens again, where it listened before.
+    pub async fn come_back(self: &Arc<Self>) -> io::Result<()> {
+        let mut tries = 0;
+        let listener = loop {
+            tries += 1;
+            match tokio::net::TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(error) if tries >= BIND_TRIES_MAX => return Err(error),
+                Err(_) => tokio::time::sleep(TRY_AGAIN_AFTER).await,
+            }
+        };
+        self.serve(listener);
+        Ok(())
+    }
+
+    /// Refuses from now on what `refusing` says.
+    pub fn refuse(&self, refusing: Refusing) {
+        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusing);
+    }
+
+    /// Somebody has added the missing code: nothing is refused any more.
+    pub fn repair(&self) {
+        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Sends a message, again and again with the same id, until the broker has answered it.
+    pub async fn say(&self, statement: &Statement<'_>) -> Result<(), String> {
+        let broker = self.broker.get().ok_or("it was not told where the broker is")?;
+        let bytes = match self.org.speaks() {
+            Speaks::Hl7v2 => hl7::write(statement),
+            Speaks::Fhir => fhir::write(statement),
+            Speaks::Json => native::write(statement),
+        };
+        let mut last = String::new();
+        for _ in 0..TRIES_MAX {
+            let told = tokio::time::timeout(ANSWER_LASTS, self.tell(broker, statement, &bytes));
+            match told.await {
+                Ok(Ok(Told::Taken)) => {
+                    self.journal.note_said(Said {
+                        message_id: statement.message_id.clone(),
+                        kind: statement.kind(),
+                    });
+                    return Ok(());
+                }
+                Ok(Ok(Told::Refused(why))) => return Err(why),
+                Ok(Ok(Told::TryAgain(why))) => last = why,
+                Ok(Err(error)) => last = error.kind().to_string(),
+                Err(_) => "no answer".clone_into(&mut last),
+            }
+            tokio::time::sleep(TRY_AGAIN_AFTER).await;
+        }
+        Err(format!("{TRIES_MAX} tries failed; the last said: {last}"))
+    }
+
+    async fn tell(
+        &self,
+        broker: &Broker,
+        statement: &Statement<'_>,
+        bytes: &[u8],
+    ) -> io::Result<Told> {
+        let (path, media_type) = match self.org.speaks() {
+            Speaks::Hl7v2 => {
+                let answer = self.line.exchange(broker.address, bytes).await?;
+                return Ok(hl7::read_answer(&statement.message_id, &answer));
+            }
+            Speaks::Fhir => ("/fhir/$process-message", "application/fhir+json"),
+            Speaks::Json => ("/api/v1/messages", "application/json"),
+        };
+        let (status, body) =
+            web::send(broker.address, path, media_type, &broker.token, bytes).await?;
+        Ok(match status {
+            200..=299 => Told::Taken,
+            408 | 425 | 429 | 500..=599 => Told::TryAgain(format!("HTTP {status}")),
+            _ => Told::Refused(format!("HTTP {status} {}", web::codes(&body).join(", "))),
+        })
+    }
+
+    /// Takes what came in, unless it is refused, and notes it.
+    fn take(&self, mut heard: Heard) -> Verdict {
+        let refused = self
+            .refusing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(|refusing| refusing.kind == heard.kind && heard.names(&refusing.number));
+        heard.taken = !refused;
+        self.journal.note_heard(heard);
+        if refused { Verdict::Refused } else { Verdict::Taken }
+    }
+
+    fn serve(self: &Arc<Self>, listener: tokio::net::TcpListener) {
+        let open = OpenDoor { stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let (stop, tasks) = (open.stop.clone(), open.tasks.clone());
+        let hospital = Arc::clone(self);
+        match self.org.speaks() {
+            Speaks::Hl7v2 => {
+                let inner = tasks.clone();
+                tasks.spawn(mllp::serve(hospital, listener, inner, stop));
+            }
+            Speaks::Fhir | Speaks::Json => {
+                tasks.spawn(web::serve(hospital, listener, stop));
+            }
+        }
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
+    }
+}

@@ -1,0 +1,172 @@
+//! Plays a whole county on this machine, without any server and without a network.
+//!
+//! ```text
+//!   ops/examples ─▶ broker (embedded) ◀─sockets─▶ six simulated hospitals
+//!                        │                               │
+//!                     custody ──────── compared ──────── journals ─▶ table, exit code
+//! ```
+//!
+//! The broker is the real one, started by [`crate::app`], with a SQLite file in a temporary folder.
+//! The hospitals ([`hospital`]) share no code with it: they write and read their formats by
+//! themselves. The story ([`story`]) is data. In the end two independent records are compared
+//! ([`check`]).
+//!
+//! Tests may use the pieces: the hospitals misbehave as they are told.
+
+pub mod cast;
+pub mod check;
+pub mod county;
+pub mod hospital;
+pub mod play;
+pub mod progress;
+pub mod story;
+pub mod table;
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use tracing_subscriber::EnvFilter;
+
+use self::cast::{Org, Speaks};
+use self::county::Folder;
+use self::hospital::{Broker, Hospital};
+use self::play::Play;
+use self::progress::Board;
+use self::table::Table;
+use crate::app::{self, App};
+use crate::cli::print;
+use crate::tokens;
+
+/// How the demo is played.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Options {
+    /// Stop after the table instead of serving on until Ctrl-C
+    #[arg(long)]
+    pub exit: bool,
+    /// Print the table as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A county at work: the broker and its hospitals.
+pub struct Stage {
+    /// The broker.
+    pub app: App,
+    /// The hospitals.
+    pub hospitals: HashMap<Org, Arc<Hospital>>,
+    folder: Folder,
+}
+
+impl Stage {
+    /// Opens the hospitals, starts the broker, and introduces them to each other.
+    pub async fn set() -> anyhow::Result<Self> {
+        let folder = Folder::new()?;
+        let hospitals = county::open_hospitals(&folder).await?;
+        let config = county::config(&folder, &hospitals)?;
+        let app = App::start(config, app::Options { migrate: true }).await?;
+        let stage = Self { app, hospitals, folder };
+        stage.introduce().await?;
+        Ok(stage)
+    }
+
+    async fn introduce(&self) -> anyhow::Result<()> {
+        let http = self.app.http_address().ok_or_else(|| anyhow!("HTTP is not served"))?;
+        for (org, hospital) in &self.hospitals {
+            let (token, row) = tokens::create(org.code(), Some(org.organisation()), None);
+            let address = match org.speaks() {
+                Speaks::Hl7v2 => {
+                    let listener = county::listener_of(*org);
+                    self.app
+                        .mllp_address(listener)
+                        .ok_or_else(|| anyhow!("the MLLP listener `{listener}` is not served"))?
+                }
+                Speaks::Fhir | Speaks::Json => http,
+            };
+            self.add_token(row).await?;
+            hospital.meet(Broker { address, token });
+        }
+        self.read_tokens().await
+    }
+
+    async fn add_token(&self, row: tierlink_store::TokenRow) -> anyhow::Result<()> {
+        self.app.store().add_token(row).await.context("a token cannot be stored")
+    }
+
+    /// The broker reads tokens every few seconds; nobody waits for that here.
+    async fn read_tokens(&self) -> anyhow::Result<()> {
+        self.app.tokens().read().await.context("the tokens cannot be read")
+    }
+
+    /// A token with which an operator can look around.
+    async fn operator_token(&self) -> anyhow::Result<String> {
+        let (token, row) = tokens::create("demo-operator", None, None);
+        self.add_token(row).await?;
+        self.read_tokens().await?;
+        Ok(token)
+    }
+
+    /// Stops the broker, then the hospitals, and removes what they wrote.
+    pub async fn clear(self) {
+        self.app.stop().await;
+        for hospital in self.hospitals.values() {
+            hospital.go_down().await;
+        }
+        drop(self.folder);
+    }
+}
+
+/// Plays it. Exit code 1 if anything was lost, doubled or reordered, or did not end as told.
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    log();
+    let stage = Stage::set().await?;
+    let begun = Instant::now();
+    let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::new());
+    let stuck = tokio::select! {
+        stuck = play.run() => stuck,
+        _interrupted = tokio::signal::ctrl_c() => {
+            stage.clear().await;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    let table =
+        Table::collect(&play, &stage.app.store(), &stage.hospitals, stuck, seconds).await;
+    if options.json {
+        print::json(&table.json());
+    } else {
+        table.print();
+    }
+    if !options.exit {
+        serve_on(&stage).await?;
+    }
+    stage.clear().await;
+    Ok(if table.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Keeps the county at work, and says where to look, until Ctrl-C.
+async fn serve_on(stage: &Stage) -> anyhow::Result<()> {
+    let token = stage.operator_token().await?;
+    if let Some(http) = stage.app.http_address() {
+        print::error("");
+        print::error("仍在服务,Ctrl-C 结束 / still serving until Ctrl-C:");
+        print::error(&format!("  curl -H 'Authorization: Bearer {token}' http://{http}/api/v1/cases"));
+        print::error(&format!("  curl http://{http}/openapi.json"));
+        print::error(&format!("  curl http://{http}/metrics"));
+    }
+    tokio::signal::ctrl_c().await.context("Ctrl-C cannot be waited for")
+}
+
+/// The broker's log would tear the progress apart, so it is silent unless `RUST_LOG` asks for it.
+fn log() {
+    if let Ok(filter) = EnvFilter::try_from_default_env() {
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .finish();
+        // A second demo in one process finds the first one's log.
+        let _set_already = tracing::subscriber::set_global_default(subscriber);
+    }
+}

@@ -1,0 +1,291 @@
+//! Plays the story: hospitals speak and listen, flow by flow, all flows at once.
+//!
+//! A flow goes on only when what it waits for has really reached the hospital; nothing is timed but
+//! how long a hospital stays down. A flow that does not get on is given up, with the step that it
+//! stands at.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tierlink_core::delivery;
+use tierlink_schemas::CaseNumber;
+use tierlink_store::{CaseFile, CaseKey, DeliveryId, Store};
+
+use super::cast::{Org, Speaks};
+use super::hospital::{Heard, Hospital, Refusing, Statement};
+use super::progress::{Board, Mark};
+use super::story::{Act, FLOWS, Flow, Step};
+
+/// How long one step may take before its flow is given up.
+const STEP_LASTS: Duration = Duration::from_secs(30);
+/// How long a hospital stays down.
+const DOWN_LASTS: Duration = Duration::from_secs(3);
+/// How often the store is asked while something is waited for.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+/// How long the last deliveries may take after the last flow has ended.
+const SETTLE_LASTS: Duration = Duration::from_secs(20);
+/// Parked deliveries that are looked at.
+const PARKED_MAX: u32 = 50;
+
+/// Who replays, for the journal.
+const OPERATOR: &str = "demo";
+/// Why, for the journal.
+const REPAIRED: &str = "青石镇已在字典中补录该科室代码 / the missing code was added";
+
+/// Why a flow came to a stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// Which flow.
+    pub flow: &'static str,
+    /// At which step, counting from one, and what it was.
+    pub step: String,
+    /// What the step said: codes, fields and numbers only.
+    pub why: String,
+}
+
+/// A running play.
+pub struct Play {
+    hospitals: HashMap<Org, Arc<Hospital>>,
+    store: Arc<dyn Store>,
+    board: Board,
+    numbers: Mutex<HashMap<&'static str, String>>,
+    replayed: Mutex<Vec<DeliveryId>>,
+    spoken: AtomicU32,
+}
+
+impl Play {
+    /// Everything is in place, nothing has been said yet.
+    #[must_use]
+    pub fn new(hospitals: HashMap<Org, Arc<Hospital>>, store: Arc<dyn Store>, board: Board) -> Self {
+        Self {
+            hospitals,
+            store,
+            board,
+            numbers: Mutex::new(HashMap::new()),
+            replayed: Mutex::new(Vec::new()),
+            spoken: AtomicU32::new(0),
+        }
+    }
+
+    /// Plays every flow and waits until the last delivery is settled. Says which flows got stuck.
+    pub async fn run(&self) -> Vec<Stuck> {
+        let roots = FLOWS.iter().filter(|flow| flow.after.is_none());
+        let chains = roots.map(|root| self.chain(root));
+        let stuck: Vec<Stuck> =
+            futures::future::join_all(chains).await.into_iter().flatten().collect();
+        self.settle().await;
+        stuck
+    }
+
+    /// The number of a flow's case, once anybody has heard it.
+    #[must_use]
+    pub fn number(&self, flow: &Flow) -> Option<String> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).get(flow.key).cloned()
+    }
+
+    /// The deliveries that the operator replayed.
+    #[must_use]
+    pub fn replayed(&self) -> Vec<DeliveryId> {
+        self.replayed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the store remembers of a flow's case.
+    pub async fn file(&self, flow: &Flow) -> Option<CaseFile> {
+        let number = self.number(flow)?;
+        let key = CaseKey::Number(CaseNumber::read(&number)?);
+        self.store.case(key, None).await.ok().flatten()
+    }
+
+    /// A flow, and the one that follows from its case.
+    async fn chain(&self, root: &'static Flow) -> Option<Stuck> {
+        let mut next = Some(root);
+        while let Some(flow) = next {
+            if let Err(stuck) = self.flow(flow).await {
+                self.board.show(flow, Mark::Stuck, &format!("{}: {}", stuck.step, stuck.why));
+                return Some(stuck);
+            }
+            next = FLOWS.iter().find(|other| other.after == Some(flow.key));
+        }
+        None
+    }
+
+    async fn flow(&self, flow: &'static Flow) -> Result<(), Stuck> {
+        for (at, step) in flow.steps.iter().enumerate() {
+            let shown = shown(flow, *step);
+            self.board.show(flow, Mark::Runs, &shown);
+            let stuck = |why: String| Stuck {
+                flow: flow.key,
+                step: format!("{}/{} {shown}", at + 1, flow.steps.len()),
+                why,
+            };
+            match tokio::time::timeout(STEP_LASTS, self.step(flow, *step)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => return Err(stuck(why)),
+                Err(_) => {
+                    return Err(stuck(format!("nothing for {} s", STEP_LASTS.as_secs())));
+                }
+            }
+        }
+        let number = self.number(flow).unwrap_or_default();
+        self.board.show(flow, Mark::Done, &format!("{number} {}", flow.ends));
+        Ok(())
+    }
+
+    async fn step(&self, flow: &'static Flow, step: Step) -> Result<(), String> {
+        match step {
+            Step::Says(who, act) => self.says(flow, who, act).await,
+            Step::Hears(who, kind) => {
+                let hospital = self.hospital(who)?;
+                let heard = hospital
+                    .journal
+                    .wait_for(|heard| heard.kind == kind && self.is_of(flow, heard))
+                    .await;
+                self.learn(flow, &heard);
+                Ok(())
+            }
+            Step::GoesDown(who) => {
+                self.hospital(who)?.go_down().await;
+                Ok(())
+            }
+            Step::ComesBack(who) => self.comes_back(who).await,
+            Step::Refuses(who, kind) => {
+                let number = flow.own_number.to_owned();
+                self.hospital(who)?.refuse(Refusing { kind: kind.to_owned(), number });
+                Ok(())
+            }
+            Step::Replay(who) => self.replay(flow, who).await,
+        }
+    }
+
+    fn hospital(&self, org: Org) -> Result<&Arc<Hospital>, String> {
+        self.hospitals.get(&org).ok_or_else(|| format!("nobody plays {}", org.code()))
+    }
+
+    /// Whether a message is about the flow's case: it carries the origin's number or the broker's.
+    fn is_of(&self, flow: &Flow, heard: &Heard) -> bool {
+        let known = self.number(flow);
+        heard.names(flow.own_number) || known.is_some_and(|number| heard.names(&number))
+    }
+
+    fn learn(&self, flow: &'static Flow, heard: &Heard) {
+        if let Some(number) = &heard.ours {
+            self.numbers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(flow.key)
+                .or_insert_with(|| number.clone());
+        }
+    }
+
+    async fn says(&self, flow: &'static Flow, who: Org, act: Act) -> Result<(), String> {
+        let hospital = self.hospital(who)?;
+        // A hospital knows only the numbers that have reached it.
+        let latest = hospital.journal.latest(|heard| heard.taken && self.is_of(flow, heard));
+        let parent = flow.after.and_then(|key| {
+            let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            numbers.get(key).cloned()
+        });
+        let statement = Statement {
+            who,
+            act,
+            flow,
+            message_id: self.message_id(who),
+            number: latest.as_ref().and_then(|heard| heard.ours.clone()),
+            parent,
+            answers: latest.map(|heard| heard.wire_id).filter(|_| act.asks().is_none()),
+            now: Timestamp::now(),
+        };
+        hospital.say(&statement).await
+    }
+
+    /// An id in the manner of the sender's system.
+    fn message_id(&self, who: Org) -> String {
+        let nth = self.spoken.fetch_add(1, Ordering::Relaxed) + 1;
+        match who.speaks() {
+            Speaks::Hl7v2 => format!("{}{nth:08}", &who.code()[6..]),
+            Speaks::Fhir => uuid::Uuid::now_v7().to_string(),
+            Speaks::Json => format!("{}-{nth:06}", who.code()),
+        }
+    }
+
+    /// Waits until the broker has really tried in vain.
+    async fn comes_back(&self, who: Org) -> Result<(), String> {
+        tokio::time::sleep(DOWN_LASTS).await;
+        let code = who.organisation();
+        loop {
+            let lanes = self.store.lanes().await.map_err(|error| error.code().to_string())?;
+            if lanes.iter().any(|lane| lane.lane == code && lane.trouble.is_some()) {
+                break;
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        self.hospital(who)?.come_back().await.map_err(|error| error.kind().to_string())
+    }
+
+    /// Waits for the parked delivery with others behind it, repairs the hospital, and replays.
+    async fn replay(&self, flow: &'static Flow, who: Org) -> Result<(), String> {
+        let number = self.number(flow);
+        let id = loop {
+            let parked = self
+                .store
+                .parked(Some(who.organisation()), PARKED_MAX)
+                .await
+                .map_err(|error| error.code().to_string())?;
+            let found = parked.into_iter().find(|row| {
+                let case = row.delivery.case_number.as_ref().map(|number| number.as_str());
+                case == number.as_deref() && row.behind > 0
+            });
+            if let Some(row) = found {
+                break row.delivery.id;
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        };
+        self.hospital(who)?.repair();
+        let state = self
+            .store
+            .act_on_parked(
+                id.clone(),
+                delivery::Event::Replayed,
+                OPERATOR,
+                REPAIRED,
+                Timestamp::now(),
+            )
+            .await
+            .map_err(|error| error.code().to_string())?;
+        if state.is_none() {
+            return Err("the parked delivery was gone before it was replayed".to_owned());
+        }
+        self.replayed.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        Ok(())
+    }
+
+    /// Waits until nothing is on its way any more, or until it takes too long.
+    async fn settle(&self) {
+        let everything = async {
+            loop {
+                let lanes = self.store.lanes().await.unwrap_or_default();
+                if lanes.iter().all(|lane| lane.waiting == 0) {
+                    return;
+                }
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+        };
+        // What is still on its way then shows as lost in the table.
+        let _in_time = tokio::time::timeout(SETTLE_LASTS, everything).await;
+    }
+}
+
+/// A step for people.
+fn shown(flow: &Flow, step: Step) -> String {
+    match step {
+        Step::Says(who, act) => format!("{} → {}", who.short(), act.kind(flow.sort)),
+        Step::Hears(who, kind) => format!("{} ← {kind}", who.short()),
+        Step::GoesDown(who) => format!("{} 宕机 / down", who.short()),
+        Step::ComesBack(who) => format!("{} 仍在宕机 / still down", who.short()),
+        Step::Refuses(who, kind) => format!("{} 将拒收 / will refuse {kind}", who.short()),
+        Step::Replay(who) => format!("{} 等待人工重放 / waits for a replay", who.short()),
+    }
+}

@@ -1,0 +1,123 @@
+//! How far each flow is: lines that are rewritten on a terminal, and plain lines anywhere else.
+//!
+//! It goes to standard error, so that `--json` leaves standard output to the table.
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::story::{FLOWS, Flow};
+use crate::cli::print::width;
+
+/// How wide the names of flows are printed.
+const NAME_WIDTH: usize = 52;
+
+/// How a flow stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// It has not begun.
+    Waits,
+    /// It goes on.
+    Runs,
+    /// It came to its end.
+    Done,
+    /// It came to a stop before its end.
+    Stuck,
+}
+
+impl Mark {
+    const fn sign(self) -> &'static str {
+        match self {
+            Self::Waits => "·",
+            Self::Runs => "▶",
+            Self::Done => "✔",
+            Self::Stuck => "✘",
+        }
+    }
+}
+
+/// The lines of all flows.
+pub struct Board {
+    lines: Mutex<Vec<(Mark, String)>>,
+    rewrites: bool,
+    begun: Instant,
+}
+
+impl Board {
+    /// A board on which nothing has begun.
+    #[must_use]
+    pub fn new() -> Self {
+        let board = Self {
+            lines: Mutex::new(vec![(Mark::Waits, String::new()); FLOWS.len()]),
+            rewrites: std::io::stderr().is_terminal(),
+            begun: Instant::now(),
+        };
+        if board.rewrites {
+            let lines = board.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            print(&drawn(&lines, false));
+            drop(lines);
+        }
+        board
+    }
+
+    /// Shows where a flow is.
+    pub fn show(&self, flow: &Flow, mark: Mark, text: &str) {
+        let Some(at) = FLOWS.iter().position(|other| other.key == flow.key) else { return };
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get_mut(at) {
+            *line = (mark, text.to_owned());
+        }
+        if self.rewrites {
+            print(&drawn(&lines, true));
+        } else {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            print(&format!("{seconds:6.1}s {} {}: {text}\n", mark.sign(), named(flow)));
+        }
+    }
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// 上转 / up-referral.
+fn named(flow: &Flow) -> String {
+    format!("{} / {}", flow.zh, flow.en)
+}
+
+/// All lines; `again` moves up to the first of them before.
+fn drawn(lines: &[(Mark, String)], again: bool) -> String {
+    let mut text = String::new();
+    if again {
+        text.push_str(&format!("\x1b[{}A", lines.len()));
+    }
+    for (flow, (mark, what)) in FLOWS.iter().zip(lines) {
+        let name = named(flow);
+        let pad = " ".repeat(NAME_WIDTH.saturating_sub(width(&name)));
+        text.push_str(&format!("\x1b[2K {} {name}{pad} {what}\n", mark.sign()));
+    }
+    text
+}
+
+fn print(text: &str) {
+    let mut out = std::io::stderr().lock();
+    // Whoever closed the terminal does not watch any more.
+    let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redrawn_board_covers_the_one_before() {
+        let lines = vec![(Mark::Runs, "x".to_owned()); FLOWS.len()];
+
+        let text = drawn(&lines, true);
+
+        assert!(text.starts_with(&format!("\x1b[{}A", FLOWS.len())));
+        assert_eq!(text.matches('\n').count(), FLOWS.len());
+    }
+}

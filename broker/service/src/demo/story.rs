@@ -1,0 +1,445 @@
+//! The story, as data: what is told, by whom, and what must be heard before it goes on.
+//!
+//! ```text
+//!   Says(who, act)    who sends a message and hears AA, 200 or the like
+//!   Hears(who, kind)  the story goes on only when that has reached who
+//! ```
+//!
+//! Several flows run at once, as in a county. Nothing here knows a format or a socket.
+
+use super::cast::{self, Org, Patient};
+
+/// Something that an organisation says about a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Refers the patient to somebody.
+    Refer(Org),
+    /// Offers the patient back to somebody below.
+    Offer(Org),
+    /// Asks somebody for a consultation with the two experts of the county and the city hospital.
+    AskForExperts(Org),
+    /// Asks somebody to read an emergency ECG.
+    AskForReading(Org),
+    /// Lets the request pass.
+    Review,
+    /// Takes the patient.
+    Accept,
+    /// The expert of this organisation takes part.
+    AcceptAsExpert,
+    /// Gives an appointment.
+    Schedule,
+    /// Sets a session for both experts and the room.
+    ScheduleSession,
+    /// The session begins.
+    Start,
+    /// The opinion of the session.
+    Opinion,
+    /// The patient is there and is admitted.
+    Arrive,
+    /// The outcome, told to the origin.
+    Outcome,
+    /// The patient leaves for the organisation below.
+    Discharge,
+    /// The patient is with the organisation below.
+    Receive,
+    /// A follow-up was done.
+    FollowUp,
+    /// A reader takes the recording.
+    Claim,
+    /// A critical value is raised.
+    Critical,
+    /// The report is written.
+    Report,
+    /// A second person signs it.
+    Audit,
+    /// The critical value is read back.
+    ReadBack,
+    /// The opinion or report was read.
+    Acknowledge,
+    /// The case is over.
+    Close,
+}
+
+/// What sort of case a flow is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// 上转, lateral and out-of-county.
+    Referral,
+    /// 下转.
+    Transfer,
+    /// 会诊 and readings.
+    Consultation,
+}
+
+impl Act {
+    /// The kind of canonical message that it becomes.
+    #[must_use]
+    pub const fn kind(self, sort: Sort) -> &'static str {
+        match (self, sort) {
+            (Self::Refer(_), _) => "referral.submit",
+            (Self::Offer(_), _) => "transfer.offer",
+            (Self::AskForExperts(_) | Self::AskForReading(_), _) => "consultation.request",
+            (Self::Review, Sort::Consultation) => "consultation.review",
+            (Self::Review, Sort::Referral | Sort::Transfer) => "referral.review",
+            (Self::Accept, Sort::Referral) => "referral.accept",
+            (Self::Accept, Sort::Transfer) => "transfer.accept",
+            (Self::Accept, Sort::Consultation) | (Self::AcceptAsExpert, _) => "consultation.accept",
+            (Self::Schedule, _) => "referral.schedule",
+            (Self::ScheduleSession, _) => "consultation.schedule",
+            (Self::Start, _) => "consultation.start",
+            (Self::Opinion, _) => "consultation.opinion",
+            (Self::Arrive, _) => "referral.arrive",
+            (Self::Outcome, _) => "referral.feedback",
+            (Self::Discharge, _) => "transfer.discharge",
+            (Self::Receive, _) => "transfer.receive",
+            (Self::FollowUp, _) => "transfer.follow-up",
+            (Self::Claim, _) => "consultation.claim",
+            (Self::Critical, _) => "consultation.critical",
+            (Self::Report, _) => "consultation.report",
+            (Self::Audit, _) => "consultation.audit",
+            (Self::ReadBack | Self::Acknowledge, _) => "consultation.acknowledge",
+            (Self::Close, Sort::Referral) => "referral.close",
+            (Self::Close, Sort::Transfer) => "transfer.close",
+            (Self::Close, Sort::Consultation) => "consultation.close",
+        }
+    }
+
+    /// The organisation that is asked, for acts that open a case.
+    #[must_use]
+    pub const fn asks(self) -> Option<Org> {
+        match self {
+            Self::Refer(to)
+            | Self::Offer(to)
+            | Self::AskForExperts(to)
+            | Self::AskForReading(to) => Some(to),
+            Self::Review
+            | Self::Accept
+            | Self::AcceptAsExpert
+            | Self::Schedule
+            | Self::ScheduleSession
+            | Self::Start
+            | Self::Opinion
+            | Self::Arrive
+            | Self::Outcome
+            | Self::Discharge
+            | Self::Receive
+            | Self::FollowUp
+            | Self::Claim
+            | Self::Critical
+            | Self::Report
+            | Self::Audit
+            | Self::ReadBack
+            | Self::Acknowledge
+            | Self::Close => None,
+        }
+    }
+}
+
+/// One step of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Somebody sends a message and is told that it was taken.
+    Says(Org, Act),
+    /// Somebody has received a message of this kind about this case.
+    Hears(Org, &'static str),
+    /// Its listener closes: connections are refused.
+    GoesDown(Org),
+    /// After the usual while, and after at least one try failed, it listens again.
+    ComesBack(Org),
+    /// From now on it refuses messages of this kind about this case.
+    Refuses(Org, &'static str),
+    /// An operator waits until the refused delivery is parked with others behind it, has the
+    /// hospital repaired, and replays it.
+    Replay(Org),
+}
+
+/// One flow: one case from its first message to the state in which it must end.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// A name for programs.
+    pub key: &'static str,
+    /// 名称.
+    pub zh: &'static str,
+    /// The same in English.
+    pub en: &'static str,
+    /// What sort of case.
+    pub sort: Sort,
+    /// Who opens it.
+    pub origin: Org,
+    /// The number that the origin prints on paper.
+    pub own_number: &'static str,
+    /// Who it is about.
+    pub patient: Patient,
+    /// The flow whose case is this one's parent: it begins when that one has ended.
+    pub after: Option<&'static str>,
+    /// What happens.
+    pub steps: &'static [Step],
+    /// The state in which the case must end.
+    pub ends: &'static str,
+}
+
+use Act::{
+    Accept, AcceptAsExpert, Acknowledge, Arrive, AskForExperts, AskForReading, Audit, Claim, Close,
+    Critical, Discharge, FollowUp, Offer, Opinion, Outcome, ReadBack, Receive, Refer, Report,
+    Review, Schedule, ScheduleSession, Start,
+};
+use Org::{Baima, City, Fengqiao, Lead, Liuwan, Qingshi};
+use Step::{ComesBack, GoesDown, Hears, Refuses, Replay, Says};
+
+/// Every flow.
+pub const FLOWS: [Flow; 8] = [
+    Flow {
+        key: "up-referral",
+        zh: "上转",
+        en: "up-referral",
+        sort: Sort::Referral,
+        origin: Qingshi,
+        own_number: "QS2026-0101",
+        patient: cast::WANG,
+        after: None,
+        steps: &[
+            Says(Qingshi, Refer(Lead)),
+            Hears(Lead, "referral.submit"),
+            Says(Lead, Accept),
+            Hears(Qingshi, "referral.accept"),
+            Says(Lead, Schedule),
+            Hears(Qingshi, "referral.schedule"),
+            Says(Lead, Arrive),
+            Hears(Qingshi, "referral.arrive"),
+            Says(Lead, Outcome),
+            Hears(Qingshi, "referral.feedback"),
+        ],
+        ends: "completed",
+    },
+    Flow {
+        key: "discharge-back",
+        zh: "下转及随访",
+        en: "discharge-back with follow-up",
+        sort: Sort::Transfer,
+        origin: Lead,
+        own_number: "XZ2026-0201",
+        patient: cast::WANG,
+        after: Some("up-referral"),
+        steps: &[
+            Says(Lead, Offer(Qingshi)),
+            Hears(Qingshi, "transfer.offer"),
+            Says(Qingshi, Accept),
+            Hears(Lead, "transfer.accept"),
+            Says(Lead, Discharge),
+            Hears(Qingshi, "transfer.discharge"),
+            Says(Qingshi, Receive),
+            Hears(Lead, "transfer.receive"),
+            Says(Qingshi, FollowUp),
+            Hears(Lead, "transfer.follow-up"),
+            Says(Qingshi, Close),
+            Hears(Lead, "transfer.close"),
+        ],
+        ends: "closed",
+    },
+    Flow {
+        key: "out-of-county",
+        zh: "县外转诊",
+        en: "out-of-county referral",
+        sort: Sort::Referral,
+        origin: Baima,
+        own_number: "BM2026-0301",
+        patient: cast::AYGULI,
+        after: None,
+        steps: &[
+            Says(Baima, Refer(City)),
+            Hears(Lead, "referral.submit"),
+            Says(Lead, Review),
+            Hears(City, "referral.submit"),
+            Says(City, Accept),
+            Hears(Baima, "referral.accept"),
+            Says(City, Schedule),
+            Hears(Baima, "referral.schedule"),
+            Says(City, Arrive),
+            Hears(Baima, "referral.arrive"),
+            Says(City, Outcome),
+            Hears(Baima, "referral.feedback"),
+        ],
+        ends: "completed",
+    },
+    Flow {
+        key: "village-referral",
+        zh: "村级上转及审核",
+        en: "village referral, reviewed by the township",
+        sort: Sort::Referral,
+        origin: Liuwan,
+        own_number: "LW2026-0801",
+        patient: cast::SHI,
+        after: None,
+        steps: &[
+            Says(Liuwan, Refer(Lead)),
+            Hears(Qingshi, "referral.submit"),
+            Says(Qingshi, Review),
+            Hears(Lead, "referral.submit"),
+            Says(Lead, Accept),
+            Hears(Liuwan, "referral.accept"),
+            Says(Lead, Arrive),
+            Hears(Liuwan, "referral.arrive"),
+            Says(Lead, Outcome),
+            Hears(Liuwan, "referral.feedback"),
+        ],
+        ends: "completed",
+    },
+    Flow {
+        key: "consultation",
+        zh: "远程会诊(两位专家)",
+        en: "consultation with two experts",
+        sort: Sort::Consultation,
+        origin: Fengqiao,
+        own_number: "HZ2026-0401",
+        patient: cast::HE,
+        after: None,
+        steps: &[
+            Says(Fengqiao, AskForExperts(Lead)),
+            Hears(Lead, "consultation.request"),
+            Hears(City, "consultation.request"),
+            Says(Lead, AcceptAsExpert),
+            Hears(Fengqiao, "consultation.accept"),
+            Says(City, AcceptAsExpert),
+            Hears(Lead, "consultation.accept"),
+            Says(Lead, ScheduleSession),
+            Hears(Fengqiao, "consultation.schedule"),
+            Hears(City, "consultation.schedule"),
+            Says(Lead, Start),
+            Hears(Fengqiao, "consultation.start"),
+            Says(Lead, Opinion),
+            Hears(Fengqiao, "consultation.opinion"),
+            Says(Fengqiao, Acknowledge),
+            Hears(Lead, "consultation.acknowledge"),
+            Says(Fengqiao, Close),
+            Hears(Lead, "consultation.close"),
+        ],
+        ends: "closed",
+    },
+    Flow {
+        key: "emergency-ecg",
+        zh: "急诊心电诊断",
+        en: "emergency ECG reading",
+        sort: Sort::Consultation,
+        origin: Liuwan,
+        own_number: "XD2026-0501",
+        patient: cast::LI,
+        after: None,
+        steps: &[
+            Says(Liuwan, AskForReading(Lead)),
+            Hears(Lead, "consultation.request"),
+            Says(Lead, Claim),
+            Hears(Liuwan, "consultation.claim"),
+            Says(Lead, Critical),
+            Hears(Liuwan, "consultation.critical"),
+            Says(Liuwan, ReadBack),
+            Hears(Lead, "consultation.acknowledge"),
+            Says(Lead, Report),
+            Says(Lead, Audit),
+            Hears(Liuwan, "consultation.audit"),
+            Says(Liuwan, Acknowledge),
+            Says(Liuwan, Close),
+            Hears(Lead, "consultation.close"),
+        ],
+        ends: "closed",
+    },
+    Flow {
+        key: "hospital-down",
+        zh: "对方系统宕机",
+        en: "hospital down for a while",
+        sort: Sort::Transfer,
+        origin: Lead,
+        own_number: "XZ2026-0601",
+        patient: cast::ZHU,
+        after: None,
+        steps: &[
+            GoesDown(Baima),
+            Says(Lead, Offer(Baima)),
+            ComesBack(Baima),
+            Hears(Baima, "transfer.offer"),
+            Says(Baima, Accept),
+            Hears(Lead, "transfer.accept"),
+            Says(Lead, Discharge),
+            Hears(Baima, "transfer.discharge"),
+            Says(Baima, Receive),
+            Hears(Lead, "transfer.receive"),
+        ],
+        ends: "received",
+    },
+    Flow {
+        key: "refused-once",
+        zh: "对方拒收,人工重放",
+        en: "refused, then replayed by an operator",
+        sort: Sort::Referral,
+        origin: Qingshi,
+        own_number: "QS2026-0701",
+        patient: cast::FANG,
+        after: None,
+        steps: &[
+            Refuses(Qingshi, "referral.schedule"),
+            Says(Qingshi, Refer(Lead)),
+            Hears(Lead, "referral.submit"),
+            Says(Lead, Accept),
+            Hears(Qingshi, "referral.accept"),
+            Says(Lead, Schedule),
+            Says(Lead, Arrive),
+            Replay(Qingshi),
+            Hears(Qingshi, "referral.schedule"),
+            Hears(Qingshi, "referral.arrive"),
+            Says(Lead, Outcome),
+            Hears(Qingshi, "referral.feedback"),
+        ],
+        ends: "completed",
+    },
+];
+
+/// The emergency ECG must be audited this soon after its upload (`emergency` in
+/// `county.toml`'s `[deadlines.readings.ecg_routine]`).
+pub const ECG_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
+/// The flow of the emergency ECG.
+pub const ECG: &str = "emergency-ecg";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flow_opens_its_own_case_first() {
+        for flow in &FLOWS {
+            let first = flow.steps.iter().find_map(|step| match step {
+                Says(who, act) => Some((*who, *act)),
+                Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Replay(_) => None,
+            });
+
+            let (who, act) = first.unwrap();
+            assert_eq!(who, flow.origin, "{}", flow.key);
+            assert!(act.asks().is_some(), "{}", flow.key);
+        }
+    }
+
+    #[test]
+    fn whatever_is_waited_for_is_said_by_somebody_else() {
+        for flow in &FLOWS {
+            let said: Vec<(Org, &str)> = flow
+                .steps
+                .iter()
+                .filter_map(|step| match step {
+                    Says(who, act) => Some((*who, act.kind(flow.sort))),
+                    Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Replay(_) => None,
+                })
+                .collect();
+            for step in flow.steps {
+                let Hears(who, kind) = step else { continue };
+                let by_another = said.iter().any(|(by, what)| by != who && what == kind);
+                assert!(by_another, "{}: nobody tells {} of {kind}", flow.key, who.short());
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_flows_share_a_number() {
+        for (at, flow) in FLOWS.iter().enumerate() {
+            assert!(FLOWS[at + 1..].iter().all(|other| other.own_number != flow.own_number));
+        }
+    }
+}

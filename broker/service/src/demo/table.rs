@@ -1,0 +1,356 @@
+//! The table at the end: cases, lanes, totals, and whether everything is as it must be.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tierlink_core::delivery;
+use tierlink_schemas::message::control_id;
+use tierlink_store::{CaseFile, CustodyRow, Store};
+
+use super::cast::{Org, Speaks};
+use super::check::{Findings, Hop, Record, Told, check};
+use super::hospital::Hospital;
+use super::play::{Play, Stuck};
+use super::story::{ECG, ECG_WITHIN, FLOWS, Flow};
+use crate::cli::print;
+
+/// One case.
+#[derive(Clone, Debug)]
+struct CaseLine {
+    flow: &'static Flow,
+    number: String,
+    state: String,
+    events: usize,
+    /// Why the case did not end as told, if it did not.
+    wrong: Option<String>,
+}
+
+/// One lane.
+#[derive(Clone, Debug, Default)]
+struct LaneLine {
+    delivered: usize,
+    retries: u32,
+    replayed: usize,
+    /// Not delivered: parked, withdrawn or still on its way.
+    open: usize,
+    waits_ms: Vec<i64>,
+}
+
+/// Everything that the demo has to say in the end.
+pub struct Table {
+    cases: Vec<CaseLine>,
+    lanes: Vec<(Org, LaneLine)>,
+    findings: Findings,
+    stuck: Vec<Stuck>,
+    /// Codes and fields of deliveries that did not end well.
+    problems: Vec<String>,
+    seconds: f64,
+}
+
+impl Table {
+    /// Collects what the store and the hospitals remember.
+    pub async fn collect(
+        play: &Play,
+        store: &Arc<dyn Store>,
+        hospitals: &HashMap<Org, Arc<Hospital>>,
+        stuck: Vec<Stuck>,
+        seconds: f64,
+    ) -> Self {
+        let mut cases = Vec::with_capacity(FLOWS.len());
+        let mut custody: Vec<CustodyRow> = Vec::new();
+        let (mut hops, mut events) = (Vec::new(), Vec::new());
+        for flow in &FLOWS {
+            let file = play.file(flow).await;
+            cases.push(case_line(flow, file.as_ref()));
+            let Some(file) = file else { continue };
+            events.extend(told(store, &file).await);
+            hops.extend(file.custody.iter().filter_map(|row| hop(&file, row)));
+            custody.extend(file.custody);
+        }
+        let records: HashMap<Org, Record> = hospitals
+            .iter()
+            .map(|(org, it)| (*org, Record { heard: it.journal.heard(), said: it.journal.said() }))
+            .collect();
+        let findings = check(&hops, &events, &records);
+        let replayed = play.replayed();
+        let mut lanes: Vec<(Org, LaneLine)> = Org::ALL.map(|org| (org, LaneLine::default())).into();
+        for row in &custody {
+            let to = row.delivery.id.to.as_str();
+            let Some((_, line)) = lanes.iter_mut().find(|(org, _)| org.code() == to) else {
+                continue;
+            };
+            line.add(row, replayed.contains(&row.delivery.id));
+        }
+        let problems = custody.iter().flat_map(open_problems).collect();
+        Self { cases, lanes, findings, stuck, problems, seconds }
+    }
+
+    fn retries(&self) -> u32 {
+        self.lanes.iter().map(|(_, line)| line.retries).sum()
+    }
+
+    fn replayed(&self) -> usize {
+        self.lanes.iter().map(|(_, line)| line.replayed).sum()
+    }
+
+    fn open(&self) -> usize {
+        self.lanes.iter().map(|(_, line)| line.open).sum()
+    }
+
+    fn delivered(&self) -> usize {
+        self.lanes.iter().map(|(_, line)| line.delivered).sum()
+    }
+
+    /// Whether everything went as told.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_clean()
+            && self.stuck.is_empty()
+            && self.cases.iter().all(|case| case.wrong.is_none())
+            && self.open() == 0
+            && self.retries() > 0
+            && self.replayed() == 1
+    }
+
+    /// For people.
+    pub fn print(&self) {
+        let cases: Vec<Vec<String>> = self.cases.iter().map(CaseLine::cells).collect();
+        print::line("");
+        print::table(&["病例 / case", "流程 / flow", "状态 / state", "事件 / events", ""], &cases);
+        let lanes: Vec<Vec<String>> =
+            self.lanes.iter().map(|(org, line)| line.cells(*org)).collect();
+        print::line("");
+        print::table(
+            &[
+                "通道 / lane",
+                "已送达 / delivered",
+                "重试 / retries",
+                "重放 / replayed",
+                "未送达 / open",
+                "p50 ms",
+                "p99 ms",
+            ],
+            &lanes,
+        );
+        print::line("");
+        print::line(&format!(
+            "合计 / total: delivered {} retries {} replayed {} repeats {} in {:.1} s",
+            self.delivered(),
+            self.retries(),
+            self.replayed(),
+            self.findings.repeats,
+            self.seconds,
+        ));
+        print::line(&format!(
+            "丢失 / lost {}  重复 / doubled {}  乱序 / reordered {}",
+            self.findings.lost, self.findings.doubled, self.findings.reordered,
+        ));
+        for line in self.complaints() {
+            print::line(&line);
+        }
+        let verdict = if self.is_clean() {
+            "✔ 全部符合预期 / everything went as told"
+        } else {
+            "✘ 未达预期 / something did not go as told"
+        };
+        print::line(verdict);
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        let stuck = self.stuck.iter().map(|it| format!("✘ {}: {} ({})", it.flow, it.step, it.why));
+        let found = self.findings.where_found.iter().map(|text| format!("✘ {text}"));
+        let problems = self.problems.iter().map(|text| format!("✘ {text}"));
+        stuck.chain(found).chain(problems).collect()
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let cases: Vec<Value> = self
+            .cases
+            .iter()
+            .map(|case| {
+                json!({
+                    "flow": case.flow.key,
+                    "name": case.flow.zh,
+                    "number": case.number,
+                    "state": case.state,
+                    "expected": case.flow.ends,
+                    "events": case.events,
+                    "wrong": case.wrong,
+                })
+            })
+            .collect();
+        let lanes: Vec<Value> = self
+            .lanes
+            .iter()
+            .map(|(org, line)| {
+                json!({
+                    "lane": org.code(),
+                    "name": org.name(),
+                    "delivered": line.delivered,
+                    "retries": line.retries,
+                    "replayed": line.replayed,
+                    "open": line.open,
+                    "p50_ms": percentile(&line.waits_ms, 50),
+                    "p99_ms": percentile(&line.waits_ms, 99),
+                })
+            })
+            .collect();
+        json!({
+            "clean": self.is_clean(),
+            "seconds": self.seconds,
+            "cases": cases,
+            "lanes": lanes,
+            "delivered": self.delivered(),
+            "retries": self.retries(),
+            "replayed": self.replayed(),
+            "repeats": self.findings.repeats,
+            "lost": self.findings.lost,
+            "doubled": self.findings.doubled,
+            "reordered": self.findings.reordered,
+            "complaints": self.complaints(),
+        })
+    }
+}
+
+impl CaseLine {
+    fn cells(&self) -> Vec<String> {
+        let mark = self.wrong.as_ref().map_or_else(|| "✔".to_owned(), |why| format!("✘ {why}"));
+        vec![
+            self.number.clone(),
+            format!("{} / {}", self.flow.zh, self.flow.en),
+            self.state.clone(),
+            self.events.to_string(),
+            mark,
+        ]
+    }
+}
+
+impl LaneLine {
+    fn add(&mut self, row: &CustodyRow, replayed: bool) {
+        self.replayed += usize::from(replayed);
+        // The first try of each round is none "again"; a replay is a round of its own.
+        let first_tries = 1 + u32::from(replayed);
+        self.retries += row.delivery.attempts.saturating_sub(first_tries);
+        if row.delivery.state == delivery::State::Delivered {
+            self.delivered += 1;
+        } else {
+            self.open += 1;
+        }
+        if let Some(settled_at) = row.settled_at {
+            let wait = settled_at.duration_since(row.delivery.created_at);
+            self.waits_ms.push(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        }
+    }
+
+    fn cells(&self, org: Org) -> Vec<String> {
+        let of = |percent| {
+            percentile(&self.waits_ms, percent).map_or_else(|| "-".to_owned(), |ms| ms.to_string())
+        };
+        vec![
+            format!("{} {}", org.code(), org.short()),
+            self.delivered.to_string(),
+            self.retries.to_string(),
+            self.replayed.to_string(),
+            self.open.to_string(),
+            of(50),
+            of(99),
+        ]
+    }
+}
+
+/// The value below which `percent` of 100 values lie, by nearest rank.
+fn percentile(values: &[i64], percent: usize) -> Option<i64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
+fn case_line(flow: &'static Flow, file: Option<&CaseFile>) -> CaseLine {
+    let Some(file) = file else {
+        return CaseLine {
+            flow,
+            number: "-".to_owned(),
+            state: "-".to_owned(),
+            events: 0,
+            wrong: Some("没有病例 / no case".to_owned()),
+        };
+    };
+    let state = file.case.state.as_str();
+    let wrong = if state == flow.ends {
+        (flow.key == ECG).then(|| late(file)).flatten()
+    } else {
+        Some(format!("应为 / expected {}", flow.ends))
+    };
+    CaseLine {
+        flow,
+        number: file.case.number.to_string(),
+        state: state.to_owned(),
+        events: file.events.len(),
+        wrong,
+    }
+}
+
+/// Whether the emergency ECG missed its deadline.
+fn late(file: &CaseFile) -> Option<String> {
+    let overdue = |note: &Option<String>| note.as_ref().is_some_and(|it| it.starts_with("overdue"));
+    let audited = file.events.iter().find(|event| event.kind.as_str() == "consultation.audit");
+    let took = audited.map(|event| event.at.duration_since(file.case.opened_at));
+    let in_time = took.is_some_and(|took: SignedDuration| took <= ECG_WITHIN)
+        && !file.events.iter().any(|event| overdue(&event.note));
+    (!in_time).then(|| "超时 / late".to_owned())
+}
+
+fn hop(file: &CaseFile, row: &CustodyRow) -> Option<Hop> {
+    let to = Org::of(row.delivery.id.to.as_str())?;
+    let message = row.delivery.id.message;
+    let wire_id = match to.speaks() {
+        Speaks::Hl7v2 => control_id(message),
+        Speaks::Fhir | Speaks::Json => message.to_string(),
+    };
+    Some(Hop { case: file.case.number.to_string(), to, number: row.delivery.number, wire_id })
+}
+
+/// Who said each event of the case, under which id of their own.
+async fn told(store: &Arc<dyn Store>, file: &CaseFile) -> Vec<Told> {
+    let mut told = Vec::with_capacity(file.events.len());
+    for event in &file.events {
+        let Ok(Some(row)) = store.message(event.message, None).await else { continue };
+        let source = row.message.source;
+        if let Some(by) = Org::of(source.organisation.as_str()) {
+            told.push(Told { by, message_id: source.message_id });
+        }
+    }
+    told
+}
+
+/// Codes and fields of a delivery that did not end well.
+fn open_problems(row: &CustodyRow) -> Vec<String> {
+    if row.delivery.state == delivery::State::Delivered {
+        return Vec::new();
+    }
+    let what = format!("{} → {}", row.delivery.kind, row.delivery.id.to);
+    if row.problems.is_empty() {
+        return vec![format!("{what}: not delivered")];
+    }
+    row.problems.iter().map(|it| format!("{what}: {} {}", it.code, it.field)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_go_by_nearest_rank() {
+        let values: Vec<i64> = (1..=100).rev().collect();
+
+        assert_eq!(percentile(&values, 50), Some(50));
+        assert_eq!(percentile(&values, 99), Some(99));
+        assert_eq!(percentile(&[7], 99), Some(7));
+        assert_eq!(percentile(&[], 50), None);
+    }
+}
