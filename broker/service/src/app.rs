@@ -93,15 +93,18 @@ pub fn store_url(config: &Config) -> String {
 pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dyn Store>> {
     let url = store_url(config);
     let embedded = url.starts_with("sqlite:");
-    let store = connect(&url, config.settings.store.connections)
-        .await
-        .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
-    if migrate || embedded {
-        let done = store.migrate().await.map_err(|e| anyhow!("{}: {}", e.code(), chain(&e)))?;
-        for name in done {
+    let connections = config.settings.store.connections;
+    let failed =
+        |error: tierlink_store::Error| anyhow!("{}: {}", error.code(), chain(&error));
+    let store = if migrate || embedded {
+        let store = tierlink_store::open_to_migrate(&url, connections).map_err(failed)?;
+        for name in store.migrate().await.map_err(failed)? {
             info!("Migrated: {name}.");
         }
-    }
+        store
+    } else {
+        tierlink_store::open(&url, connections).await.map_err(failed)?
+    };
     store.healthy().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
     Ok(store)
 }
@@ -142,6 +145,9 @@ impl App {
         let health =
             Arc::new(Health::new(Arc::clone(&store), Arc::clone(&bus), Some(prometheus()?)));
         let tokens = Arc::new(Tokens::new(Arc::clone(&store)));
+        // Before the doors open: a sender must not hear that its token is wrong because we have
+        // only just begun.
+        tokens.read().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
 
         let mut app = Self {
             live,
@@ -448,12 +454,4 @@ async fn run_lanes(lanes: Lanes, tasks: TaskTracker, stop: CancellationToken) {
             _ = changes.changed() => {}
         }
     }
-}
-
-/// Temporary.
-pub async fn connect(
-    _url: &str,
-    _connections: u32,
-) -> Result<Arc<dyn Store>, tierlink_store::Error> {
-    Err(tierlink_store::Error::NotMigrated)
 }

@@ -6,9 +6,10 @@ use super::{ConfigFile, print};
 
 pub async fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let config = file.load()?;
-    let store =
-        crate::app::connect(&crate::app::store_url(&config), config.settings.store.connections)
-            .await?;
+    let store = tierlink_store::open_to_migrate(
+        &crate::app::store_url(&config),
+        config.settings.store.connections,
+    )?;
     let done = store.migrate().await?;
     if done.is_empty() {
         print::line("The tables were up to date.");
