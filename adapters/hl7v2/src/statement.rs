@@ -83,9 +83,10 @@ fn answer(tree: &Tree, event: &str) -> Result<Kind, Fault> {
         (Some("R"), "I14") => Ok(Kind::ReferralRefuseCancel),
         (Some("A"), _) => Ok(Kind::ReferralAccept),
         (Some("R"), _) => Ok(Kind::ReferralDecline),
-        (Some(_), _) => {
-            Err(Fault::UnknownCode { field: "RF1-1".to_owned(), expected: "A or R", map: "status" })
-        }
+        (Some(_), _) => Err(Fault::Invalid {
+            field: "RF1-1".to_owned(),
+            why: "an answer accepts (A) or declines (R); anything else decides nothing",
+        }),
         (None, _) => Err(Fault::Missing {
             field: "RF1-1".to_owned(),
             why: "it is clear whether the patient is taken; A accepts and R declines",

@@ -61,7 +61,7 @@ fn read(name: &str) -> (Message, FamilyKnown, Vec<String>) {
 
 /// Every path in `want` must hold what it says there.
 #[track_caller]
-fn check(name: &str, kind: Kind, want: Value) {
+fn check(name: &str, kind: Kind, want: &Value) {
     let (message, _, _) = read(name);
     assert_eq!(message.kind(), kind);
     let got = serde_json::to_value(&message).unwrap();
@@ -76,7 +76,7 @@ fn a_referral_in_gb18030_keeps_rare_characters() {
     check(
         "ref_i12_up",
         Kind::ReferralSubmit,
-        json!({
+        &json!({
             "/priority": "urgent",
             "/destinations": ["XH"],
             "/case/numbers": [{"organisation": "QS", "number": "QS2026-0007"}],
@@ -122,7 +122,7 @@ fn the_same_event_from_above_is_a_transfer() {
     check(
         "ref_i12_down",
         Kind::TransferOffer,
-        json!({
+        &json!({
             "/body/direction": null,
             "/body/reasons/0/text": "病情稳定",
             "/body/stay/disposition/code": "3",
@@ -134,14 +134,14 @@ fn the_same_event_from_above_is_a_transfer() {
 
 #[test]
 fn each_message_type_says_what_it_says() {
-    check("ref_i12_opinion", Kind::ConsultationRequest, json!({"/body/form": "offline"}));
-    check("ref_i13_amend", Kind::ReferralAmend, json!({"/priority": "emergency"}));
-    check("ref_i14_cancel", Kind::ReferralCancel, json!({"/body/reason/code": "CN02"}));
-    check("ref_i15_query", Kind::StatusQuery, json!({"/case/number": "R2600000011"}));
+    check("ref_i12_opinion", Kind::ConsultationRequest, &json!({"/body/form": "offline"}));
+    check("ref_i13_amend", Kind::ReferralAmend, &json!({"/priority": "emergency"}));
+    check("ref_i14_cancel", Kind::ReferralCancel, &json!({"/body/reason/code": "CN02"}));
+    check("ref_i15_query", Kind::StatusQuery, &json!({"/case/number": "R2600000011"}));
     check(
         "rri_i12_accept",
         Kind::ReferralAccept,
-        json!({
+        &json!({
             "/case/number": "R2600000011",
             "/case/numbers": [
                 {"organisation": "QS", "number": "QS2026-0007"},
@@ -154,12 +154,12 @@ fn each_message_type_says_what_it_says() {
     check(
         "rri_i12_decline",
         Kind::ReferralDecline,
-        json!({"/body/reason": {"code": "RJ99", "text": "BED\n本周无床位"}}),
+        &json!({"/body/reason": {"code": "RJ99", "text": "BED\n本周无床位"}}),
     );
     check(
         "siu_s12_booked",
         Kind::ReferralSchedule,
-        json!({
+        &json!({
             "/body/appointment/number": "YY0088",
             "/body/appointment/start": "2026-03-10T06:30:00Z",
             "/body/appointment/end": "2026-03-10T07:00:00Z",
@@ -169,34 +169,34 @@ fn each_message_type_says_what_it_says() {
             "/body/appointment/instructions": "带身份证和全部检查资料",
         }),
     );
-    check("siu_s15_cancelled", Kind::ReferralCancel, json!({"/body/reason/code": "CN03"}));
-    check("siu_s26_no_show", Kind::ReferralNoShow, json!({"/body/note": "电话联系两次未接"}));
+    check("siu_s15_cancelled", Kind::ReferralCancel, &json!({"/body/reason/code": "CN03"}));
+    check("siu_s26_no_show", Kind::ReferralNoShow, &json!({"/body/note": "电话联系两次未接"}));
     check(
         "srm_s01_request",
         Kind::ReferralSubmit,
-        json!({"/body/wanted/start": "2026-03-11T00:00:00Z", "/priority": "routine"}),
+        &json!({"/body/wanted/start": "2026-03-11T00:00:00Z", "/priority": "routine"}),
     );
-    check("srm_s04_cancel", Kind::ReferralCancel, json!({"/body/reason/code": "CN99"}));
+    check("srm_s04_cancel", Kind::ReferralCancel, &json!({"/body/reason/code": "CN99"}));
     check(
         "srr_s01_booked",
         Kind::ReferralSchedule,
-        json!({"/body/appointment/start": "2026-03-11T01:00:00Z"}),
+        &json!({"/body/appointment/start": "2026-03-11T01:00:00Z"}),
     );
     check(
         "adt_a01_admitted",
         Kind::ReferralArrive,
-        json!({"/body": {"at": "2026-03-10T06:30:00Z", "encounter": "ZY0001", "admitted": true}}),
+        &json!({"/body": {"at": "2026-03-10T06:30:00Z", "encounter": "ZY0001", "admitted": true}}),
     );
     check(
         "adt_a03_discharged",
         Kind::TransferDischarge,
-        json!({"/body/at": "2026-03-20T01:00:00Z", "/body/disposition/code": "3"}),
+        &json!({"/body/at": "2026-03-20T01:00:00Z", "/body/disposition/code": "3"}),
     );
-    check("adt_a04_arrived", Kind::ReferralArrive, json!({"/body/encounter": "MZ9001"}));
+    check("adt_a04_arrived", Kind::ReferralArrive, &json!({"/body/encounter": "MZ9001"}));
     check(
         "oru_r01_feedback",
         Kind::ReferralFeedback,
-        json!({
+        &json!({
             "/body/stage": "outcome",
             "/body/observations/0/value": "行冠脉造影，置入支架一枚",
             "/body/attachments/0/kind": "discharge_summary",
@@ -206,20 +206,20 @@ fn each_message_type_says_what_it_says() {
     check(
         "mdm_t02_opinion",
         Kind::ConsultationOpinion,
-        json!({"/body/text": "建议继续抗血小板治疗\n一周后复查"}),
+        &json!({"/body/text": "建议继续抗血小板治疗\n一周后复查"}),
     );
-    check("omg_o19_request", Kind::ReferralSubmit, json!({"/priority": "routine"}));
+    check("omg_o19_request", Kind::ReferralSubmit, &json!({"/priority": "routine"}));
     check(
         "omg_o19_ecg",
         Kind::ConsultationRequest,
-        json!({
+        &json!({
             "/body/form": "reading",
             "/body/reading/modality": "ecg",
             "/body/reading/exam/code": "ecg_routine",
             "/body/attachments/0/reference": "https://papers.example.invalid/ecg/12",
         }),
     );
-    check("osu_o51_declined", Kind::ReferralDecline, json!({"/body/reason/code": "RJ01"}));
+    check("osu_o51_declined", Kind::ReferralDecline, &json!({"/body/reason/code": "RJ01"}));
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn a_message_that_is_odd_in_every_way_is_read_with_every_deviation_named() {
 fn a_shifted_rf1_loses_its_number_and_nothing_else() {
     let (message, _, notes) = read("shifted_rf1");
 
-    assert_eq!(message.priority.map(|p| p.as_str()), Some("routine"));
+    assert_eq!(message.priority.map(tierlink_schemas::Priority::as_str), Some("routine"));
     assert!(message.case.numbers.is_empty());
     assert!(notes.contains(&"D045 RF1".to_owned()));
     assert!(message.extras.iter().any(|e| e.text.contains("QS2026-0014")), "{:?}", message.extras);
@@ -308,7 +308,7 @@ fn the_profile_explains_what_the_standard_does_not() {
 
     let (message, _) = decode(&fixture("unknown_priority"), &profile).outcome.unwrap();
 
-    assert_eq!(message.priority.map(|p| p.as_str()), Some("urgent"));
+    assert_eq!(message.priority.map(tierlink_schemas::Priority::as_str), Some("urgent"));
 }
 
 fn plain() -> String {
