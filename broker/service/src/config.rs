@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use tierlink_codec::profile::{FormatName, Receipts};
 use tierlink_codec::{Directory, Profile};
 use tierlink_core::county::{County, Member};
 use tierlink_core::deadline::Limits as DeadlineLimits;
@@ -523,6 +524,13 @@ fn check_transports(
                 format!("no [[mllp]] listener is called {name}"),
             ));
         }
+        if profile.format.name == FormatName::Hl7v2 && profile.outbound.receipts != Receipts::None {
+            problems.push(Problem::new(
+                INVALID,
+                format!("{code}: outbound.receipts"),
+                "must be none: HL7 v2 has no message for a receipt; look custody up instead",
+            ));
+        }
         if let Some(address) = &profile.outbound.address
             && crate::destination::Address::read(address).is_none()
         {
@@ -637,6 +645,17 @@ mod tests {
         let fields = check(COUNTY, vec![lead]);
 
         assert_eq!(fields, ["330199001: inbound.listener", "330199001: outbound.address"]);
+    }
+
+    #[test]
+    fn receipts_need_a_format_that_has_them() {
+        let mut lead = profile("330199001", "");
+        lead.1.outbound.receipts = Receipts::All;
+        assert_eq!(check(COUNTY, vec![lead.clone()]), Vec::<String>::new());
+
+        lead.1.format.name = FormatName::Hl7v2;
+
+        assert_eq!(check(COUNTY, vec![lead]), ["330199001: outbound.receipts"]);
     }
 
     #[test]

@@ -147,10 +147,6 @@ const ROUTES: &[Route] = &[
 ];
 
 /// Every documented route that answers GET or POST: method and path.
-#[cfg(test)]
-pub(super) fn routes() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
-    ROUTES.iter().map(|route| (route.method, route.path, route.token))
-}
 
 /// Serves the document.
 pub async fn serve() -> Json<Value> {

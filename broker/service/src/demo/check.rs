@@ -96,7 +96,8 @@ fn senders(events: &[Told], records: &HashMap<Org, Record>, found: &mut Findings
             let told = Told { by: *org, message_id: said.message_id.clone() };
             if !times.contains_key(&told) {
                 found.lost += 1;
-                let text = format!("{} {} of {} has no event", said.kind, said.message_id, org.short());
+                let text =
+                    format!("{} {} of {} has no event", said.kind, said.message_id, org.short());
                 found.where_found.push(text);
             }
         }
@@ -121,7 +122,9 @@ fn receiver(org: Org, hops: &[Hop], record: &Record, found: &mut Findings) {
     let known: HashSet<&str> = mine.iter().map(|hop| hop.wire_id.as_str()).collect();
     for id in first.keys().filter(|id| changed.contains(**id) || !known.contains(**id)) {
         found.doubled += 1;
-        found.where_found.push(format!("{} took {id} more than once, or nobody sent it", org.short()));
+        found
+            .where_found
+            .push(format!("{} took {id} more than once, or nobody sent it", org.short()));
     }
     let mut cases: HashMap<&str, Vec<&Hop>> = HashMap::new();
     for hop in mine {

@@ -116,10 +116,7 @@ fn profiles() -> anyhow::Result<Vec<(Org, Profile)>> {
 }
 
 /// The configuration of the example county, for this machine.
-pub fn config(
-    folder: &Folder,
-    hospitals: &HashMap<Org, Arc<Hospital>>,
-) -> anyhow::Result<Config> {
+pub fn config(folder: &Folder, hospitals: &HashMap<Org, Arc<Hospital>>) -> anyhow::Result<Config> {
     let mut settings: Settings = toml::from_str(COUNTY).context("county.toml")?;
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     settings.store.url = "sqlite:demo.db".to_owned();
@@ -135,11 +132,8 @@ pub fn config(
         profile.outbound.address = url;
         // Everybody is on this machine now.
         profile.inbound.peers.clear();
-        profile.retry = Retry {
-            first_wait_ms: FIRST_WAIT_MS,
-            wait_ms_max: WAIT_MS_MAX,
-            ..profile.retry
-        };
+        profile.retry =
+            Retry { first_wait_ms: FIRST_WAIT_MS, wait_ms_max: WAIT_MS_MAX, ..profile.retry };
         all.push((name.to_owned(), profile));
     }
     Config::build(settings, folder.path().to_path_buf(), all, Vec::new()).map_err(|error| {

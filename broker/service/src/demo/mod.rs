@@ -8,7 +8,7 @@
 //!
 //! The broker is the real one, started by [`crate::app`], with a SQLite file in a temporary folder.
 //! The hospitals ([`hospital`]) share no code with it: they write and read their formats by
-//! themselves. The story ([`story`]) is data. In the end two independent records are compared
+//! themselves. The story ([`flows`]) is data. In the end two independent records are compared
 //! ([`check`]).
 //!
 //! Tests may use the pieces: the hospitals misbehave as they are told.
@@ -16,6 +16,7 @@
 pub mod cast;
 pub mod check;
 pub mod county;
+pub mod flows;
 pub mod hospital;
 pub mod play;
 pub mod progress;
@@ -63,6 +64,8 @@ pub struct Stage {
 impl Stage {
     /// Opens the hospitals, starts the broker, and introduces them to each other.
     pub async fn set() -> anyhow::Result<Self> {
+        // Clients over HTTP need one even without TLS; a program that has one already keeps it.
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let folder = Folder::new()?;
         let hospitals = county::open_hospitals(&folder).await?;
         let config = county::config(&folder, &hospitals)?;
@@ -132,8 +135,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
     };
     let seconds = begun.elapsed().as_secs_f64();
-    let table =
-        Table::collect(&play, &stage.app.store(), &stage.hospitals, stuck, seconds).await;
+    let table = Table::collect(&play, &stage.app.store(), &stage.hospitals, stuck, seconds).await;
     if options.json {
         print::json(&table.json());
     } else {
@@ -152,7 +154,9 @@ async fn serve_on(stage: &Stage) -> anyhow::Result<()> {
     if let Some(http) = stage.app.http_address() {
         print::error("");
         print::error("仍在服务,Ctrl-C 结束 / still serving until Ctrl-C:");
-        print::error(&format!("  curl -H 'Authorization: Bearer {token}' http://{http}/api/v1/cases"));
+        print::error(&format!(
+            "  curl -H 'Authorization: Bearer {token}' http://{http}/api/v1/cases"
+        ));
         print::error(&format!("  curl http://{http}/openapi.json"));
         print::error(&format!("  curl http://{http}/metrics"));
     }
@@ -162,11 +166,45 @@ async fn serve_on(stage: &Stage) -> anyhow::Result<()> {
 /// The broker's log would tear the progress apart, so it is silent unless `RUST_LOG` asks for it.
 fn log() {
     if let Ok(filter) = EnvFilter::try_from_default_env() {
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish();
         // A second demo in one process finds the first one's log.
         let _set_already = tracing::subscriber::set_global_default(subscriber);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_whole_county_plays_as_told() {
+        let stage = Stage::set().await.unwrap();
+        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::new());
+
+        let stuck = play.run().await;
+
+        let table = Table::collect(&play, &stage.app.store(), &stage.hospitals, stuck, 0.0).await;
+        let told = table.json();
+        assert!(table.is_clean(), "{told:#}");
+        assert!(told["retries"].as_u64() > Some(0), "{told:#}");
+        assert_eq!(told["replayed"], 1);
+        stage.clear().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_hospital_that_forgets_what_it_took_is_noticed() {
+        let stage = Stage::set().await.unwrap();
+        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::new());
+        let stuck = play.run().await;
+        let forgetful = Hospital::open(Org::City, String::new()).await.unwrap();
+        let mut hospitals = stage.hospitals.clone();
+        hospitals.insert(Org::City, forgetful);
+
+        let table = Table::collect(&play, &stage.app.store(), &hospitals, stuck, 0.0).await;
+
+        assert!(!table.is_clean());
+        assert!(table.json()["lost"].as_u64() > Some(0));
+        stage.clear().await;
     }
 }

@@ -15,14 +15,17 @@ use tierlink_schemas::CaseNumber;
 use tierlink_store::{CaseFile, CaseKey, DeliveryId, Store};
 
 use super::cast::{Org, Speaks};
+use super::flows::FLOWS;
 use super::hospital::{Heard, Hospital, Refusing, Statement};
 use super::progress::{Board, Mark};
-use super::story::{Act, FLOWS, Flow, Step};
+use super::story::{Act, Flow, Step};
 
 /// How long one step may take before its flow is given up.
 const STEP_LASTS: Duration = Duration::from_secs(30);
 /// How long a hospital stays down.
 const DOWN_LASTS: Duration = Duration::from_secs(3);
+/// How long a hospital thinks before it speaks, when somebody watches on a terminal.
+const THINKS_FOR: Duration = Duration::from_millis(900);
 /// How often the store is asked while something is waited for.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How long the last deliveries may take after the last flow has ended.
@@ -59,7 +62,11 @@ pub struct Play {
 impl Play {
     /// Everything is in place, nothing has been said yet.
     #[must_use]
-    pub fn new(hospitals: HashMap<Org, Arc<Hospital>>, store: Arc<dyn Store>, board: Board) -> Self {
+    pub fn new(
+        hospitals: HashMap<Org, Arc<Hospital>>,
+        store: Arc<dyn Store>,
+        board: Board,
+    ) -> Self {
         Self {
             hospitals,
             store,
@@ -182,6 +189,9 @@ impl Play {
 
     async fn says(&self, flow: &'static Flow, who: Org, act: Act) -> Result<(), String> {
         let hospital = self.hospital(who)?;
+        if self.board.is_watched() {
+            tokio::time::sleep(THINKS_FOR).await;
+        }
         // A hospital knows only the numbers that have reached it.
         let latest = hospital.journal.latest(|heard| heard.taken && self.is_of(flow, heard));
         let parent = flow.after.and_then(|key| {

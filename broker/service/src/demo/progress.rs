@@ -6,7 +6,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::story::{FLOWS, Flow};
+use super::flows::FLOWS;
+use super::story::Flow;
 use crate::cli::print::width;
 
 /// How wide the names of flows are printed.
@@ -58,6 +59,12 @@ impl Board {
             drop(lines);
         }
         board
+    }
+
+    /// Whether somebody watches, so that the story should not run away.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.rewrites
     }
 
     /// Shows where a flow is.

@@ -11,9 +11,10 @@ use tierlink_store::{CaseFile, CustodyRow, Store};
 
 use super::cast::{Org, Speaks};
 use super::check::{Findings, Hop, Record, Told, check};
+use super::flows::{ECG, ECG_WITHIN, FLOWS};
 use super::hospital::Hospital;
 use super::play::{Play, Stuck};
-use super::story::{ECG, ECG_WITHIN, FLOWS, Flow};
+use super::story::Flow;
 use crate::cli::print;
 
 /// One case.

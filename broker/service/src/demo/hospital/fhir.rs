@@ -73,7 +73,6 @@ pub(super) fn write(s: &Statement<'_>) -> Vec<u8> {
         None => task(&mut bundle, s),
     };
     let sender = bundle.organisation(s.who);
-    let author = bundle.practitioner(s.who.doctor());
     let mut header = json!({
         "resourceType": "MessageHeader",
         "id": s.message_id,
@@ -89,7 +88,7 @@ pub(super) fn write(s: &Statement<'_>) -> Vec<u8> {
         let endpoint = format!("{ORGANISATION}{}", to.code());
         header["destination"] = json!([{ "endpoint": endpoint }]);
     } else {
-        header["author"] = author;
+        header["author"] = bundle.practitioner(s.who.doctor());
     }
     if let Some(answered) = &s.answers {
         header["response"] = json!({ "identifier": answered, "code": "ok" });

@@ -32,12 +32,7 @@ pub(super) struct Habits {
 
 pub(super) fn habits(org: Org) -> Habits {
     if org == Org::Qingshi {
-        Habits {
-            application: "HIS",
-            facility: "QSWSY",
-            charset_stated: "UNICODE",
-            charset: GBK,
-        }
+        Habits { application: "HIS", facility: "QSWSY", charset_stated: "UNICODE", charset: GBK }
     } else {
         Habits {
             application: "XRMYY-HIP",
@@ -193,8 +188,7 @@ pub(super) fn acknowledge(header: &Header, verdict: Verdict) -> Vec<u8> {
 /// Reads the broker's acknowledgement of the message `message_id`.
 pub(super) fn read_answer(message_id: &str, bytes: &[u8]) -> Told {
     let text = GB18030.decode(bytes).0;
-    let segments: Vec<Vec<&str>> =
-        text.split('\r').map(|line| line.split('|').collect()).collect();
+    let segments: Vec<Vec<&str>> = text.split('\r').map(|line| line.split('|').collect()).collect();
     let Some(msa) = segments.iter().find(|segment| segment[0] == "MSA") else {
         return Told::TryAgain("an answer without MSA".to_owned());
     };
@@ -205,7 +199,8 @@ pub(super) fn read_answer(message_id: &str, bytes: &[u8]) -> Told {
     // MSA-3 begins with the broker's code and the field; its words are left out.
     let codes: Vec<&str> = field(3).split([' ', ':']).filter(|word| !word.is_empty()).collect();
     let codes = codes.into_iter().take(2).collect::<Vec<_>>().join(" ");
-    let again = segments.iter().any(|segment| segment[0] == "ERR" && segment.join("|").contains("207"));
+    let again =
+        segments.iter().any(|segment| segment[0] == "ERR" && segment.join("|").contains("207"));
     match field(1) {
         "AA" | "CA" => Told::Taken,
         _ if again => Told::TryAgain(codes),

@@ -1,7 +1,9 @@
-//! The segments of each HL7 v2 message that the two hospitals send.
+//! The segments of each HL7 v2 message that the two hospitals send. Requests are in
+//! `hl7_request.rs`.
 
 use super::Statement;
 use super::hl7::{GUIDE, KIND, called, escaped, habits, time};
+use super::hl7_request::{offer, referral, second_opinion};
 use crate::demo::cast::{AUDITOR, Doctor, Org, READER};
 use crate::demo::story::Act;
 
@@ -32,7 +34,7 @@ pub(super) fn body(s: &Statement<'_>) -> (&'static str, Vec<String>) {
 }
 
 /// A segment from its fields: number and content.
-fn line(name: &str, fields: &[(usize, &str)]) -> String {
+pub(super) fn line(name: &str, fields: &[(usize, &str)]) -> String {
     let last = fields.iter().map(|(at, _)| *at).max().unwrap_or(0);
     let mut all = vec![""; last + 1];
     for (at, content) in fields {
@@ -43,17 +45,17 @@ fn line(name: &str, fields: &[(usize, &str)]) -> String {
 }
 
 /// A field of the county's guide, as OBX.
-struct Field {
+pub(super) struct Field {
     path: String,
     value: String,
     kind: &'static str,
 }
 
-fn text(path: &str, value: &str) -> Field {
+pub(super) fn text(path: &str, value: &str) -> Field {
     Field { path: path.to_owned(), value: escaped(value), kind: "ST" }
 }
 
-fn yes(path: &str) -> Field {
+pub(super) fn yes(path: &str) -> Field {
     Field { path: path.to_owned(), value: "Y".to_owned(), kind: "ID" }
 }
 
@@ -70,7 +72,7 @@ fn stated(s: &Statement<'_>) -> Field {
 }
 
 /// Values and fields of the guide, numbered on.
-fn results<'f>(
+pub(super) fn results<'f>(
     values: &[(&str, &str, &str, &str)],
     fields: impl IntoIterator<Item = &'f Field>,
 ) -> Vec<String> {
@@ -89,19 +91,14 @@ fn results<'f>(
     .collect()
 }
 
-/// 主诉 by its national data element.
-fn complaint<'a>(s: &Statement<'a>) -> (&'static str, &'static str, &'a str, &'static str) {
-    ("TX", "DE04.01.119.00^主诉", s.flow.patient.complaint, "")
-}
-
-fn notes(words: &[&str]) -> Vec<String> {
+pub(super) fn notes(words: &[&str]) -> Vec<String> {
     let numbered = words.iter().enumerate();
     numbered
         .map(|(nth, words)| line("NTE", &[(1, &(nth + 1).to_string()), (3, &escaped(words))]))
         .collect()
 }
 
-fn patient(s: &Statement<'_>) -> String {
+pub(super) fn patient(s: &Statement<'_>) -> String {
     let (patient, facility) = (&s.flow.patient, habits(s.who).facility);
     let identifiers =
         format!("{}^^^{facility}^OPN~{}^^^^NI", s.encounter(), patient.identity_number);
@@ -126,28 +123,8 @@ fn patient(s: &Statement<'_>) -> String {
     )
 }
 
-fn side(s: &Statement<'_>, role: &str, org: Org, department: &str, doctor: Option<Doctor>) -> String {
-    let place = format!("{department}^^^{}^^^^^{}", called(s.who, org), org.name());
-    let name = doctor.map(|it| format!("{}^^^^{}", it.name, it.title)).unwrap_or_default();
-    let code = doctor.map(|it| it.code).unwrap_or_default();
-    line("PRD", &[(1, role), (2, &name), (4, &place), (5, org.phone()), (7, code)])
-}
-
-fn sides(s: &Statement<'_>, to: Org, departments: (&str, &str)) -> Vec<String> {
-    vec![
-        side(s, "RP^Referring Provider^HL70286", s.who, departments.0, Some(s.who.doctor())),
-        side(s, "RT^Referred to Provider^HL70286", to, departments.1, None),
-    ]
-}
-
-fn diagnosis(s: &Statement<'_>) -> String {
-    let (code, words) = s.flow.patient.diagnosis;
-    let what = format!("{code}^{words}^ICD-10-CN");
-    line("DG1", &[(1, "1"), (3, &what), (6, "W"), (15, "1")])
-}
-
 /// The number of the case as its owner and this hospital write it.
-fn origin_number(s: &Statement<'_>) -> String {
+pub(super) fn origin_number(s: &Statement<'_>) -> String {
     format!("{}^{}", s.flow.own_number, called(s.who, s.flow.origin))
 }
 
@@ -160,105 +137,6 @@ fn here(s: &Statement<'_>) -> String {
         return String::new();
     }
     format!("{}^{}", s.number_here(), habits(s.who).facility)
-}
-
-fn referral(s: &Statement<'_>, to: Org) -> Vec<String> {
-    // The township's own code for "urgent"; its profile maps it.
-    let priority = if s.who == Org::Qingshi { "2" } else { "A^ASAP^HL70280" };
-    let rf1 = line(
-        "RF1",
-        &[
-            (1, "P"),
-            (2, priority),
-            (3, "treatment^治疗^referral_purpose"),
-            (5, "I"),
-            (6, &origin_number(s)),
-            (9, &time(s, s.now)),
-            (10, "UP04^因技术、设备条件限制不能处置^reason_up"),
-        ],
-    );
-    let mut lines = vec![rf1];
-    lines.extend(sides(s, to, ("03&内科", "03.04&心血管内科")));
-    lines.push(patient(s));
-    lines.push(diagnosis(s));
-    lines.push(line("AL1", &[(1, "1"), (2, "DA"), (3, "^青霉素"), (5, "皮疹")]));
-    lines.push(line("OBR", &[(1, "1"), (4, "57133-1^Referral note^LN")]));
-    let consent = [yes("consent.given"), text("consent.signer", s.flow.patient.name)];
-    let pressure = ("NM", "8480-6^收缩压^LN", "158", "mmHg");
-    lines.extend(results(&[complaint(s), pressure], &consent));
-    lines.push(line("PV1", &[(1, "1"), (2, "I"), (19, &s.encounter())]));
-    lines.extend(notes(&["途中避免用力"]));
-    lines
-}
-
-fn offer(s: &Statement<'_>, to: Org) -> Vec<String> {
-    let rf1 = line(
-        "RF1",
-        &[
-            (1, "P"),
-            (2, "R^Routine^HL70280"),
-            (6, &origin_number(s)),
-            (9, &time(s, s.now)),
-            (10, "DN06^完成难度较大的诊治且病情平稳^reason_down"),
-        ],
-    );
-    let mut fields = vec![
-        text("plan.treatment", "继续目前治疗，两周后复查"),
-        text("plan.targets.0", "血压低于140/90mmHg"),
-        text("plan.red_flags.0", "静息胸痛或新发肢体无力，立即上转"),
-        text("plan.follow_ups.0.on", &s.follow_up_day()),
-        text("plan.follow_ups.0.what", "血压、用药依从性"),
-        text("tracking.doctor.code", s.who.doctor().code),
-        text("tracking.doctor.name", s.who.doctor().name),
-        text("tracking.mode", "电话"),
-    ];
-    match &s.parent {
-        Some(parent) => fields.push(text("parent_referral", parent)),
-        None => {
-            fields.push(text("no_referral_reason.code", "NR02"));
-            fields.push(text("no_referral_reason.text", "急诊或120直接送达"));
-        }
-    }
-    let (admitted, leaves) =
-        (s.now - jiff::SignedDuration::from_hours(24 * 8), s.now);
-    let pv1 = [
-        (1, "1".to_owned()),
-        (2, "I".to_owned()),
-        (19, s.encounter()),
-        (36, "3^医嘱转社区卫生服务机构/乡镇卫生院^disposition".to_owned()),
-        (44, time(s, admitted)),
-        (45, time(s, leaves)),
-    ];
-    let pv1: Vec<(usize, &str)> = pv1.iter().map(|(at, text)| (*at, text.as_str())).collect();
-    let mut lines = vec![rf1];
-    lines.extend(sides(s, to, ("03.04&心血管内科", "02&全科医疗科")));
-    lines.push(patient(s));
-    lines.push(diagnosis(s));
-    lines.push(line("OBR", &[(1, "1"), (4, "18842-5^Discharge summary^LN")]));
-    lines.extend(results(&[], &fields));
-    lines.push(line("PV1", &pv1));
-    lines
-}
-
-/// HL7 has one word for every consultation: second opinion (RF1-4 SO).
-fn second_opinion(s: &Statement<'_>, to: Org) -> Vec<String> {
-    let rf1 = line(
-        "RF1",
-        &[
-            (1, "P"),
-            (2, "R^Routine^HL70280"),
-            (4, "SO^Second opinion^HL70282"),
-            (6, &origin_number(s)),
-            (9, &time(s, s.now)),
-            (10, "^请求会诊"),
-        ],
-    );
-    let mut lines = vec![rf1];
-    lines.extend(sides(s, to, ("03&内科", "03&内科")));
-    lines.push(patient(s));
-    lines.push(diagnosis(s));
-    lines.extend(results(&[complaint(s)], []));
-    lines
 }
 
 /// MSA and RF1 of an answer. `status` is RF1-1.
@@ -346,13 +224,7 @@ fn session() -> Vec<Field> {
 
 fn visit(s: &Statement<'_>, event: &str, class: &str) -> Vec<String> {
     let now = time(s, s.now);
-    let pv1 = [
-        (1, "1"),
-        (2, class),
-        (5, s.known_number()),
-        (19, &s.encounter()),
-        (44, &now),
-    ];
+    let pv1 = [(1, "1"), (2, class), (5, s.known_number()), (19, &s.encounter()), (44, &now)];
     vec![line("EVN", &[(1, event), (2, &now)]), patient(s), line("PV1", &pv1)]
 }
 
@@ -436,7 +308,8 @@ fn critical(s: &Statement<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::story::{FLOWS, Sort, Step};
+    use crate::demo::flows::FLOWS;
+    use crate::demo::story::Step;
 
     #[test]
     fn a_field_stands_at_its_number() {
@@ -446,7 +319,8 @@ mod tests {
     #[test]
     fn every_message_of_the_story_names_its_case() {
         for flow in &FLOWS {
-            for step in flow.steps {
+            let asks = Step::Says(Org::Lead, Act::AskForExperts(Org::City));
+            for step in flow.steps.iter().chain([&asks]) {
                 let Step::Says(who @ (Org::Lead | Org::Qingshi), act) = *step else { continue };
                 let statement = Statement {
                     who,
@@ -464,7 +338,6 @@ mod tests {
                 let all = lines.join("\r");
                 let named = all.contains(flow.own_number) || all.contains("R2600000011");
                 assert!(named, "{event} of {}", flow.key);
-                assert_eq!(flow.sort == Sort::Transfer, statement.kind().starts_with("transfer"));
             }
         }
     }

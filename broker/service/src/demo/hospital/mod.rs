@@ -14,6 +14,7 @@
 
 mod fhir;
 mod hl7;
+mod hl7_request;
 mod hl7_write;
 mod journal;
 mod mllp;
@@ -40,6 +41,8 @@ const TRIES_MAX: u32 = 20;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// How long it waits for the broker's answer.
 const ANSWER_LASTS: Duration = Duration::from_secs(10);
+/// How long its connections may take to end when it goes down.
+const CLOSING_LASTS: Duration = Duration::from_secs(2);
 /// How often it tries to get its own port back after it was down.
 const BIND_TRIES_MAX: u32 = 40;
 
@@ -141,7 +144,8 @@ impl Hospital {
         if let Some(open) = open {
             open.stop.cancel();
             open.tasks.close();
-            open.tasks.wait().await;
+            // A connection on which nothing was ever sent could keep the server waiting.
+            let _all_gone = tokio::time::timeout(CLOSING_LASTS, open.tasks.wait()).await;
         }
     }
 
@@ -224,12 +228,10 @@ impl Hospital {
 
     /// Takes what came in, unless it is refused, and notes it.
     fn take(&self, mut heard: Heard) -> Verdict {
-        let refused = self
-            .refusing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .is_some_and(|refusing| refusing.kind == heard.kind && heard.names(&refusing.number));
+        let refused =
+            self.refusing.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(
+                |refusing| refusing.kind == heard.kind && heard.names(&refusing.number),
+            );
         heard.taken = !refused;
         self.journal.note_heard(heard);
         if refused { Verdict::Refused } else { Verdict::Taken }

@@ -126,9 +126,8 @@ fn referral(s: &Statement<'_>, to: Org) -> Value {
 }
 
 fn consultation(s: &Statement<'_>, to: Org) -> Value {
-    let expert = |org: Org| {
-        json!({ "organisation": org.code(), "practitioner": person(org.doctor()) })
-    };
+    let expert =
+        |org: Org| json!({ "organisation": org.code(), "practitioner": person(org.doctor()) });
     json!({
         "form": "interactive",
         "kind": { "code": "ordinary", "system": "consultation_type", "text": "普通远程会诊" },
