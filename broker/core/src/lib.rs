@@ -9,7 +9,7 @@
 //! Architecture Invariant: this crate has no tokio, sqlx, lapin, axum or reqwest in its manifest.
 //! It reads no clock and draws no random number: the shell passes both in.
 //!
-//! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`decide`] (the
+//! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`mod@decide`] (the
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
 //! hears), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
 //! Before all of that, [`find`] says which case a message means; [`rule`] lists why one is refused.
