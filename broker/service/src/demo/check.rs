@@ -9,7 +9,7 @@
 //!   content, or one that no custody knows. A repeat of the very same bytes is no second effect.
 //! - **reordered**: a hospital took two messages of one case in another order than decided.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cast::Org;
 use super::hospital::{Heard, Said};
@@ -70,7 +70,7 @@ impl Findings {
 
 /// Compares custody and events with the hospitals' journals.
 #[must_use]
-pub fn check(hops: &[Hop], events: &[Told], records: &HashMap<Org, Record>) -> Findings {
+pub fn check(hops: &[Hop], events: &[Told], records: &BTreeMap<Org, Record>) -> Findings {
     let mut found = Findings::default();
     senders(events, records, &mut found);
     for (org, record) in records {
@@ -80,7 +80,7 @@ pub fn check(hops: &[Hop], events: &[Told], records: &HashMap<Org, Record>) -> F
     found
 }
 
-fn senders(events: &[Told], records: &HashMap<Org, Record>, found: &mut Findings) {
+fn senders(events: &[Told], records: &BTreeMap<Org, Record>, found: &mut Findings) {
     let mut times: HashMap<&Told, usize> = HashMap::new();
     for event in events {
         *times.entry(event).or_default() += 1;
@@ -171,7 +171,7 @@ mod tests {
 
     fn found(hops: &[Hop], heard: Vec<Heard>) -> Findings {
         let record = Record { heard, said: Vec::new() };
-        check(hops, &[], &HashMap::from([(Org::City, record)]))
+        check(hops, &[], &BTreeMap::from([(Org::City, record)]))
     }
 
     fn figures(found: &Findings) -> (usize, usize, usize, usize) {
@@ -224,7 +224,7 @@ mod tests {
         let told = Told { by: Org::City, message_id: "m1".to_owned() };
         let said = Said { message_id: "m1".to_owned(), kind: "referral.accept" };
         let record = Record { heard: Vec::new(), said: vec![said] };
-        let records = HashMap::from([(Org::City, record)]);
+        let records = BTreeMap::from([(Org::City, record)]);
 
         assert_eq!(check(&[], &[], &records).lost, 1);
         assert!(check(&[], std::slice::from_ref(&told), &records).is_clean());

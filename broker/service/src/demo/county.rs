@@ -4,7 +4,7 @@
 //! listen, where the store is, who may knock, and the secrets. The waits between two tries are
 //! shortened, because nobody watches a demo for an hour.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,8 +87,8 @@ impl Drop for Folder {
 }
 
 /// Opens every hospital, each with the secret that the broker must show.
-pub async fn open_hospitals(folder: &Folder) -> anyhow::Result<HashMap<Org, Arc<Hospital>>> {
-    let mut hospitals = HashMap::new();
+pub async fn open_hospitals(folder: &Folder) -> anyhow::Result<BTreeMap<Org, Arc<Hospital>>> {
+    let mut hospitals = BTreeMap::new();
     for (org, profile) in profiles()? {
         let secret = crate::tokens::create(org.code(), None, None).0;
         if let Some(name) = &profile.outbound.token_secret {
@@ -116,10 +116,10 @@ fn profiles() -> anyhow::Result<Vec<(Org, Profile)>> {
 }
 
 /// The configuration of the example county, for this machine.
-pub fn config(folder: &Folder, hospitals: &HashMap<Org, Arc<Hospital>>) -> anyhow::Result<Config> {
+pub fn config(folder: &Folder, hospitals: &BTreeMap<Org, Arc<Hospital>>) -> anyhow::Result<Config> {
     let mut settings: Settings = toml::from_str(COUNTY).context("county.toml")?;
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    settings.store.url = "sqlite:demo.db".to_owned();
+    "sqlite:demo.db".clone_into(&mut settings.store.url);
     if let Some(http) = &mut settings.http {
         http.listen = anywhere;
     }

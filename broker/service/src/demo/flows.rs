@@ -91,7 +91,7 @@ pub const FLOWS: [Flow; 8] = [
     Flow {
         key: "village-referral",
         zh: "村级上转及审核",
-        en: "village referral, reviewed by the township",
+        en: "village referral with review",
         sort: Sort::Referral,
         origin: Liuwan,
         own_number: "LW2026-0801",
@@ -114,7 +114,7 @@ pub const FLOWS: [Flow; 8] = [
     Flow {
         key: "consultation",
         zh: "远程会诊(两位专家)",
-        en: "consultation with two experts",
+        en: "consultation, two experts",
         sort: Sort::Consultation,
         origin: Fengqiao,
         own_number: "HZ2026-0401",
@@ -195,7 +195,7 @@ pub const FLOWS: [Flow; 8] = [
     Flow {
         key: "refused-once",
         zh: "对方拒收,人工重放",
-        en: "refused, then replayed by an operator",
+        en: "refused, then replayed",
         sort: Sort::Referral,
         origin: Qingshi,
         own_number: "QS2026-0701",

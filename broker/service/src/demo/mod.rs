@@ -23,7 +23,7 @@ pub mod progress;
 pub mod story;
 pub mod table;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,7 +57,7 @@ pub struct Stage {
     /// The broker.
     pub app: App,
     /// The hospitals.
-    pub hospitals: HashMap<Org, Arc<Hospital>>,
+    pub hospitals: BTreeMap<Org, Arc<Hospital>>,
     folder: Folder,
 }
 
@@ -180,7 +180,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_whole_county_plays_as_told() {
         let stage = Stage::set().await.unwrap();
-        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::new());
+        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::silent());
 
         let stuck = play.run().await;
 
@@ -195,7 +195,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_hospital_that_forgets_what_it_took_is_noticed() {
         let stage = Stage::set().await.unwrap();
-        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::new());
+        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::silent());
         let stuck = play.run().await;
         let forgetful = Hospital::open(Org::City, String::new()).await.unwrap();
         let mut hospitals = stage.hospitals.clone();

@@ -4,7 +4,7 @@
 //! how long a hospital stays down. A flow that does not get on is given up, with the step that it
 //! stands at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub struct Stuck {
 
 /// A running play.
 pub struct Play {
-    hospitals: HashMap<Org, Arc<Hospital>>,
+    hospitals: BTreeMap<Org, Arc<Hospital>>,
     store: Arc<dyn Store>,
     board: Board,
     numbers: Mutex<HashMap<&'static str, String>>,
@@ -63,7 +63,7 @@ impl Play {
     /// Everything is in place, nothing has been said yet.
     #[must_use]
     pub fn new(
-        hospitals: HashMap<Org, Arc<Hospital>>,
+        hospitals: BTreeMap<Org, Arc<Hospital>>,
         store: Arc<dyn Store>,
         board: Board,
     ) -> Self {
@@ -245,7 +245,7 @@ impl Play {
                 .await
                 .map_err(|error| error.code().to_string())?;
             let found = parked.into_iter().find(|row| {
-                let case = row.delivery.case_number.as_ref().map(|number| number.as_str());
+                let case = row.delivery.case_number.as_ref().map(CaseNumber::as_str);
                 case == number.as_deref() && row.behind > 0
             });
             if let Some(row) = found {

@@ -11,7 +11,7 @@ use super::story::Flow;
 use crate::cli::print::width;
 
 /// How wide the names of flows are printed.
-const NAME_WIDTH: usize = 52;
+const NAME_WIDTH: usize = 46;
 
 /// How a flow stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,34 +37,51 @@ impl Mark {
     }
 }
 
+/// Where the lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    /// To a terminal, where they are rewritten.
+    Live,
+    /// To a file or a pipe, one line per step.
+    Later,
+    /// Nowhere.
+    Never,
+}
+
 /// The lines of all flows.
 pub struct Board {
     lines: Mutex<Vec<(Mark, String)>>,
-    rewrites: bool,
+    watched: Watched,
     begun: Instant,
 }
 
 impl Board {
-    /// A board on which nothing has begun.
+    /// A board on which nothing has begun, on standard error.
     #[must_use]
     pub fn new() -> Self {
-        let board = Self {
-            lines: Mutex::new(vec![(Mark::Waits, String::new()); FLOWS.len()]),
-            rewrites: std::io::stderr().is_terminal(),
-            begun: Instant::now(),
-        };
-        if board.rewrites {
-            let lines = board.lines.lock().unwrap_or_else(PoisonError::into_inner);
-            print(&drawn(&lines, false));
-            drop(lines);
+        let live = std::io::stderr().is_terminal();
+        let board = Self::to(if live { Watched::Live } else { Watched::Later });
+        if live {
+            print(&drawn(&vec![(Mark::Waits, String::new()); FLOWS.len()], false));
         }
         board
+    }
+
+    /// A board that nobody sees.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::to(Watched::Never)
+    }
+
+    fn to(watched: Watched) -> Self {
+        let lines = Mutex::new(vec![(Mark::Waits, String::new()); FLOWS.len()]);
+        Self { lines, watched, begun: Instant::now() }
     }
 
     /// Whether somebody watches, so that the story should not run away.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.rewrites
+        self.watched == Watched::Live
     }
 
     /// Shows where a flow is.
@@ -74,11 +91,13 @@ impl Board {
         if let Some(line) = lines.get_mut(at) {
             *line = (mark, text.to_owned());
         }
-        if self.rewrites {
-            print(&drawn(&lines, true));
-        } else {
-            let seconds = self.begun.elapsed().as_secs_f64();
-            print(&format!("{seconds:6.1}s {} {}: {text}\n", mark.sign(), named(flow)));
+        match self.watched {
+            Watched::Live => print(&drawn(&lines, true)),
+            Watched::Later => {
+                let seconds = self.begun.elapsed().as_secs_f64();
+                print(&format!("{seconds:6.1}s {} {}: {text}\n", mark.sign(), named(flow)));
+            }
+            Watched::Never => {}
         }
     }
 }
@@ -94,17 +113,20 @@ fn named(flow: &Flow) -> String {
     format!("{} / {}", flow.zh, flow.en)
 }
 
+/// Long lines are cut off and not wrapped meanwhile: a wrapped line would be two to move up over.
+const WRAP_OFF: &str = "\x1b[?7l";
+const WRAP_ON: &str = "\x1b[?7h";
+
 /// All lines; `again` moves up to the first of them before.
 fn drawn(lines: &[(Mark, String)], again: bool) -> String {
-    let mut text = String::new();
-    if again {
-        text.push_str(&format!("\x1b[{}A", lines.len()));
-    }
+    let mut text = if again { format!("\x1b[{}A", lines.len()) } else { String::new() };
+    text.push_str(WRAP_OFF);
     for (flow, (mark, what)) in FLOWS.iter().zip(lines) {
         let name = named(flow);
         let pad = " ".repeat(NAME_WIDTH.saturating_sub(width(&name)));
-        text.push_str(&format!("\x1b[2K {} {name}{pad} {what}\n", mark.sign()));
+        text.extend(["\x1b[2K ", mark.sign(), " ", &name, &pad, " ", what, "\n"]);
     }
+    text.push_str(WRAP_ON);
     text
 }
 

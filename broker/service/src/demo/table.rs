@@ -1,6 +1,6 @@
 //! The table at the end: cases, lanes, totals, and whether everything is as it must be.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -55,7 +55,7 @@ impl Table {
     pub async fn collect(
         play: &Play,
         store: &Arc<dyn Store>,
-        hospitals: &HashMap<Org, Arc<Hospital>>,
+        hospitals: &BTreeMap<Org, Arc<Hospital>>,
         stuck: Vec<Stuck>,
         seconds: f64,
     ) -> Self {
@@ -70,7 +70,7 @@ impl Table {
             hops.extend(file.custody.iter().filter_map(|row| hop(&file, row)));
             custody.extend(file.custody);
         }
-        let records: HashMap<Org, Record> = hospitals
+        let records: BTreeMap<Org, Record> = hospitals
             .iter()
             .map(|(org, it)| (*org, Record { heard: it.journal.heard(), said: it.journal.said() }))
             .collect();

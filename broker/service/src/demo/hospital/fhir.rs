@@ -28,8 +28,10 @@ impl Bundle {
     /// Adds a resource and gives the reference to it.
     fn add(&mut self, resource: Value) -> Value {
         let url = format!("urn:uuid:{}", Uuid::now_v7());
-        self.entries.push(json!({ "fullUrl": url, "resource": resource }));
-        json!({ "reference": url })
+        let reference = json!({ "reference": url });
+        let entry = [("fullUrl".to_owned(), url.into()), ("resource".to_owned(), resource)];
+        self.entries.push(Value::Object(entry.into_iter().collect()));
+        reference
     }
 
     fn organisation(&mut self, org: Org) -> Value {
