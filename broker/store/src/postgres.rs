@@ -50,7 +50,7 @@ impl PostgresEngine {
                 ("lock_timeout", LOCK_TIMEOUT),
                 // A verdict is a promise, whatever the server's default is.
                 ("synchronous_commit", "on"),
-                ("default_transaction_isolation", "read\\ committed"),
+                ("default_transaction_isolation", "read committed"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(1))

@@ -1,0 +1,177 @@
+//! Promises about looking: everyone sees what is theirs, once, and nothing else.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+use tierlink_schemas::{Family, Kind, Priority};
+use tierlink_store::{CaseKey, CaseQuery, Store};
+use uuid::Uuid;
+
+use crate::county::{HOSPITAL, OTHER_HOSPITAL, OTHER_TOWNSHIP, STRANGER, TOWNSHIP, code};
+use crate::open::Place;
+use crate::said::{
+    accept, accepted, answer, later, noon, number_of, publish, refused, say, settle, submit,
+    submit_from, taken,
+};
+
+fn all(limit: u32) -> CaseQuery {
+    CaseQuery { limit, ..CaseQuery::default() }
+}
+
+async fn count(store: &dyn Store, query: CaseQuery) -> usize {
+    store.cases(query).await.unwrap().len()
+}
+
+pub async fn a_stranger_sees_nothing(place: &Place) {
+    let store = &*place.store;
+    let opened = submit("m-1");
+    let id = opened.id;
+    let verdict = accepted(store, opened).await;
+    let number = tierlink_schemas::CaseNumber::read(&number_of(&verdict)).unwrap();
+
+    for (who, sees) in [(TOWNSHIP, true), (HOSPITAL, true), (STRANGER, false)] {
+        let who = Some(code(who));
+        for key in [CaseKey::Id(id), CaseKey::Number(number.clone())] {
+            assert_eq!(store.case(key, who.clone()).await.unwrap().is_some(), sees, "{who:?}");
+        }
+        assert_eq!(store.message(id, who.clone()).await.unwrap().is_some(), sees, "{who:?}");
+        let listed = count(store, CaseQuery { seen_by: who, ..all(10) }).await;
+        assert_eq!(listed, usize::from(sees));
+    }
+    let seen = store.message(id, Some(code(HOSPITAL))).await.unwrap().unwrap();
+    assert!(seen.raw.is_empty(), "what the source wrote in its own format is its own");
+    assert!(store.case(CaseKey::Id(Uuid::now_v7()), None).await.unwrap().is_none());
+}
+
+pub async fn pages_show_each_case_once(place: &Place) {
+    let store = &*place.store;
+    for at in 0..23 {
+        let mut work = submit(&format!("m-{at}"));
+        // Some at the very same moment.
+        work.received_at = later(i64::from(at / 4));
+        accepted(store, work).await;
+    }
+
+    for open in [Some(true), None] {
+        let mut seen = HashSet::new();
+        let mut after = None;
+        loop {
+            let query = CaseQuery { open, after, seen_by: Some(code(HOSPITAL)), ..all(5) };
+            let page = store.cases(query).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some((last.changed_at, last.id));
+            for row in &page {
+                assert!(seen.insert(row.id), "{} is shown twice", row.number);
+            }
+        }
+        assert_eq!(seen.len(), 23, "{open:?}");
+    }
+    assert_eq!(count(store, CaseQuery { open: Some(false), ..all(5) }).await, 0);
+}
+
+pub async fn the_most_urgent_come_first(place: &Place) {
+    let store = &*place.store;
+    for (at, priority) in ["routine", "urgent", "chronic", "urgent"].into_iter().enumerate() {
+        let mut work = say(Kind::ReferralSubmit, TOWNSHIP, &format!("m-{at}"), |message| {
+            message["priority"] = json!(priority);
+        });
+        work.received_at = later(i64::try_from(at).unwrap());
+        accepted(store, work).await;
+    }
+
+    let rows = store.cases(CaseQuery { open: Some(true), ..all(10) }).await.unwrap();
+
+    let order: Vec<_> = rows.iter().map(|row| (row.priority, row.changed_at)).collect();
+    let wanted = [
+        (Priority::Urgent, later(1)),
+        (Priority::Urgent, later(3)),
+        (Priority::Routine, noon()),
+        (Priority::Chronic, later(2)),
+    ];
+    assert_eq!(order, wanted);
+}
+
+pub async fn a_past_target_sees_up_to_its_end(place: &Place) {
+    let store = &*place.store;
+    let opened = submit("m-1");
+    let id = opened.id;
+    let verdict = accepted(store, opened).await;
+    let number = number_of(&verdict);
+    let mut redirect = say(Kind::ReferralRedirect, HOSPITAL, "h-1", |message| {
+        message["case"] = json!({ "number": number });
+        message["body"]["to"] = json!(OTHER_HOSPITAL);
+    });
+    redirect.received_at = later(1);
+    accepted(store, redirect).await;
+    let mut accepting = answer(Kind::ReferralAccept, OTHER_HOSPITAL, "o-1", &verdict);
+    accepting.received_at = later(2);
+    accepted(store, accepting).await;
+
+    let file = |who| store.case(CaseKey::Id(id), Some(code(who)));
+
+    assert_eq!(file(TOWNSHIP).await.unwrap().unwrap().events.len(), 3);
+    assert_eq!(file(OTHER_HOSPITAL).await.unwrap().unwrap().events.len(), 3);
+    let past = file(HOSPITAL).await.unwrap().unwrap();
+    let seen: Vec<u32> = past.events.iter().map(|event| event.number).collect();
+    // As the lead hospital it may watch on; as a past target it sees what happened until then.
+    let watches = past.case.watchers.contains(&code(HOSPITAL));
+    assert_eq!(seen, if watches { vec![1, 2, 3] } else { vec![1, 2] });
+}
+
+pub async fn lists_narrow_down(place: &Place) {
+    let store = &*place.store;
+    let first = accepted(store, submit("m-1")).await;
+    accepted(store, submit("m-2")).await;
+    accepted(store, submit_from(OTHER_TOWNSHIP, "m-3")).await;
+    accepted(store, accept("h-1", &first)).await;
+    accepted(
+        store,
+        answer(Kind::ReferralCancel, TOWNSHIP, "c-1", &{ accepted(store, submit("m-4")).await }),
+    )
+    .await;
+
+    let open = |query: CaseQuery| CaseQuery { open: Some(true), limit: 10, ..query };
+    let none = CaseQuery::default;
+    assert_eq!(count(store, open(none())).await, 3);
+    assert_eq!(count(store, CaseQuery { open: Some(false), ..all(10) }).await, 1);
+    let state = Some("accepted".to_owned());
+    assert_eq!(count(store, open(CaseQuery { state, ..none() })).await, 1);
+    let mine = Some(code(OTHER_TOWNSHIP));
+    assert_eq!(count(store, open(CaseQuery { seen_by: mine, ..none() })).await, 1);
+    let with = Some(code(HOSPITAL));
+    assert_eq!(count(store, open(CaseQuery { with, ..none() })).await, 3);
+    let with = Some(code(TOWNSHIP));
+    assert_eq!(count(store, open(CaseQuery { with, ..none() })).await, 0);
+    let family = Some(Family::Transfer);
+    assert_eq!(count(store, open(CaseQuery { family, ..none() })).await, 0);
+    let ended = CaseQuery {
+        open: Some(false),
+        family: Some(Family::Referral),
+        state: Some("cancelled".to_owned()),
+        ..all(10)
+    };
+    assert_eq!(count(store, ended).await, 1);
+    assert_eq!(count(store, open(CaseQuery { overdue_at: Some(noon()), ..none() })).await, 0);
+    let year = Some(later(365 * 86_400));
+    assert_eq!(count(store, open(CaseQuery { overdue_at: year, ..none() })).await, 3);
+}
+
+pub async fn lanes_and_figures_count_what_is_there(place: &Place) {
+    let store = &*place.store;
+    for at in 0..3 {
+        accepted(store, submit(&format!("m-{at}"))).await;
+    }
+    assert_eq!(store.figures(noon()).await.unwrap().unpublished, 3);
+    let outgoing = publish(store, noon()).await;
+    settle(store, &outgoing[0].id, 1, refused(), later(1)).await;
+    settle(store, &outgoing[1].id, 1, taken(), later(2)).await;
+
+    let lanes = store.lanes().await.unwrap();
+    let figures = store.figures(noon()).await.unwrap();
+
+    let lane = lanes.iter().find(|lane| lane.lane == code(HOSPITAL)).unwrap();
+    assert_eq!((lane.waiting, lane.parked), (1, 1));
+    assert_eq!((lane.oldest_at, lane.last_settled_at), (Some(noon()), Some(later(2))));
+    assert!(!lane.paused);
+    assert_eq!((figures.open, figures.overdue, figures.unpublished), (3, 0, 2), "two receipts");
+}

@@ -1,0 +1,99 @@
+//! Every store keeps the same promises. One line per store, at the end.
+//!
+//! The judge is the core itself, so that what is promised here is what the broker does. PostgreSQL
+//! comes from `TIERLINK_TEST_POSTGRES`, the address of a server on which databases may be made;
+//! each test makes its own and drops it.
+
+#![expect(clippy::unwrap_used, reason = "the steps between a test and its claim")]
+#![expect(clippy::panic, reason = "a test without its server must not pass")]
+
+mod arriving;
+mod booking;
+mod county;
+mod delivering;
+mod looking;
+mod open;
+mod racing;
+mod running;
+mod said;
+mod twins;
+
+macro_rules! keeps_its_promises {
+    ($store:ident: $($module:ident { $($promise:ident)* })*) => {
+        mod $store {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let place = crate::open::$store().await;
+                crate::$module::$promise(&place).await;
+                place.clear().await;
+            })*)*
+        }
+    };
+    ($store:ident) => {
+        keeps_its_promises!($store:
+            arriving {
+                what_was_written_is_what_is_read
+                a_repeat_gets_the_first_verdict_again
+                a_repeat_within_one_batch_is_a_repeat
+                the_same_id_with_other_content_is_a_conflict
+                a_refused_message_is_judged_anew_when_it_comes_again
+                messages_of_one_batch_see_each_other
+                a_batch_is_written_whole_or_not_at_all
+                what_cannot_be_stored_is_refused_by_its_field
+                refusals_are_kept_within_a_limit
+                a_query_is_answered_to_the_asker_alone
+                a_case_is_found_by_every_name_it_has
+            }
+            booking {
+                a_room_is_given_to_one_case_at_a_time
+                two_cases_never_get_one_room_however_they_race
+                a_slot_has_only_its_places
+                slots_taken_back_are_gone
+            }
+            delivering {
+                only_the_first_of_a_line_goes_to_the_bus
+                a_parked_delivery_holds_its_line_and_no_other
+                a_replay_makes_older_copies_void
+                a_dropped_delivery_lets_its_followers_go
+                a_wait_is_respected
+                an_answer_may_overtake_the_publishing
+                what_was_taken_in_an_older_round_is_taken
+                a_paused_lane_keeps_its_deliveries
+                silence_is_remembered_until_an_answer
+                what_a_forgetful_road_held_is_queued_again
+                what_a_moving_lane_left_behind_is_queued_again
+                a_silent_lane_proves_nothing
+                receipts_stand_in_the_line_of_their_case
+                numbers_within_a_line_have_no_gaps
+                events_are_announced_once
+            }
+            looking {
+                a_stranger_sees_nothing
+                pages_show_each_case_once
+                the_most_urgent_come_first
+                a_past_target_sees_up_to_its_end
+                lists_narrow_down
+                lanes_and_figures_count_what_is_there
+            }
+            racing {
+                one_message_taken_twice_at_once_is_accepted_once
+                two_decisions_on_one_case_come_one_after_the_other
+                one_number_opens_one_case_however_it_races
+                counters_are_never_given_twice
+                a_lease_has_one_holder_at_a_time
+            }
+            running {
+                deadlines_escalate_and_move_on
+                migrating_twice_is_harmless
+                old_tables_are_refused
+                newer_tables_are_no_obstacle
+                tokens_live_until_they_are_revoked
+                a_dropped_caller_harms_nobody
+                a_healthy_store_says_so
+            }
+        );
+    };
+}
+
+keeps_its_promises!(sqlite);
+keeps_its_promises!(postgres);

@@ -1,0 +1,133 @@
+//! Promises about running a store: deadlines, tables, tokens, health.
+
+use tierlink_store::{CaseKey, Error, TokenRow, open};
+use uuid::Uuid;
+
+use crate::county::{HOSPITAL, TOWNSHIP, code, core};
+use crate::open::{Place, empty_postgres, empty_sqlite};
+use crate::said::{accepted, commit_one, later, noon, publish, submit};
+
+fn spares() -> Vec<Uuid> {
+    (0..10).map(|_| Uuid::now_v7()).collect()
+}
+
+pub async fn deadlines_escalate_and_move_on(place: &Place) {
+    let store = &*place.store;
+    let opened = submit("m-1");
+    let id = opened.id;
+    accepted(store, opened).await;
+    let due = store.case(CaseKey::Id(id), None).await.unwrap().unwrap().case.next_due().unwrap();
+    publish(store, noon()).await;
+
+    let early = store.escalate(noon(), 10, spares(), core()).await.unwrap();
+    let escalated = store.escalate(due, 10, spares(), core()).await.unwrap();
+    let again = store.escalate(due, 10, spares(), core()).await.unwrap();
+
+    assert_eq!((early, escalated, again), (0, 1, 0));
+    let file = store.case(CaseKey::Id(id), None).await.unwrap().unwrap();
+    assert_eq!(file.events.len(), 2);
+    assert!(file.events[1].note.as_deref().is_some_and(|note| note.starts_with("overdue:")));
+    assert!(file.case.next_due().is_some_and(|next| next > due));
+    assert!(file.custody.len() > 1, "somebody is told");
+}
+
+pub async fn migrating_twice_is_harmless(place: &Place) {
+    accepted(&*place.store, submit("m-1")).await;
+
+    let nothing = place.store.migrate().await.unwrap();
+    let other = place.another().await;
+    let (one, two) = tokio::join!(place.store.migrate(), other.migrate());
+
+    assert!(nothing.is_empty(), "{nothing:?}");
+    assert!(one.unwrap().is_empty() && two.unwrap().is_empty());
+    assert_eq!(publish(&*place.store, noon()).await.len(), 1);
+    other.close().await;
+}
+
+pub async fn old_tables_are_refused(place: &Place) {
+    let empty =
+        if place.store.name() == "sqlite" { empty_sqlite() } else { empty_postgres().await };
+
+    let refused = open(&empty.url, 1).await.err().unwrap();
+    let applied = empty.store.migrate().await.unwrap();
+    let opened = open(&empty.url, 1).await;
+
+    assert!(matches!(refused, Error::NotMigrated), "{refused:?}");
+    assert_eq!(refused.code().as_str(), "S004");
+    assert!(applied[0].starts_with("0001"), "{applied:?}");
+    opened.unwrap().close().await;
+    empty.clear().await;
+}
+
+pub async fn newer_tables_are_no_obstacle(place: &Place) {
+    let sql = "INSERT INTO _sqlx_migrations \
+        (version, description, success, checksum, execution_time) \
+        VALUES (9999, 'of a later release', true, $1, 1)";
+    let checksum = vec![1_u8; 48];
+    if place.store.name() == "sqlite" {
+        let path = place.url.strip_prefix("sqlite:").unwrap();
+        let pool = sqlx::SqlitePool::connect(path).await.unwrap();
+        sqlx::query(sql).bind(checksum).execute(&pool).await.unwrap();
+        pool.close().await;
+    } else {
+        let pool = sqlx::PgPool::connect(&place.url).await.unwrap();
+        sqlx::query(sql).bind(checksum).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
+    let opened = place.another().await;
+
+    accepted(&*opened, submit("m-1")).await;
+    assert!(opened.migrate().await.unwrap().is_empty());
+    opened.close().await;
+}
+
+pub async fn tokens_live_until_they_are_revoked(place: &Place) {
+    let store = &*place.store;
+    let token = |name: &str, organisation| TokenRow {
+        name: name.to_owned(),
+        organisation,
+        hash: [7; 32],
+        created_at: noon(),
+        expires_at: Some(later(60)),
+    };
+    store.add_token(token("his", Some(code(TOWNSHIP)))).await.unwrap();
+    store.add_token(token("operator", None)).await.unwrap();
+
+    let twice = store.add_token(token("his", None)).await;
+    let revoked = store.revoke_token("his", later(1)).await.unwrap();
+    let again = store.revoke_token("his", later(2)).await.unwrap();
+
+    assert!(matches!(twice, Err(Error::Refused { .. })), "{twice:?}");
+    assert!(revoked && !again);
+    assert_eq!(store.tokens().await.unwrap(), [token("operator", None)]);
+    store.add_token(token("his", Some(code(HOSPITAL)))).await.unwrap();
+    assert_eq!(store.tokens().await.unwrap().len(), 2);
+}
+
+pub async fn a_dropped_caller_harms_nobody(place: &Place) {
+    for round in 0..40_u64 {
+        let work = submit(&format!("m-{round}"));
+        let mut again = work.clone();
+        again.id = Uuid::now_v7();
+        let wait = std::time::Duration::from_micros(round * 150);
+        // The sender hangs up in the middle.
+        let cut = tokio::time::timeout(wait, commit_one(&*place.store, work)).await;
+
+        let judged = commit_one(&*place.store, again).await;
+
+        assert!(judged.verdict.is_positive(), "{cut:?} {judged:?}");
+    }
+    let cases = tierlink_store::CaseQuery { limit: 100, ..Default::default() };
+    assert_eq!(place.store.cases(cases).await.unwrap().len(), 40);
+}
+
+pub async fn a_healthy_store_says_so(place: &Place) {
+    place.store.healthy().await.unwrap();
+    place.store.close().await;
+
+    let closed = place.store.healthy().await.err().unwrap();
+
+    assert!(matches!(closed, Error::Closing { .. }), "{closed:?}");
+    assert_eq!(closed.code().as_str(), "S005");
+}
