@@ -3,8 +3,10 @@
 //! - [`servers`] starts PostgreSQL, RabbitMQ and the `tierlink` program.
 //! - [`hospitals`] plays the hospitals around it, with wire formats written by hand.
 //! - [`county`] puts both together: a configured county, its broker and its hospitals.
+//! - [`load`] tells whole lives of cases while things break, and counts what came of them.
 
 pub mod county;
 pub mod eventually;
 pub mod hospitals;
+pub mod load;
 pub mod servers;

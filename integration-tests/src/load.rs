@@ -1,0 +1,20 @@
+//! Load with a memory: hospitals that tell whole lives of cases while things break, and a ledger
+//! that says afterwards whether anything was lost, doubled or reordered.
+//!
+//! ```text
+//!   teller ──said, acknowledged──▶ ledger ◀──arrived── hospitals
+//!     ▲                              │
+//!   chaos kills the broker           │  what the broker says of each case, after draining
+//!   while tellers tell               ▼
+//!                sent, acknowledged, delivered, repeats │ lost, doubled, reordered
+//! ```
+//!
+//! - [`chance`] is the only source of chance; its seed is printed, so that a failure can be repeated.
+//! - [`teller`] speaks for hospitals and insists until it is heard.
+//! - [`chaos`] kills and restarts.
+//! - [`ledger`] judges. It is pure, and its own tests show that each of its verdicts can fall.
+
+pub mod chance;
+pub mod chaos;
+pub mod ledger;
+pub mod teller;
