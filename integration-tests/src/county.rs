@@ -49,6 +49,9 @@ pub const EVERYBODY: [&str; 7] = [CITY, LEAD, SECOND, QINGSHI, BAIMA, FENGQIAO, 
 /// MSH-4 of the township that speaks HL7 v2.
 pub const QINGSHI_FACILITY: &str = "QSWSY";
 
+// So much of the log is shown when a test fails.
+const LOG_LINES_SHOWN: usize = 60;
+
 /// The two modes of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -534,6 +537,19 @@ impl County {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum();
         Ok(sum)
+    }
+}
+
+impl Drop for County {
+    /// A failed test shows what its broker said.
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(logs) = self.broker.as_ref().and_then(|broker| broker.logs().ok())
+        {
+            let lines: Vec<&str> = logs.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+            eprintln!("The broker's last words:\n{}", shown.join("\n"));
+        }
     }
 }
 

@@ -150,6 +150,9 @@ pub fn said(
             body.remove(dated);
         }
     }
+    if let Some(dated) = body.get_mut("hold_until") {
+        *dated = json!(moment(60 * 24));
+    }
     if kind.ends_with(".schedule") {
         ensure!(body.contains_key("appointment"), "a schedule has an appointment");
         let appointment = &mut message["body"]["appointment"];

@@ -1,0 +1,164 @@
+//! What others see of RabbitMQ: an adapter beside a hospital, a listener, a lane that is deleted.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions,
+    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
+use serde_json::{Value, json};
+use tierlink_integration_tests::county::{County, FENGQIAO, LEAD, LIUWAN, Mode, SECOND};
+use tierlink_integration_tests::hospitals::said;
+
+use super::{kinds_about, refer, say};
+
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+async fn channel(county: &County) -> (Connection, Channel) {
+    let connection =
+        Connection::connect(county.bus(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    (connection, channel)
+}
+
+async fn consume(channel: &Channel, queue: &str) -> Consumer {
+    let options = BasicConsumeOptions::default();
+    channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await.unwrap()
+}
+
+async fn next(consumer: &mut Consumer) -> Delivery {
+    let next = tokio::time::timeout(WAIT_MAX, consumer.next()).await;
+    next.expect("a parcel comes in time").expect("the consumer stays").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_beside_a_hospital_reads_its_lane_and_writes_receipts() {
+    let mut county = County::plan(Mode::Production).await.unwrap();
+    county.profile(FENGQIAO).unwrap().outbound.push("remote = true".to_owned());
+    county.profile(LIUWAN).unwrap().outbound.push("receipts = \"all\"".to_owned());
+    county.begin().await.unwrap();
+    let (_connection, channel) = channel(&county).await;
+    let mut lane = consume(&channel, &format!("tierlink.to.{FENGQIAO}")).await;
+    let case = refer(&county, LIUWAN, FENGQIAO).await;
+    county
+        .must_send(&said(LIUWAN, "referral.amend", Some(&case), Some(FENGQIAO)).unwrap())
+        .await
+        .unwrap();
+
+    let parcel = next(&mut lane).await;
+    let message: Value = serde_json::from_slice(&parcel.data).unwrap();
+    assert_eq!(message["kind"], "referral.submit");
+    assert_eq!(message["case"]["number"], case.as_str());
+    assert_eq!(message["body"]["patient"]["name"], "汪德福");
+    answer(&channel, &parcel, &message, "delivered").await;
+    let second = next(&mut lane).await;
+    let amended: Value = serde_json::from_slice(&second.data).unwrap();
+    assert_eq!(amended["kind"], "referral.amend", "the next comes once the first is answered");
+    answer(&channel, &second, &amended, "refused").await;
+
+    let parked = county.wait_parked(1).await.unwrap();
+    assert_eq!(parked[0]["kind"], "referral.amend");
+    let custody = county.case("operator", &case).await.unwrap()["custody"].clone();
+    let first = custody.as_array().unwrap().iter().find(|row| row["message"] == message["id"]);
+    let first = first.cloned().unwrap();
+    assert_eq!(first["state"]["state"], "delivered");
+    assert_eq!(first["destination_number"], "FQ-BESIDE-1");
+    assert_eq!(county.hospital(FENGQIAO).received().len(), 0, "the broker itself sends nothing");
+}
+
+/// What an adapter does when its hospital has answered.
+async fn answer(channel: &Channel, parcel: &Delivery, message: &Value, outcome: &str) {
+    let problem =
+        json!({ "code": "E900", "field": "body.patient", "text": "the hospital said no" });
+    let receipt = json!({
+        "of": message["id"],
+        "destination": FENGQIAO,
+        "outcome": outcome,
+        "number": "FQ-BESIDE-1",
+        "problems": if outcome == "refused" { json!([problem]) } else { json!([]) },
+        "attempts": 1,
+    });
+    let properties = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_message_id(parcel.properties.message_id().clone().unwrap())
+        .with_headers(parcel.properties.headers().clone().unwrap());
+    let confirmed = channel
+        .basic_publish(
+            "tierlink.receipts".into(),
+            FENGQIAO.into(),
+            BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() },
+            receipt.to_string().as_bytes(),
+            properties,
+        )
+        .await
+        .unwrap();
+    assert!(confirmed.await.unwrap().is_ack());
+    parcel.ack(BasicAckOptions::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_events_are_announced_without_patient_data() {
+    let county = County::open(Mode::Production).await.unwrap();
+    let (_connection, channel) = channel(&county).await;
+    let queue = "tierlink.listen.test";
+    let passing = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), passing, FieldTable::default()).await.unwrap();
+    channel
+        .queue_bind(
+            queue.into(),
+            "tierlink.events".into(),
+            "#".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .unwrap();
+    let mut events = consume(&channel, queue).await;
+
+    let case = refer(&county, FENGQIAO, SECOND).await;
+    say(&county, SECOND, "referral.accept", &case).await;
+
+    for (number, kind, by, state) in
+        [(1, "referral.submit", FENGQIAO, "submitted"), (2, "referral.accept", SECOND, "accepted")]
+    {
+        let event = next(&mut events).await;
+        assert_eq!(event.routing_key.as_str(), format!("{kind}.{by}"));
+        let text = String::from_utf8(event.data.clone()).unwrap();
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(body["event"], number);
+        assert_eq!(body["case_number"], case.as_str());
+        assert_eq!(body["to_state"], state);
+        for patient in ["汪", "990101195001010010", "139000000", "柳湾", "I20.000", "胸闷"] {
+            assert!(!text.contains(patient), "{patient} is announced");
+        }
+        event.ack(BasicAckOptions::default()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_lane_is_opened_and_filled_again() {
+    let county = County::open(Mode::Production).await.unwrap();
+    let second = county.hospital(SECOND);
+    second.down().await;
+    let lost = refer(&county, FENGQIAO, SECOND).await;
+    let also_lost = refer(&county, FENGQIAO, SECOND).await;
+    let beside = refer(&county, FENGQIAO, LEAD).await;
+    county.hospital(LEAD).wait_for_kind("REF^I12", &beside).await.unwrap();
+    let (_connection, channel) = channel(&county).await;
+
+    let lane = format!("tierlink.to.{SECOND}");
+    channel.queue_delete(lane.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    let after = refer(&county, FENGQIAO, SECOND).await;
+    second.up().await.unwrap();
+
+    for case in [&lost, &also_lost, &after] {
+        second.wait_for_kind("referral.submit", case).await.unwrap();
+    }
+    county.wait_drained().await.unwrap();
+    assert_eq!(kinds_about(&second.taken(), &after).len(), 1);
+}
