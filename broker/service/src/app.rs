@@ -29,12 +29,14 @@ use crate::codecs::Codecs;
 use crate::committer::Committer;
 use crate::config::{Config, TlsSettings};
 use crate::counters::Counters;
+use crate::destination::Network;
 use crate::doors::mllp::{Addresses, MllpDoor, peers};
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::lane::Lane;
 use crate::lease::Lease;
 use crate::live::Live;
+use crate::nature::{Nature, Real};
 use crate::relay::Relay;
 use crate::report::chain;
 use crate::settler::Settler;
@@ -94,8 +96,7 @@ pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dy
     let url = store_url(config);
     let embedded = url.starts_with("sqlite:");
     let connections = config.settings.store.connections;
-    let failed =
-        |error: tierlink_store::Error| anyhow!("{}: {}", error.code(), chain(&error));
+    let failed = |error: tierlink_store::Error| anyhow!("{}: {}", error.code(), chain(&error));
     let store = if migrate || embedded {
         let store = tierlink_store::open_to_migrate(&url, connections).map_err(failed)?;
         for name in store.migrate().await.map_err(failed)? {
@@ -172,18 +173,21 @@ impl App {
     fn start_workers(&self, settler: &Settler, wake: &Arc<Notify>) {
         let holder = Uuid::now_v7();
         let (store, live) = (&self.store, &self.live);
+        let nature = || -> Arc<dyn Nature> { Arc::new(Real) };
         let relay = Relay {
             store: Arc::clone(store),
             bus: Arc::clone(&self.bus),
             live: Arc::clone(live),
+            nature: nature(),
             wake: Arc::clone(wake),
-            lease: Lease::new(Arc::clone(store), "relay", holder),
+            lease: Lease::new(Arc::clone(store), nature(), "relay", holder),
         };
         let clock = Clock {
             store: Arc::clone(store),
             live: Arc::clone(live),
+            nature: nature(),
             wake: Arc::clone(wake),
-            lease: Lease::new(Arc::clone(store), "clock", holder),
+            lease: Lease::new(Arc::clone(store), nature(), "clock", holder),
         };
         let stop = || self.workers.clone();
         self.worker_tasks.spawn(relay.run(stop()));
@@ -234,7 +238,6 @@ impl App {
             let server = mllp::Server::bind(listen, Arc::new(door))
                 .await
                 .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
-            info!(address = %server.address(), "Listening for MLLP (`{}`).", settings.name);
             self.mllp_addresses.insert(settings.name.clone(), server.address());
             self.door_tasks.spawn(server.run(self.doors.clone()));
         }
@@ -271,7 +274,6 @@ impl App {
         let server = http::Server::bind(settings.listen, tls, http_limits)
             .await
             .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
-        info!(address = %server.address(), "Listening for HTTP.");
         self.http_address = Some(server.address());
         let router = api::router(Api {
             intake,
@@ -443,6 +445,8 @@ async fn run_lanes(lanes: Lanes, tasks: TaskTracker, stop: CancellationToken) {
                 store: Arc::clone(&lanes.store),
                 bus: Arc::clone(&lanes.bus),
                 live: Arc::clone(&lanes.live),
+                nature: Arc::new(Real),
+                doors: Arc::new(Network),
                 codecs: codecs(),
                 settler: lanes.settler.clone(),
                 paused: lanes.paused.clone(),

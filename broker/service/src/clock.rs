@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tierlink_store::{Judge, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
-use uuid::Uuid;
 
 use crate::judge::CoreJudge;
 use crate::lease::Lease;
 use crate::live::Live;
+use crate::nature::Nature;
 use crate::report::{Trouble, chain};
 
 /// How often deadlines are looked at. The shortest is minutes.
@@ -26,6 +25,8 @@ pub struct Clock {
     pub store: Arc<dyn Store>,
     /// The configuration in force.
     pub live: Arc<Live>,
+    /// Time and fresh ids.
+    pub nature: Arc<dyn Nature>,
     /// Notified when an escalation created deliveries.
     pub wake: Arc<Notify>,
     /// One clock at a time.
@@ -45,8 +46,8 @@ impl Clock {
                 continue;
             }
             let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: self.live.now() });
-            let spares = (0..BATCH_MAX).map(|_| Uuid::now_v7()).collect();
-            match self.store.escalate(Timestamp::now(), BATCH_MAX, spares, judge).await {
+            let spares = (0..BATCH_MAX).map(|_| self.nature.id()).collect();
+            match self.store.escalate(self.nature.now(), BATCH_MAX, spares, judge).await {
                 Ok(0) => trouble.is_over(),
                 Ok(escalated) => {
                     trouble.is_over();

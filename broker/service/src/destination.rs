@@ -83,6 +83,30 @@ impl Address {
     }
 }
 
+/// Whoever opens front doors.
+pub trait Doors: Send + Sync {
+    /// Opens the front door of `profile`'s organisation. `None` when it has no address yet.
+    fn open(
+        &self,
+        config: &Config,
+        profile: &Profile,
+    ) -> Result<Option<Box<dyn Destination>>, Problem>;
+}
+
+/// Front doors over the network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Network;
+
+impl Doors for Network {
+    fn open(
+        &self,
+        config: &Config,
+        profile: &Profile,
+    ) -> Result<Option<Box<dyn Destination>>, Problem> {
+        open(config, profile)
+    }
+}
+
 /// Opens the front door of `profile`'s organisation. `None` when it has no address yet.
 pub fn open(config: &Config, profile: &Profile) -> Result<Option<Box<dyn Destination>>, Problem> {
     let Some(address) = profile.outbound.address.as_deref() else { return Ok(None) };
@@ -250,7 +274,8 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "his", "mllp://his", "mllp://his:0", "mllp://:2575", "ftp://his:21", "http://"]
+        for text in
+            ["", "his", "mllp://his", "mllp://his:0", "mllp://:2575", "ftp://his:21", "http://"]
         {
             assert_eq!(Address::read(text), None, "{text}");
         }

@@ -16,10 +16,9 @@
 //! recognised by the store, which knows what is settled.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rand::Rng;
 use tierlink_bus::{Bus, BusError, Lane as LaneName, LaneConsumer, Received, Tag};
 use tierlink_codec::{Answered, Encoded, Profile};
 use tierlink_core::delivery::{self, NOT_NOW_IN_PLACE_MAX, Outcome, RetryPolicy};
@@ -27,14 +26,15 @@ use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, Loss, Message, OrganisationCode, Problem};
 use tierlink_store::{Attempt, DeliveryId, DeliveryRow, Settlement, Store};
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
 use crate::codecs::Codecs;
 use crate::config::Config;
-use crate::destination::{self, Destination, Heard, writing};
+use crate::destination::{Destination, Doors, Heard, writing};
 use crate::live::Live;
+use crate::nature::Nature;
 use crate::report::{Trouble, chain};
 use crate::settler::Settler;
 
@@ -70,6 +70,10 @@ pub struct Lane {
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
     pub live: Arc<Live>,
+    /// Time, chance and fresh ids.
+    pub nature: Arc<dyn Nature>,
+    /// Who opens front doors.
+    pub doors: Arc<dyn Doors>,
     /// The formats.
     pub codecs: Codecs,
     /// Where outcomes go.
@@ -159,7 +163,7 @@ impl Lane {
         let config = self.live.now();
         let mut changes = self.live.changes();
         let Some(profile) = config.profiles.get(&self.organisation) else { return };
-        let mut door = match destination::open(&config, profile) {
+        let mut door = match self.doors.open(&config, profile) {
             Ok(Some(door)) => door,
             Ok(None) => return consumer.close().await,
             Err(problem) => {
@@ -293,10 +297,10 @@ impl Batch<'_> {
         let created_at = row.created_at;
         match self.send(row, &message, door).await {
             Tried::Settled(outcome, attempts, losses) => {
-                let at = Timestamp::now();
+                let at = self.lane.nature.now();
                 self.tell(&id, &message, &outcome, created_at, at);
-                let settlement =
-                    Settlement { id, round, outcome, attempts, losses, at, spare: Uuid::now_v7() };
+                let spare = self.lane.nature.id();
+                let settlement = Settlement { id, round, outcome, attempts, losses, at, spare };
                 Some(Ok(self.lane.settler.settle(settlement).await))
             }
             Tried::GivenBack => Some(Err(Next::Rejoin)),
@@ -381,7 +385,7 @@ impl Batch<'_> {
             let problem = problem.unwrap_or_else(|| {
                 Problem::new(Code::new("E003"), "outbound", "no answer to this message came")
             });
-            let now = Timestamp::now();
+            let now = self.lane.nature.now();
             let since = *silent_since.get_or_insert(now);
             if gives_up(since, now, &policy) {
                 let outcome = Outcome::GaveUp { problems: vec![problem] };
@@ -391,7 +395,7 @@ impl Batch<'_> {
             if held_since.elapsed() > HOLD_MAX {
                 return Tried::GivenBack;
             }
-            let wait = delivery::wait_after(in_place, &policy, rand::rng().random());
+            let wait = delivery::wait_after(in_place, &policy, self.lane.nature.chance());
             if let Some(tried) = self.wait(wait).await {
                 return tried;
             }

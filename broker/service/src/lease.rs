@@ -1,13 +1,15 @@
 //! Leases: work that one process does at a time, and another takes over when it dies.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tierlink_store::Store;
+use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
 
+use crate::nature::Nature;
 use crate::report::{Trouble, chain};
 
 /// After this much silence of its holder, another process may take a lease.
@@ -20,6 +22,7 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 /// One lease, as one holder sees it.
 pub struct Lease {
     store: Arc<dyn Store>,
+    nature: Arc<dyn Nature>,
     name: &'static str,
     holder: Uuid,
     held: bool,
@@ -30,9 +33,14 @@ pub struct Lease {
 impl Lease {
     /// A lease that is not held yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, name: &'static str, holder: Uuid) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        nature: Arc<dyn Nature>,
+        name: &'static str,
+        holder: Uuid,
+    ) -> Self {
         let trouble = Trouble::new(format!("The lease `{name}` cannot be renewed"));
-        Self { store, name, holder, held: false, asked_at: None, trouble }
+        Self { store, nature, name, holder, held: false, asked_at: None, trouble }
     }
 
     /// Whether we hold it now, asking the store as often as needed.
@@ -42,7 +50,7 @@ impl Lease {
             return self.held;
         }
         self.asked_at = Some(Instant::now());
-        let now = Timestamp::now();
+        let now = self.nature.now();
         let held = match self.store.hold_lease(self.name, self.holder, now, now + LEASE_LASTS).await
         {
             Ok(held) => {

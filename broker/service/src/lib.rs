@@ -22,6 +22,7 @@ pub mod judge;
 pub mod lane;
 pub mod lease;
 pub mod live;
+pub mod nature;
 pub mod relay;
 pub mod remote;
 pub mod report;

@@ -12,23 +12,24 @@
 //! does not depend on the bus at all.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tierlink_bus::{Announcement, Bus, Lane, Parcel, Published};
 use tierlink_core::delivery::Outcome;
 use tierlink_schemas::{Code, OrganisationCode, Problem};
 use tierlink_store::{DeliveryId, Outgoing, Repair, Settlement, Store};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
 use crate::judge::CoreJudge;
 use crate::lane::parcel_id;
 use crate::lease::Lease;
 use crate::live::Live;
+use crate::nature::Nature;
 use crate::report::{Trouble, chain};
 
 /// How often the outbox is looked at when nobody wakes us: the way in which other processes'
@@ -60,6 +61,8 @@ pub struct Relay {
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
     pub live: Arc<Live>,
+    /// Time and fresh ids.
+    pub nature: Arc<dyn Nature>,
     /// Notified when there is something in the outbox.
     pub wake: Arc<Notify>,
     /// One relay at a time.
@@ -125,7 +128,7 @@ impl Relay {
         let limit = self.live.now().settings.limits.relay_batch;
         let mut worked = false;
         loop {
-            let outgoing = match self.store.to_publish(Timestamp::now(), limit).await {
+            let outgoing = match self.store.to_publish(self.nature.now(), limit).await {
                 Ok(outgoing) => outgoing,
                 Err(error) => {
                     tell(trouble, error.code().as_str(), &chain(&error).to_string());
@@ -183,7 +186,7 @@ impl Relay {
         if unsafe_count > 0 {
             tell(trouble, "B003", &format!("{unsafe_count} parcel(s) were not confirmed"));
         }
-        if let Err(error) = self.store.mark_published(safe, Timestamp::now()).await {
+        if let Err(error) = self.store.mark_published(safe, self.nature.now()).await {
             tell(trouble, error.code().as_str(), &chain(&error).to_string());
             return false;
         }
@@ -197,7 +200,7 @@ impl Relay {
         if too_long.is_empty() {
             return;
         }
-        let at = Timestamp::now();
+        let at = self.nature.now();
         let settlements = too_long
             .into_iter()
             .map(|(id, round)| {
@@ -217,7 +220,7 @@ impl Relay {
                     attempts: 0,
                     losses: Vec::new(),
                     at,
-                    spare: Uuid::now_v7(),
+                    spare: self.nature.id(),
                 }
             })
             .collect();
@@ -246,7 +249,7 @@ impl Relay {
     }
 
     async fn repair(&self, trouble: &Trouble) {
-        let now = Timestamp::now();
+        let now = self.nature.now();
         let waiting = match self.store.lanes().await {
             Ok(lanes) => lanes
                 .into_iter()
