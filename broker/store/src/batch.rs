@@ -9,20 +9,22 @@
 //! Pure: the database finds and writes (`commit.rs`), the judge decides, and this file brings the
 //! two together. Both databases run exactly this.
 
+mod found;
+mod meant;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use tierlink_core::case::{Booking, Case};
-use tierlink_core::decide::{needs_request, wanted_bookings};
-use tierlink_core::find::{self, Key, Picked};
+use tierlink_core::case::Booking;
+use tierlink_core::find::Key;
 use tierlink_schemas::answer::Slot;
-use tierlink_schemas::{
-    Body, CaseNumber, Code, Message, OrganisationCode, Problem, Refusal, Verdict,
-};
+use tierlink_schemas::{CaseNumber, Code, Message, OrganisationCode, Problem, Refusal, Verdict};
 use uuid::Uuid;
 
-use crate::draft::{Arrival, Draft, NewMessage, SlotName};
-use crate::records::{Content, Found, Judged, Judgement, SlotUse, ToJudge, Work};
+use crate::draft::{Draft, SlotName};
+use crate::records::{Content, Judged, Judgement, ToJudge, Work};
 use crate::{Judge, storable};
 
 /// The same message id came with other content.
@@ -203,7 +205,7 @@ impl Batch {
 
     /// The same again after judging: a message that was refused may have been accepted in another
     /// process meanwhile, while we waited for its case. Then it is a repeat.
-    pub(crate) fn know_firsts_late(&mut self, firsts: HashMap<SourceId, First>) {
+    pub(crate) fn know_firsts_late(&mut self, firsts: &HashMap<SourceId, First>) {
         for at in 0..self.len() {
             let Content::Message(asked) = &self.works[at].content else { continue };
             let refused = self.refusals.contains_key(&at);
@@ -285,37 +287,6 @@ impl Batch {
         (locked, seen)
     }
 
-    /// What must be looked up before any of the works is judged, as far as it can be known now.
-    pub(crate) fn wishes(&self) -> Wishes {
-        let mut all = Wishes::default();
-        for at in 0..self.len() {
-            let mut wishes = self.wishes_of(at);
-            all.requests.append(&mut wishes.requests);
-            all.bookings.append(&mut wishes.bookings);
-            all.slots.append(&mut wishes.slots);
-        }
-        all
-    }
-
-    /// What is not known yet and needed to judge this work now.
-    pub(crate) fn wishes_of(&self, at: usize) -> Wishes {
-        let mut wishes = Wishes::default();
-        let Some(asked) = self.asked(at) else { return wishes };
-        let case = self.guess(at);
-        if let Some(case) = case.filter(|_| needs_request(asked.message.kind()))
-            && self.request(case.request).is_none()
-            && !self.requests.contains_key(&case.request)
-        {
-            wishes.requests.push(case.request);
-        }
-        let wanted = wanted_bookings(&asked.message, case);
-        wishes
-            .bookings
-            .extend(wanted.into_iter().filter(|want| !self.asked_bookings.contains(want)));
-        wishes.slots.extend(slot_of(&asked.message).filter(|slot| !self.slots.contains_key(slot)));
-        wishes
-    }
-
     /// Takes a request; `None`: it is not there.
     pub(crate) fn know_request(&mut self, id: Uuid, request: Option<Message>) {
         self.requests.insert(id, request);
@@ -354,267 +325,12 @@ impl Batch {
         }
     }
 
-    fn found(&self, at: usize) -> Found<'_> {
-        let (own, parents) = &self.ranges[at];
-        let Content::Message(asked) = &self.works[at].content else { return Found::default() };
-        let case = self.guess(at);
-        let wanted = wanted_bookings(&asked.message, case);
-        Found {
-            cases: own.clone().map(|place| self.cases_of(place)).collect(),
-            parents: parents.clone().map(|place| self.cases_of(place)).collect(),
-            request: case
-                .filter(|_| needs_request(asked.message.kind()))
-                .and_then(|case| self.request(case.request)),
-            booked: self.overlapping(&wanted, case.map(|case| case.id)),
-            slot: slot_of(&asked.message).and_then(|slot| self.slot(&slot, case)),
-        }
-    }
-
-    /// The case that is probably meant. Only for looking things up: the judge picks anew.
-    fn guess(&self, at: usize) -> Option<&Case> {
-        let asked = self.asked(at)?;
-        let sender = &asked.message.source.organisation;
-        let found: Vec<Vec<&Case>> =
-            self.ranges[at].0.clone().map(|place| self.cases_of(place)).collect();
-        match find::pick(&found, sender, asked.message.kind().opens()) {
-            Picked::One(case) => Some(case),
-            Picked::None | Picked::Contradiction | Picked::Ambiguous => None,
-        }
-    }
-
-    /// The cases that a key names, as they are now, those of this batch included.
-    fn cases_of(&self, place: usize) -> Vec<&Case> {
-        let mut ids = self.resolved[place].clone();
-        match &self.keys[place] {
-            Key::Id(id) => ids.push(*id),
-            Key::Number(number) => ids.extend(self.numbered.get(number)),
-            Key::Theirs { organisation, number } => {
-                let named = self.named.get(number).into_iter().flatten();
-                let fits = named.filter(|(whose, _)| {
-                    organisation.as_ref().is_none_or(|organisation| organisation == whose)
-                });
-                ids.extend(fits.map(|(_, case)| *case));
-            }
-            Key::Answered { first, last } => {
-                ids.extend(self.spoken.range(*first..=*last).map(|(_, case)| *case));
-            }
-            Key::AnsweredId(id) => ids.extend(self.spoken.get(id)),
-        }
-        let mut seen = HashSet::new();
-        ids.retain(|id| seen.insert(*id));
-        ids.into_iter().filter_map(|id| self.draft.case(id)).collect()
-    }
-
-    fn request(&self, id: Uuid) -> Option<&Message> {
-        let written = self.draft.messages.iter().rev().map(|new| &new.message);
-        written
-            .into_iter()
-            .find(|message| message.id == id)
-            .or_else(|| self.requests.get(&id)?.as_ref())
-    }
-
-    /// What other cases hold of it, as they are now.
-    fn overlapping(&self, wanted: &[Booking], own: Option<Uuid>) -> Vec<Booking> {
-        if wanted.is_empty() {
-            return Vec::new();
-        }
-        let stored = self
-            .booked
-            .iter()
-            .filter(|(case, _)| self.draft.held.get(case).is_none_or(|held| !held.changed));
-        let stored = stored.map(|(case, booking)| (*case, booking));
-        let changed = self
-            .draft
-            .changed()
-            .flat_map(|held| held.case.bookings.iter().map(|booking| (held.case.id, booking)));
-        let mut taken: Vec<Booking> = Vec::new();
-        for (case, booking) in stored.chain(changed) {
-            let clashes = wanted.iter().any(|want| {
-                want.resource == booking.resource
-                    && want.start < booking.end
-                    && booking.start < want.end
-            });
-            if clashes && Some(case) != own && !taken.contains(booking) {
-                taken.push(booking.clone());
-            }
-        }
-        taken
-    }
-
-    fn slot(&self, name: &SlotName, case: Option<&Case>) -> Option<SlotUse> {
-        let known = self.slots.get(name)?;
-        let others = known.uses.iter().filter(|id| case.is_none_or(|case| case.id != **id));
-        let used = u16::try_from(others.count()).unwrap_or(u16::MAX);
-        Some(SlotUse { places: known.places?, used })
-    }
-
-    fn changed(&mut self, at: usize, change: tierlink_core::Change) {
-        if let Some(problem) = storable::change(&change) {
-            let id = self.asked(at).map(|asked| asked.message.source.message_id.clone());
-            self.refuse(at, Verdict::refused(Refusal::Invalid, problem), id, false);
-            return;
-        }
-        let Some(arrival) = self.accept(
-            at,
-            Some(change.case.number.clone()),
-            Some(change.event.to_state.to_owned()),
-        ) else {
-            return;
-        };
-        let id = change.case.id;
-        self.remember_names(&change.case);
-        self.spoken.extend(change.messages.iter().map(|message| (message.id, id)));
-        let slot = change.messages.first().and_then(slot_of);
-        let ended = change.case.state.is_terminal();
-        let appointed = change.case.context.appointment.is_some();
-        let deliveries = self.draft.change(change, Some(arrival));
-        self.use_slot(id, slot, ended, appointed);
-        self.count(at, deliveries);
-    }
-
-    fn remember_names(&mut self, case: &Case) {
-        self.numbered.insert(case.number.clone(), case.id);
-        for number in &case.numbers {
-            let named = self.named.entry(number.number.clone()).or_default();
-            let entry = (number.organisation.clone(), case.id);
-            if !named.contains(&entry) {
-                named.push(entry);
-            }
-        }
-    }
-
-    /// A case uses the slot of the appointment that it was given last, until the appointment is
-    /// taken back or the case ends.
-    fn use_slot(&mut self, case: Uuid, slot: Option<SlotName>, ended: bool, appointed: bool) {
-        let freed = ended || !appointed;
-        if slot.is_none() && !freed {
-            return;
-        }
-        for known in self.slots.values_mut() {
-            known.uses.remove(&case);
-        }
-        let slot = slot.filter(|_| !freed);
-        if let Some(name) = &slot {
-            self.slots.entry(name.clone()).or_default().uses.insert(case);
-        }
-        if let Some(held) = self.draft.held.get_mut(&case) {
-            held.slot = Some(slot);
-        }
-    }
-
-    fn answered(&mut self, at: usize, answer: Message) {
-        let number = answer.case.number.clone();
-        let state = answer.case.state.clone();
-        let case = answer.case.id.filter(|id| self.draft.held.contains_key(id));
-        let Some(asked) = self.asked(at) else { return };
-        let query = asked.message.clone();
-        let Some(arrival) = self.accept(at, number.clone(), state.clone()) else { return };
-        let to = query.source.organisation.clone();
-        let received_at = arrival.received_at;
-        self.draft.messages.push(NewMessage {
-            message: query,
-            arrival: Some(arrival),
-            case,
-            case_number: number.map(|number| number.as_str().to_owned()),
-            case_state: state,
-            received_at,
-        });
-        let deliveries = self.draft.tell(answer, to, received_at);
-        self.count(at, deliveries);
-    }
-
-    fn noted(&mut self, at: usize) {
-        let Some(asked) = self.asked(at) else { return };
-        let message = asked.message.clone();
-        if let Some(problem) = storable::slots(&message) {
-            let id = Some(message.source.message_id);
-            self.refuse(at, Verdict::refused(Refusal::Invalid, problem), id, false);
-            return;
-        }
-        let whose = &message.source.organisation;
-        let published = match &message.body {
-            Body::SlotPublish(publish) => publish.slots.as_slice(),
-            _ => &[],
-        };
-        for slot in published {
-            let name = (whose.clone(), slot.number.clone());
-            if let Some(known) = self.slots.get_mut(&name) {
-                known.places = Some(slot.places);
-            }
-            self.new_slots.insert(name, Some(slot.clone()));
-        }
-        let withdrawn = match &message.body {
-            Body::SlotWithdraw(withdraw) => withdraw.numbers.as_slice(),
-            _ => &[],
-        };
-        for number in withdrawn {
-            let name = (whose.clone(), number.clone());
-            if let Some(known) = self.slots.get_mut(&name) {
-                known.places = None;
-            }
-            self.new_slots.insert(name, None);
-        }
-        let Some(arrival) = self.accept(at, None, None) else { return };
-        let received_at = arrival.received_at;
-        self.draft.messages.push(NewMessage {
-            message,
-            arrival: Some(arrival),
-            case: None,
-            case_number: None,
-            case_state: None,
-            received_at,
-        });
-    }
-
-    /// Answers a work well, and remembers it as the first of its id.
-    fn accept(
-        &mut self,
-        at: usize,
-        case_number: Option<CaseNumber>,
-        state: Option<String>,
-    ) -> Option<Arrival> {
-        let id = source_id(&self.asked(at)?.message);
-        let work = &mut self.works[at];
-        let first = First {
-            id: work.id,
-            fingerprint: work.fingerprint.to_vec(),
-            case_number: case_number.clone(),
-            state: state.clone(),
-        };
-        self.firsts.insert(id, first);
-        let verdict = Verdict::Accepted { message: work.id, case_number, state };
-        self.judged[at] = Some(Judged { verdict, deliveries: 0, conflict: false });
-        Some(Arrival {
-            format: work.format,
-            raw: std::mem::take(&mut work.raw),
-            fingerprint: work.fingerprint,
-            deviations: std::mem::take(&mut work.deviations),
-            received_at: work.received_at,
-        })
-    }
-
-    fn count(&mut self, at: usize, deliveries: u32) {
-        if let Some(judged) = &mut self.judged[at] {
-            judged.deliveries = deliveries;
-        }
-    }
-
-    fn refuse(&mut self, at: usize, verdict: Verdict, id: Option<String>, conflict: bool) {
-        let problems = match &verdict {
-            Verdict::Refused { problems, .. } => problems.clone(),
-            Verdict::Accepted { .. } | Verdict::Repeated { .. } => Vec::new(),
-        };
-        let source_message_id = id.filter(|id| storable::text(id));
-        self.refusals.insert(at, NewRefusal { work: at, source_message_id, problems });
-        self.judged[at] = Some(Judged { verdict, deliveries: 0, conflict });
-    }
-
     /// The refusals to be kept, with their works.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (&Work, &NewRefusal)> {
         self.refusals.values().map(|refusal| (&self.works[refusal.work], refusal))
     }
 
-    /// Ids of slots that changed hands must be looked at under a lock; these are they.
+    /// What each sender hears, in the order of the works.
     pub(crate) fn verdicts(self) -> Vec<Judged> {
         let answered = self.judged.into_iter().flatten().collect::<Vec<_>>();
         assert!(answered.len() == self.works.len(), "every work is answered");

@@ -91,7 +91,8 @@ impl Filter {
         let mut numbered = String::new();
         for (at, part) in condition.split('?').enumerate() {
             if at > 0 {
-                numbered.push_str(&format!("${}", self.values.len() + at));
+                numbered.push('$');
+                numbered.push_str(&(self.values.len() + at).to_string());
             }
             numbered.push_str(part);
         }

@@ -59,7 +59,7 @@ pub(crate) async fn commit<S: Session>(
         batch.judge(at, judge);
     }
     let firsts = find_firsts(session, batch.refused_source_ids()).await?;
-    batch.know_firsts_late(firsts);
+    batch.know_firsts_late(&firsts);
     write_slots(session, &batch).await?;
     write_refusals(session, &batch).await?;
     write(session, std::mem::take(&mut batch.draft)).await?;

@@ -29,8 +29,8 @@ pub(crate) struct Held {
     pub(crate) changed: bool,
     /// The last number given in the line to each destination.
     lines: HashMap<OrganisationCode, u32>,
-    /// The slot that it uses now, if that changed.
-    pub(crate) slot: Option<Option<SlotName>>,
+    /// What became of its slot.
+    pub(crate) slot: SlotChange,
 }
 
 /// What must be compared when a case is written back.
@@ -39,6 +39,18 @@ pub(crate) struct Before {
     pub(crate) parties: BTreeSet<OrganisationCode>,
     pub(crate) numbers: Vec<BusinessNumber>,
     pub(crate) bookings: Vec<Booking>,
+}
+
+/// What this transaction does to the slot of a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SlotChange {
+    /// Nothing.
+    #[default]
+    Same,
+    /// It uses none any more.
+    Freed,
+    /// It uses this one now.
+    Taken(SlotName),
 }
 
 /// A slot: whose, and its number there.
@@ -98,7 +110,7 @@ impl Draft {
             case,
             changed: false,
             lines: HashMap::new(),
-            slot: None,
+            slot: SlotChange::Same,
         });
     }
 
@@ -147,8 +159,13 @@ impl Draft {
                 held.changed = true;
             }
             None => {
-                let held =
-                    Held { case, before: None, changed: true, lines: HashMap::new(), slot: None };
+                let held = Held {
+                    case,
+                    before: None,
+                    changed: true,
+                    lines: HashMap::new(),
+                    slot: SlotChange::Same,
+                };
                 self.held.insert(id, held);
             }
         }

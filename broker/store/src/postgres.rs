@@ -98,10 +98,9 @@ impl Engine for PostgresEngine {
 
     fn may_work_again(error: &Error) -> bool {
         match code(error).as_deref() {
-            // Lost a race: serialization, deadlock, unique, exclusion.
-            Some("40001" | "40P01" | "23505" | "23P01") => true,
-            // The server went down or threw us out, before the commit.
-            Some("57P01" | "57P02" | "57P03") => true,
+            // Lost a race: serialization, deadlock, unique, exclusion. Or the server went down or
+            // threw us out, before the commit.
+            Some("40001" | "40P01" | "23505" | "23P01" | "57P01" | "57P02" | "57P03") => true,
             Some(_) => false,
             None => matches!(error, Error::Io(_)),
         }
@@ -234,7 +233,10 @@ impl Session for PostgresSession {
 type Bound = Query<'static, Postgres, PgArguments>;
 
 fn bound(sql: String, values: Vec<Value>) -> Bound {
-    let mut query = sqlx::query(AssertSqlSafe(sql));
+    bind(sqlx::query(AssertSqlSafe(sql)), values)
+}
+
+fn bind(mut query: Bound, values: Vec<Value>) -> Bound {
     for value in values {
         query = match value {
             Value::Id(id) => query.bind(id),
@@ -273,16 +275,7 @@ fn bound_list(sql: &str, given: Given, values: Vec<Value>) -> Bound {
             Type::Flag => query.bind(column.map(flag).collect::<Vec<_>>()),
         };
     }
-    for value in values {
-        query = match value {
-            Value::Id(id) => query.bind(id),
-            Value::Int(number) => query.bind(number),
-            Value::Text(text) => query.bind(text),
-            Value::Bytes(bytes) => query.bind(bytes),
-            Value::Flag(flag) => query.bind(flag),
-        };
-    }
-    query
+    bind(query, values)
 }
 
 const fn type_name(its: Type) -> &'static str {
@@ -315,5 +308,5 @@ taken! {
 }
 
 fn code(error: &Error) -> Option<String> {
-    error.as_database_error()?.code().map(|code| code.into_owned())
+    error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }

@@ -188,7 +188,7 @@ from! {
     u32 => |number| Self::Int(Some(i64::from(number)));
     u16 => |number| Self::Int(Some(i64::from(number)));
     Timestamp => |at| Self::Int(Some(at.as_microsecond()));
-    Option<Timestamp> => |at| Self::Int(at.map(|at| at.as_microsecond()));
+    Option<Timestamp> => |at| Self::Int(at.map(Timestamp::as_microsecond));
     &str => |text| Self::Text(Some(text.to_owned()));
     String => |text| Self::Text(Some(text));
     Option<String> => |text| Self::Text(text);

@@ -112,7 +112,7 @@ impl Engine for SqliteEngine {
     }
 
     fn is_silence(error: &Error) -> bool {
-        match error.as_database_error().and_then(|error| error.code()) {
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
             // Busy, locked, out of memory, interrupted, input or output failed, disk full, cannot
             // open. The primary code is the low byte.
             Some(code) => code

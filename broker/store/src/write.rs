@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::message::to_vec;
+use tierlink_schemas::{CaseNumber, OrganisationCode};
 
-use crate::draft::{Draft, Held};
+use crate::draft::{Draft, Held, SlotChange};
 use crate::fields::json;
 use crate::session::{Failed, Given, Session, Type, values};
 
@@ -68,7 +68,7 @@ fn case_rows<'a>(cases: impl Iterator<Item = &'a &'a Held>) -> Given {
             case.reviews.first(),
             case.priority.as_str(),
             urgency(case.priority),
-            case.parent.as_ref().map(|parent| parent.as_str()),
+            case.parent.as_ref().map(CaseNumber::as_str),
             case.opened_at,
             case.changed_at,
             case.next_due().filter(|_| open),
@@ -214,11 +214,14 @@ async fn write_slot_uses<S: Session>(session: &mut S, changed: &[&Held]) -> Resu
     let mut used =
         Given::new(&[("case_id", Type::Id), ("organisation", Type::Text), ("number", Type::Text)]);
     for held in changed {
-        let Some(slot) = &held.slot else { continue };
-        freed.push(held.case.id);
-        if let Some((organisation, number)) = slot {
-            used.push(values![held.case.id, organisation, number.as_str()]);
+        match &held.slot {
+            SlotChange::Same => continue,
+            SlotChange::Freed => {}
+            SlotChange::Taken((organisation, number)) => {
+                used.push(values![held.case.id, organisation, number.as_str()]);
+            }
         }
+        freed.push(held.case.id);
     }
     let sql = "-- delete_slot_uses
         DELETE FROM slot_uses WHERE case_id IN (SELECT id FROM given)";

@@ -1,6 +1,7 @@
 //! Promises about messages that arrive: once, whole, and with the verdict that they deserve.
 
 use serde_json::json;
+use tierlink_core::find::Key;
 use tierlink_schemas::{Kind, Refusal, Verdict};
 use tierlink_store::{CaseKey, Content, Error, REFUSALS_KEPT_MAX, RefusalQuery};
 
@@ -88,7 +89,7 @@ pub async fn a_refused_message_is_judged_anew_when_it_comes_again(place: &Place)
     // Nobody accepts a case that does not exist yet.
     let mut early = accept("h-1", &verdict);
     let Content::Message(asked) = &mut early.content else { panic!("it is a message") };
-    asked.keys = vec![tierlink_core::find::Key::Id(opened.id)];
+    asked.keys = vec![Key::Id(opened.id)];
     let mut again = early.clone();
     again.id = uuid::Uuid::now_v7();
     let refused = commit_one(&*place.store, early).await;
@@ -105,10 +106,8 @@ pub async fn messages_of_one_batch_see_each_other(place: &Place) {
     let id = opened.id;
     let mut answered = say(Kind::ReferralAccept, HOSPITAL, "h-1", |_| {});
     let Content::Message(asked) = &mut answered.content else { panic!("it is a message") };
-    asked.keys = vec![tierlink_core::find::Key::Theirs {
-        organisation: Some(code(TOWNSHIP)),
-        number: "N-m-1".to_owned(),
-    }];
+    asked.keys =
+        vec![Key::Theirs { organisation: Some(code(TOWNSHIP)), number: "N-m-1".to_owned() }];
 
     let judged = commit(&*place.store, vec![opened, answered]).await;
 
@@ -139,7 +138,7 @@ pub async fn what_cannot_be_stored_is_refused_by_its_field(place: &Place) {
     let nul = submit("m\u{0}1");
     let mut number = submit("m-2");
     let Content::Message(asked) = &mut number.content else { panic!("it is a message") };
-    asked.message.case.numbers[0].number = "N\u{0}1".to_owned();
+    asked.message.case.numbers[0].number.push('\0');
     let fine = submit("m-3");
 
     let judged = commit(&*place.store, vec![nul, number, fine]).await;
@@ -209,7 +208,6 @@ pub async fn a_case_is_found_by_every_name_it_has(place: &Place) {
     let file = place.store.case(CaseKey::Id(id), None).await.unwrap().unwrap();
     let wire = tierlink_schemas::message::control_id(id);
     let (first, last) = tierlink_schemas::message::ids_of_control_id(&wire).unwrap();
-    use tierlink_core::find::Key;
     let keys = [
         Key::Id(id),
         Key::Number(file.case.number.clone()),

@@ -29,7 +29,7 @@ fn names(sql: &str) -> Tables {
         let (first, second) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         let third = words.next().unwrap_or("");
         match (first, second) {
-            ("CREATE", "TABLE") => table = third.to_owned(),
+            ("CREATE", "TABLE") => third.clone_into(&mut table),
             ("CREATE", "INDEX") => add(&mut tables, "indexes", third),
             ("CREATE", "UNIQUE") => add(&mut tables, "indexes", words.next().unwrap_or("")),
             ("CONSTRAINT", name) => add(&mut tables, &table, name),

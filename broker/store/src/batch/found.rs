@@ -1,0 +1,140 @@
+//! What is looked up and found for each work of a batch, as earlier works of the batch leave it.
+
+use std::collections::HashSet;
+
+use tierlink_core::case::{Booking, Case};
+use tierlink_core::decide::{needs_request, wanted_bookings};
+use tierlink_core::find::{self, Key, Picked};
+use tierlink_schemas::Message;
+use uuid::Uuid;
+
+use super::{Batch, Wishes, slot_of};
+use crate::draft::SlotName;
+use crate::records::{Content, Found, SlotUse};
+
+impl Batch {
+    /// What must be looked up before any of the works is judged, as far as it can be known now.
+    pub(crate) fn wishes(&self) -> Wishes {
+        let mut all = Wishes::default();
+        for at in 0..self.len() {
+            let mut wishes = self.wishes_of(at);
+            all.requests.append(&mut wishes.requests);
+            all.bookings.append(&mut wishes.bookings);
+            all.slots.append(&mut wishes.slots);
+        }
+        all
+    }
+
+    /// What is not known yet and needed to judge this work now.
+    pub(crate) fn wishes_of(&self, at: usize) -> Wishes {
+        let mut wishes = Wishes::default();
+        let Some(asked) = self.asked(at) else { return wishes };
+        let case = self.guess(at);
+        if let Some(case) = case.filter(|_| needs_request(asked.message.kind()))
+            && self.request(case.request).is_none()
+            && !self.requests.contains_key(&case.request)
+        {
+            wishes.requests.push(case.request);
+        }
+        let wanted = wanted_bookings(&asked.message, case);
+        wishes
+            .bookings
+            .extend(wanted.into_iter().filter(|want| !self.asked_bookings.contains(want)));
+        wishes.slots.extend(slot_of(&asked.message).filter(|slot| !self.slots.contains_key(slot)));
+        wishes
+    }
+
+    pub(super) fn found(&self, at: usize) -> Found<'_> {
+        let (own, parents) = &self.ranges[at];
+        let Content::Message(asked) = &self.works[at].content else { return Found::default() };
+        let case = self.guess(at);
+        let wanted = wanted_bookings(&asked.message, case);
+        Found {
+            cases: own.clone().map(|place| self.cases_of(place)).collect(),
+            parents: parents.clone().map(|place| self.cases_of(place)).collect(),
+            request: case
+                .filter(|_| needs_request(asked.message.kind()))
+                .and_then(|case| self.request(case.request)),
+            booked: self.overlapping(&wanted, case.map(|case| case.id)),
+            slot: slot_of(&asked.message).and_then(|slot| self.slot(&slot, case)),
+        }
+    }
+
+    /// The case that is probably meant. Only for looking things up: the judge picks anew.
+    fn guess(&self, at: usize) -> Option<&Case> {
+        let asked = self.asked(at)?;
+        let sender = &asked.message.source.organisation;
+        let found: Vec<Vec<&Case>> =
+            self.ranges[at].0.clone().map(|place| self.cases_of(place)).collect();
+        match find::pick(&found, sender, asked.message.kind().opens()) {
+            Picked::One(case) => Some(case),
+            Picked::None | Picked::Contradiction | Picked::Ambiguous => None,
+        }
+    }
+
+    /// The cases that a key names, as they are now, those of this batch included.
+    fn cases_of(&self, place: usize) -> Vec<&Case> {
+        let mut ids = self.resolved[place].clone();
+        match &self.keys[place] {
+            Key::Id(id) => ids.push(*id),
+            Key::Number(number) => ids.extend(self.numbered.get(number)),
+            Key::Theirs { organisation, number } => {
+                let named = self.named.get(number).into_iter().flatten();
+                let fits = named.filter(|(whose, _)| {
+                    organisation.as_ref().is_none_or(|organisation| organisation == whose)
+                });
+                ids.extend(fits.map(|(_, case)| *case));
+            }
+            Key::Answered { first, last } => {
+                ids.extend(self.spoken.range(*first..=*last).map(|(_, case)| *case));
+            }
+            Key::AnsweredId(id) => ids.extend(self.spoken.get(id)),
+        }
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(*id));
+        ids.into_iter().filter_map(|id| self.draft.case(id)).collect()
+    }
+
+    fn request(&self, id: Uuid) -> Option<&Message> {
+        let written = self.draft.messages.iter().rev().map(|new| &new.message);
+        written
+            .into_iter()
+            .find(|message| message.id == id)
+            .or_else(|| self.requests.get(&id)?.as_ref())
+    }
+
+    /// What other cases hold of it, as they are now.
+    fn overlapping(&self, wanted: &[Booking], own: Option<Uuid>) -> Vec<Booking> {
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let stored = self
+            .booked
+            .iter()
+            .filter(|(case, _)| self.draft.held.get(case).is_none_or(|held| !held.changed));
+        let stored = stored.map(|(case, booking)| (*case, booking));
+        let changed = self
+            .draft
+            .changed()
+            .flat_map(|held| held.case.bookings.iter().map(|booking| (held.case.id, booking)));
+        let mut taken: Vec<Booking> = Vec::new();
+        for (case, booking) in stored.chain(changed) {
+            let clashes = wanted.iter().any(|want| {
+                want.resource == booking.resource
+                    && want.start < booking.end
+                    && booking.start < want.end
+            });
+            if clashes && Some(case) != own && !taken.contains(booking) {
+                taken.push(booking.clone());
+            }
+        }
+        taken
+    }
+
+    fn slot(&self, name: &SlotName, case: Option<&Case>) -> Option<SlotUse> {
+        let known = self.slots.get(name)?;
+        let others = known.uses.iter().filter(|id| case.is_none_or(|case| case.id != **id));
+        let used = u16::try_from(others.count()).unwrap_or(u16::MAX);
+        Some(SlotUse { places: known.places?, used })
+    }
+}
