@@ -11,7 +11,7 @@ use Act::{
     Review, Schedule, ScheduleSession, Start,
 };
 use Org::{Baima, City, Fengqiao, Lead, Liuwan, Qingshi};
-use Step::{ComesBack, GoesDown, Hears, Refuses, Replay, Says};
+use Step::{ComesBack, GoesDown, Hears, Refuses, Replay, Says, Stumbles};
 
 /// Every flow.
 pub const FLOWS: [Flow; 8] = [
@@ -50,6 +50,7 @@ pub const FLOWS: [Flow; 8] = [
         steps: &[
             Says(Lead, Offer(Qingshi)),
             Hears(Qingshi, "transfer.offer"),
+            Stumbles(Lead, "transfer.accept"),
             Says(Qingshi, Accept),
             Hears(Lead, "transfer.accept"),
             Says(Lead, Discharge),
@@ -235,7 +236,9 @@ mod tests {
         for flow in &FLOWS {
             let first = flow.steps.iter().find_map(|step| match step {
                 Says(who, act) => Some((*who, *act)),
-                Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Replay(_) => None,
+                Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Stumbles(..) | Replay(_) => {
+                    None
+                }
             });
 
             let (who, act) = first.unwrap();
@@ -252,7 +255,8 @@ mod tests {
                 .iter()
                 .filter_map(|step| match step {
                     Says(who, act) => Some((*who, act.kind(flow.sort))),
-                    Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Replay(_) => None,
+                    Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Stumbles(..)
+                    | Replay(_) => None,
                 })
                 .collect();
             for step in flow.steps {

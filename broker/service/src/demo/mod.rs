@@ -175,6 +175,8 @@ fn log() {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -189,6 +191,26 @@ mod tests {
         assert!(table.is_clean(), "{told:#}");
         assert!(told["retries"].as_u64() > Some(0), "{told:#}");
         assert_eq!(told["replayed"], 1);
+        assert!(told["repeats"].as_u64() > Some(0), "{told:#}");
+        stage.clear().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_hospital_that_never_comes_back_stops_its_flows_and_no_others() {
+        let stage = Stage::set().await.unwrap();
+        stage.hospitals[&Org::City].go_down().await;
+        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::silent())
+            .impatient(Duration::from_secs(8));
+
+        let stuck = play.run().await;
+
+        let flows: Vec<&str> = stuck.iter().map(|stuck| stuck.flow).collect();
+        assert_eq!(flows, ["out-of-county", "consultation"]);
+        let table = Table::collect(&play, &stage.app.store(), &stage.hospitals, stuck, 0.0).await;
+        assert!(!table.is_clean());
+        let complaints = table.json()["complaints"].to_string();
+        assert!(complaints.contains("市医院 ← referral.submit"), "{complaints}");
+        assert!(complaints.contains("referral.submit → 330100001: E030"), "{complaints}");
         stage.clear().await;
     }
 

@@ -16,7 +16,7 @@ use tierlink_store::{CaseFile, CaseKey, DeliveryId, Store};
 
 use super::cast::{Org, Speaks};
 use super::flows::FLOWS;
-use super::hospital::{Heard, Hospital, Refusing, Statement};
+use super::hospital::{Heard, Hospital, Statement, Which};
 use super::progress::{Board, Mark};
 use super::story::{Act, Flow, Step};
 
@@ -57,6 +57,8 @@ pub struct Play {
     numbers: Mutex<HashMap<&'static str, String>>,
     replayed: Mutex<Vec<DeliveryId>>,
     spoken: AtomicU32,
+    step_lasts: Duration,
+    settle_lasts: Duration,
 }
 
 impl Play {
@@ -74,7 +76,16 @@ impl Play {
             numbers: Mutex::new(HashMap::new()),
             replayed: Mutex::new(Vec::new()),
             spoken: AtomicU32::new(0),
+            step_lasts: STEP_LASTS,
+            settle_lasts: SETTLE_LASTS,
         }
+    }
+
+    /// The same play with less patience: for tests in which something is meant to go wrong.
+    #[must_use]
+    pub fn impatient(mut self, lasts: Duration) -> Self {
+        (self.step_lasts, self.settle_lasts) = (lasts, lasts);
+        self
     }
 
     /// Plays every flow and waits until the last delivery is settled. Says which flows got stuck.
@@ -128,11 +139,11 @@ impl Play {
                 step: format!("{}/{} {shown}", at + 1, flow.steps.len()),
                 why,
             };
-            match tokio::time::timeout(STEP_LASTS, self.step(flow, *step)).await {
+            match tokio::time::timeout(self.step_lasts, self.step(flow, *step)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => return Err(stuck(why)),
                 Err(_) => {
-                    return Err(stuck(format!("nothing for {} s", STEP_LASTS.as_secs())));
+                    return Err(stuck(format!("nothing for {} s", self.step_lasts.as_secs())));
                 }
             }
         }
@@ -159,8 +170,11 @@ impl Play {
             }
             Step::ComesBack(who) => self.comes_back(who).await,
             Step::Refuses(who, kind) => {
-                let number = flow.own_number.to_owned();
-                self.hospital(who)?.refuse(Refusing { kind: kind.to_owned(), number });
+                self.hospital(who)?.refuse(which(flow, kind));
+                Ok(())
+            }
+            Step::Stumbles(who, kind) => {
+                self.hospital(who)?.stumble(which(flow, kind));
                 Ok(())
             }
             Step::Replay(who) => self.replay(flow, who).await,
@@ -284,8 +298,12 @@ impl Play {
             }
         };
         // What is still on its way then shows as lost in the table.
-        let _in_time = tokio::time::timeout(SETTLE_LASTS, everything).await;
+        let _in_time = tokio::time::timeout(self.settle_lasts, everything).await;
     }
+}
+
+fn which(flow: &Flow, kind: &str) -> Which {
+    Which { kind: kind.to_owned(), number: flow.own_number.to_owned() }
 }
 
 /// A step for people.
@@ -296,6 +314,9 @@ fn shown(flow: &Flow, step: Step) -> String {
         Step::GoesDown(who) => format!("{} 宕机 / down", who.short()),
         Step::ComesBack(who) => format!("{} 仍在宕机 / still down", who.short()),
         Step::Refuses(who, kind) => format!("{} 将拒收 / will refuse {kind}", who.short()),
+        Step::Stumbles(who, kind) => {
+            format!("{} 应答将丢失 / will not answer {kind}", who.short())
+        }
         Step::Replay(who) => format!("{} 等待人工重放 / waits for a replay", who.short()),
     }
 }

@@ -148,6 +148,9 @@ pub enum Step {
     ComesBack(Org),
     /// From now on it refuses messages of this kind about this case.
     Refuses(Org, &'static str),
+    /// It takes the next message of this kind about this case and breaks off before it answers,
+    /// so that the message comes again.
+    Stumbles(Org, &'static str),
     /// An operator waits until the refused delivery is parked with others behind it, has the
     /// hospital repaired, and replays it.
     Replay(Org),

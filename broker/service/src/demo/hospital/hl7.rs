@@ -171,7 +171,7 @@ fn is_case_number(text: &str) -> bool {
 /// Writes the acknowledgement. A refusal names an unknown table value in the appointment.
 pub(super) fn acknowledge(header: &Header, verdict: Verdict) -> Vec<u8> {
     let code = match verdict {
-        Verdict::Taken => "AA",
+        Verdict::Taken | Verdict::TakenInSilence => "AA",
         Verdict::Refused => "AE",
     };
     let id = &header.control_id;

@@ -92,10 +92,14 @@ async fn converse(hospital: &Hospital, mut stream: TcpStream) -> io::Result<()> 
     let mut buffer = Vec::new();
     loop {
         let message = read_frame(&mut stream, &mut buffer).await?;
-        let answer = match hl7::read(&message) {
-            Some((heard, header)) => hl7::acknowledge(&header, hospital.take(heard)),
-            None => hl7::acknowledge(&hl7::Header::default(), Verdict::Refused),
+        let (header, verdict) = match hl7::read(&message) {
+            Some((heard, header)) => (header, hospital.take(heard)),
+            None => (hl7::Header::default(), Verdict::Refused),
         };
+        if verdict == Verdict::TakenInSilence {
+            return Ok(());
+        }
+        let answer = hl7::acknowledge(&header, verdict);
         stream.write_all(&framed(&answer)).await?;
     }
 }

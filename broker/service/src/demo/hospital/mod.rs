@@ -9,8 +9,8 @@
 //! shown is that formats meet and not that one library agrees with itself.
 //!
 //! A hospital keeps a journal of everything it took and was told. It takes each message id once and
-//! says yes to repeats, as a good system does. On request it goes down, comes back, or refuses one
-//! kind of message until it is repaired.
+//! says yes to repeats, as a good system does. On request it goes down, comes back, breaks off
+//! before it has answered, or refuses one kind of message until it is repaired.
 
 mod fhir;
 mod hl7;
@@ -55,13 +55,19 @@ pub struct Broker {
     pub token: String,
 }
 
-/// What a hospital refuses, as if its system lacked a code.
+/// Which messages a hospital treats badly: those of one kind about one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusing {
-    /// Messages of this kind …
+pub struct Which {
+    /// Of this kind …
     pub kind: String,
     /// … about the case with this number.
     pub number: String,
+}
+
+impl Which {
+    fn fits(&self, heard: &Heard) -> bool {
+        self.kind == heard.kind && heard.names(&self.number)
+    }
 }
 
 /// What the broker answered to one message.
@@ -80,6 +86,8 @@ enum Told {
 enum Verdict {
     /// Taken, now or earlier.
     Taken,
+    /// Taken, but the answer gets lost: the broker must send it again.
+    TakenInSilence,
     /// Refused.
     Refused,
 }
@@ -95,7 +103,8 @@ pub struct Hospital {
     secret: String,
     broker: OnceLock<Broker>,
     line: mllp::Line,
-    refusing: Mutex<Option<Refusing>>,
+    refusing: Mutex<Option<Which>>,
+    stumbling: Mutex<Option<Which>>,
     door: Mutex<Option<OpenDoor>>,
 }
 
@@ -117,6 +126,7 @@ impl Hospital {
             broker: OnceLock::new(),
             line: mllp::Line::default(),
             refusing: Mutex::new(None),
+            stumbling: Mutex::new(None),
             door: Mutex::new(None),
         });
         hospital.serve(listener);
@@ -164,14 +174,19 @@ impl Hospital {
         Ok(())
     }
 
-    /// Refuses from now on what `refusing` says.
-    pub fn refuse(&self, refusing: Refusing) {
-        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusing);
+    /// Refuses from now on what `which` says, as if its system lacked a code.
+    pub fn refuse(&self, which: Which) {
+        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = Some(which);
     }
 
     /// Somebody has added the missing code: nothing is refused any more.
     pub fn repair(&self) {
         *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Takes the next message that `which` fits, and breaks off before it has answered.
+    pub fn stumble(&self, which: Which) {
+        *self.stumbling.lock().unwrap_or_else(PoisonError::into_inner) = Some(which);
     }
 
     /// Sends a message, again and again with the same id, until the broker has answered it.
@@ -228,13 +243,26 @@ impl Hospital {
 
     /// Takes what came in, unless it is refused, and notes it.
     fn take(&self, mut heard: Heard) -> Verdict {
-        let refused =
-            self.refusing.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(
-                |refusing| refusing.kind == heard.kind && heard.names(&refusing.number),
-            );
+        let refused = self
+            .refusing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(|which| which.fits(&heard));
+        let stumbles = !refused
+            && self
+                .stumbling
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take_if(|which| which.fits(&heard))
+                .is_some();
         heard.taken = !refused;
         self.journal.note_heard(heard);
-        if refused { Verdict::Refused } else { Verdict::Taken }
+        match (refused, stumbles) {
+            (true, _) => Verdict::Refused,
+            (false, true) => Verdict::TakenInSilence,
+            (false, false) => Verdict::Taken,
+        }
     }
 
     fn serve(self: &Arc<Self>, listener: tokio::net::TcpListener) {

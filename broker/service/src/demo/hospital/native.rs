@@ -189,7 +189,7 @@ pub(super) fn read(message: &Value) -> Option<Heard> {
 /// Writes the answer to the message `id`.
 pub(super) fn answer(id: &str, verdict: Verdict) -> Value {
     match verdict {
-        Verdict::Taken => json!({ "verdict": "accepted", "number": id }),
+        Verdict::Taken | Verdict::TakenInSilence => json!({ "verdict": "accepted", "number": id }),
         Verdict::Refused => json!({ "verdict": "refused", "problems": [
             { "code": "C006", "field": "body.appointment.department.code" },
         ] }),

@@ -64,6 +64,8 @@ async fn receive(
     };
     let status = match verdict {
         Verdict::Taken => StatusCode::OK,
+        // The nearest that this server has to breaking off.
+        Verdict::TakenInSilence => return StatusCode::BAD_GATEWAY.into_response(),
         Verdict::Refused => StatusCode::UNPROCESSABLE_ENTITY,
     };
     (status, [(header::CONTENT_TYPE, media_type)], answer.to_string()).into_response()
