@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tierlink_codec::Answer;
-use tierlink_codec::profile::FormatName;
+use tierlink_codec::profile::{Codes, FormatName, Quirks};
 use tierlink_schemas::Code;
 
 use super::Api;
@@ -42,11 +42,17 @@ async fn take(caller: &Authenticated, api: &Api, format: FormatName, body: Bytes
             "Your organisation has no profile here; ask the IT staff of the county to add one.",
         );
     };
-    // An organisation may speak either format over HTTP, whatever it receives.
-    let mut profile = profile.clone();
-    profile.format.name = format;
     let codec = api.intake.codecs().of(format);
-    respond(api.intake.take_as(&profile, codec, body).await)
+    if profile.format.name == format {
+        return respond(api.intake.take_as(profile, codec, body).await);
+    }
+    // An organisation may speak either format over HTTP, whatever it receives. Its code maps and
+    // quirks are those of its own format.
+    let mut other = profile.clone();
+    other.format.name = format;
+    other.codes = Codes::default();
+    other.quirks = Quirks::default();
+    respond(api.intake.take_as(&other, codec, body).await)
 }
 
 fn respond(answer: Answer) -> Response {

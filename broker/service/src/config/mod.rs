@@ -1,0 +1,331 @@
+//! The configuration: one TOML file for the broker, one per organisation, checked as a whole.
+//!
+//! Every problem is reported at once, each with the setting's name and an example, because an
+//! operator who must start the program five times to find five mistakes stops reading.
+//!
+//! `ops/examples/county.toml` documents every setting; the demo runs on that very file.
+
+//!
+//! `settings.rs` says what can be set, `sound.rs` what must hold among settings and profiles.
+
+mod settings;
+mod sound;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use tierlink_codec::{Directory, Profile};
+use tierlink_core::county::{County, Member};
+use tierlink_schemas::calendar::{Calendar, OpeningHours, days};
+use tierlink_schemas::{Code, OrganisationCode, Problem};
+
+pub use settings::{
+    BusSettings, CalendarSettings, CountySettings, HttpSettings, Limits, LogFormat, LogSettings,
+    MllpSettings, Settings, StoreSettings, TlsSettings,
+};
+
+/// Largest number of organisations that one broker serves. A prefecture of eight counties has
+/// about 1,800 endpoints.
+pub const ORGANISATIONS_MAX: usize = 5_000;
+
+/// Everything that the configuration says, read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The broker's file.
+    pub settings: Settings,
+    /// The folder of the file; paths in it are relative to this.
+    pub folder: PathBuf,
+    /// One profile per organisation.
+    pub profiles: HashMap<OrganisationCode, Profile>,
+    /// The organisations as formats see them.
+    pub directory: Directory,
+    /// The organisations as the core sees them.
+    pub county: County,
+}
+
+/// The configuration cannot be used. Holds every problem.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has {} problem(s); `tierlink check` lists them", .0.len())]
+pub struct ConfigError(pub Vec<Problem>);
+
+/// The file or a profile cannot be read, or is no TOML.
+pub const UNREADABLE: Code = Code::new("X001");
+/// A setting contradicts another one or makes no sense.
+pub const INVALID: Code = Code::new("X002");
+
+impl Config {
+    /// Reads the file and all profiles beside it.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let folder = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        let Some(mut settings) = read_toml::<Settings>(file, &mut problems) else {
+            return Err(ConfigError(problems));
+        };
+        if let Ok(url) = std::env::var("TIERLINK_STORE") {
+            settings.store.url = url;
+        }
+        if let Ok(url) = std::env::var("TIERLINK_BUS") {
+            settings.bus.url = url;
+        }
+        let profiles = read_profiles(&folder.join(&settings.profiles), &mut problems);
+        Self::build(settings, folder, profiles, problems)
+    }
+
+    /// Checks settings and profiles against each other.
+    pub fn build(
+        settings: Settings,
+        folder: PathBuf,
+        profiles: Vec<(String, Profile)>,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, ConfigError> {
+        let profiles = by_code(profiles, &mut problems);
+        sound::check(&settings, &profiles, &mut problems);
+        let calendar = read_calendar(&settings.calendar, &folder, &mut problems);
+        let Some(calendar) = calendar.filter(|_| problems.is_empty()) else {
+            return Err(ConfigError(problems));
+        };
+        let directory = Directory::new(
+            profiles.values().map(Profile::directory_entry).collect(),
+            settings.county.lead.clone(),
+        );
+        let county = County {
+            members: profiles
+                .iter()
+                .map(|(code, profile)| (code.clone(), member(profile)))
+                .collect(),
+            lead: settings.county.lead.clone(),
+            broker: settings.county.broker.clone(),
+            calendar,
+            limits: settings.deadlines.clone(),
+            one_person_emergency_reading: settings.county.one_person_emergency_reading,
+        };
+        Ok(Self { settings, folder, profiles, directory, county })
+    }
+
+    /// A path of the configuration, relative to its file.
+    #[must_use]
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+}
+
+fn member(profile: &Profile) -> Member {
+    Member {
+        tier: profile.organisation.tier,
+        parent: profile.organisation.parent.clone(),
+        outside: profile.organisation.outside,
+    }
+}
+
+fn read_toml<T: serde::de::DeserializeOwned>(
+    file: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            problems.push(Problem::new(
+                UNREADABLE,
+                file.display().to_string(),
+                format!("cannot be read ({}); give the path of a TOML file", error.kind()),
+            ));
+            return None;
+        }
+    };
+    match toml::from_str(&text) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let line = error.span().map_or(0, |span| line_of(&text, span.start));
+            problems.push(Problem::new(
+                UNREADABLE,
+                format!("{}:{line}", file.display()),
+                format!("{}; ops/examples/ shows every setting", error.message()),
+            ));
+            None
+        }
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|b| *b == b'\n').count() + 1
+}
+
+fn read_profiles(folder: &Path, problems: &mut Vec<Problem>) -> Vec<(String, Profile)> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.push(Problem::new(
+                UNREADABLE,
+                "profiles",
+                format!(
+                    "the folder {} cannot be read ({}); it holds one TOML file per organisation",
+                    folder.display(),
+                    error.kind()
+                ),
+            ));
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    files
+        .into_iter()
+        .filter_map(|file| {
+            let profile = read_toml::<Profile>(&file, problems)?;
+            Some((file.display().to_string(), profile))
+        })
+        .collect()
+}
+
+fn by_code(
+    profiles: Vec<(String, Profile)>,
+    problems: &mut Vec<Problem>,
+) -> HashMap<OrganisationCode, Profile> {
+    let mut by_code = HashMap::new();
+    for (file, profile) in profiles {
+        let code = profile.organisation.code.clone();
+        if by_code.insert(code.clone(), profile).is_some() {
+            problems.push(Problem::new(
+                INVALID,
+                format!("{file}: organisation.code"),
+                format!("another profile has the code {code} too; each organisation has one file"),
+            ));
+        }
+    }
+    if by_code.len() > ORGANISATIONS_MAX {
+        problems.push(Problem::new(
+            INVALID,
+            "profiles",
+            format!("more than {ORGANISATIONS_MAX} organisations; split them over several brokers"),
+        ));
+    }
+    by_code
+}
+
+fn read_calendar(
+    settings: &CalendarSettings,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<Calendar> {
+    let hours = settings.hours.clone().unwrap_or_else(OpeningHours::office);
+    let calendar = match &settings.days {
+        None => Calendar::china(hours).map_err(|error| error.to_string()),
+        Some(path) => std::fs::read_to_string(folder.join(path))
+            .map_err(|error| format!("{} cannot be read ({})", path.display(), error.kind()))
+            .and_then(|text| days::read(&text).map_err(|error| error.to_string()))
+            .and_then(|rows| {
+                let zone = jiff::tz::TimeZone::get("Asia/Shanghai")
+                    .unwrap_or(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)));
+                Calendar::new(rows, hours, zone).map_err(|error| error.to_string())
+            }),
+    };
+    calendar.map_err(|text| problems.push(Problem::new(INVALID, "calendar", text))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tierlink_codec::profile::{FormatName, Receipts};
+
+    use super::*;
+
+    const COUNTY: &str = r#"
+        [county]
+        name = "Test county"
+        lead = "330199001"
+        [store]
+        url = "sqlite:data/tierlink.db"
+        [http]
+        listen = "127.0.0.1:0"
+        [[mllp]]
+        listen = "127.0.0.1:0"
+    "#;
+
+    fn profile(code: &str, more: &str) -> (String, Profile) {
+        let text = format!(
+            "[organisation]\ncode = \"{code}\"\nname = \"{code}\"\ntier = \"county\"\n{more}\n\
+             [format]\nname = \"json\"\n"
+        );
+        (format!("{code}.toml"), Profile::from_toml(&text).unwrap())
+    }
+
+    fn check(county: &str, profiles: Vec<(String, Profile)>) -> Vec<String> {
+        let settings = toml::from_str(county).unwrap();
+        match Config::build(settings, PathBuf::new(), profiles, Vec::new()) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.0.into_iter().map(|problem| problem.field).collect(),
+        }
+    }
+
+    #[test]
+    fn a_sound_county_has_no_problems() {
+        assert_eq!(check(COUNTY, vec![profile("330199001", "")]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let county = COUNTY
+            .replace("sqlite:data/tierlink.db", "mysql://x")
+            .replace("[http]", "[bus]\nurl = \"kafka\"\n[limits]\nbatch_max = 0\n[http]");
+        let profiles = vec![
+            profile("330199002", "parent = \"330199009\""),
+            profile("330199002", ""),
+            profile("TIERLINK", ""),
+        ];
+
+        let fields = check(&county, profiles);
+
+        assert_eq!(
+            fields,
+            [
+                "330199002.toml: organisation.code",
+                "store.url",
+                "bus.url",
+                "limits.batch_max",
+                "county.lead",
+                "county.broker",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_parent_must_stand_above() {
+        let mut clinic = profile("330199201", "parent = \"330199001\"");
+        clinic.1.organisation.tier = tierlink_schemas::Tier::City;
+
+        let fields = check(COUNTY, vec![profile("330199001", ""), clinic]);
+
+        assert_eq!(fields, ["330199201: organisation.parent"]);
+    }
+
+    #[test]
+    fn a_listener_that_a_profile_names_must_exist() {
+        let mut lead = profile("330199001", "");
+        lead.1.inbound.listener = Some("lead".to_owned());
+        lead.1.outbound.address = Some("somewhere".to_owned());
+
+        let fields = check(COUNTY, vec![lead]);
+
+        assert_eq!(fields, ["330199001: inbound.listener", "330199001: outbound.address"]);
+    }
+
+    #[test]
+    fn receipts_need_a_format_that_has_them() {
+        let mut lead = profile("330199001", "");
+        lead.1.outbound.receipts = Receipts::All;
+        assert_eq!(check(COUNTY, vec![lead.clone()]), Vec::<String>::new());
+
+        lead.1.format.name = FormatName::Hl7v2;
+
+        assert_eq!(check(COUNTY, vec![lead]), ["330199001: outbound.receipts"]);
+    }
+
+    #[test]
+    fn a_setting_that_does_not_exist_is_an_error() {
+        let typo = COUNTY.replace("[http]\n", "[http]\nlissten = 1\n");
+
+        assert!(toml::from_str::<Settings>(&typo).is_err());
+    }
+}

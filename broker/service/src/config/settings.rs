@@ -1,0 +1,225 @@
+//! What can be set in the broker's file, with the defaults.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use tierlink_core::deadline::Limits as DeadlineLimits;
+use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::calendar::OpeningHours;
+
+/// The broker's file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The county.
+    pub county: CountySettings,
+    /// Where the truth lives.
+    pub store: StoreSettings,
+    /// The road to the lanes.
+    #[serde(default)]
+    pub bus: BusSettings,
+    /// Where HTTP is served.
+    #[serde(default)]
+    pub http: Option<HttpSettings>,
+    /// Where MLLP is served.
+    #[serde(default)]
+    pub mllp: Vec<MllpSettings>,
+    /// How much at once.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long each step of a case may take.
+    #[serde(default)]
+    pub deadlines: DeadlineLimits,
+    /// Opening hours and days off.
+    #[serde(default)]
+    pub calendar: CalendarSettings,
+    /// The folder of the profiles, beside this file.
+    #[serde(default = "default_profiles")]
+    pub profiles: PathBuf,
+    /// How the program writes its log.
+    #[serde(default)]
+    pub log: LogSettings,
+}
+
+fn default_profiles() -> PathBuf {
+    PathBuf::from("profiles")
+}
+
+/// The county.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountySettings {
+    /// Its name, for screens.
+    pub name: String,
+    /// The lead hospital (牵头医院).
+    #[serde(default)]
+    pub lead: Option<OrganisationCode>,
+    /// The name under which the broker itself speaks.
+    #[serde(default = "default_broker")]
+    pub broker: OrganisationCode,
+    /// Whether one person may write and audit a reading in an emergency.
+    #[serde(default)]
+    pub one_person_emergency_reading: bool,
+}
+
+fn default_broker() -> OrganisationCode {
+    OrganisationCode::new("TIERLINK").unwrap_or_else(|_| unreachable!("eight letters are a code"))
+}
+
+/// Where the truth lives.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// `sqlite:PATH` or `postgres://…`. `TIERLINK_STORE` replaces it.
+    pub url: String,
+    /// Connections to PostgreSQL.
+    #[serde(default = "default_connections")]
+    pub connections: u32,
+}
+
+fn default_connections() -> u32 {
+    10
+}
+
+/// The road to the lanes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BusSettings {
+    /// `in-process`, `amqp://…` or `amqps://…`. `TIERLINK_BUS` replaces it.
+    pub url: String,
+    /// Publish every case event to the topic exchange `tierlink.events`.
+    pub announce: bool,
+    /// PEM file with the authorities that RabbitMQ's certificate may come from.
+    pub authorities: Option<PathBuf>,
+}
+
+impl Default for BusSettings {
+    fn default() -> Self {
+        Self { url: "in-process".to_owned(), announce: true, authorities: None }
+    }
+}
+
+/// Certificates of a listener.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// PEM file with the certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with the key.
+    pub key: PathBuf,
+    /// PEM file with the authorities of client certificates; with it, a client must show one.
+    #[serde(default)]
+    pub client_authorities: Option<PathBuf>,
+}
+
+/// Where HTTP is served.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// With it, HTTPS.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+}
+
+/// Where MLLP is served.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MllpSettings {
+    /// A name, so that a profile can say "my messages come here".
+    #[serde(default = "default_listener")]
+    pub name: String,
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// With it, MLLP over TLS.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+}
+
+fn default_listener() -> String {
+    "mllp".to_owned()
+}
+
+/// How much at once. Everything has a limit with a name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest message, in bytes.
+    pub message_bytes_max: usize,
+    /// Connections per listener.
+    pub connections_max: usize,
+    /// Connections per listener and peer address.
+    pub connections_per_peer_max: usize,
+    /// Seconds that a connection may stay silent between messages.
+    pub idle_seconds: u32,
+    /// Seconds that one message may take to arrive.
+    pub frame_seconds: u32,
+    /// Messages that share one transaction.
+    pub batch_max: usize,
+    /// Messages that wait for a transaction before new ones are told to try again.
+    pub waiting_max: usize,
+    /// Transactions at once.
+    pub committers: usize,
+    /// Deliveries that the relay hands over at once.
+    pub relay_batch: u32,
+    /// Deliveries that a lane takes from the bus at once.
+    pub lane_prefetch: u16,
+    /// Seconds in which a stopping process finishes what is in hand.
+    pub drain_seconds: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 12 * 1024 * 1024,
+            connections_max: 1_024,
+            connections_per_peer_max: 512,
+            idle_seconds: 3_600,
+            frame_seconds: 30,
+            batch_max: 200,
+            waiting_max: 5_000,
+            committers: 2,
+            relay_batch: 500,
+            lane_prefetch: 64,
+            drain_seconds: 20,
+        }
+    }
+}
+
+/// Opening hours and days off.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalendarSettings {
+    /// Opening hours per weekday; the office hours of the code when absent.
+    pub hours: Option<OpeningHours>,
+    /// A CSV file with the county's own list of holidays and swapped working days.
+    pub days: Option<PathBuf>,
+}
+
+/// How the program writes its log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// `text` for people, `json` for programs.
+    pub format: LogFormat,
+    /// A filter as `tracing` reads it, such as `info` or `tierlink=debug`.
+    pub filter: String,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}

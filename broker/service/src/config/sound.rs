@@ -1,0 +1,147 @@
+//! What must hold among the settings and the profiles of a county.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tierlink_codec::Profile;
+use tierlink_codec::profile::{FormatName, Receipts};
+use tierlink_schemas::{OrganisationCode, Problem};
+
+use super::{INVALID, Settings};
+
+/// Adds everything that does not fit together.
+pub(super) fn check(
+    settings: &Settings,
+    profiles: &HashMap<OrganisationCode, Profile>,
+    problems: &mut Vec<Problem>,
+) {
+    check_settings(settings, problems);
+    check_tree(settings, profiles, problems);
+    check_transports(settings, profiles, problems);
+}
+
+fn check_settings(settings: &Settings, problems: &mut Vec<Problem>) {
+    let mut problem = |field: &str, text: &str| {
+        problems.push(Problem::new(INVALID, field, text));
+    };
+    let store = &settings.store.url;
+    if !(store.starts_with("sqlite:") || store.starts_with("postgres")) {
+        problem("store.url", "must be `sqlite:PATH` or `postgres://user@host/database`");
+    }
+    let bus = &settings.bus.url;
+    if !(bus == "in-process" || bus.starts_with("amqp://") || bus.starts_with("amqps://")) {
+        problem("bus.url", "must be `in-process`, `amqp://…` or `amqps://…`");
+    }
+    let limits = &settings.limits;
+    if !(1..=5_000).contains(&limits.batch_max) {
+        problem("limits.batch_max", "must be 1 to 5000, such as 200");
+    }
+    if !(1..=16).contains(&limits.committers) {
+        problem("limits.committers", "must be 1 to 16, such as 2");
+    }
+    if limits.message_bytes_max < 1_024 || limits.message_bytes_max > 14 * 1024 * 1024 {
+        problem("limits.message_bytes_max", "must be 1024 to 14680064, such as 12582912");
+    }
+    if limits.lane_prefetch == 0 || limits.relay_batch == 0 || limits.waiting_max == 0 {
+        problem("limits", "relay_batch, lane_prefetch and waiting_max must be at least 1");
+    }
+}
+
+fn check_tree(
+    settings: &Settings,
+    profiles: &HashMap<OrganisationCode, Profile>,
+    problems: &mut Vec<Problem>,
+) {
+    if let Some(lead) = settings.county.lead.as_ref().filter(|lead| !profiles.contains_key(*lead)) {
+        problems.push(Problem::new(
+            INVALID,
+            "county.lead",
+            format!("no profile has the code {lead}; name the lead hospital's code"),
+        ));
+    }
+    if profiles.contains_key(&settings.county.broker) {
+        problems.push(Problem::new(
+            INVALID,
+            "county.broker",
+            "a profile has the same code; the broker needs a name of its own, such as TIERLINK",
+        ));
+    }
+    let mut sorted: Vec<_> = profiles.iter().collect();
+    sorted.sort_by_key(|(code, _)| *code);
+    for (code, profile) in sorted {
+        let Some(parent) = &profile.organisation.parent else { continue };
+        let field = format!("{code}: organisation.parent");
+        match profiles.get(parent) {
+            None => problems.push(Problem::new(
+                INVALID,
+                field,
+                format!("no profile has the code {parent}; name an organisation of this county"),
+            )),
+            Some(above) if above.organisation.tier < profile.organisation.tier => {
+                problems.push(Problem::new(
+                    INVALID,
+                    field,
+                    format!(
+                        "{parent} is of a lower tier; a parent stands at the same tier or above"
+                    ),
+                ));
+            }
+            Some(_) => {}
+        }
+        if let Err(error) = jiff::tz::TimeZone::get(&profile.format.zone) {
+            problems.push(Problem::new(
+                INVALID,
+                format!("{code}: format.zone"),
+                format!("is no time zone ({error}); write one such as Asia/Shanghai"),
+            ));
+        }
+    }
+}
+
+fn check_transports(
+    settings: &Settings,
+    profiles: &HashMap<OrganisationCode, Profile>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut listeners: BTreeMap<&str, usize> = BTreeMap::new();
+    for listener in &settings.mllp {
+        *listeners.entry(listener.name.as_str()).or_default() += 1;
+    }
+    for (name, count) in &listeners {
+        if *count > 1 {
+            problems.push(Problem::new(
+                INVALID,
+                "mllp.name",
+                format!("two listeners are called {name}; give each a name of its own"),
+            ));
+        }
+    }
+    let mut sorted: Vec<_> = profiles.iter().collect();
+    sorted.sort_by_key(|(code, _)| *code);
+    for (code, profile) in sorted {
+        if let Some(name) = &profile.inbound.listener
+            && !listeners.contains_key(name.as_str())
+        {
+            problems.push(Problem::new(
+                INVALID,
+                format!("{code}: inbound.listener"),
+                format!("no [[mllp]] listener is called {name}"),
+            ));
+        }
+        if profile.format.name == FormatName::Hl7v2 && profile.outbound.receipts != Receipts::None {
+            problems.push(Problem::new(
+                INVALID,
+                format!("{code}: outbound.receipts"),
+                "must be none: HL7 v2 has no message for a receipt; look custody up instead",
+            ));
+        }
+        if let Some(address) = &profile.outbound.address
+            && crate::destination::Address::read(address).is_none()
+        {
+            problems.push(Problem::new(
+                INVALID,
+                format!("{code}: outbound.address"),
+                "must be mllp://host:port, mllps://host:port, http://… or https://…",
+            ));
+        }
+    }
+}
