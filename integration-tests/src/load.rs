@@ -12,9 +12,11 @@
 //! - [`chance`] is the only source of chance; its seed is printed, so that a failure can be repeated.
 //! - [`teller`] speaks for hospitals and insists until it is heard.
 //! - [`chaos`] kills and restarts.
+//! - [`spoil`] makes bad messages of good ones.
 //! - [`ledger`] judges. It is pure, and its own tests show that each of its verdicts can fall.
 
 pub mod chance;
 pub mod chaos;
 pub mod ledger;
+pub mod spoil;
 pub mod teller;
