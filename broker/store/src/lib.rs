@@ -7,7 +7,11 @@
 //! Architecture Invariant: no state is decided in SQL. Every transaction runs in a task of its own
 //! that nobody drops: a cancelled `begin` would leave a pooled connection inside a transaction.
 //!
-//! `tests/stores.rs` is the conformance suite: every promise, on both databases.
+//! Read in this order: [`records`] (what goes in and comes out), `kept.rs` (a method is a
+//! transaction), `session.rs` (where the two databases differ, and nowhere else), `commit.rs` and
+//! `batch.rs` (group commit), `outbox.rs` and `settle.rs` (deliveries).
+//!
+//! `tests/stores/` is the conformance suite: every promise, on both databases.
 
 mod batch;
 mod cases;
@@ -132,7 +136,8 @@ pub trait Store: Send + Sync {
     /// A block of counters for case numbers: first and count. Never given twice.
     async fn take_counters(&self) -> Result<(u64, u64), Error>;
 
-    /// A page of cases, most urgent and longest waiting first.
+    /// A page of cases. Open ones (`open: Some(true)`): most urgent first, then those that wait
+    /// longest. Any others: those that were opened last come first.
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseRow>, Error>;
 
     /// One case by its number or id, with its events and the custody of each message.

@@ -51,6 +51,8 @@ impl PostgresEngine {
                 // A verdict is a promise, whatever the server's default is.
                 ("synchronous_commit", "on"),
                 ("default_transaction_isolation", "read committed"),
+                // Lists read a page; to start more processes for it takes longer than the page.
+                ("max_parallel_workers_per_gather", "0"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(1))
