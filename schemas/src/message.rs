@@ -181,6 +181,10 @@ pub struct Envelope<B> {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20000))]
     pub extras: Vec<Extra>,
+    /// Who the sender believes the case is about, in a message that does not state the whole
+    /// request: compared, never stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Patient>,
     /// Who the case is about, on the way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Context>,
@@ -209,6 +213,7 @@ impl Message {
             priority: None,
             trace: None,
             extras: Vec::new(),
+            subject: None,
             context: None,
             body,
         }
@@ -297,6 +302,7 @@ pub fn from_value(value: serde_json::Value) -> Result<Message, serde_json::Error
         priority: envelope.priority,
         trace: envelope.trace,
         extras: envelope.extras,
+        subject: envelope.subject,
         context: envelope.context,
         body,
     })

@@ -76,6 +76,7 @@ impl Reader<'_> {
             }
         };
         let body = body?;
+        let subject = self.subject(body.kind());
         let source = Source {
             organisation: self.own().clone(),
             system: self.short(header, "source/software", 200),
@@ -84,6 +85,7 @@ impl Reader<'_> {
         let occurred_at = self.occurred_at();
         let mut message = Message::new(self.with.id, source, occurred_at, body);
         message.received_at = Some(self.with.received_at);
+        message.subject = subject;
         self.envelope(header, &mut message);
         self.case(dialect, destination.as_ref(), &mut message);
         message.destinations.extend(destination);

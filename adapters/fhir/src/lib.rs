@@ -37,6 +37,7 @@ mod request;
 mod safety;
 mod settle;
 mod statement;
+mod subject;
 mod systems;
 mod writer;
 

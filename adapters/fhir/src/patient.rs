@@ -38,6 +38,33 @@ const KINDS: [(&str, IdentifierKind); 9] = [
     ("MPI", IdentifierKind::MasterIndex),
 ];
 
+/// What a patient is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The receiver treats whom it names: what is wrong refuses the message.
+    Taken,
+    /// The broker compares it with the case: what is wrong is told.
+    Compared,
+}
+
+impl Use {
+    /// Longest number that is read. What is only compared must fit, or it stays for the extras.
+    const fn number_chars_max(self) -> usize {
+        match self {
+            Self::Taken => 100,
+            Self::Compared => 40,
+        }
+    }
+
+    /// Most numbers that are read. The schema refuses a request with more than 50.
+    const fn numbers_max(self) -> usize {
+        match self {
+            Self::Taken => usize::MAX,
+            Self::Compared => 50,
+        }
+    }
+}
+
 impl Reader<'_> {
     /// Reads the patient whom the request is about, or refuses the message.
     pub fn patient(&mut self, subject: Option<At>) -> Option<Patient> {
@@ -57,12 +84,13 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(self.patient_at(at))
+        Some(self.patient_at(at, Use::Taken))
     }
 
-    fn patient_at(&mut self, at: At) -> Patient {
+    /// Reads a Patient resource.
+    pub fn patient_at(&mut self, at: At, used: Use) -> Patient {
         let mut patient = Patient::default();
-        self.identifiers(at, &mut patient);
+        self.identifiers(at, used, &mut patient);
         self.names(at, &mut patient);
         patient.sex = self.sex(at);
         patient.birth_date = self.day(at, "birthDate");
@@ -84,10 +112,11 @@ impl Reader<'_> {
         patient
     }
 
-    fn identifiers(&mut self, at: At, patient: &mut Patient) {
-        for index in 0..self.bundle.count(at, "identifier") {
+    fn identifiers(&mut self, at: At, used: Use, patient: &mut Patient) {
+        for index in 0..self.bundle.count(at, "identifier").min(used.numbers_max()) {
             let path = format!("identifier/{index}");
-            let Some(value) = self.short(at, &format!("{path}/value"), 100) else {
+            let most = used.number_chars_max();
+            let Some(value) = self.short(at, &format!("{path}/value"), most) else {
                 continue;
             };
             let value = value.trim().to_owned();
@@ -98,7 +127,7 @@ impl Reader<'_> {
                         .take_extensions(at, &path)
                         .get("of_mother")
                         .is_some_and(|value| *value == Value::Bool(true));
-                    let number = self.document_number(at, &path, &kind, value);
+                    let number = self.document_number(at, &path, &kind, value, used);
                     patient.document = Some(IdentityDocument { kind, number, of_mother });
                 }
                 Some(kind) => patient.identifiers.push(PatientIdentifier {
@@ -147,8 +176,15 @@ impl Reader<'_> {
         Some(kind.to_owned())
     }
 
-    /// The number as the canonical schema wants it. A wrong identity number refuses the message.
-    fn document_number(&mut self, at: At, path: &str, kind: &str, value: String) -> String {
+    /// The number as the canonical schema wants it. A wrong identity number refuses a request.
+    fn document_number(
+        &mut self,
+        at: At,
+        path: &str,
+        kind: &str,
+        value: String,
+        used: Use,
+    ) -> String {
         if kind != "01" {
             return value;
         }
@@ -172,7 +208,12 @@ impl Reader<'_> {
                 number.as_str().to_owned()
             }
             Err(fault) => {
-                self.problem(codes::IDENTITY_NUMBER, field, fault.to_string());
+                match used {
+                    Use::Taken => self.problem(codes::IDENTITY_NUMBER, field, fault.to_string()),
+                    Use::Compared => {
+                        self.deviation(codes::IDENTITY_NUMBER, field, fault.to_string());
+                    }
+                }
                 value
             }
         }

@@ -1,7 +1,7 @@
 //! The bodies, kind by kind, out of the segments that carry them.
 //!
 //! Requests take most of a message; statements about a case take little, and leave the rest among
-//! the extras: the broker knows the patient already.
+//! the extras. The patient of a statement is only compared with the case (`subject.rs`).
 
 use jiff::tz::TimeZone;
 use tierlink_codec::Reading;

@@ -26,6 +26,7 @@ use crate::numbers;
 use crate::party::{self, Found};
 use crate::read::Left;
 use crate::statement::{self, Statement};
+use crate::subject;
 use crate::time;
 use crate::tree::Tree;
 
@@ -150,6 +151,9 @@ fn read(
     message.priority = priority;
     if kind.opens() {
         message.destinations.extend(message.to().map(|to| to.organisation.clone()));
+    }
+    if !kind.states_request() {
+        message.subject = subject::read(&tree, profile, notes)?;
     }
     take_known_names(&tree, &message, with);
     if kind.states_request() {

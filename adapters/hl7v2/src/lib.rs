@@ -38,6 +38,7 @@ mod profile_codes;
 pub mod read;
 mod reply;
 mod statement;
+mod subject;
 mod syntax;
 pub mod time;
 pub mod tree;

@@ -21,7 +21,7 @@ use crate::types::{
 use crate::write::Line;
 
 /// The resident identity card in CV02.01.101.
-const IDENTITY_CARD: &str = "01";
+pub(crate) const IDENTITY_CARD: &str = "01";
 
 /// PID-3.5 to kinds of identity document. The first name of a kind is the one that we write.
 const DOCUMENTS: [(&str, &str); 14] = [
@@ -152,12 +152,12 @@ fn read_numbers(
     Ok(())
 }
 
-fn document_kind(written: &str) -> Option<&'static str> {
+pub(crate) fn document_kind(written: &str) -> Option<&'static str> {
     DOCUMENTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)).map(|(_, kind)| *kind)
 }
 
 /// One CX. Documents that prove who somebody is are told from numbers that only count.
-fn read_number(
+pub(crate) fn read_number(
     rep: Rep<'_>,
     canon: &mut Canon,
     notes: &mut Notes,
@@ -188,7 +188,7 @@ fn read_number(
     Ok(())
 }
 
-fn put_document(
+pub(crate) fn put_document(
     canon: &mut Canon,
     kind: &str,
     text: &str,
@@ -240,7 +240,7 @@ fn tolerated(tolerance: Tolerance) -> &'static str {
     }
 }
 
-fn read_names(pid: Seg<'_>, profile: &Profile, canon: &mut Canon, notes: &mut Notes) {
+pub(crate) fn read_names(pid: Seg<'_>, profile: &Profile, canon: &mut Canon, notes: &mut Notes) {
     for rep in pid.repetitions(5) {
         if rep.peek(8) == Some("A") && canon.text("patient.name").is_some() {
             rep.text(8);
@@ -272,20 +272,24 @@ fn read_sex(pid: Seg<'_>, profile: &Profile, canon: &mut Canon) -> Result<(), Fa
     let Some(written) = pid.text(8, 1) else {
         return Ok(());
     };
-    let sex = if profile.codes.sex.is_empty() {
-        SEXES.iter().find(|(code, _)| code.eq_ignore_ascii_case(written)).map(|(_, sex)| *sex)
-    } else {
-        ours(&profile.codes.sex, written)
-    };
     canon.put(
         "patient.sex",
-        sex.ok_or_else(|| Fault::UnknownCode {
+        sex_of(written, profile).ok_or_else(|| Fault::UnknownCode {
             field: "PID-8".to_owned(),
             expected: "M, F, U or O",
             map: "sex",
         })?,
     );
     Ok(())
+}
+
+/// The sex that a code stands for at this sender.
+pub(crate) fn sex_of<'p>(written: &str, profile: &'p Profile) -> Option<&'p str> {
+    if profile.codes.sex.is_empty() {
+        SEXES.iter().find(|(code, _)| code.eq_ignore_ascii_case(written)).map(|(_, sex)| *sex)
+    } else {
+        ours(&profile.codes.sex, written)
+    }
 }
 
 fn read_contact(tree: &Tree, canon: &mut Canon, notes: &mut Notes) {

@@ -269,6 +269,12 @@ impl<'t> Rep<'t> {
         self.values().map(|value| value.text.len()).reduce(|sum, length| sum + length)
     }
 
+    /// How many characters its texts have together.
+    #[must_use]
+    pub fn chars(self) -> usize {
+        self.values().map(|value| value.text.chars().count()).sum()
+    }
+
     /// A subcomponent, without marking it as read.
     #[must_use]
     pub fn peek_sub(self, component: u16, subcomponent: u16) -> Option<&'t str> {

@@ -287,6 +287,77 @@ fn refuses(bytes: &[u8], profile: &Profile, code: &str, field: &str) -> Decoded 
     decoded
 }
 
+/// The acceptance with its PID changed.
+fn accepted_with(change: impl Fn(&str) -> String) -> Decoded {
+    let text = String::from_utf8(fixture("rri_i12_accept")).unwrap();
+    let lines = text.split('\r').map(|line| match line.starts_with("PID|") {
+        true => change(line),
+        false => line.to_owned(),
+    });
+    let text = lines.collect::<Vec<_>>().join("\r");
+    decode(text.as_bytes(), &profile("XH"))
+}
+
+#[test]
+fn the_patient_in_an_answer_is_read_for_comparing() {
+    for (name, kind) in
+        [("rri_i12_accept", Kind::ReferralAccept), ("oru_r01_feedback", Kind::ReferralFeedback)]
+    {
+        let want = json!({
+            "/subject/name": "汪德福",
+            "/subject/birth_date": "1950-01-01",
+            "/subject/sex": "male",
+            "/subject/document": { "kind": "01", "number": "990101195001010010" },
+            "/subject/identifiers/0":
+                { "kind": "outpatient_number", "value": "MZ0001", "assigner": "QS" },
+            "/subject/phone": "13900000001",
+        });
+
+        check(name, kind, &want);
+
+        let (message, _, _) = read(name);
+        assert!(!message.extras.iter().any(|it| it.path.starts_with("PID")), "{name}");
+    }
+    assert_eq!(read("ref_i12_up").0.subject, None, "a request states its patient itself");
+}
+
+#[test]
+fn what_cannot_be_read_of_the_patient_in_an_answer_is_kept_and_not_guessed() {
+    let long = "柳".repeat(500);
+    let decoded = accepted_with(|pid| {
+        pid.replace("990101195001010010", "990101195001010011")
+            .replace("|M|", "|7|")
+            .replace("|19500101|", "|gestern|")
+            .replace("柳湾村3组", &long)
+    });
+
+    let (message, _) = decoded.outcome.unwrap();
+    let subject = message.subject.unwrap();
+    let kept = |path: &str, text: &str| {
+        message.extras.iter().any(|it| it.path.starts_with(path) && it.text.contains(text))
+    };
+
+    assert_eq!(subject.name.as_deref(), Some("汪德福"));
+    assert_eq!((subject.document, subject.sex), (None, None));
+    assert_eq!((subject.birth_date, subject.address), (None, None));
+    assert!(kept("PID-3[2]", "990101195001010011") && kept("PID-8", "7"));
+    assert!(kept("PID-7", "gestern") && kept("PID-11", &long));
+    let noted: Vec<&str> = decoded.deviations.iter().map(|it| it.field.as_str()).collect();
+    for field in ["PID-3[2]", "PID-7", "PID-8"] {
+        assert!(noted.contains(&field), "{field} in {noted:?}");
+    }
+}
+
+#[test]
+fn an_answer_about_two_patients_is_refused() {
+    let decoded = accepted_with(|pid| format!("{pid}\rPID|2||8^^^QS^OPN||李四"));
+
+    let problem = &decoded.outcome.unwrap_err()[0];
+
+    assert_eq!(problem.field, "PID");
+    assert!(!problem.text.contains("李四"));
+}
+
 #[test]
 fn safety_fields_are_never_guessed() {
     for (name, from, code, field) in [

@@ -138,6 +138,12 @@ fn every_kind_means_the_same_after_the_journey() {
                 assert_eq!(read.occurred_at, message.occurred_at, "{}", message.kind());
                 if message.kind().states_request() {
                     assert_eq!(read.extras, [], "{}", message.kind());
+                    assert_eq!(read.subject, None, "{}", message.kind());
+                } else {
+                    let (told, known) = (read.subject.unwrap(), message.patient().unwrap());
+                    assert_eq!(told.name, known.name, "{}", message.kind());
+                    assert_eq!(told.birth_date, known.birth_date, "{}", message.kind());
+                    assert_eq!(told.document, known.document, "{}", message.kind());
                 }
             }
         }

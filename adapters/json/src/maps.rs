@@ -42,6 +42,10 @@ pub(crate) fn apply(
     if let Some(priority) = message.get_mut("priority") {
         mapping.safety(&codes.priority, priority, "priority");
     }
+    let subject = message.get_mut("subject");
+    if let Some(sex) = subject.and_then(|subject| subject.get_mut("sex")) {
+        mapping.safety(&codes.sex, sex, "subject.sex");
+    }
     if let Some(Value::Object(body)) = message.get_mut("body") {
         if let Some(sex) = body
             .get_mut("patient")

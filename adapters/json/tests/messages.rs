@@ -401,6 +401,29 @@ fn the_organisations_own_codes_become_ours() {
 }
 
 #[test]
+fn whom_an_answer_names_is_read_with_the_organisations_own_codes() {
+    let answer = |subject: Value| {
+        json!({
+            "kind": "referral.accept", "source": { "message_id": "m-1" },
+            "case": { "numbers": [{ "organisation": "330199101", "number": "Z-1" }] },
+            "occurred_at": "2026-03-10T09:45:00+08:00", "subject": subject, "body": {},
+        })
+    };
+    let accept = answer(json!({ "name": "汪德福", "sex": 0, "phone": "" }));
+    let unmapped = answer(json!({ "sex": "male" }));
+
+    let (message, _) = read(decode_as(&bytes_of(&accept), &mapped_profile(), &directory()));
+    let subject = message.subject.unwrap();
+
+    assert_eq!(subject.name.as_deref(), Some("汪德福"));
+    assert_eq!(subject.sex, Some(tierlink_schemas::person::Sex::Male));
+    assert_eq!(
+        refused(decode_as(&bytes_of(&unmapped), &mapped_profile(), &directory())),
+        ["D097 subject.sex"]
+    );
+}
+
+#[test]
 fn a_safety_code_that_the_map_does_not_list_is_refused() {
     let mut value = referral();
     // Ours, but the map says that this organisation writes its own.

@@ -1,8 +1,10 @@
 //! The one entrance: what a message means for its case.
 //!
 //! ```text
-//!   sender known? ─▶ sees the case? ─▶ its role may say it? ─▶ the state allows it? ─▶ content fits?
-//!        R001             R002              R020–R029               R030–R059          R060–R079
+//!   sender known? ─▶ sees the case? ─▶ same patient? ─▶ its role may say it?
+//!        R001             R002             R018               R020–R029
+//!                    ─▶ the state allows it? ─▶ content fits?
+//!                            R030–R059            R060–R079
 //! ```
 //!
 //! The shell has looked everything up; this only decides. Ownership is checked before state, so a
@@ -30,6 +32,7 @@ use uuid::Uuid;
 use crate::case::{Booking, Case, State};
 use crate::county::County;
 use crate::rule::{Role, Rule};
+use crate::subject::{self, Stated};
 
 pub use bookings::SESSION_LASTS_MAX;
 pub use consultation::act as consultation_act;
@@ -186,6 +189,7 @@ fn judge(ask: &Ask<'_>) -> Result<Decision, Refused> {
     }
     // A case of others is the same as no case, from here on.
     let case = ask.case.filter(|case| case.has_part(author));
+    same_patient(message, case)?;
     match (message.kind(), case) {
         (Kind::SlotPublish | Kind::SlotWithdraw, _) => Ok(Decision::Noted),
         (Kind::StatusReport | Kind::Receipt, _) => Err(Rule::NotForSenders.refuse()),
@@ -195,6 +199,26 @@ fn judge(ask: &Ask<'_>) -> Result<Decision, Refused> {
         (_, Some(case)) => Ok(changed(existing(ask, case, in_family(ask, case)?)?)),
         (_, None) => Err(Rule::NoSuchCase.refuse()),
     }
+}
+
+/// Whoever the message says it is about must not be somebody else than whom the case is about.
+///
+/// A new case, and one that takes over the number of an ended case, is about whom it states.
+fn same_patient(message: &Message, case: Option<&Case>) -> Result<(), Refused> {
+    let Some(patient) = &message.subject else {
+        return Ok(());
+    };
+    let author = &message.source.organisation;
+    let opens = message.kind().opens();
+    let ours = match case.filter(|case| !opens || !case.state.is_terminal()) {
+        Some(case) => Some(Stated { patient: &case.context.patient, by: &case.origin }),
+        None => message.body.patient().map(|patient| Stated { patient, by: author }),
+    };
+    let theirs = Stated { patient, by: author };
+    if ours.is_some_and(|ours| subject::contradict(ours, theirs)) {
+        return Err(Rule::AnotherPatient.refuse());
+    }
+    Ok(())
 }
 
 fn changed(change: Change) -> Decision {

@@ -12,7 +12,8 @@
 //! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`mod@decide`] (the
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
 //! hears), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
-//! Before all of that, [`find`] says which case a message means; [`rule`] lists why one is refused.
+//! Before all of that, [`find`] says which case a message means and [`subject`] whether it is about
+//! the same patient; [`rule`] lists why one is refused.
 
 pub mod case;
 pub mod consultation;
@@ -24,6 +25,7 @@ pub mod find;
 pub mod referral;
 pub mod routing;
 pub mod rule;
+pub mod subject;
 pub mod transfer;
 
 pub use case::Case;

@@ -108,6 +108,9 @@ rules! {
     /// The parent is of another family.
     ParentNotReferral, "R017", Invalid, "body.parent_referral",
         "the parent of a transfer must be a referral; name the referral";
+    /// The patient in the message is another one than that of the case.
+    AnotherPatient, "R018", Invalid, "subject",
+        "the message is about another patient than the case; check the case number and the patient, and give another patient a case of its own";
 
     /// Only the origin may say this.
     OnlyOrigin, "R020", Rule, "kind",

@@ -9,6 +9,9 @@
 //! A contradiction between the identity number and the birth date or sex is refused, although some
 //! registers hold wrong dates that nobody can correct: leaving out the field that is in doubt is
 //! always possible, and the number then speaks alone.
+//!
+//! Whom a message without a request names (`subject`) need not be complete, and nothing is taken
+//! from it: a wrong identity number there is told, not refused.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -34,6 +37,9 @@ const RESIDENT_CARD: &str = "01";
 const BIRTH_YEAR_MIN: i16 = 1850;
 
 pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
+    if let Some(subject) = &message.subject {
+        self::subject(subject, found);
+    }
     let Some(patient) = message.body.patient() else {
         return;
     };
@@ -45,6 +51,20 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
     birth_date(patient, with, found);
     if let Some(document) = &patient.document {
         self::document(patient, document, with, found);
+    }
+}
+
+/// A number that is none cannot tell two people apart; name and birth date still can.
+fn subject(patient: &Patient, found: &mut Checked) {
+    const NUMBER: &str = "subject.document.number";
+    let card = patient.document.as_ref().filter(|document| document.kind == RESIDENT_CARD);
+    match card.map(|document| IdentityNumber::read(&document.number)) {
+        Some(Err(fault)) => found.note(C013_IDENTITY_NUMBER, NUMBER, sentence(&fault.to_string())),
+        Some(Ok((_, tolerances))) if !tolerances.is_empty() => {
+            let fix = "The identity number is not in its form of 18 plain characters; it was read all the same.";
+            found.note(C031_IDENTITY_FORM, NUMBER, fix);
+        }
+        Some(Ok(_)) | None => {}
     }
 }
 

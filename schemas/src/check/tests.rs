@@ -910,3 +910,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whom_an_answer_names_need_not_be_complete_and_is_never_refused_over_its_number() {
+    let named = |subject: Value| {
+        noted(Kind::ReferralAccept, |value| value["subject"] = subject)
+            .into_iter()
+            .filter(|it| it.contains("subject"))
+            .collect::<Vec<_>>()
+    };
+    let card = |number: &str| json!({ "document": { "kind": "01", "number": number } });
+
+    assert_eq!(named(json!({})), Vec::<String>::new());
+    assert_eq!(named(card("990101195001010010")), Vec::<String>::new());
+    assert_eq!(named(card("990101195001010011")), ["C013 subject.document.number"]);
+    assert_eq!(named(card("990101500101001")), ["C031 subject.document.number"]);
+}
+
+#[test]
+fn whom_an_answer_names_has_the_limits_of_a_patient() {
+    let found = refused(Kind::ReferralAccept, |value| {
+        value["subject"] = json!({ "name": "名".repeat(101) });
+    });
+
+    assert_eq!(found, ["C003 subject.name"]);
+}

@@ -98,6 +98,72 @@ fn a_plain_task_says_no_and_the_case_decides_the_family() {
     assert!(decoded.deviations.iter().any(|d| d.code.as_str() == "D080"));
 }
 
+/// The rejection with patients in it, each under its name as id.
+fn rejected_with(patients: &[Value]) -> Value {
+    let mut message = fixture("task_rejected");
+    let entries = message["entry"].as_array_mut().unwrap();
+    entries.extend(patients.iter().map(|patient| json!({ "resource": patient })));
+    message
+}
+
+fn patient(id: &str, name: &str, number: &str) -> Value {
+    json!({
+        "resourceType": "Patient", "id": id, "name": [{ "text": name }],
+        "birthDate": "1950-01-01", "gender": "male", "photo": [{ "title": "近照" }],
+        "identifier": [{ "system": "urn:oid:2.16.156.10011.1.3", "value": number }],
+    })
+}
+
+#[test]
+fn the_patient_in_an_answer_is_read_for_comparing() {
+    let answer = rejected_with(&[patient("p", "汪德福", "990101195001010010")]);
+
+    let (message, _, _) = read(HOSPITAL, &answer);
+
+    let subject = message.subject.unwrap();
+    assert_eq!(subject.name.as_deref(), Some("汪德福"));
+    assert_eq!(subject.document.unwrap().number, "990101195001010010");
+    assert_eq!(subject.birth_date, "1950-01-01".parse().ok());
+    let kept: Vec<&str> = message.extras.iter().map(|it| it.path.as_str()).collect();
+    assert!(kept.contains(&"Patient.photo[0].title"), "{kept:?}");
+    assert!(!kept.contains(&"Patient.birthDate"), "{kept:?}");
+    assert_eq!(read(HOSPITAL, &fixture("task_rejected")).0.subject, None);
+    assert_eq!(read(TOWNSHIP, &fixture("referral")).0.subject, None);
+}
+
+#[test]
+fn a_wrong_identity_number_in_an_answer_is_told_and_not_refused() {
+    let answer = rejected_with(&[patient("p", "汪德福", "990101195001010011")]);
+
+    let (message, _, decoded) = read(HOSPITAL, &answer);
+
+    assert_eq!(message.subject.unwrap().document.unwrap().number, "990101195001010011");
+    let told = decoded
+        .deviations
+        .iter()
+        .any(|it| (it.code.as_str(), it.field.as_str()) == ("D070", "Patient.identifier[0].value"));
+    assert!(told, "{:?}", decoded.deviations);
+}
+
+#[test]
+fn of_two_patients_in_an_answer_the_one_that_all_point_at_counts() {
+    let two =
+        [patient("p", "汪德福", "990101195001010010"), patient("q", "李四", "990101195001010037")];
+    let mut answer = rejected_with(&two);
+    assert_eq!(refused(HOSPITAL, &answer), [("D069".into(), "Patient".into())]);
+
+    resource(&mut answer, "Task")["for"] = json!({ "reference": "Patient/q" });
+    let (message, _, _) = read(HOSPITAL, &answer);
+
+    assert_eq!(message.subject.unwrap().name.as_deref(), Some("李四"));
+    let finding = json!({
+        "resourceType": "Observation", "code": { "text": "血压" }, "valueString": "140/90",
+        "subject": { "reference": "Patient/p" },
+    });
+    answer["entry"].as_array_mut().unwrap().push(json!({ "resource": finding }));
+    assert_eq!(refused(HOSPITAL, &answer), [("D069".into(), "Patient".into())]);
+}
+
 #[test]
 fn each_status_of_a_plain_task_has_one_meaning() {
     for (status, kind) in [

@@ -9,6 +9,7 @@ use super::open::set_direction;
 use super::stated::stated;
 use super::{Refused, outgoing, place};
 use crate::rule::Rule;
+use crate::subject;
 
 /// Takes over an amended request. `movable`: whether it may name another target now.
 ///
@@ -21,6 +22,9 @@ pub(super) fn amend(draft: &mut Draft<'_>, movable: bool) -> Result<(), Refused>
     };
     if request.from.organisation != draft.case.origin {
         return Err(Rule::OtherName.refuse());
+    }
+    if subject::becomes_another(&draft.case.context.patient, request.patient) {
+        return Err(Rule::AnotherPatient.refuse_at("body.patient.document.number"));
     }
     let named = request.to.organisation.clone();
     let stale = draft.case.past_targets.iter().any(|past| past.organisation == named);

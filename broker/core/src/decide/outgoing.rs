@@ -48,6 +48,8 @@ pub(crate) fn complete(
     message.priority = Some(case.priority);
     message.in_reply_to = answers;
     message.destinations = destinations;
+    // It was compared with the case; what receivers read of the patient is the case's.
+    message.subject = None;
     // A request says all of this itself, and better.
     message.context = (!message.kind().states_request()).then(|| case.context.clone());
 }

@@ -19,7 +19,7 @@ pub const EXPERTS_MAX: usize = 40;
 pub(super) struct Stated<'a> {
     pub(super) from: &'a Party,
     pub(super) to: &'a Party,
-    patient: &'a Patient,
+    pub(super) patient: &'a Patient,
     clinical: &'a Clinical,
     pub(super) direction: Option<Direction>,
     terms: Terms,

@@ -12,5 +12,6 @@ mod messages;
 mod places;
 mod readings;
 mod referrals;
+mod subjects;
 mod transfers;
 mod world;
