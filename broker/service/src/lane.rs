@@ -272,7 +272,10 @@ impl Batch<'_> {
                 }
                 None => {}
             }
-            self.acknowledge_ready(&mut pending, consumer).await;
+            if !self.acknowledge_ready(&mut pending, consumer).await {
+                next = Next::Rejoin;
+                break;
+            }
         }
         if !void.is_empty() {
             finish(consumer, &void).await;
@@ -485,21 +488,27 @@ impl Batch<'_> {
         }
     }
 
-    /// Acknowledges, in order, what is on disk already, without waiting.
-    async fn acknowledge_ready(&self, pending: &mut Vec<Pending>, consumer: &mut dyn LaneConsumer) {
+    /// Acknowledges, in order, what is on disk already, without waiting. False if something will
+    /// not be on disk: its answer is used up here, and the parcel comes again.
+    async fn acknowledge_ready(
+        &self,
+        pending: &mut Vec<Pending>,
+        consumer: &mut dyn LaneConsumer,
+    ) -> bool {
         let mut ready = Vec::new();
+        let mut all = true;
         while let Some(first) = pending.first_mut() {
             match first.on_disk.try_recv() {
-                Ok(Ok(())) => {
-                    ready.push(first.tag);
-                    pending.remove(0);
-                }
-                Ok(Err(_)) | Err(_) => break,
+                Ok(Ok(())) => ready.push(first.tag),
+                Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => all = false,
+                Err(oneshot::error::TryRecvError::Empty) => break,
             }
+            pending.remove(0);
         }
         if !ready.is_empty() {
             finish(consumer, &ready).await;
         }
+        all
     }
 
     /// Waits until everything is on disk and acknowledges it. False if something is not.

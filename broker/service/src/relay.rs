@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tierlink_bus::{Announcement, Bus, Lane, Parcel, Published};
 use tierlink_core::delivery::Outcome;
 use tierlink_schemas::{Code, OrganisationCode, Problem};
@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::destination::ANSWER_LASTS;
 use crate::judge::CoreJudge;
 use crate::lane::parcel_id;
 use crate::lease::Lease;
@@ -45,6 +46,8 @@ const WAIT_AFTER_FAILURE: Duration = Duration::from_millis(500);
 const REPAIR_EVERY: Duration = Duration::from_secs(15);
 /// A parcel that was published this long ago, on a lane that moved on without it, is lost.
 const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// So many tries without a note may be by chance: the store was away, or the lane changed hands.
+const TRIES_MISSED_MAX: u32 = 3;
 /// How many lost parcels are queued again at once.
 const REPAIR_MAX: u32 = 5_000;
 /// Events that are announced at once.
@@ -253,7 +256,10 @@ impl Relay {
         let waiting = match self.store.lanes().await {
             Ok(lanes) => lanes
                 .into_iter()
-                .filter(|lane| lane.paused || lane.trouble.is_some())
+                .filter(|lane| {
+                    let tried_at = lane.trouble.as_ref().map(|(at, _)| *at);
+                    lane.paused || tried_at.is_some_and(|at| self.is_tried(&lane.lane, at, now))
+                })
                 .map(|lane| lane.lane)
                 .collect(),
             Err(error) => {
@@ -271,6 +277,20 @@ impl Relay {
             }
             Err(error) => tell(trouble, error.code().as_str(), &chain(&error).to_string()),
         }
+    }
+
+    /// Whether a silent organisation that was tried last at `at` is still being tried. Each try is
+    /// noted; when no new one is, nobody holds its parcels any more, and they are lost as well.
+    fn is_tried(&self, lane: &OrganisationCode, at: Timestamp, now: Timestamp) -> bool {
+        let config = self.live.now();
+        let Some(profile) = config.profiles.get(lane) else { return false };
+        let answer_lasts = profile
+            .outbound
+            .answer_seconds
+            .map_or(ANSWER_LASTS, |seconds| Duration::from_secs(u64::from(seconds)));
+        let between_tries = crate::lane::policy(profile).wait_max + answer_lasts;
+        let silent_for = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        silent_for < between_tries * TRIES_MISSED_MAX
     }
 
     async fn announce(&self, trouble: &Trouble) {

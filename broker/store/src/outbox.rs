@@ -219,7 +219,7 @@ pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Resul
 }
 
 /// Published deliveries that the bus seems to have lost: later ones of the lane were answered, or
-/// nothing moved since although nobody is known to be silent.
+/// nothing was answered for as long although nobody is known to be silent.
 async fn lost<S: Session>(
     session: &mut S,
     before: Timestamp,
@@ -232,7 +232,7 @@ async fn lost<S: Session>(
         WHERE deliveries.state = 'published' AND deliveries.published_at < $1
             AND (lanes.last_settled_at IS NULL
                 OR lanes.settled_published_at > deliveries.published_at
-                OR lanes.last_settled_at < deliveries.published_at)
+                OR lanes.last_settled_at < $1)
             AND replace($3, ',' || deliveries.destination || ',', '') = $3
         ORDER BY deliveries.message_id, deliveries.destination
         LIMIT $2";
