@@ -27,6 +27,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tierlink_schemas::Code;
+use tierlink_socket::{handshake, tune};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -38,7 +39,6 @@ use tower::Service;
 use tracing::{debug, error, warn};
 
 use crate::body::{self, Room};
-use crate::certificates;
 use crate::counts::Counts;
 use crate::pace::{Busy, Missing, Pace, Paced};
 use crate::refusal::Refusal;
@@ -94,21 +94,19 @@ impl House {
         mut peer: Peer,
         tls: Option<TlsAcceptor>,
     ) {
-        // Small responses must not wait for company. A socket that is gone says so when it is read.
-        let _outcome = socket.set_nodelay(true);
+        // A socket that is gone says so when it is read.
+        let _outcome = tune(&socket);
         let Some(tls) = tls else {
             return self.serve(socket, peer).await;
         };
 
-        let handshake = timeout(self.limits.handshake_lasts, tls.accept(socket));
         let agreed = tokio::select! {
             () = self.stop.cancelled() => return,
-            agreed = handshake => agreed.unwrap_or_else(|late| Err(late.into())),
+            agreed = handshake(&tls, socket, self.limits.handshake_lasts) => agreed,
         };
         match agreed {
-            Ok(stream) => {
-                peer.certificate_names =
-                    certificates::names(stream.get_ref().1.peer_certificates());
+            Ok((stream, names)) => {
+                peer.certificate_names = names;
                 self.serve(stream, peer).await;
             }
             Err(error) => {

@@ -20,12 +20,10 @@
 
 mod bearer;
 mod body;
-mod certificates;
 pub mod client;
 mod connection;
 pub mod counts;
 mod pace;
-mod places;
 pub mod refusal;
 mod response;
 mod run;

@@ -12,7 +12,6 @@
 //!
 //! HTTP/1.1 only: hospitals speak nothing newer, and every limit below would need a second meaning.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,27 +19,15 @@ use std::time::Duration;
 use axum::Router;
 use rustls::ServerConfig;
 use tierlink_schemas::Code;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+pub use tierlink_socket::{CannotListen, Peer};
+use tierlink_socket::{Grumble, Listener, Place, Places};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::connection::House;
 use crate::counts::Counts;
-use crate::places::{Place, Places};
-
-/// Who is at the other end. Every handler finds it as `Extension<Peer>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Their address.
-    pub address: SocketAddr,
-    /// The common name and DNS names of their certificate. Empty without one.
-    pub certificate_names: Arc<[String]>,
-    /// The address of ours that they came to.
-    pub listener: SocketAddr,
-}
 
 /// How much a server takes, and how long it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,35 +82,12 @@ impl Default for Limits {
     }
 }
 
-/// The address could not be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("could not listen on {address}; is the port free, and is the address one of this machine?")]
-pub struct CannotListen {
-    /// The address.
-    pub address: SocketAddr,
-    /// What the operating system says.
-    pub source: io::Error,
-}
-
-impl CannotListen {
-    /// The stable name of this error, and of its page in `ops/errors/`.
-    #[must_use]
-    pub const fn code(&self) -> Code {
-        CANNOT_LISTEN
-    }
-}
-
 const CANNOT_LISTEN: Code = Code::new("E020");
 const TOO_MANY_CONNECTIONS: Code = Code::new("E021");
-/// Running out of files or memory does not end by asking again at once.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// A flood of unwelcome connections gets one log line in this time.
-const GRUMBLE_EVERY: Duration = Duration::from_secs(1);
 
 /// A bound listener. Nothing is accepted before [`Server::serve`].
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     tls: Option<Arc<ServerConfig>>,
     limits: Limits,
     counts: Arc<Counts>,
@@ -136,21 +100,13 @@ impl Server {
         tls: Option<Arc<ServerConfig>>,
         limits: Limits,
     ) -> Result<Self, CannotListen> {
-        let cannot = |source| CannotListen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
-        Ok(Self {
-            listener,
-            address,
-            tls,
-            limits,
-            counts: Arc::default(),
-        })
+        let listener = Listener::bind(address, CANNOT_LISTEN).await?;
+        Ok(Self { listener, tls, limits, counts: Arc::default() })
     }
 
     /// The address that we really listen on; tells the port when 0 was asked for.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// The counts, which go on while the server runs.
@@ -163,61 +119,24 @@ impl Server {
     ///
     /// Every handler gets the whole body at once, and runs to its end even if the sender hangs up.
     pub async fn serve(self, router: Router, stop: CancellationToken) {
-        let Self {
-            listener,
-            address,
-            tls,
-            limits,
-            counts,
-        } = self;
+        let Self { listener, tls, limits, counts } = self;
         let house = Arc::new(House::new(router, limits, Arc::clone(&counts), stop));
         let mut gate = Gate::new(&limits, counts);
         let tls = tls.map(TlsAcceptor::from);
-        let mut open = JoinSet::new();
+        let address = listener.address();
         info!(listener = %address, "Listening for HTTP on {address}.");
 
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = house.stop.cancelled() => break,
-                Some(_ended) = open.join_next() => continue,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((socket, from)) => {
-                    let Some(place) = gate.admit(from) else {
-                        continue;
-                    };
-                    let certificate_names = Arc::from([]);
-                    let peer = Peer {
-                        address: from,
-                        certificate_names,
-                        listener: address,
-                    };
-                    let (house, tls) = (Arc::clone(&house), tls.clone());
-                    open.spawn(async move {
-                        house.welcome(socket, peer, tls).await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    let code = CANNOT_LISTEN;
-                    gate.grumble.say(|_| {
-                        error!(code = code.as_str(), %error, "{code}: {address} cannot accept.");
-                    });
-                    sleep(ACCEPT_AGAIN_AFTER).await;
-                }
-            }
-        }
-
-        drop(listener);
+        let open = listener.serve(
+            &house.stop,
+            |from| gate.admit(from),
+            |socket, peer| {
+                let (house, tls) = (Arc::clone(&house), tls.clone());
+                async move { house.welcome(socket, peer, tls).await }
+            },
+        );
+        let open = open.await;
         let until = Instant::now() + limits.stop_lasts;
-        let all_ended = async { while open.join_next().await.is_some() {} };
-        if timeout_at(until, all_ended).await.is_err() {
-            let left = open.len();
-            warn!(listener = %address, left, "{left} connections did not end in time.");
-        }
-        open.shutdown().await;
+        open.end(until).await;
         // Handlers whose sender has hung up.
         if let Some(left) = house.wait_for_handlers(until).await {
             warn!(listener = %address, left, "{left} requests were not finished in time.");
@@ -234,21 +153,10 @@ struct Gate {
 
 impl Gate {
     fn new(limits: &Limits, counts: Arc<Counts>) -> Self {
-        let Limits {
-            connections_max,
-            connections_per_peer_max,
-            ..
-        } = *limits;
-        let places = Places::new(
-            connections_max,
-            connections_per_peer_max,
-            Arc::clone(&counts),
-        );
-        Self {
-            places,
-            counts,
-            grumble: Grumble::default(),
-        }
+        let Limits { connections_max, connections_per_peer_max, .. } = *limits;
+        let open = Arc::clone(&counts.open);
+        let places = Places::new(connections_max, connections_per_peer_max, open);
+        Self { places, counts, grumble: Grumble::default() }
     }
 
     fn admit(&mut self, from: SocketAddr) -> Option<Place> {
@@ -259,7 +167,7 @@ impl Gate {
         } else {
             self.counts.refused_full.add_one();
             let code = TOO_MANY_CONNECTIONS;
-            self.grumble.say(|more| {
+            self.grumble.say(Instant::now(), |more| {
                 warn!(
                     code = code.as_str(), peer = %from, more,
                     "{code}: closed a connection from {from}: too many are open."
@@ -267,25 +175,5 @@ impl Gate {
             });
         }
         place
-    }
-}
-
-/// Keeps a flood of connections from becoming a flood of log lines.
-#[derive(Default)]
-struct Grumble {
-    quiet_until: Option<Instant>,
-    unsaid: u64,
-}
-
-impl Grumble {
-    /// Says it, with how many lines were left out before, unless it was said a moment ago.
-    fn say(&mut self, line: impl FnOnce(u64)) {
-        let now = Instant::now();
-        if self.quiet_until.is_some_and(|until| now < until) {
-            self.unsaid += 1;
-            return;
-        }
-        line(std::mem::take(&mut self.unsaid));
-        self.quiet_until = Some(now + GRUMBLE_EVERY);
     }
 }

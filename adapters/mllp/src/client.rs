@@ -27,6 +27,7 @@ use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tierlink_schemas::problem::Code;
+use tierlink_socket::tune;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -36,7 +37,7 @@ use tracing::{debug, warn};
 
 use crate::codec::{self, Codec, Framing, HoldsFrameByte, write_frame};
 use crate::frame::{Frame, Why};
-use crate::wire::{self, Next, Patience, Wire};
+use crate::wire::{Next, Patience, Wire};
 
 /// Where to send, and how long to wait.
 #[derive(Clone)]
@@ -342,7 +343,7 @@ impl Client {
             host, port, tls, ..
         } = &self.settings;
         let socket = TcpStream::connect((host.as_str(), *port)).await?;
-        wire::tune(&socket)?;
+        tune(&socket)?;
         let Some(tls) = tls else {
             return Ok(Box::new(socket));
         };

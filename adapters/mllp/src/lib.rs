@@ -16,13 +16,11 @@
 //! Where to read next: `frame.rs` (what can be read), `codec.rs` (how it is found in the bytes),
 //! `server.rs` and `client.rs`.
 
-mod certificates;
 pub mod client;
 pub mod codec;
 mod connection;
 pub mod counts;
 pub mod frame;
-mod places;
 pub mod server;
 pub mod tls;
 mod wire;

@@ -10,7 +10,6 @@
 //! dark cannot tell us from a dead network. Authenticating the *organisation* is the door's
 //! business; this file knows addresses and certificates only.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +18,19 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use rustls::ServerConfig;
 use tierlink_schemas::problem::Code;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+pub use tierlink_socket::{CannotListen, Peer};
+use tierlink_socket::{Grumble, Listener, Place, Places, handshake, tune};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::certificates;
 use crate::codec::{self, Framing};
 use crate::connection::House;
 use crate::counts::Counts;
 use crate::frame::Broken;
-use crate::places::Places;
-use crate::{tls, wire};
+use crate::tls;
 
 const CANNOT_LISTEN: Code = Code::new("E006");
 const FULL: Code = Code::new("E018");
@@ -59,17 +57,6 @@ pub enum Answer {
     Silent,
     /// Nothing; the connection is closed.
     Close,
-}
-
-/// Who is at the other end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Their address.
-    pub address: SocketAddr,
-    /// The common name and DNS names of their certificate. Empty without one.
-    pub certificate_names: Arc<[String]>,
-    /// The address of ours that they came to.
-    pub listener: SocketAddr,
 }
 
 /// How much a server takes, and how long it waits.
@@ -156,59 +143,24 @@ impl Settings {
     }
 }
 
-/// The address could not be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("could not listen on {address}; is the port free, and is the address one of this machine?")]
-pub struct CannotListen {
-    /// The address.
-    pub address: SocketAddr,
-    /// What the operating system says.
-    pub source: io::Error,
-}
-
-impl CannotListen {
-    /// The stable name of this error, and of its page in `ops/errors/`.
-    #[must_use]
-    pub const fn code(&self) -> Code {
-        CANNOT_LISTEN
-    }
-}
-
 /// A bound listener. Nothing is accepted before [`Server::run`].
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     settings: Settings,
     door: Arc<dyn Door>,
     counts: Arc<Counts>,
 }
 
-/// Running out of files or memory does not end by asking again at once.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// A flood of unwelcome connections gets one log line in this time.
-const GRUMBLE_EVERY: Duration = Duration::from_secs(1);
-
 impl Server {
     /// Takes the port.
     pub async fn bind(settings: Settings, door: Arc<dyn Door>) -> Result<Self, CannotListen> {
-        let cannot = |source| CannotListen {
-            address: settings.address,
-            source,
-        };
-        let listener = TcpListener::bind(settings.address).await.map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
-        Ok(Self {
-            listener,
-            address,
-            settings,
-            door,
-            counts: Arc::default(),
-        })
+        let listener = Listener::bind(settings.address, CANNOT_LISTEN).await?;
+        Ok(Self { listener, settings, door, counts: Arc::default() })
     }
 
     /// The address that we really listen on; tells the port when 0 was asked for.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// The counts, which go on while the server runs.
@@ -219,92 +171,30 @@ impl Server {
     /// Serves until `stop` is cancelled. Then accepts no more, lets the messages in hand be
     /// answered, closes every connection and returns, after `stop_lasts` at the latest.
     pub async fn run(self, stop: CancellationToken) {
-        let Self {
-            listener,
-            address,
-            settings,
-            door,
-            counts,
-        } = self;
-        let Settings {
-            peers,
-            limits,
-            framing,
-            tls,
-            ..
-        } = settings;
-        let house = House {
-            door,
-            limits,
-            framing,
-            counts: Arc::clone(&counts),
-            stop,
-        };
-        let places = Places::new(
-            limits.connections_max,
-            limits.connections_per_peer_max,
-            Arc::clone(&counts),
-        );
-        let mut gate = Gate {
-            places,
-            peers,
-            counts,
-            grumble: Grumble::default(),
-        };
-        let house = Arc::new(house);
+        let Self { listener, settings, door, counts } = self;
+        let Settings { peers, limits, framing, tls, .. } = settings;
+        let mut gate = Gate::new(peers, &limits, Arc::clone(&counts));
+        let house = Arc::new(House { door, limits, framing, counts, stop });
         let tls = tls.map(TlsAcceptor::from);
-        let mut open = JoinSet::new();
+        let address = listener.address();
         info!(listener = %address, "Listening for MLLP on {address}.");
 
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = house.stop.cancelled() => break,
-                Some(_ended) = open.join_next() => continue,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((socket, from)) => {
-                    let Some(place) = gate.admit(from) else {
-                        continue;
-                    };
-                    let peer = Peer {
-                        address: from,
-                        certificate_names: Arc::from([]),
-                        listener: address,
-                    };
-                    let (house, tls) = (Arc::clone(&house), tls.clone());
-                    open.spawn(async move {
-                        house.welcome(socket, peer, tls).await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    gate.grumble.say(|_| {
-                        error!(
-                            code = CANNOT_LISTEN.as_str(), %error,
-                            "{CANNOT_LISTEN}: {address} cannot accept connections."
-                        );
-                    });
-                    sleep(ACCEPT_AGAIN_AFTER).await;
-                }
-            }
-        }
-
-        drop(listener);
-        let all_ended = async { while open.join_next().await.is_some() {} };
-        if timeout(limits.stop_lasts, all_ended).await.is_err() {
-            let left = open.len();
-            warn!(listener = %address, left, "{left} connections did not end in time.");
-        }
-        open.shutdown().await;
+        let open = listener.serve(
+            &house.stop,
+            |from| gate.admit(from),
+            |socket, peer| {
+                let (house, tls) = (Arc::clone(&house), tls.clone());
+                async move { house.welcome(socket, peer, tls).await }
+            },
+        );
+        open.await.end(Instant::now() + limits.stop_lasts).await;
     }
 }
 
 impl House {
     /// Sets up the socket and TLS, then serves.
     async fn welcome(&self, socket: TcpStream, mut peer: Peer, tls: Option<TlsAcceptor>) {
-        if let Err(error) = wire::tune(&socket) {
+        if let Err(error) = tune(&socket) {
             warn!(peer = %peer.address, %error, "{} was gone before it was served.", peer.address);
             return;
         }
@@ -312,15 +202,13 @@ impl House {
             return self.serve(socket, peer).await;
         };
 
-        let handshake = timeout(self.limits.handshake_lasts, tls.accept(socket));
         let agreed = tokio::select! {
             () = self.stop.cancelled() => return,
-            agreed = handshake => agreed.unwrap_or_else(|late| Err(late.into())),
+            agreed = handshake(&tls, socket, self.limits.handshake_lasts) => agreed,
         };
         match agreed {
-            Ok(stream) => {
-                peer.certificate_names =
-                    certificates::names(stream.get_ref().1.peer_certificates());
+            Ok((stream, names)) => {
+                peer.certificate_names = names;
                 self.serve(stream, peer).await;
             }
             Err(error) => {
@@ -344,12 +232,19 @@ struct Gate {
 }
 
 impl Gate {
-    fn admit(&mut self, from: SocketAddr) -> Option<crate::places::Place> {
+    fn new(peers: Vec<IpNet>, limits: &Limits, counts: Arc<Counts>) -> Self {
+        let Limits { connections_max, connections_per_peer_max, .. } = *limits;
+        let open = Arc::clone(&counts.open);
+        let places = Places::new(connections_max, connections_per_peer_max, open);
+        Self { peers, places, counts, grumble: Grumble::default() }
+    }
+
+    fn admit(&mut self, from: SocketAddr) -> Option<Place> {
         // An IPv4 address that came over an IPv6 socket is still that IPv4 address.
         let ip = from.ip().to_canonical();
         if !self.allows(ip) {
             self.counts.refused_address.add_one();
-            self.grumble.say(|more| {
+            self.grumble.say(Instant::now(), |more| {
                 warn!(
                     code = NOT_ON_THE_LIST.as_str(), peer = %from, more,
                     "{NOT_ON_THE_LIST}: closed a connection from {from}: its address is not on the list."
@@ -362,7 +257,7 @@ impl Gate {
             self.counts.accepted.add_one();
         } else {
             self.counts.refused_full.add_one();
-            self.grumble.say(|more| {
+            self.grumble.say(Instant::now(), |more| {
                 warn!(
                     code = FULL.as_str(), peer = %from, more,
                     "{FULL}: closed a connection from {from}: too many are open."
@@ -377,25 +272,5 @@ impl Gate {
             return ip.is_loopback();
         }
         self.peers.iter().any(|network| network.contains(&ip))
-    }
-}
-
-/// Keeps a flood of connections from becoming a flood of log lines.
-#[derive(Default)]
-struct Grumble {
-    quiet_until: Option<Instant>,
-    unsaid: u64,
-}
-
-impl Grumble {
-    /// Says it, with how many lines were left out before, unless it was said a moment ago.
-    fn say(&mut self, line: impl FnOnce(u64)) {
-        let now = Instant::now();
-        if self.quiet_until.is_some_and(|until| now < until) {
-            self.unsaid += 1;
-            return;
-        }
-        line(std::mem::take(&mut self.unsaid));
-        self.quiet_until = Some(now + GRUMBLE_EVERY);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::FutureExt;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -26,10 +26,6 @@ const FINAL_RETURN_LASTS: Duration = Duration::from_millis(100);
 /// How long a closing connection stays open for the other side to read our last answer. Closing
 /// over unread bytes makes the network throw that answer away.
 const GOODBYE_LASTS: Duration = Duration::from_secs(1);
-/// After this much silence the network asks whether the other side is still there.
-const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
-const KEEPALIVE_TRIES: u32 = 4;
 /// So many reads empty any honest backlog of late answers; more is a flood.
 const BACKLOG_READS_MAX: usize = 64;
 
@@ -229,14 +225,4 @@ fn is_open(socket: &TcpStream) -> bool {
         Ok(bytes) => bytes > 0,
         Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
-}
-
-/// Small frames must not wait for company, and a dead other side must be noticed.
-pub(crate) fn tune(socket: &TcpStream) -> io::Result<()> {
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_TRIES);
-    socket.set_nodelay(true)?;
-    SockRef::from(socket).set_tcp_keepalive(&keepalive)
 }

@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::counts::Counts;
+use crate::counts::Count;
 
-pub(crate) struct Places {
+/// All places of one server.
+pub struct Places {
     max: usize,
     per_peer_max: usize,
     taken: Mutex<Taken>,
-    counts: Arc<Counts>,
+    open: Arc<Count>,
 }
 
 #[derive(Default)]
@@ -21,24 +22,21 @@ struct Taken {
     by_peer: HashMap<IpAddr, usize>,
 }
 
-/// The right to one open connection.
-pub(crate) struct Place {
+/// The right to one open connection. Given back when it is dropped.
+#[must_use = "dropping it gives the place back"]
+pub struct Place {
     places: Arc<Places>,
     peer: IpAddr,
 }
 
 impl Places {
-    pub(crate) fn new(max: usize, per_peer_max: usize, counts: Arc<Counts>) -> Arc<Self> {
-        Arc::new(Self {
-            max,
-            per_peer_max,
-            taken: Mutex::default(),
-            counts,
-        })
+    /// So many in all, and so many for one address. `open` always tells how many are taken.
+    pub fn new(max: usize, per_peer_max: usize, open: Arc<Count>) -> Arc<Self> {
+        Arc::new(Self { max, per_peer_max, taken: Mutex::default(), open })
     }
 
     /// Takes a place for `peer`, if there is one.
-    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    pub fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
         let from_peer = taken.by_peer.get(&peer).copied().unwrap_or(0);
         if taken.all >= self.max || from_peer >= self.per_peer_max {
@@ -46,11 +44,8 @@ impl Places {
         }
         taken.all += 1;
         taken.by_peer.insert(peer, from_peer + 1);
-        self.counts.open.set(taken.all);
-        Some(Place {
-            places: Arc::clone(self),
-            peer,
-        })
+        self.open.set(taken.all);
+        Some(Place { places: Arc::clone(self), peer })
     }
 
     /// The numbers are right even after a panic elsewhere: each change to them is one step.
@@ -69,6 +64,6 @@ impl Drop for Place {
         } else {
             taken.by_peer.remove(&self.peer);
         }
-        self.places.counts.open.set(taken.all);
+        self.places.open.set(taken.all);
     }
 }

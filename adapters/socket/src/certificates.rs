@@ -14,7 +14,7 @@ const NAMES_MAX: usize = 32;
 
 /// The names in the first certificate of `chain`, common name first, each once. A certificate that
 /// cannot be read has none.
-pub(crate) fn names(chain: Option<&[CertificateDer<'_>]>) -> Arc<[String]> {
+pub fn names(chain: Option<&[CertificateDer<'_>]>) -> Arc<[String]> {
     let certificate = chain
         .and_then(<[_]>::first)
         .and_then(|der| X509Certificate::from_der(der).ok())
@@ -23,14 +23,9 @@ pub(crate) fn names(chain: Option<&[CertificateDer<'_>]>) -> Arc<[String]> {
 }
 
 fn names_of(certificate: &X509Certificate<'_>) -> Arc<[String]> {
-    let common_names = certificate
-        .subject()
-        .iter_common_name()
-        .filter_map(|it| it.as_str().ok());
+    let common_names = certificate.subject().iter_common_name().filter_map(|it| it.as_str().ok());
     let alternative = certificate.subject_alternative_name().ok().flatten();
-    let dns_names = alternative
-        .iter()
-        .flat_map(|extension| &extension.value.general_names);
+    let dns_names = alternative.iter().flat_map(|extension| &extension.value.general_names);
     let dns_names = dns_names.filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(*name),
         _ => None,

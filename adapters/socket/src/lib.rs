@@ -1,0 +1,30 @@
+//! What both transports share about sockets, up to the first byte of a message.
+//!
+//! ```text
+//!   Listener ── accept ──▶ the transport's gate ── Place ──▶ tune ──▶ TLS ──▶ the transport
+//!                               │ no place
+//!                               └── closed at once, with a Grumble
+//! ```
+//!
+//! Here are the port, the places, the names in certificates, and TLS from PEM text. What is sent
+//! over a connection is the business of `tierlink-mllp` and `tierlink-http`: this crate reads and
+//! writes no message, and declares no error code. Each transport lends it its own, so that an
+//! operator learns from the code which of the two is meant.
+//!
+//! Where to read next: `listen.rs` (who comes in), `tls.rs` (whom we believe).
+
+pub mod certificates;
+pub mod counts;
+pub mod grumble;
+pub mod handshake;
+pub mod listen;
+pub mod places;
+pub mod tls;
+pub mod tune;
+
+pub use counts::Count;
+pub use grumble::Grumble;
+pub use handshake::handshake;
+pub use listen::{CannotListen, Listener, Peer};
+pub use places::{Place, Places};
+pub use tune::tune;

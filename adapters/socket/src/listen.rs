@@ -1,0 +1,165 @@
+//! A port: takes it, accepts connections until it is told to stop, and sees them out.
+//!
+//! ```text
+//!   accept ──▶ admit ── Place ──▶ welcome, in a task of its own ──▶ Place given back
+//!     │ error     │ none
+//!     │           └── closed at once
+//!     └── say so, wait a moment, accept again
+//! ```
+//!
+//! Whether there is a place, and what is said on a connection, is for the transport: it gives
+//! `admit` and `welcome`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tierlink_schemas::Code;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::grumble::Grumble;
+use crate::places::Place;
+
+/// Running out of files or memory does not end by asking again at once.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Who is at the other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Their address.
+    pub address: SocketAddr,
+    /// The common name and DNS names of their certificate. Empty without one.
+    pub certificate_names: Arc<[String]>,
+    /// The address of ours that they came to.
+    pub listener: SocketAddr,
+}
+
+/// The address could not be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("could not listen on {address}; is the port free, and is the address one of this machine?")]
+pub struct CannotListen {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the operating system says.
+    pub source: io::Error,
+    code: Code,
+}
+
+impl CannotListen {
+    /// The stable name of this error, and of its page in `ops/errors/`.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code.clone()
+    }
+}
+
+/// A bound port. Nothing is accepted before [`Listener::serve`].
+pub struct Listener {
+    inner: TcpListener,
+    address: SocketAddr,
+    cannot_listen: Code,
+    grumble: Grumble,
+    accept_again_at: Option<Instant>,
+}
+
+impl Listener {
+    /// Takes the port. `cannot_listen` is the transport's code for when that, or accepting, fails.
+    pub async fn bind(address: SocketAddr, cannot_listen: Code) -> Result<Self, CannotListen> {
+        let cannot = |source| CannotListen { address, source, code: cannot_listen.clone() };
+        let inner = TcpListener::bind(address).await.map_err(&cannot)?;
+        let address = inner.local_addr().map_err(&cannot)?;
+        let grumble = Grumble::default();
+        Ok(Self { inner, address, cannot_listen, grumble, accept_again_at: None })
+    }
+
+    /// The address that we really listen on; tells the port when 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts until `stop` is cancelled, then gives back the port. Each connection that `admit`
+    /// has a place for is given to `welcome`, and keeps the place for as long as that takes.
+    pub async fn serve<Admit, Welcome, Served>(
+        mut self,
+        stop: &CancellationToken,
+        mut admit: Admit,
+        welcome: Welcome,
+    ) -> Open
+    where
+        Admit: FnMut(SocketAddr) -> Option<Place>,
+        Welcome: Fn(TcpStream, Peer) -> Served,
+        Served: Future<Output = ()> + Send + 'static,
+    {
+        let mut connections = JoinSet::new();
+        loop {
+            let (socket, from) = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(_ended) = connections.join_next() => continue,
+                accepted = self.accept() => accepted,
+            };
+            let Some(place) = admit(from) else {
+                continue;
+            };
+            let certificate_names = Arc::from([]);
+            let peer = Peer { address: from, certificate_names, listener: self.address };
+            let served = welcome(socket, peer);
+            connections.spawn(async move {
+                served.await;
+                drop(place);
+            });
+        }
+        Open { connections, listener: self.address }
+    }
+
+    /// The next connection. May be dropped at any await and called again: none is lost, and the
+    /// wait after an error goes on where it was.
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            if let Some(at) = self.accept_again_at {
+                sleep_until(at).await;
+                self.accept_again_at = None;
+            }
+            match self.inner.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => self.cannot_accept(&error),
+            }
+        }
+    }
+
+    fn cannot_accept(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        let (address, code) = (self.address, &self.cannot_listen);
+        self.grumble.say(now, |more| {
+            error!(
+                code = code.as_str(), %error, more,
+                "{code}: {address} cannot accept connections."
+            );
+        });
+        self.accept_again_at = Some(now + ACCEPT_AGAIN_AFTER);
+    }
+}
+
+/// The connections that were still open when the port was given back.
+#[must_use = "dropping it cuts every connection off"]
+pub struct Open {
+    connections: JoinSet<()>,
+    listener: SocketAddr,
+}
+
+impl Open {
+    /// Waits for all of them to end, and cuts off what is left at `until`.
+    pub async fn end(mut self, until: Instant) {
+        let all_ended = async { while self.connections.join_next().await.is_some() {} };
+        if timeout_at(until, all_ended).await.is_err() {
+            let left = self.connections.len();
+            warn!(listener = %self.listener, left, "{left} connections did not end in time.");
+        }
+        self.connections.shutdown().await;
+    }
+}

@@ -1,0 +1,179 @@
+//! TLS for both sides, from PEM text: TLS 1.2 or newer, with or without client certificates.
+//!
+//! Hospitals run their own certificate authorities, so a destination is checked against roots that
+//! are given as text; the operating system's roots are asked only where a caller says so.
+//! No file of ours is read here.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_platform_verifier::Verifier;
+
+/// Who we are: a certificate chain, own certificate first, and its private key. Both PEM.
+#[derive(Clone, Copy)]
+pub struct Identity<'a> {
+    /// The chain.
+    pub chain: &'a [u8],
+    /// The key: PKCS#8, PKCS#1 or SEC1.
+    pub key: &'a [u8],
+}
+
+/// Whether clients show a certificate, and which authorities (PEM) may have signed it.
+#[derive(Clone, Copy)]
+pub enum ClientCertificates<'a> {
+    /// Never.
+    NotAsked,
+    /// If they have one. A wrong one is refused.
+    Optional {
+        /// The authorities.
+        roots: &'a [u8],
+    },
+    /// Always.
+    Required {
+        /// The authorities.
+        roots: &'a [u8],
+    },
+}
+
+/// Which authorities may have signed the certificate of a destination.
+#[derive(Clone, Copy)]
+pub enum Roots<'a> {
+    /// These (PEM) and no others. Right for a closed network.
+    Only(&'a [u8]),
+    /// Those of the operating system.
+    System,
+    /// Those of the operating system, and these (PEM).
+    SystemAnd(&'a [u8]),
+}
+
+/// Why TLS could not be set up. The transports give it their codes.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The PEM text does not hold what it should.
+    #[error("{what} cannot be read; it must be PEM text")]
+    Unreadable {
+        /// Which text.
+        what: &'static str,
+        /// What is wrong with it.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The PEM text is readable, but there is nothing in it.
+    #[error("{what} holds no certificate; put at least one PEM certificate there")]
+    NoCertificate {
+        /// Which text.
+        what: &'static str,
+    },
+    /// Readable, but not usable.
+    #[error("{what} cannot be used; check that it is complete, and that key and certificate match")]
+    Unusable {
+        /// Which text.
+        what: &'static str,
+        /// What is wrong with it.
+        source: rustls::Error,
+    },
+    /// Client certificates cannot be checked with these authorities.
+    #[error("the client authorities cannot be used")]
+    Verifier(#[from] VerifierBuilderError),
+}
+
+const CHAIN: &str = "the certificate chain";
+const KEY: &str = "the private key";
+const ROOTS: &str = "the list of authorities";
+const SYSTEM_ROOTS: &str = "the operating system's list of authorities";
+
+/// TLS for a server.
+pub fn server(
+    identity: Identity<'_>,
+    clients: ClientCertificates<'_>,
+) -> Result<Arc<ServerConfig>, Fault> {
+    let unusable = |source| Fault::Unusable { what: CHAIN, source };
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?;
+    let builder = match clients {
+        ClientCertificates::NotAsked => builder.with_no_client_auth(),
+        ClientCertificates::Optional { roots } => {
+            let verifier = verifier(roots)?.allow_unauthenticated().build()?;
+            builder.with_client_cert_verifier(verifier)
+        }
+        ClientCertificates::Required { roots } => {
+            builder.with_client_cert_verifier(verifier(roots)?.build()?)
+        }
+    };
+    let (chain, key) = (certificates(identity.chain, CHAIN)?, private_key(identity.key)?);
+    Ok(Arc::new(builder.with_single_cert(chain, key).map_err(unusable)?))
+}
+
+/// TLS for a client: whom to believe, and who we are if they ask.
+pub fn client(
+    roots: Roots<'_>,
+    identity: Option<Identity<'_>>,
+) -> Result<Arc<ClientConfig>, Fault> {
+    let unusable = |what| move |source| Fault::Unusable { what, source };
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(unusable(CHAIN))?;
+    let builder = match roots {
+        Roots::Only(pem) => builder.with_root_certificates(authorities(pem)?),
+        Roots::System | Roots::SystemAnd(_) => {
+            let more = match roots {
+                Roots::SystemAnd(pem) => certificates(pem, ROOTS)?,
+                Roots::Only(_) | Roots::System => Vec::new(),
+            };
+            let verifier =
+                Verifier::new_with_extra_roots(more, provider()).map_err(unusable(SYSTEM_ROOTS))?;
+            // Not dangerous: it checks everything, only the list of roots comes from elsewhere.
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
+    };
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(Identity { chain, key }) => builder
+            .with_client_auth_cert(certificates(chain, CHAIN)?, private_key(key)?)
+            .map_err(unusable(CHAIN))?,
+    };
+    Ok(Arc::new(config))
+}
+
+/// For a client that never speaks TLS but must be given a configuration: it believes nobody.
+pub fn believing_nobody() -> Result<Arc<ClientConfig>, Fault> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|source| Fault::Unusable { what: CHAIN, source })?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Named here, not taken from the process, so that no start-up order can make it panic.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn verifier(roots: &[u8]) -> Result<rustls::server::ClientCertVerifierBuilder, Fault> {
+    let roots = Arc::new(authorities(roots)?);
+    Ok(WebPkiClientVerifier::builder_with_provider(roots, provider()))
+}
+
+fn authorities(pem: &[u8]) -> Result<RootCertStore, Fault> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(pem, ROOTS)? {
+        let unusable = |source| Fault::Unusable { what: ROOTS, source };
+        store.add(certificate).map_err(unusable)?;
+    }
+    Ok(store)
+}
+
+fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let found = found.map_err(|source| Fault::Unreadable { what, source })?;
+    if found.is_empty() { Err(Fault::NoCertificate { what }) } else { Ok(found) }
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Fault> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|source| Fault::Unreadable { what: KEY, source })
+}
