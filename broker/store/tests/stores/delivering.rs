@@ -255,8 +255,11 @@ pub async fn a_silent_lane_proves_nothing(place: &Place) {
     line(store, "m-3", 0).await;
     publish(store, later(62)).await;
     settle(store, &older.id, older.round, taken(), later(63)).await;
-    let repair = Repair::Stale { before: later(100), waiting: vec![code(TOWNSHIP)], limit: 10 };
-    assert_eq!(store.repair(repair).await.unwrap(), 0);
+    let stale = |before| Repair::Stale { before, waiting: vec![code(TOWNSHIP)], limit: 10 };
+    assert_eq!(store.repair(stale(later(63))).await.unwrap(), 0);
+
+    // Nothing was answered since, and nobody is silent: the last of the lane was lost.
+    assert_eq!(store.repair(stale(later(64))).await.unwrap(), 1);
 }
 
 pub async fn receipts_stand_in_the_line_of_their_case(place: &Place) {

@@ -1,0 +1,141 @@
+//! One broker process: the real committers, relay, clock, lanes and settler, on the world's wires.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tierlink::app::codecs;
+use tierlink::clock::Clock;
+use tierlink::committer::Committer;
+use tierlink::counters::Counters;
+use tierlink::lane::Lane;
+use tierlink::lease::Lease;
+use tierlink::live::Live;
+use tierlink::nature::Nature;
+use tierlink::relay::Relay;
+use tierlink::settler::Settler;
+use tierlink_bus::Bus;
+use tierlink_schemas::OrganisationCode;
+use tierlink_store::Store;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::county::{EVERYBODY, org};
+use crate::desk::Desk;
+use crate::dice::{Dice, OneClock};
+use crate::faults::Faults;
+use crate::hospitals::{Seen, Town};
+use crate::power::Power;
+use crate::road::{Lanes, Road};
+use crate::sabotage::Sabotage;
+use crate::store::Memory;
+
+/// What outlives every process.
+#[derive(Clone)]
+pub struct Ground {
+    pub memory: Arc<Mutex<Memory>>,
+    pub lanes: Arc<Mutex<Lanes>>,
+    pub seen: Arc<Mutex<Seen>>,
+    pub dice: Dice,
+    pub faults: Faults,
+    pub begun: tokio::time::Instant,
+    pub live: Arc<Live>,
+    pub remembers: bool,
+    pub sabotage: Option<Sabotage>,
+}
+
+/// A process, running or not.
+pub struct Process {
+    pub power: Power,
+    pub clock: Arc<OneClock>,
+    pub committer: Committer,
+    pub counters: Counters,
+    /// Asks it to stop in good order.
+    pub stop: CancellationToken,
+}
+
+impl Process {
+    pub fn start(ground: &Ground) -> Self {
+        let Ground { dice, faults, live, .. } = ground.clone();
+        let power = Power::new();
+        let store: Arc<dyn Store> = Arc::new(Desk {
+            memory: Arc::clone(&ground.memory),
+            power: power.clone(),
+            dice: dice.clone(),
+            faults: faults.clone(),
+            sabotage: ground.sabotage,
+        });
+        let bus: Arc<dyn Bus> = Arc::new(Road {
+            lanes: Arc::clone(&ground.lanes),
+            power: power.clone(),
+            dice: dice.clone(),
+            faults: faults.clone(),
+            remembers: ground.remembers,
+        });
+        let seen = Arc::clone(&ground.seen);
+        let doors = Arc::new(Town { seen, power: power.clone(), dice: dice.clone(), faults });
+        let clock = Arc::new(OneClock::new(dice, ground.begun));
+        let nature: Arc<dyn Nature> = Arc::<OneClock>::clone(&clock);
+        let (stop, tasks, wake) =
+            (CancellationToken::new(), TaskTracker::new(), Arc::new(Notify::new()));
+        let committer = Committer::start(&store, &live, &wake, &tasks);
+        let settler = Settler::start(&store, &live, &wake, &tasks);
+        let holder = nature.id();
+        let lease = |name| Lease::new(Arc::clone(&store), Arc::clone(&nature), name, holder);
+        let relay = Relay {
+            store: Arc::clone(&store),
+            bus: Arc::clone(&bus),
+            live: Arc::clone(&live),
+            nature: Arc::clone(&nature),
+            wake: Arc::clone(&wake),
+            lease: lease("relay"),
+        };
+        let deadlines = Clock {
+            store: Arc::clone(&store),
+            live: Arc::clone(&live),
+            nature: Arc::clone(&nature),
+            wake,
+            lease: lease("clock"),
+        };
+        tasks.spawn(relay.run(stop.clone()));
+        tasks.spawn(deadlines.run(stop.clone()));
+        let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
+        tasks.spawn(watch_paused(Arc::clone(&store), paused, stop.clone()));
+        for code in EVERYBODY {
+            let lane = Lane {
+                organisation: org(code),
+                store: Arc::clone(&store),
+                bus: Arc::clone(&bus),
+                live: Arc::clone(&live),
+                nature: Arc::clone(&nature),
+                doors: Arc::<Town>::clone(&doors),
+                codecs: codecs(),
+                settler: settler.clone(),
+                paused: seen.clone(),
+            };
+            tasks.spawn(lane.run(stop.clone()));
+        }
+        let counters = Counters::new(store);
+        Self { power, clock, committer, counters, stop }
+    }
+}
+
+async fn watch_paused(
+    store: Arc<dyn Store>,
+    paused: watch::Sender<Arc<HashSet<OrganisationCode>>>,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        if let Ok(lanes) = store.lanes().await {
+            let now: HashSet<_> =
+                lanes.into_iter().filter(|lane| lane.paused).map(|lane| lane.lane).collect();
+            paused.send_if_modified(|known| {
+                let changed = **known != now;
+                *known = Arc::new(now);
+                changed
+            });
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
