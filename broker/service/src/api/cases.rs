@@ -92,7 +92,14 @@ pub async fn show(
     Path(case): Path<String>,
 ) -> Response {
     match find(&caller, &*api.store, &case).await {
-        Ok(file) => Json(views::file(&file)).into_response(),
+        Ok(file) => {
+            let left = caller.sees().filter(|organisation| views::has_left(&file.case, organisation));
+            let view = match left {
+                Some(organisation) => views::file_of_past(&file, &organisation),
+                None => views::file(&file),
+            };
+            Json(view).into_response()
+        }
         Err(response) => response,
     }
 }

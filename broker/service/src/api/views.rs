@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use tierlink_core::Case;
-use tierlink_schemas::{Loss, Problem};
+use tierlink_schemas::{Loss, OrganisationCode, Problem};
 use tierlink_store::{CaseFile, CaseRow, CustodyRow, EventRow, LaneRow, ParkedRow, SlotRow};
 
 use crate::lane::parcel_id;
@@ -56,6 +56,37 @@ pub fn file(file: &CaseFile) -> Value {
         "events": file.events.iter().map(event).collect::<Vec<_>>(),
         "custody": file.custody.iter().map(custody).collect::<Vec<_>>(),
     })
+}
+
+/// A case as a past target sees it: as it was when it left.
+#[must_use]
+pub fn file_of_past(file: &CaseFile, organisation: &OrganisationCode) -> Value {
+    let case = &file.case;
+    let last = case.past_targets.iter().rev().find(|past| past.organisation == *organisation);
+    json!({
+        "id": case.id,
+        "number": case.number,
+        "family": case.state.family(),
+        "state": file.events.last().map(|event| event.to_state.as_str()),
+        "origin": case.origin,
+        "priority": case.priority,
+        "opened_at": case.opened_at,
+        "left_at": last.map(|past| past.until),
+        "events": file.events.iter().map(event).collect::<Vec<_>>(),
+        "custody": file.custody.iter().map(custody).collect::<Vec<_>>(),
+    })
+}
+
+/// Whether the case has left `organisation`: it was a target and has no other part now.
+#[must_use]
+pub fn has_left(case: &Case, organisation: &OrganisationCode) -> bool {
+    let present = [&case.origin, &case.target]
+        .into_iter()
+        .chain(&case.reviews)
+        .chain(&case.watchers)
+        .chain(case.experts.iter().map(|asked| &asked.expert.organisation))
+        .any(|party| party == organisation);
+    !present
 }
 
 /// The appointment without the link to the session, which only messages carry.
