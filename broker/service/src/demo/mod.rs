@@ -210,7 +210,7 @@ mod tests {
         assert!(!table.is_clean());
         let complaints = table.json()["complaints"].to_string();
         assert!(complaints.contains("市医院 ← referral.submit"), "{complaints}");
-        assert!(complaints.contains("referral.submit → 330100001: E030"), "{complaints}");
+        assert!(complaints.contains("→ 330100001: E030"), "{complaints}");
         stage.clear().await;
     }
 
