@@ -84,7 +84,8 @@ macro_rules! for_both_modes {
 #[derive(Clone, Debug)]
 pub struct Profile {
     identity: &'static str,
-    format: &'static str,
+    /// The lines of `[format]`.
+    pub format: &'static str,
     /// Where our messages go. `None`: nowhere yet.
     pub address: Option<String>,
     /// Further lines under `[inbound]`.
@@ -474,6 +475,11 @@ impl County {
         self.http("operator")
     }
 
+    /// An HTTP client without any token.
+    pub fn anonymous(&self) -> Result<HttpSender> {
+        HttpSender::new(self.http, None)
+    }
+
     /// An MLLP connection, as an organisation would open one.
     pub async fn mllp(&self, code: &str) -> Result<MllpSender> {
         MllpSender::connect(self.mllp_port(code)).await
@@ -529,7 +535,7 @@ impl County {
 
     /// One figure of `/metrics`, summed over all its labels.
     pub async fn figure(&self, name: &str) -> Result<f64> {
-        let text = HttpSender::new(self.http, None)?.get("/metrics").await?.body;
+        let text = self.anonymous()?.get("/metrics").await?.body;
         let sum = text
             .lines()
             .filter(|line| !line.starts_with('#'))

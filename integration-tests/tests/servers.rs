@@ -2,10 +2,7 @@
 //!
 //! Nothing here is about TierLink itself.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that cannot work means that the test failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that cannot work means that the test failed")]
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
@@ -32,11 +29,7 @@ async fn note_down(url: &str, what: &str) {
         .execute(&mut connection)
         .await
         .unwrap();
-    sqlx::query("INSERT INTO notes VALUES ($1)")
-        .bind(what)
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::query("INSERT INTO notes VALUES ($1)").bind(what).execute(&mut connection).await.unwrap();
 }
 
 async fn notes(url: &str) -> Vec<String> {
@@ -49,27 +42,13 @@ async fn notes(url: &str) -> Vec<String> {
 
 /// A channel, its connection, and the durable queue that the tests write to.
 async fn open(url: &str) -> (Connection, Channel) {
-    let connection = Connection::connect(url, ConnectionProperties::default())
-        .await
-        .unwrap();
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await
-        .unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     let mut arguments = FieldTable::default();
-    arguments.insert(
-        "x-queue-type".into(),
-        AMQPValue::LongString("quorum".into()),
-    );
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    channel
-        .queue_declare("notes".into(), durable, arguments)
-        .await
-        .unwrap();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare("notes".into(), durable, arguments).await.unwrap();
     (connection, channel)
 }
 
@@ -129,10 +108,7 @@ async fn postgres_keeps_what_it_confirmed_when_it_is_killed_or_restarted() {
     postgres.restart().await.unwrap();
 
     assert!(while_dead.is_err());
-    assert_eq!(
-        notes(&database).await,
-        ["before the kill", "before the restart"]
-    );
+    assert_eq!(notes(&database).await, ["before the kill", "before the restart"]);
     assert!(postgres.logs().unwrap().contains("not properly shut down"));
 }
 
@@ -164,11 +140,7 @@ async fn rabbit_can_leave_its_clients_alone_and_come_back() {
     let (_connection, channel) = open(&vhost).await;
     rabbit.close_all_connections().await.unwrap();
     let over_cut_connection = channel
-        .queue_declare(
-            "other".into(),
-            QueueDeclareOptions::default(),
-            FieldTable::default(),
-        )
+        .queue_declare("other".into(), QueueDeclareOptions::default(), FieldTable::default())
         .await;
     rabbit.stop_app().await.unwrap();
     let while_stopped = Connection::connect(&vhost, ConnectionProperties::default()).await;
@@ -194,14 +166,9 @@ async fn databases_and_virtual_hosts_of_a_shared_server_are_apart() {
     let postgres = shared_postgres().await.unwrap();
     let rabbit = shared_rabbit().await.unwrap();
 
-    let databases = [
-        fresh_database(&postgres).await.unwrap(),
-        fresh_database(&postgres).await.unwrap(),
-    ];
-    let vhosts = [
-        rabbit.fresh_vhost().await.unwrap(),
-        rabbit.fresh_vhost().await.unwrap(),
-    ];
+    let databases =
+        [fresh_database(&postgres).await.unwrap(), fresh_database(&postgres).await.unwrap()];
+    let vhosts = [rabbit.fresh_vhost().await.unwrap(), rabbit.fresh_vhost().await.unwrap()];
     for (number, (database, vhost)) in databases.iter().zip(&vhosts).enumerate() {
         note_down(database, &number.to_string()).await;
         publish(vhost, &number.to_string()).await;
@@ -233,9 +200,7 @@ async fn a_program_is_killed_or_terminated_and_its_words_are_kept() {
 
 #[tokio::test]
 async fn a_program_is_ready_once_its_page_answers_with_success() {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .unwrap();
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}/ready", listener.local_addr().unwrap());
     let mut sleeper = Broker::run(Path::new("/bin/sleep"), &["600"], &[]).unwrap();
 

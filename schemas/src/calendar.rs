@@ -102,10 +102,7 @@ pub enum CalendarError {
         row: usize,
     },
     /// More days than any calendar needs.
-    #[error(
-        "the holiday list has more than {} rows; keep the years that matter",
-        days::DAYS_MAX
-    )]
+    #[error("the holiday list has more than {} rows; keep the years that matter", days::DAYS_MAX)]
     TooManyDays,
 }
 
@@ -133,12 +130,7 @@ impl Calendar {
         zone: TimeZone,
     ) -> Result<Self, CalendarError> {
         hours.check()?;
-        let mut calendar = Self {
-            hours,
-            days: BTreeMap::new(),
-            years: BTreeSet::new(),
-            zone,
-        };
+        let mut calendar = Self { hours, days: BTreeMap::new(), years: BTreeSet::new(), zone };
         for (at, day) in days.into_iter().enumerate() {
             if at >= days::DAYS_MAX {
                 return Err(CalendarError::TooManyDays);
@@ -190,9 +182,7 @@ impl Calendar {
     /// `None` if that is more than [`HORIZON_DAYS`] away.
     #[must_use]
     pub fn next_opening(&self, instant: Timestamp) -> Option<Timestamp> {
-        self.ahead(Clock::WorkingHours, instant)
-            .map(|stretch| stretch.from)
-            .next()
+        self.ahead(Clock::WorkingHours, instant).map(|stretch| stretch.from).next()
     }
 
     /// The deadline: `start` and `duration` of the time that `clock` counts.
@@ -271,9 +261,7 @@ impl Calendar {
         };
         let mut stretches: Vec<Stretch> = Vec::with_capacity(openings.len());
         for opening in openings {
-            let closed = stretches
-                .last()
-                .map_or(Timestamp::MIN, |before| before.until);
+            let closed = stretches.last().map_or(Timestamp::MIN, |before| before.until);
             let from = self.instant(date, opening.opens_at_minute()).max(closed);
             let until = self.instant(date, opening.closes_at_minute());
             if from < until {
@@ -302,20 +290,13 @@ impl Calendar {
         };
         at.and_then(|at: jiff::civil::DateTime| self.zone.to_timestamp(at).ok())
             // Only dates at the very ends of the calendar have no instant.
-            .unwrap_or(if date.year() > 0 {
-                Timestamp::MAX
-            } else {
-                Timestamp::MIN
-            })
+            .unwrap_or(if date.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
     }
 }
 
 /// Where the search for working time that began at `start` gives up.
 fn horizon(start: Timestamp) -> Timestamp {
-    later(
-        start,
-        Duration::from_secs(u64::from(HORIZON_DAYS) * 24 * 60 * 60),
-    )
+    later(start, Duration::from_secs(u64::from(HORIZON_DAYS) * 24 * 60 * 60))
 }
 
 /// `instant` and `duration` of elapsed time, or the end of time if that is sooner.

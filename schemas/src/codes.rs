@@ -126,10 +126,7 @@ impl TableId {
     /// The table that a document names by this object identifier, if there is one.
     #[must_use]
     pub fn from_oid(oid: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|id| table(*id).oid() == Some(oid))
+        Self::ALL.iter().copied().find(|id| table(*id).oid() == Some(oid))
     }
 }
 

@@ -143,13 +143,7 @@ impl IdentityNumber {
         if characters[LENGTH - 1] != check_character(&characters) {
             return Err(IdentityFault::Checksum);
         }
-        Ok((
-            Self {
-                characters,
-                birth_date,
-            },
-            tolerances,
-        ))
+        Ok((Self { characters, birth_date }, tolerances))
     }
 
     /// The 18 characters, with a capital X.
@@ -168,11 +162,7 @@ impl IdentityNumber {
     /// The sex that the number states.
     #[must_use]
     pub const fn sex(&self) -> Sex {
-        if self.characters[LENGTH - 2] % 2 == 1 {
-            Sex::Male
-        } else {
-            Sex::Female
-        }
+        if self.characters[LENGTH - 2] % 2 == 1 { Sex::Male } else { Sex::Female }
     }
 
     /// Whether the person was born by `today`. A number from the future is a wrong number.
@@ -277,27 +267,18 @@ fn digit(written: char) -> Result<u8, IdentityFault> {
 
 /// MOD 11-2 of ISO 7064 over the first 17 digits.
 fn check_character(characters: &[u8; LENGTH]) -> u8 {
-    let sum: u32 = characters
-        .iter()
-        .zip(WEIGHTS)
-        .map(|(it, weight)| u32::from(it - b'0') * weight)
-        .sum();
+    let sum: u32 =
+        characters.iter().zip(WEIGHTS).map(|(it, weight)| u32::from(it - b'0') * weight).sum();
     CHECK[sum as usize % CHECK.len()]
 }
 
 fn birth_date(characters: &[u8; LENGTH]) -> Option<Date> {
-    let number = |digits: &[u8]| {
-        digits
-            .iter()
-            .fold(0, |sum, it| sum * 10 + i16::from(it - b'0'))
-    };
+    let number = |digits: &[u8]| digits.iter().fold(0, |sum, it| sum * 10 + i16::from(it - b'0'));
     let year = number(&characters[6..10]);
     let month = i8::try_from(number(&characters[10..12])).ok()?;
     let day = i8::try_from(number(&characters[12..14])).ok()?;
     let date = Date::new(year, month, day).ok()?;
-    (BIRTH_YEAR_MIN..=BIRTH_YEAR_MAX)
-        .contains(&year)
-        .then_some(date)
+    (BIRTH_YEAR_MIN..=BIRTH_YEAR_MAX).contains(&year).then_some(date)
 }
 
 #[cfg(test)]

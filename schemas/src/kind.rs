@@ -399,11 +399,9 @@ impl Body {
             (Self::ReferralReview(b), Consultation) => Self::ConsultationReview(b),
             (Self::ConsultationReturn(b), Referral) => Self::ReferralReturn(b),
             (Self::ReferralReturn(b), Consultation) => Self::ConsultationReturn(b),
-            (Self::ReferralArrive(b), Transfer) => Self::TransferReceive(Receive {
-                at: b.at,
-                encounter: b.encounter,
-                by: None,
-            }),
+            (Self::ReferralArrive(b), Transfer) => {
+                Self::TransferReceive(Receive { at: b.at, encounter: b.encounter, by: None })
+            }
             (Self::TransferReceive(b), Referral) => Self::ReferralArrive(Arrive {
                 at: b.at,
                 encounter: b.encounter,

@@ -145,7 +145,9 @@ pub const BUSINESS_NUMBER_LENGTH_MAX: usize = 100;
 ///
 /// `R2600012345` is a referral of 2026. The check digit is ISO 7064 MOD 11,10 over the digits
 /// before it, so one misheard digit or two swapped neighbours are noticed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct CaseNumber(#[schemars(length(min = 1, max = 24))] String);
 

@@ -57,11 +57,7 @@ impl Problem {
     /// Names a problem.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            code,
-            field: field.into(),
-            text: text.into(),
-        }
+        Self { code, field: field.into(), text: text.into() }
     }
 }
 
@@ -86,11 +82,7 @@ impl Deviation {
     /// Names a deviation.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            code,
-            field: field.into(),
-            text: text.into(),
-        }
+        Self { code, field: field.into(), text: text.into() }
     }
 }
 
@@ -110,20 +102,12 @@ impl Loss {
     /// A loss that is recorded and shown, and does not stop the delivery.
     #[must_use]
     pub fn plain(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            text: text.into(),
-            safety: false,
-        }
+        Self { field: field.into(), text: text.into(), safety: false }
     }
 
     /// The loss of a safety field: the delivery must not go out.
     #[must_use]
     pub fn of_safety(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            text: text.into(),
-            safety: true,
-        }
+        Self { field: field.into(), text: text.into(), safety: true }
     }
 }

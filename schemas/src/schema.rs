@@ -36,15 +36,8 @@ pub use places::{knows, nearest, some_kind_knows};
 const EXACT_INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// The keys that a reader wants to see first; `$defs` comes last, the others in between by name.
-const KEYS_FIRST: [&str; 7] = [
-    "$schema",
-    "$id",
-    "title",
-    "description",
-    "type",
-    "properties",
-    "required",
-];
+const KEYS_FIRST: [&str; 7] =
+    ["$schema", "$id", "title", "description", "type", "properties", "required"];
 
 /// The JSON Schema (draft 2020-12) of a whole message of this kind.
 #[must_use]
@@ -53,10 +46,7 @@ pub fn of(kind: Kind) -> Schema {
     let mut schema = kind.json_schema(generator);
     tidy(schema.ensure_object());
     schema.insert("title".to_owned(), json!(kind.as_str()));
-    schema.insert(
-        "$id".to_owned(),
-        json!(format!("urn:tierlink:schema:{SCHEMA_VERSION}:{kind}")),
-    );
+    schema.insert("$id".to_owned(), json!(format!("urn:tierlink:schema:{SCHEMA_VERSION}:{kind}")));
     schema.insert("description".to_owned(), json!(meaning(kind)));
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         let stated = json!({ "const": kind.as_str(), "description": "What the message says." });
@@ -87,9 +77,7 @@ fn meaning(kind: Kind) -> String {
     let kinds = schemars::schema_for!(Kind).to_value();
     let said = kinds["oneOf"].as_array().into_iter().flatten();
     let said = said.into_iter().find(|one| one["const"] == kind.as_str());
-    let said = said
-        .and_then(|one| one["description"].as_str())
-        .unwrap_or_default();
+    let said = said.and_then(|one| one["description"].as_str()).unwrap_or_default();
     let said = said.replace('\n', " ");
     format!("{said} A canonical message of TierLink, version {SCHEMA_VERSION}.")
 }
@@ -110,10 +98,7 @@ fn tidy(object: &mut Map<String, Value>) {
             _ if key == "default" || key == "const" => {}
             Value::Object(inner) => tidy(inner),
             Value::Array(items) => {
-                items
-                    .iter_mut()
-                    .filter_map(Value::as_object_mut)
-                    .for_each(tidy);
+                items.iter_mut().filter_map(Value::as_object_mut).for_each(tidy);
             }
             _ => {}
         }
@@ -163,10 +148,8 @@ impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Value::Object(object) => {
-                let ranked: BTreeMap<_, _> = object
-                    .iter()
-                    .map(|(key, value)| ((rank(key), key), value))
-                    .collect();
+                let ranked: BTreeMap<_, _> =
+                    object.iter().map(|(key, value)| ((rank(key), key), value)).collect();
                 let mut map = serializer.serialize_map(Some(ranked.len()))?;
                 for ((_, key), value) in ranked {
                     map.serialize_entry(key, &Ordered(value))?;
@@ -181,10 +164,7 @@ impl Serialize for Ordered<'_> {
 
 fn rank(key: &str) -> usize {
     let last = KEYS_FIRST.len() + usize::from(key == "$defs");
-    KEYS_FIRST
-        .iter()
-        .position(|first| *first == key)
-        .unwrap_or(last)
+    KEYS_FIRST.iter().position(|first| *first == key).unwrap_or(last)
 }
 
 static SCHEMAS: LazyLock<Vec<OnceLock<Value>>> = LazyLock::new(one_place_per_kind);
@@ -207,9 +187,7 @@ fn validator(kind: Kind) -> &'static Validator {
             .with_pattern_options(PatternOptions::regex())
             // Exactly what the types read, so that nothing passes here and fails there.
             .with_format("date-time", is_instant)
-            .with_format("date", |text: &str| {
-                text.parse::<jiff::civil::Date>().is_ok()
-            })
+            .with_format("date", |text: &str| text.parse::<jiff::civil::Date>().is_ok())
             .build(kept(kind))
             .unwrap_or_else(|_| unreachable!("the test `every_schema_is_valid` builds them all"))
     })
@@ -255,11 +233,7 @@ mod tests {
             each(&of(*kind).to_value(), "", &mut |path, object| {
                 let states_fields = object.get("type") == Some(&json!("object"));
                 if states_fields {
-                    assert_eq!(
-                        object["additionalProperties"],
-                        json!(false),
-                        "{kind} {path}"
-                    );
+                    assert_eq!(object["additionalProperties"], json!(false), "{kind} {path}");
                 }
             });
         }
@@ -270,10 +244,7 @@ mod tests {
         for kind in Kind::ALL {
             each(&of(*kind).to_value(), "", &mut |path, object| {
                 assert_ne!(object.get("type"), Some(&json!("null")), "{kind} {path}");
-                assert!(
-                    !object.get("type").is_some_and(Value::is_array),
-                    "{kind} {path}"
-                );
+                assert!(!object.get("type").is_some_and(Value::is_array), "{kind} {path}");
                 if let Some(format) = object.get("format").filter(|it| it.is_string()) {
                     let known = [json!("date-time"), json!("date"), json!("uuid")];
                     assert!(known.contains(format), "{kind} {path} {format}");
@@ -288,16 +259,10 @@ mod tests {
             let schema = of(*kind).to_value();
             let text = schema["description"].as_str().unwrap();
 
-            assert!(
-                text.len() > "A canonical message of TierLink".len() + 20,
-                "{kind}: {text}"
-            );
+            assert!(text.len() > "A canonical message of TierLink".len() + 20, "{kind}: {text}");
             assert_eq!(schema["title"], kind.as_str());
             assert_eq!(schema["properties"]["kind"]["const"], kind.as_str());
-            assert_eq!(
-                schema["$schema"],
-                "https://json-schema.org/draft/2020-12/schema"
-            );
+            assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
             for (name, field) in schema["properties"].as_object().unwrap() {
                 assert!(field["description"].is_string(), "{kind}: {name}");
             }

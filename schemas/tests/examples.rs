@@ -13,9 +13,7 @@ use tierlink_schemas::identity::IdentityNumber;
 use tierlink_schemas::{Kind, Message, message, schema};
 
 fn path_of(kind: Kind) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("examples")
-        .join(format!("{kind}.json"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(format!("{kind}.json"))
 }
 
 fn text_of(kind: Kind) -> String {
@@ -30,16 +28,11 @@ fn message_of(kind: Kind) -> Message {
 fn every_example_fits_its_schema_as_any_client_would_check_it() {
     for kind in Kind::ALL {
         let schema: Value = serde_json::from_str(&schema::file_of(*kind)).unwrap();
-        let validator = jsonschema::options()
-            .should_validate_formats(true)
-            .build(&schema)
-            .unwrap();
+        let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
         let example: Value = serde_json::from_str(&text_of(*kind)).unwrap();
 
-        let faults: Vec<String> = validator
-            .iter_errors(&example)
-            .map(|fault| fault.to_string())
-            .collect();
+        let faults: Vec<String> =
+            validator.iter_errors(&example).map(|fault| fault.to_string()).collect();
 
         assert_eq!(faults, Vec::<String>::new(), "{kind}");
         assert_eq!(schema::faults(*kind, &example), [], "{kind}");
@@ -52,13 +45,7 @@ fn every_example_passes_the_check_without_a_word() {
         let message = message_of(*kind);
         let now = message.received_at.unwrap();
 
-        let found = check(
-            &message,
-            &Rules {
-                now,
-                required: &BTreeSet::new(),
-            },
-        );
+        let found = check(&message, &Rules { now, required: &BTreeSet::new() });
 
         assert_eq!(found.problems, [], "{kind}");
         assert_eq!(found.deviations, [], "{kind}");
@@ -77,18 +64,10 @@ fn every_example_keeps_each_byte_through_reading_and_writing() {
         }
 
         assert_eq!(message.kind(), *kind);
-        assert_eq!(
-            text_of(*kind),
-            pretty,
-            "{kind}: run again with TIERLINK_UPDATE=1"
-        );
+        assert_eq!(text_of(*kind), pretty, "{kind}: run again with TIERLINK_UPDATE=1");
         let written = message::to_vec(&message);
         assert_eq!(message::from_slice(&written).unwrap(), message, "{kind}");
-        assert_eq!(
-            message::to_vec(&message::from_slice(&written).unwrap()),
-            written,
-            "{kind}"
-        );
+        assert_eq!(message::to_vec(&message::from_slice(&written).unwrap()), written, "{kind}");
     }
 }
 
@@ -106,10 +85,7 @@ fn the_people_are_invented_and_their_names_are_hard_to_write() {
         // Nobody was ever given the region 990101.
         assert!(number.starts_with("990101"), "{kind}");
         assert!(IdentityNumber::read(number).is_ok(), "{kind}");
-        assert!(
-            patient.phone.as_deref().unwrap().starts_with("139000000"),
-            "{kind}"
-        );
+        assert!(patient.phone.as_deref().unwrap().starts_with("139000000"), "{kind}");
     }
 
     assert!(names.contains('·'));
@@ -135,19 +111,11 @@ fn the_message_in_the_readme_is_right() {
     let readme = include_str!("../README.md");
     let (_, rest) = readme.split_once("```jsonc\n").unwrap();
     let (annotated, _) = rest.split_once("```").unwrap();
-    let plain: String = annotated
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .collect();
+    let plain: String =
+        annotated.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
 
     let message = message::from_slice(plain.as_bytes()).unwrap();
-    let found = check(
-        &message,
-        &Rules {
-            now: message.occurred_at,
-            required: &BTreeSet::new(),
-        },
-    );
+    let found = check(&message, &Rules { now: message.occurred_at, required: &BTreeSet::new() });
 
     assert_eq!(found.problems, []);
     assert_eq!(found.deviations, []);

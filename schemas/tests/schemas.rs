@@ -28,10 +28,7 @@ fn every_schema_file_is_up_to_date() {
         }
     }
 
-    assert!(
-        stale.is_empty(),
-        "stale: {stale:?}; run again with TIERLINK_UPDATE=1 and commit"
-    );
+    assert!(stale.is_empty(), "stale: {stale:?}; run again with TIERLINK_UPDATE=1 and commit");
 }
 
 #[test]

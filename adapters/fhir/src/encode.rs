@@ -13,7 +13,7 @@ use tierlink_schemas::{Loss, Message, OrganisationCode, Problem};
 use crate::asking::case_identifiers;
 use crate::party::{write_organisation, write_side};
 use crate::statement::response_code;
-use crate::writer::{Rest, Writer, put, resource};
+use crate::writer::{Rest, Writer, entry, put, resource};
 use crate::{asking, codes, patient, statement, systems};
 
 /// Media type of FHIR in JSON.
@@ -44,14 +44,12 @@ pub fn encode(message: &Message, to: &OrganisationCode) -> Result<Encoded, Vec<P
     envelope.close(&mut header);
     let (mut entries, losses) = writer.finish();
     let full_url = format!("urn:uuid:{}", message.id);
-    entries.insert(0, json!({ "fullUrl": full_url, "resource": header }));
-    let bundle = json!({
-        "resourceType": "Bundle",
-        "id": bundle_id,
-        "type": "message",
-        "timestamp": message.occurred_at,
-        "entry": entries,
-    });
+    entries.insert(0, entry(full_url, header));
+    let mut bundle = resource("Bundle");
+    put(&mut bundle, "id", json!(bundle_id));
+    put(&mut bundle, "type", Value::from("message"));
+    put(&mut bundle, "timestamp", json!(message.occurred_at));
+    put(&mut bundle, "entry", Value::Array(entries));
     let bytes = serde_json::to_vec(&bundle).map_err(|_| {
         let text = "the message cannot be written as JSON; the canonical message is at fault";
         vec![Problem::new(codes::UNWRITABLE, "body", text)]

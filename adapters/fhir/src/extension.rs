@@ -47,7 +47,9 @@ fn write(url: &str, value: Value) -> Option<Value> {
         Value::Object(object) if is_coded(&object) => ("valueCodeableConcept", concept(&object)),
         Value::Object(object) => ("extension", children(object.into_iter())?),
     };
-    Some(json!({ "url": url, name: value }))
+    // By hand, because `json!` would copy everything below once more at every level.
+    let members = [("url", Value::from(url)), (name, value)];
+    Some(Value::Object(members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()))
 }
 
 fn children(members: impl Iterator<Item = (String, Value)>) -> Option<Value> {

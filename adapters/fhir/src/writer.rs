@@ -57,7 +57,7 @@ impl<'a> Writer<'a> {
         let full_url = format!("urn:uuid:{id}");
         if !self.entries.iter().any(|entry| entry["fullUrl"] == full_url.as_str()) {
             resource.insert("id".into(), id.to_string().into());
-            self.entries.push(json!({ "fullUrl": full_url, "resource": resource }));
+            self.entries.push(entry(full_url.clone(), resource));
         }
         json!({ "reference": full_url })
     }
@@ -189,6 +189,12 @@ fn is_empty(value: &Value) -> bool {
         Value::Object(members) => members.is_empty(),
         Value::Bool(_) | Value::Number(_) => false,
     }
+}
+
+/// An entry of the Bundle. Put together by hand, because `json!` copies what it is given.
+pub fn entry(full_url: String, resource: Map<String, Value>) -> Value {
+    let members = [("fullUrl", Value::String(full_url)), ("resource", Value::Object(resource))];
+    Value::Object(members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
 }
 
 /// A resource of a type, without elements yet.

@@ -66,18 +66,11 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.is_end_stream() {
-        return Ok(Held {
-            bytes: Bytes::new(),
-            room: None,
-        });
+        return Ok(Held { bytes: Bytes::new(), room: None });
     }
-    let too_slow = Refusal::TooSlow {
-        seconds: limits.body_lasts.as_secs(),
-    };
+    let too_slow = Refusal::TooSlow { seconds: limits.body_lasts.as_secs() };
     let reading = read(body, room, limits.body_bytes_max);
-    timeout(limits.body_lasts, reading)
-        .await
-        .unwrap_or(Err(too_slow))
+    timeout(limits.body_lasts, reading).await.unwrap_or(Err(too_slow))
 }
 
 async fn read<B>(mut body: B, room: &Room, bytes_max: usize) -> Result<Held, Refusal>
@@ -102,8 +95,5 @@ where
         room.enlarge(&mut taken, length)?;
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Held {
-        bytes: bytes.freeze(),
-        room: taken,
-    })
+    Ok(Held { bytes: bytes.freeze(), room: taken })
 }

@@ -248,11 +248,7 @@ impl Client {
             .pool_max_idle_per_host(settings.idle_connections_max)
             .build()
             .map_err(|error| CannotPost::Client(error.without_url()))?;
-        let Settings {
-            connect_lasts,
-            answer_bytes_max,
-            ..
-        } = settings;
+        let Settings { connect_lasts, answer_bytes_max, .. } = settings;
         Ok(Self {
             inner,
             url,
@@ -275,12 +271,9 @@ impl Client {
     /// reached. The connection is not kept.
     pub async fn reach(&self) -> Result<(), Silence> {
         let connected = timeout(self.connect_lasts, self.connect()).await;
-        connected
-            .unwrap_or_else(|late| Err(late.into()))
-            .map_err(|source| Silence::CouldNotConnect {
-                address: self.address.clone(),
-                source: source.into(),
-            })
+        connected.unwrap_or_else(|late| Err(late.into())).map_err(|source| {
+            Silence::CouldNotConnect { address: self.address.clone(), source: source.into() }
+        })
     }
 
     async fn connect(&self) -> io::Result<()> {
@@ -289,9 +282,7 @@ impl Client {
 
         let name = ServerName::try_from(self.host.clone())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        TlsConnector::from(Arc::clone(tls))
-            .connect(name, socket)
-            .await?;
+        TlsConnector::from(Arc::clone(tls)).connect(name, socket).await?;
         Ok(())
     }
 
@@ -305,15 +296,8 @@ impl Client {
     ) -> Result<Response, Silence> {
         let headers = self.headers(media_type, headers)?;
         let (upload, sent) = Upload::new(bytes);
-        let request = self
-            .inner
-            .post(self.url.clone())
-            .headers(headers)
-            .body(Body::wrap(upload));
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| self.silence(error, &sent))?;
+        let request = self.inner.post(self.url.clone()).headers(headers).body(Body::wrap(upload));
+        let answer = request.send().await.map_err(|error| self.silence(error, &sent))?;
         let status = answer.status().as_u16();
         response::read(answer, self.answer_bytes_max)
             .await
@@ -343,44 +327,26 @@ impl Client {
         let address = self.address.clone();
         let sent = sent.whole();
         if error.is_connect() {
-            return Silence::CouldNotConnect {
-                address,
-                source: error.without_url().into(),
-            };
+            return Silence::CouldNotConnect { address, source: error.without_url().into() };
         }
         if error.is_timeout() {
             return Silence::TimedOut { address, sent };
         }
         let source = error.without_url();
         if in_chain(&source, |it: &hyper::Error| it.is_parse()) {
-            return Silence::BrokenAnswer {
-                address,
-                status: None,
-                source: source.into(),
-            };
+            return Silence::BrokenAnswer { address, status: None, source: source.into() };
         }
-        Silence::ConnectionLost {
-            address,
-            sent,
-            source: source.into(),
-        }
+        Silence::ConnectionLost { address, sent, source: source.into() }
     }
 
     /// A status came, and its body did not.
     fn broken_off(&self, error: reqwest::Error, status: u16) -> Silence {
         let address = self.address.clone();
         if error.is_timeout() {
-            return Silence::TimedOut {
-                address,
-                sent: true,
-            };
+            return Silence::TimedOut { address, sent: true };
         }
         let source = error.without_url().into();
-        Silence::BrokenAnswer {
-            address,
-            status: Some(status),
-            source,
-        }
+        Silence::BrokenAnswer { address, status: Some(status), source }
     }
 }
 
@@ -403,9 +369,7 @@ fn authorization(token: &str) -> Result<HeaderValue, CannotPost> {
 
 /// Names and ids belong into headers, not text: nothing but visible ASCII and spaces.
 fn visible(header: &'static str, value: &str) -> Result<HeaderValue, Silence> {
-    let is_visible = value
-        .bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    let is_visible = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     if !is_visible {
         return Err(Silence::CannotSend { header });
     }

@@ -76,15 +76,7 @@ impl House {
         let requests = limits.requests_max.min(Semaphore::MAX_PERMITS);
         let requests = Arc::new(Semaphore::new(requests));
         let (room, handlers) = (Room::new(limits.bodies_bytes_max), TaskTracker::new());
-        Self {
-            router,
-            limits,
-            counts,
-            stop,
-            room,
-            requests,
-            handlers,
-        }
+        Self { router, limits, counts, stop, room, requests, handlers }
     }
 
     /// Sets up the socket and TLS, then serves.
@@ -125,10 +117,7 @@ impl House {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let pace = Pace::new(self.limits);
-        let io = TokioIo::new(Paced {
-            stream,
-            pace: Arc::clone(&pace),
-        });
+        let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
         let service = service_fn(|request| -> BoxFuture<'static, _> {
             let (house, peer, busy) = (Arc::clone(self), peer.clone(), pace.begin());
             Box::pin(async move { Ok::<_, Infallible>(house.answer(request, peer, busy).await) })
@@ -163,10 +152,7 @@ impl House {
         let (count, what) = match missing {
             Missing::Request => (&self.counts.closed_idle, "no request came"),
             Missing::Headers => (&self.counts.closed_slow_headers, "headers came too slowly"),
-            Missing::Reading => (
-                &self.counts.closed_slow_readers,
-                "our response was not read",
-            ),
+            Missing::Reading => (&self.counts.closed_slow_readers, "our response was not read"),
         };
         count.add_one();
         debug!(peer = %peer.address, "Closed the connection from {}: {what}.", peer.address);

@@ -50,16 +50,8 @@ pub(crate) enum Missing {
 impl Pace {
     /// A new connection owes us headers at once: whoever connects has something to say.
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        let phase = Phase::Headers {
-            since: Instant::now(),
-        };
-        Arc::new(Self {
-            limits,
-            state: Mutex::new(State {
-                phase,
-                unread_since: None,
-            }),
-        })
+        let phase = Phase::Headers { since: Instant::now() };
+        Arc::new(Self { limits, state: Mutex::new(State { phase, unread_since: None }) })
     }
 
     /// The headers are read. The request lasts until the result is dropped.
@@ -70,12 +62,7 @@ impl Pace {
 
     /// Waits until patience has run out.
     pub(crate) async fn runs_out(&self) -> Missing {
-        let Limits {
-            idle_lasts,
-            header_lasts,
-            write_lasts,
-            ..
-        } = self.limits;
+        let Limits { idle_lasts, header_lasts, write_lasts, .. } = self.limits;
         // A clock that starts while we sleep cannot end before this, so we never wake too late.
         let nap = idle_lasts.min(header_lasts).min(write_lasts);
         loop {
@@ -99,21 +86,14 @@ impl Pace {
             Phase::Headers { since } => Some((since + self.limits.header_lasts, Missing::Headers)),
             Phase::Busy => None,
         };
-        let unread = state
-            .unread_since
-            .map(|it| (it + self.limits.write_lasts, Missing::Reading));
-        waiting
-            .into_iter()
-            .chain(unread)
-            .min_by_key(|(until, _)| *until)
+        let unread = state.unread_since.map(|it| (it + self.limits.write_lasts, Missing::Reading));
+        waiting.into_iter().chain(unread).min_by_key(|(until, _)| *until)
     }
 
     fn heard(&self) {
         let mut state = self.state();
         if matches!(state.phase, Phase::Idle { .. }) {
-            state.phase = Phase::Headers {
-                since: Instant::now(),
-            };
+            state.phase = Phase::Headers { since: Instant::now() };
         }
     }
 
@@ -137,9 +117,7 @@ pub(crate) struct Busy(Arc<Pace>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.state().phase = Phase::Idle {
-            since: Instant::now(),
-        };
+        self.0.state().phase = Phase::Idle { since: Instant::now() };
     }
 }
 

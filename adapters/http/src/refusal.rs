@@ -26,20 +26,12 @@ struct Problem<'a> {
 /// A response that refuses. `title` and `detail` must not hold anything from the request.
 pub fn problem(status: StatusCode, code: &Code, title: &str, detail: &str) -> Response<Body> {
     let r#type = format!("urn:tierlink:error:{code}");
-    let problem = Problem {
-        r#type,
-        title,
-        status: status.as_u16(),
-        detail,
-        code,
-    };
+    let problem = Problem { r#type, title, status: status.as_u16(), detail, code };
     // Texts and numbers always become JSON.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
     response
 }
 
@@ -123,14 +115,10 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
         let mut response = problem(self.status(), &self.code(), self.title(), &self.detail());
         if self.ends_connection() {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if self == Self::TooBusy {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, TRY_AGAIN_AFTER_SECONDS.into());
+            response.headers_mut().insert(RETRY_AFTER, TRY_AGAIN_AFTER_SECONDS.into());
         }
         response
     }

@@ -32,13 +32,7 @@ pub struct Response {
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            status,
-            body,
-            cut,
-            media_type: _,
-            retry_after,
-        } = self;
+        let Self { status, body, cut, media_type: _, retry_after } = self;
         write!(f, "status {status}, {} bytes, cut: {cut}, ", body.len())?;
         write!(f, "retry after {retry_after:?}")
     }
@@ -67,13 +61,7 @@ pub(crate) async fn read(
             break;
         }
     }
-    Ok(Response {
-        status,
-        body: body.freeze(),
-        cut,
-        media_type,
-        retry_after,
-    })
+    Ok(Response { status, body: body.freeze(), cut, media_type, retry_after })
 }
 
 /// Reads `Retry-After`: seconds, or a date. A date counts from the destination's own `Date`, if it
@@ -87,9 +75,7 @@ fn retry_after(headers: &HeaderMap, our_now: Timestamp) -> Option<Duration> {
         Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
         let until = instant(value)?;
-        let their_now = headers
-            .get(DATE)
-            .and_then(|date| instant(date.to_str().ok()?));
+        let their_now = headers.get(DATE).and_then(|date| instant(date.to_str().ok()?));
         let wait = until.duration_since(their_now.unwrap_or(our_now));
         // A date that has passed: at once.
         Duration::try_from(wait).unwrap_or(Duration::ZERO)
@@ -98,10 +84,7 @@ fn retry_after(headers: &HeaderMap, our_now: Timestamp) -> Option<Duration> {
 }
 
 fn instant(text: &str) -> Option<Timestamp> {
-    DateTimeParser::new()
-        .relaxed_weekday(true)
-        .parse_timestamp(text)
-        .ok()
+    DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()
 }
 
 #[cfg(test)]
@@ -132,11 +115,7 @@ mod tests {
     #[test]
     fn a_date_counts_from_the_destinations_own_clock() {
         check("Mon, 02 Mar 2026 08:01:00 GMT", None, Some(60));
-        check(
-            "Fri, 02 Mar 2001 08:01:00 GMT",
-            Some("Fri, 02 Mar 2001 08:00:30 GMT"),
-            Some(30),
-        );
+        check("Fri, 02 Mar 2001 08:01:00 GMT", Some("Fri, 02 Mar 2001 08:00:30 GMT"), Some(30));
     }
 
     #[test]

@@ -85,11 +85,7 @@ pub(crate) fn write(reply: &Reply<'_>) -> Answer {
 fn answer(status: u16, media_type: &'static str, body: &impl Serialize) -> Answer {
     let frame = serde_json::to_vec(body)
         .unwrap_or_else(|_| unreachable!("answers have string keys and no failing writers"));
-    Answer {
-        frames: vec![frame],
-        status,
-        media_type,
-    }
+    Answer { frames: vec![frame], status, media_type }
 }
 
 fn type_of(problems: &[Problem]) -> String {
@@ -106,10 +102,7 @@ const fn outcome_of(refusal: Refusal) -> (u16, &'static str) {
         Refusal::NotFound => (404, "There is no such case for this sender"),
         Refusal::Conflict => (409, "This message id was used for other content before"),
         Refusal::Rule => (409, "The state of the case does not allow it"),
-        Refusal::Early => (
-            425,
-            "What it refers to has not arrived yet; send it again later",
-        ),
+        Refusal::Early => (425, "What it refers to has not arrived yet; send it again later"),
         Refusal::Sender => (403, "The sender may not send this"),
     }
 }
@@ -120,27 +113,23 @@ pub(crate) fn read(answer: &[u8], status: Option<u16>) -> Answered {
     let verdict = body.get("verdict").and_then(Value::as_str);
     match status {
         Some(200..=299) if verdict == Some("refused") => refused(&body, "in its answer"),
-        Some(200..=299) => Answered::Taken {
-            number: number_of(&body),
-        },
-        Some(409) if matches!(verdict, Some("repeated" | "duplicate")) => Answered::Taken {
-            number: number_of(&body),
-        },
+        Some(200..=299) => Answered::Taken { number: number_of(&body) },
+        Some(409) if matches!(verdict, Some("repeated" | "duplicate")) => {
+            Answered::Taken { number: number_of(&body) }
+        }
         Some(status @ (408 | 425 | 429 | 500..=599)) => {
             let text =
                 format!("The destination answered HTTP {status}: not now. It is tried again.");
-            Answered::NotNow {
-                problems: vec![Problem::new(D099_ANSWER, "answer", text)],
-            }
+            Answered::NotNow { problems: vec![Problem::new(D099_ANSWER, "answer", text)] }
         }
         Some(status @ 400..=499) => refused(&body, &format!("with HTTP {status}")),
         Some(status) => unreadable(&format!(
             "HTTP {status} is no answer to a delivery; check the address in the profile."
         )),
         None => match verdict {
-            Some("accepted" | "repeated" | "duplicate") => Answered::Taken {
-                number: number_of(&body),
-            },
+            Some("accepted" | "repeated" | "duplicate") => {
+                Answered::Taken { number: number_of(&body) }
+            }
             Some("refused") => refused(&body, "in its answer"),
             _ => unreadable(
                 "The answer holds no verdict; expected is `accepted`, `repeated` or `refused`.",
@@ -167,13 +156,7 @@ fn number_of(body: &Value) -> Option<String> {
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     };
-    let id = || {
-        body.get("message")?
-            .as_str()?
-            .parse::<Uuid>()
-            .ok()
-            .map(|id| id.to_string())
-    };
+    let id = || body.get("message")?.as_str()?.parse::<Uuid>().ok().map(|id| id.to_string());
     let fits = |text: &String| {
         let length = text.chars().count();
         (1..=NUMBER_CHARS_MAX).contains(&length) && !text.chars().any(char::is_control)
@@ -182,22 +165,14 @@ fn number_of(body: &Value) -> Option<String> {
 }
 
 fn unreadable(text: &str) -> Answered {
-    Answered::Unreadable {
-        problem: Problem::new(D099_ANSWER, "answer", text),
-    }
+    Answered::Unreadable { problem: Problem::new(D099_ANSWER, "answer", text) }
 }
 
 /// A refusal, with the fields and codes of ours that it names.
 fn refused(body: &Value, how: &str) -> Answered {
-    let listed = body
-        .get("problems")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    let mut problems: Vec<Problem> = listed
-        .filter_map(|problem| passed_on(problem, how))
-        .take(PROBLEMS_MAX)
-        .collect();
+    let listed = body.get("problems").and_then(Value::as_array).into_iter().flatten();
+    let mut problems: Vec<Problem> =
+        listed.filter_map(|problem| passed_on(problem, how)).take(PROBLEMS_MAX).collect();
     if problems.is_empty() {
         let text = format!(
             "The destination refused the message {how}; ask its IT staff why, then send it again or drop it."
@@ -211,13 +186,8 @@ fn refused(body: &Value, how: &str) -> Answered {
 fn passed_on(problem: &Value, how: &str) -> Option<Problem> {
     let field = problem.get("field").and_then(Value::as_str);
     let field = field.filter(|path| schema::some_kind_knows(path))?;
-    let code = problem
-        .get("code")
-        .and_then(Value::as_str)
-        .filter(|code| is_code(code));
-    let code = code
-        .map(|code| format!(", code {code}"))
-        .unwrap_or_default();
+    let code = problem.get("code").and_then(Value::as_str).filter(|code| is_code(code));
+    let code = code.map(|code| format!(", code {code}")).unwrap_or_default();
     let text = format!("The destination refused this field {how}{code}; correct it at the source.");
     Some(Problem::new(D099_ANSWER, field, text))
 }

@@ -30,9 +30,7 @@ pub(crate) fn sender(bytes: &[u8]) -> Sender {
     let peek: Peek = serde_json::from_slice(bytes).unwrap_or_default();
     let name = peek.source.and_then(|source| source.organisation);
     let name = name.filter(|name| (1..=NAME_BYTES_MAX).contains(&name.len()));
-    Sender {
-        names: name.into_iter().collect(),
-    }
+    Sender { names: name.into_iter().collect() }
 }
 
 /// Reads a message, or says everything that is wrong with it.
@@ -43,11 +41,7 @@ pub(crate) fn decode(bytes: &[u8], with: &Reading<'_>) -> Decoded {
     };
     let mut notes = Vec::new();
     if read.marked {
-        tidy::note(
-            &mut notes,
-            WHOLE,
-            "A byte order mark was ignored; write JSON without it.",
-        );
+        tidy::note(&mut notes, WHOLE, "A byte order mark was ignored; write JSON without it.");
     }
     let source_message_id = source_message_id(&read.value);
     match message_of(read, with, &mut notes) {
@@ -100,10 +94,7 @@ fn source_message_id(value: &Value) -> Option<String> {
 fn kind_of(fields: &Map<String, Value>) -> Result<Kind, Problem> {
     let refuse = |text: String| Err(Problem::new(D092_KIND, "kind", text));
     let Some(stated) = fields.get("kind") else {
-        return refuse(format!(
-            "The message does not say its kind; write one of {}.",
-            kinds()
-        ));
+        return refuse(format!("The message does not say its kind; write one of {}.", kinds()));
     };
     match stated.as_str().and_then(Kind::read) {
         Some(Kind::Receipt) => refuse(
@@ -117,9 +108,7 @@ fn kind_of(fields: &Map<String, Value>) -> Result<Kind, Problem> {
 /// Every kind that an organisation may send.
 fn kinds() -> String {
     let sent = Kind::ALL.iter().filter(|kind| **kind != Kind::Receipt);
-    sent.map(|kind| kind.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    sent.map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// What the schema finds, without the fields that are refused already.
@@ -133,11 +122,7 @@ fn faults(kind: Kind, value: &Value, refused: &[Problem]) -> Vec<Problem> {
                 Wrong::Unknown => D093_UNKNOWN_FIELD,
                 Wrong::Form => D095_FORM,
             };
-            let field = if fault.path.is_empty() {
-                WHOLE.to_owned()
-            } else {
-                fault.path
-            };
+            let field = if fault.path.is_empty() { WHOLE.to_owned() } else { fault.path };
             Problem::new(code, field, fault.text)
         })
         .collect()

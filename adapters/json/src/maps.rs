@@ -14,14 +14,8 @@ use crate::codes::{D096_NOT_THE_SENDER, D097_UNMAPPED};
 use crate::tidy::note;
 
 /// Fields that hold an organisation's code wherever they hold a text.
-const ORGANISATIONS: [&str; 6] = [
-    "organisation",
-    "to",
-    "suggestion",
-    "with",
-    "destination",
-    "source",
-];
+const ORGANISATIONS: [&str; 6] =
+    ["organisation", "to", "suggestion", "with", "destination", "source"];
 
 /// Organisations on which it depends where the patient goes.
 const RECIPIENTS: [&str; 3] = ["body.from.organisation", "body.to.organisation", "body.to"];
@@ -33,12 +27,8 @@ pub(crate) fn apply(
     notes: &mut Vec<Deviation>,
 ) -> Vec<Problem> {
     let codes = &with.profile.codes;
-    let mut mapping = Mapping {
-        profile: with.profile,
-        directory: with.directory,
-        notes,
-        problems: Vec::new(),
-    };
+    let mut mapping =
+        Mapping { profile: with.profile, directory: with.directory, notes, problems: Vec::new() };
     if let Some(priority) = message.get_mut("priority") {
         mapping.safety(&codes.priority, priority, "priority");
     }
@@ -47,15 +37,10 @@ pub(crate) fn apply(
         mapping.safety(&codes.sex, sex, "subject.sex");
     }
     if let Some(Value::Object(body)) = message.get_mut("body") {
-        if let Some(sex) = body
-            .get_mut("patient")
-            .and_then(|patient| patient.get_mut("sex"))
-        {
+        if let Some(sex) = body.get_mut("patient").and_then(|patient| patient.get_mut("sex")) {
             mapping.safety(&codes.sex, sex, "body.patient.sex");
         }
-        if let Some(code) = body
-            .get_mut("reason")
-            .and_then(|reason| reason.get_mut("code"))
+        if let Some(code) = body.get_mut("reason").and_then(|reason| reason.get_mut("code"))
             && let Some(ours) = mapped(&codes.reason, code)
         {
             *code = json!(ours);
@@ -184,7 +169,6 @@ impl Mapping<'_> {
             return;
         }
         let text = "The source is not the organisation that sends; write the sender's own code, or leave it out.";
-        self.problems
-            .push(Problem::new(D096_NOT_THE_SENDER, PATH, text));
+        self.problems.push(Problem::new(D096_NOT_THE_SENDER, PATH, text));
     }
 }

@@ -63,34 +63,22 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Read, Problem> {
     let (bytes, marked) = unmarked(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
-        refuse(format!(
-            "The message is not UTF-8 (byte {at}); write JSON as UTF-8, not GBK."
-        ))
+        refuse(format!("The message is not UTF-8 (byte {at}); write JSON as UTF-8, not GBK."))
     })?;
 
     let mut state = State::default();
     let mut reader = serde_json::Deserializer::from_str(text);
-    let read = Seed {
-        state: &mut state,
-        depth: 0,
-    }
-    .deserialize(&mut reader);
-    let value = read
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            refuse(match state.limit {
-                Some(limit) => format!("{limit} (line {line}, column {column})."),
-                None => format!(
-                    "This is no JSON (line {line}, column {column}); check what stands there."
-                ),
-            })
-        })?;
-    Ok(Read {
-        value,
-        twice: state.twice,
-        marked,
-    })
+    let read = Seed { state: &mut state, depth: 0 }.deserialize(&mut reader);
+    let value = read.and_then(|value| reader.end().map(|()| value)).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        refuse(match state.limit {
+            Some(limit) => format!("{limit} (line {line}, column {column})."),
+            None => {
+                format!("This is no JSON (line {line}, column {column}); check what stands there.")
+            }
+        })
+    })?;
+    Ok(Read { value, twice: state.twice, marked })
 }
 
 #[derive(Default)]
@@ -177,10 +165,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             self.state.path.push('[');
             self.state.path.push_str(&read.len().to_string());
             self.state.path.push(']');
-            let item = items.next_element_seed(Seed {
-                state: self.state,
-                depth,
-            })?;
+            let item = items.next_element_seed(Seed { state: self.state, depth })?;
             self.state.path.truncate(length);
             match item {
                 Some(item) => read.push(item),
@@ -198,10 +183,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 self.state.path.push('.');
             }
             self.state.path.push_str(schema::shown(&name));
-            let value = fields.next_value_seed(Seed {
-                state: self.state,
-                depth,
-            })?;
+            let value = fields.next_value_seed(Seed { state: self.state, depth })?;
             if read.insert(name, value).is_some() && self.state.twice.len() < TWICE_MAX {
                 self.state.twice.push(self.state.path.clone());
             }
@@ -227,10 +209,7 @@ mod tests {
 
         let read = read(text.as_bytes()).unwrap();
 
-        assert_eq!(
-            read.value,
-            json!({ "a": [1, -2, 3.5, 7, true, null, "汪·𠮷"], "b": {} })
-        );
+        assert_eq!(read.value, json!({ "a": [1, -2, 3.5, 7, true, null, "汪·𠮷"], "b": {} }));
         assert_eq!(read.twice, Vec::<String>::new());
         assert!(!read.marked);
     }
@@ -256,16 +235,9 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused_with_line_and_column_and_without_its_text() {
-        for wrong in [
-            "",
-            "{",
-            "{\"secret\":secret}",
-            "{} {}",
-            "[1,]",
-            "\"\\ud800\"",
-            "1e999",
-            "{'a':1}",
-        ] {
+        for wrong in
+            ["", "{", "{\"secret\":secret}", "{} {}", "[1,]", "\"\\ud800\"", "1e999", "{'a':1}"]
+        {
             let text = text_of_problem(wrong.as_bytes());
 
             assert!(text.contains("line 1"), "{text}");

@@ -99,11 +99,8 @@ pub(crate) fn leave_out_ours(message: &mut Map<String, Value>, notes: &mut Vec<D
             note(notes, name, text);
         }
     }
-    let opens = message
-        .get("kind")
-        .and_then(Value::as_str)
-        .and_then(Kind::read)
-        .is_some_and(Kind::opens);
+    let opens =
+        message.get("kind").and_then(Value::as_str).and_then(Kind::read).is_some_and(Kind::opens);
     if let Some(Value::Object(case)) = message.get_mut("case") {
         for name in OURS_IN_CASE {
             if opens && name == "parent" {
@@ -115,16 +112,10 @@ pub(crate) fn leave_out_ours(message: &mut Map<String, Value>, notes: &mut Vec<D
         }
     }
     // It travels in queue headers, so nothing else than a trace may hide in it.
-    let stray = message
-        .get("trace")
-        .is_some_and(|it| !it.as_str().is_some_and(is_traceparent));
+    let stray = message.get("trace").is_some_and(|it| !it.as_str().is_some_and(is_traceparent));
     if stray {
         message.remove("trace");
-        note(
-            notes,
-            "trace",
-            "This is no W3C traceparent; it was ignored.",
-        );
+        note(notes, "trace", "This is no W3C traceparent; it was ignored.");
     }
 }
 
@@ -138,14 +129,10 @@ fn is_traceparent(text: &str) -> bool {
 
 /// Fills in what goes without saying: our version, and the sender as the source.
 pub(crate) fn fill_in(message: &mut Map<String, Value>, sender: &OrganisationCode) {
-    message
-        .entry("schema")
-        .or_insert_with(|| json!(SCHEMA_VERSION));
+    message.entry("schema").or_insert_with(|| json!(SCHEMA_VERSION));
     let source = message.entry("source").or_insert_with(|| json!({}));
     if let Value::Object(source) = source {
-        source
-            .entry("organisation")
-            .or_insert_with(|| json!(sender.as_str()));
+        source.entry("organisation").or_insert_with(|| json!(sender.as_str()));
     }
 }
 
@@ -154,16 +141,11 @@ mod tests {
     use super::*;
 
     fn tidied(message: Value) -> (Value, Vec<String>) {
-        let Value::Object(mut message) = message else {
-            unreachable!("tests give objects")
-        };
+        let Value::Object(mut message) = message else { unreachable!("tests give objects") };
         let mut notes = Vec::new();
         leave_out_empty(&mut message, &mut notes);
         leave_out_ours(&mut message, &mut notes);
-        (
-            Value::Object(message),
-            notes.into_iter().map(|note| note.field).collect(),
-        )
+        (Value::Object(message), notes.into_iter().map(|note| note.field).collect())
     }
 
     #[test]
@@ -200,15 +182,7 @@ mod tests {
         assert_eq!(message, json!({ "case": { "number": "R1" } }));
         assert_eq!(
             notes,
-            [
-                "id",
-                "received_at",
-                "caused_by",
-                "context",
-                "case.state",
-                "case.parent",
-                "trace"
-            ]
+            ["id", "received_at", "caused_by", "context", "case.state", "case.parent", "trace"]
         );
     }
 

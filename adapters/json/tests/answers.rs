@@ -12,59 +12,32 @@ use uuid::Uuid;
 const ID: Uuid = Uuid::from_u128(0x019c_d5a0_0000_7000_8000_0000_0000_0001);
 
 fn profile() -> Profile {
-    Profile::bare(
-        OrganisationCode::new("330199101").unwrap(),
-        Tier::Township,
-        FormatName::Json,
-    )
+    Profile::bare(OrganisationCode::new("330199101").unwrap(), Tier::Township, FormatName::Json)
 }
 
 /// Status, media type and JSON of what the sender hears.
 fn heard(reply: &Reply<'_>) -> (u16, &'static str, Value) {
     let (profile, directory) = (profile(), Directory::default());
     let received_at = "2026-03-10T01:00:05Z".parse().unwrap();
-    let with = Reading {
-        profile: &profile,
-        directory: &directory,
-        id: ID,
-        received_at,
-    };
+    let with = Reading { profile: &profile, directory: &directory, id: ID, received_at };
 
     let answer = Json.answer(b"anything at all", reply, &with);
 
     assert_eq!(answer.frames.len(), 1);
-    (
-        answer.status,
-        answer.media_type,
-        serde_json::from_slice(&answer.frames[0]).unwrap(),
-    )
+    (answer.status, answer.media_type, serde_json::from_slice(&answer.frames[0]).unwrap())
 }
 
 fn meaning(status: Option<u16>, body: &[u8]) -> Answered {
     let (profile, directory) = (profile(), Directory::default());
-    Json.read_answer(
-        "0",
-        body,
-        status,
-        &Writing {
-            profile: &profile,
-            directory: &directory,
-        },
-    )
+    Json.read_answer("0", body, status, &Writing { profile: &profile, directory: &directory })
 }
 
 fn taken(number: Option<&str>) -> Answered {
-    Answered::Taken {
-        number: number.map(str::to_owned),
-    }
+    Answered::Taken { number: number.map(str::to_owned) }
 }
 
 fn problem() -> Problem {
-    Problem::new(
-        Code::new("C001"),
-        "priority",
-        "A new case needs its priority.",
-    )
+    Problem::new(Code::new("C001"), "priority", "A new case needs its priority.")
 }
 
 #[test]
@@ -87,11 +60,8 @@ fn a_taken_message_is_answered_with_its_id_and_case() {
         })
     );
 
-    let (status, _, body) = heard(&Reply::Verdict(&Verdict::Repeated {
-        message: ID,
-        case_number,
-        state,
-    }));
+    let (status, _, body) =
+        heard(&Reply::Verdict(&Verdict::Repeated { message: ID, case_number, state }));
     assert_eq!((status, &body["verdict"]), (200, &json!("repeated")));
 }
 
@@ -130,18 +100,10 @@ fn nothing_stored_is_no_verdict() {
 
 #[test]
 fn our_own_answers_are_understood_by_us() {
-    let accepted = Verdict::Accepted {
-        message: ID,
-        case_number: None,
-        state: None,
-    };
+    let accepted = Verdict::Accepted { message: ID, case_number: None, state: None };
     let refused = Verdict::refused(Refusal::Invalid, problem());
     let again = problem();
-    for reply in [
-        Reply::Verdict(&accepted),
-        Reply::Verdict(&refused),
-        Reply::TryAgain(&again),
-    ] {
+    for reply in [Reply::Verdict(&accepted), Reply::Verdict(&refused), Reply::TryAgain(&again)] {
         let (status, _, body) = heard(&reply);
 
         let answered = meaning(Some(status), &serde_json::to_vec(&body).unwrap());
@@ -164,81 +126,48 @@ fn our_own_answers_are_understood_by_us() {
 fn success_is_taken_with_the_destinations_number_if_it_has_one() {
     assert_eq!(meaning(Some(200), b""), taken(None));
     assert_eq!(meaning(Some(202), b"OK"), taken(None));
-    assert_eq!(
-        meaning(Some(200), b"{\"number\":\" ZZ-1 \"}"),
-        taken(Some("ZZ-1"))
-    );
+    assert_eq!(meaning(Some(200), b"{\"number\":\" ZZ-1 \"}"), taken(Some("ZZ-1")));
     assert_eq!(meaning(Some(201), b"{\"number\":42}"), taken(Some("42")));
-    assert_eq!(
-        meaning(Some(200), b"{\"message\":\"success\"}"),
-        taken(None)
-    );
-    assert_eq!(
-        meaning(Some(200), b"{\"number\":\"a\\u0000b\"}"),
-        taken(None)
-    );
+    assert_eq!(meaning(Some(200), b"{\"message\":\"success\"}"), taken(None));
+    assert_eq!(meaning(Some(200), b"{\"number\":\"a\\u0000b\"}"), taken(None));
     let long = format!("{{\"number\":\"{}\"}}", "9".repeat(201));
     assert_eq!(meaning(Some(200), long.as_bytes()), taken(None));
 }
 
 #[test]
 fn a_refusal_inside_a_success_is_a_refusal() {
-    assert!(matches!(
-        meaning(Some(200), b"{\"verdict\":\"refused\"}"),
-        Answered::Refused { .. }
-    ));
+    assert!(matches!(meaning(Some(200), b"{\"verdict\":\"refused\"}"), Answered::Refused { .. }));
 }
 
 #[test]
 fn a_repeat_is_taken() {
-    assert_eq!(
-        meaning(Some(409), b"{\"verdict\":\"repeated\"}"),
-        taken(None)
-    );
+    assert_eq!(meaning(Some(409), b"{\"verdict\":\"repeated\"}"), taken(None));
     assert_eq!(
         meaning(Some(409), b"{\"verdict\":\"duplicate\",\"number\":\"7\"}"),
         taken(Some("7"))
     );
-    assert!(matches!(
-        meaning(Some(409), b"{}"),
-        Answered::Refused { .. }
-    ));
+    assert!(matches!(meaning(Some(409), b"{}"), Answered::Refused { .. }));
 }
 
 #[test]
 fn not_now_is_tried_again_and_no_is_not() {
     for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-        assert!(
-            matches!(meaning(Some(status), b"<html>"), Answered::NotNow { .. }),
-            "{status}"
-        );
+        assert!(matches!(meaning(Some(status), b"<html>"), Answered::NotNow { .. }), "{status}");
     }
     for status in [400, 401, 403, 404, 413, 422] {
-        assert!(
-            matches!(meaning(Some(status), b"<html>"), Answered::Refused { .. }),
-            "{status}"
-        );
+        assert!(matches!(meaning(Some(status), b"<html>"), Answered::Refused { .. }), "{status}");
     }
     for status in [0, 100, 301, 302, 600, 999] {
-        assert!(
-            matches!(meaning(Some(status), b""), Answered::Unreadable { .. }),
-            "{status}"
-        );
+        assert!(matches!(meaning(Some(status), b""), Answered::Unreadable { .. }), "{status}");
     }
 }
 
 #[test]
 fn without_a_status_the_verdict_decides() {
     assert_eq!(meaning(None, b"{\"verdict\":\"accepted\"}"), taken(None));
-    assert!(matches!(
-        meaning(None, b"{\"verdict\":\"refused\"}"),
-        Answered::Refused { .. }
-    ));
+    assert!(matches!(meaning(None, b"{\"verdict\":\"refused\"}"), Answered::Refused { .. }));
     assert!(matches!(meaning(None, b"{}"), Answered::Unreadable { .. }));
-    assert!(matches!(
-        meaning(None, b"\xff"),
-        Answered::Unreadable { .. }
-    ));
+    assert!(matches!(meaning(None, b"\xff"), Answered::Unreadable { .. }));
 }
 
 #[test]

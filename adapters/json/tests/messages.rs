@@ -44,15 +44,7 @@ fn directory() -> Directory {
 
 fn decode_as(bytes: &[u8], profile: &Profile, directory: &Directory) -> Decoded {
     let received_at = "2026-03-10T01:00:05Z".parse().unwrap();
-    Json.decode(
-        bytes,
-        &Reading {
-            profile,
-            directory,
-            id: OUR_ID,
-            received_at,
-        },
-    )
+    Json.decode(bytes, &Reading { profile, directory, id: OUR_ID, received_at })
 }
 
 /// What comes of bytes that `330199101` sends.
@@ -86,10 +78,7 @@ fn read(decoded: Decoded) -> (Message, Vec<Deviation>) {
 /// What is refused, as `D094 source.message_id`.
 fn refused(decoded: Decoded) -> Vec<String> {
     let problems: Vec<Problem> = decoded.outcome.unwrap_err();
-    problems
-        .iter()
-        .map(|it| format!("{} {}", it.code, it.field))
-        .collect()
+    problems.iter().map(|it| format!("{} {}", it.code, it.field)).collect()
 }
 
 /// What is refused of a referral after `change`.
@@ -101,18 +90,12 @@ fn refused_after(change: impl FnOnce(&mut Value)) -> Vec<String> {
 
 #[test]
 fn every_example_is_read_as_it_is() {
-    for (kind, text) in examples::all()
-        .into_iter()
-        .filter(|(kind, _)| *kind != Kind::Receipt)
-    {
+    for (kind, text) in examples::all().into_iter().filter(|(kind, _)| *kind != Kind::Receipt) {
         let mut example: Value = serde_json::from_str(text).unwrap();
         if let Some(case) = example.get_mut("case").and_then(Value::as_object_mut) {
             case.remove("state");
         }
-        let sender = example["source"]["organisation"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let sender = example["source"]["organisation"].as_str().unwrap().to_owned();
         let bytes = bytes_of(&sendable(example.clone()));
 
         let (message, deviations) =
@@ -133,10 +116,7 @@ fn every_example_travels_out_and_in_unchanged() {
     for (kind, text) in examples::all() {
         let sent = message::from_slice(text.as_bytes()).unwrap();
 
-        let with = Writing {
-            profile: &profile,
-            directory: &directory,
-        };
+        let with = Writing { profile: &profile, directory: &directory };
         let encoded = Json.encode(&sent, &code("330199001"), &with).unwrap();
 
         assert_eq!(message::from_slice(&encoded.bytes).unwrap(), sent, "{kind}");
@@ -156,10 +136,7 @@ fn the_id_and_the_time_of_arrival_are_ours() {
     let (message, deviations) = read(decode(&bytes_of(&value)));
 
     assert_eq!(message.id, OUR_ID);
-    assert_eq!(
-        message.received_at,
-        Some("2026-03-10T01:00:05Z".parse().unwrap())
-    );
+    assert_eq!(message.received_at, Some("2026-03-10T01:00:05Z".parse().unwrap()));
     assert_eq!(message.case.state, None);
     let fields: Vec<&str> = deviations.iter().map(|it| it.field.as_str()).collect();
     assert_eq!(fields, ["id", "received_at", "case.state"]);
@@ -185,14 +162,8 @@ fn a_message_needs_an_id_of_its_own() {
 
     assert_eq!(without_id(json!({})), ["D094 source.message_id"]);
     assert_eq!(without_id(Value::Null), ["D094 source.message_id"]);
-    assert_eq!(
-        without_id(json!({ "message_id": " " })),
-        ["D094 source.message_id"]
-    );
-    assert_eq!(
-        without_id(json!({ "message_id": 7 })),
-        ["D095 source.message_id"]
-    );
+    assert_eq!(without_id(json!({ "message_id": " " })), ["D094 source.message_id"]);
+    assert_eq!(without_id(json!({ "message_id": 7 })), ["D095 source.message_id"]);
 }
 
 #[test]
@@ -201,10 +172,7 @@ fn the_senders_own_id_is_told_with_a_refusal() {
     value["source"]["message_id"] = json!("M-17");
     value["kind"] = json!("referral.submitt");
 
-    assert_eq!(
-        decode(&bytes_of(&value)).source_message_id.as_deref(),
-        Some("M-17")
-    );
+    assert_eq!(decode(&bytes_of(&value)).source_message_id.as_deref(), Some("M-17"));
 }
 
 #[test]
@@ -236,24 +204,12 @@ fn the_kind_is_known_and_for_senders() {
         value["kind"] = kind;
         decode(&bytes_of(&value)).outcome.unwrap_err()
     };
-    for wrong in [
-        json!("referral.submitt"),
-        json!(7),
-        Value::Null,
-        json!("receipt"),
-    ] {
+    for wrong in [json!("referral.submitt"), json!(7), Value::Null, json!("receipt")] {
         let problems = kind(wrong.clone());
         assert_eq!(problems.len(), 1, "{wrong}");
-        assert_eq!(
-            (problems[0].code.as_str(), problems[0].field.as_str()),
-            ("D092", "kind")
-        );
+        assert_eq!((problems[0].code.as_str(), problems[0].field.as_str()), ("D092", "kind"));
     }
-    assert!(
-        kind(json!("submit"))[0]
-            .text
-            .contains("referral.submit, referral.amend")
-    );
+    assert!(kind(json!("submit"))[0].text.contains("referral.submit, referral.amend"));
 }
 
 #[test]
@@ -262,19 +218,14 @@ fn every_structural_problem_is_told_at_once_and_no_value_is_quoted() {
     value["occurred_at"] = json!("secret");
     value["body"]["patient"]["birthDate"] = json!("secret");
     value["body"]["patient"]["sex"] = json!("secret");
-    value["body"]["to"]
-        .as_object_mut()
-        .unwrap()
-        .remove("organisation");
+    value["body"]["to"].as_object_mut().unwrap().remove("organisation");
     value["body"]["attachments"][1]["kind"] = json!("secret");
     value["secret secret"] = json!(1);
 
     let problems = decode(&bytes_of(&value)).outcome.unwrap_err();
 
-    let mut told: Vec<String> = problems
-        .iter()
-        .map(|it| format!("{} {}", it.code, it.field))
-        .collect();
+    let mut told: Vec<String> =
+        problems.iter().map(|it| format!("{} {}", it.code, it.field)).collect();
     told.sort();
     assert_eq!(
         told,
@@ -303,14 +254,9 @@ fn a_field_that_is_there_twice_is_refused() {
 fn what_is_no_json_object_is_refused() {
     let mut deep = b"{\"body\":".to_vec();
     deep.extend(b"[".repeat(1_000_000));
-    for wrong in [
-        b"".as_slice(),
-        b"[]",
-        b"\"text\"",
-        b"MSH|^~\\&|A",
-        b"{\"a\":\"\xCD\xF4\"}",
-        &deep,
-    ] {
+    for wrong in
+        [b"".as_slice(), b"[]", b"\"text\"", b"MSH|^~\\&|A", b"{\"a\":\"\xCD\xF4\"}", &deep]
+    {
         assert_eq!(refused(decode(wrong)), ["D090 (message)"]);
     }
 }
@@ -347,10 +293,7 @@ fn times_come_with_any_offset_and_whole_numbers_as_floats() {
 fn mapped_profile() -> Profile {
     let mut profile = profile("330199101");
     let map = |pairs: &[(&str, &str)]| {
-        pairs
-            .iter()
-            .map(|(theirs, ours)| ((*theirs).to_owned(), (*ours).to_owned()))
-            .collect()
+        pairs.iter().map(|(theirs, ours)| ((*theirs).to_owned(), (*ours).to_owned())).collect()
     };
     profile.codes.sex = map(&[("0", "male"), ("1", "female")]);
     profile.codes.priority = map(&[("JJ", "emergency"), ("PT", "routine")]);
@@ -371,33 +314,17 @@ fn the_organisations_own_codes_become_ours() {
     value["source"]["organisation"] = json!("ME");
     value["body"]["attachments"][0]["source"] = json!("12");
     value["body"].as_object_mut().unwrap().remove("transport");
-    value["body"]["from"]
-        .as_object_mut()
-        .unwrap()
-        .remove("department");
+    value["body"]["from"].as_object_mut().unwrap().remove("department");
 
-    let (message, _) = read(decode_as(
-        &bytes_of(&value),
-        &mapped_profile(),
-        &Directory::default(),
-    ));
+    let (message, _) = read(decode_as(&bytes_of(&value), &mapped_profile(), &Directory::default()));
 
     assert_eq!(message.priority.unwrap().as_str(), "emergency");
-    assert_eq!(
-        message.patient().unwrap().sex,
-        Some(tierlink_schemas::person::Sex::Male)
-    );
+    assert_eq!(message.patient().unwrap().sex, Some(tierlink_schemas::person::Sex::Male));
     let to = message.body.to().unwrap();
     assert_eq!(to.organisation, code("330199001"));
-    assert_eq!(
-        to.department.as_ref().unwrap().code.as_deref(),
-        Some("03.04")
-    );
+    assert_eq!(to.department.as_ref().unwrap().code.as_deref(), Some("03.04"));
     assert_eq!(message.body.from().unwrap().organisation, code("330199101"));
-    assert_eq!(
-        message.body.attachments()[0].source,
-        Some(code("330199001"))
-    );
+    assert_eq!(message.body.attachments()[0].source, Some(code("330199001")));
 }
 
 #[test]
@@ -431,21 +358,10 @@ fn a_safety_code_that_the_map_does_not_list_is_refused() {
     value["body"]["patient"]["sex"] = json!("male");
     value["body"]["to"]["organisation"] = json!("99");
 
-    let mut problems = refused(decode_as(
-        &bytes_of(&value),
-        &mapped_profile(),
-        &directory(),
-    ));
+    let mut problems = refused(decode_as(&bytes_of(&value), &mapped_profile(), &directory()));
 
     problems.sort();
-    assert_eq!(
-        problems,
-        [
-            "D097 body.patient.sex",
-            "D097 body.to.organisation",
-            "D097 priority"
-        ]
-    );
+    assert_eq!(problems, ["D097 body.patient.sex", "D097 body.to.organisation", "D097 priority"]);
 }
 
 #[test]
@@ -460,11 +376,7 @@ fn a_department_that_the_map_does_not_list_is_kept_and_noted() {
 
     let department = message.body.to().unwrap().department.as_ref().unwrap();
     assert_eq!(department.code.as_deref(), Some("9999"));
-    assert!(
-        deviations
-            .iter()
-            .any(|it| it.field == "body.to.department.code")
-    );
+    assert!(deviations.iter().any(|it| it.field == "body.to.department.code"));
 }
 
 #[test]
@@ -472,11 +384,7 @@ fn a_mapped_reason_is_ours() {
     let mut value = sendable(serde_json::from_str(examples::of(Kind::ReferralCancel)).unwrap());
     value["body"]["reason"]["code"] = json!(7);
 
-    let (message, _) = read(decode_as(
-        &bytes_of(&value),
-        &mapped_profile(),
-        &directory(),
-    ));
+    let (message, _) = read(decode_as(&bytes_of(&value), &mapped_profile(), &directory()));
 
     let written: Value = serde_json::from_slice(&message::to_vec(&message)).unwrap();
     assert_eq!(written["body"]["reason"]["code"], "CN02");
@@ -487,24 +395,12 @@ fn the_sender_is_found_without_reading_the_rest() {
     let names = |bytes: &[u8]| Json.sender(bytes).names;
 
     assert_eq!(names(&bytes_of(&referral())), ["330199101"]);
-    assert_eq!(
-        names(b"\xEF\xBB\xBF{\"source\":{\"organisation\":\"A\"},\"x\":[[[]]]}"),
-        ["A"]
-    );
-    for nobody in [
-        b"".as_slice(),
-        b"{}",
-        b"[]",
-        b"{\"source\":\"A\"}",
-        b"{\"source\":{}}",
-        b"\xff",
-    ] {
+    assert_eq!(names(b"\xEF\xBB\xBF{\"source\":{\"organisation\":\"A\"},\"x\":[[[]]]}"), ["A"]);
+    for nobody in [b"".as_slice(), b"{}", b"[]", b"{\"source\":\"A\"}", b"{\"source\":{}}", b"\xff"]
+    {
         assert_eq!(names(nobody), Vec::<String>::new());
     }
-    let long = format!(
-        "{{\"source\":{{\"organisation\":\"{}\"}}}}",
-        "A".repeat(5000)
-    );
+    let long = format!("{{\"source\":{{\"organisation\":\"{}\"}}}}", "A".repeat(5000));
     assert_eq!(names(long.as_bytes()), Vec::<String>::new());
 }
 
@@ -518,18 +414,11 @@ fn places(value: &Value) -> Vec<String> {
         }
         match value {
             Value::Object(fields) => {
-                open.extend(
-                    fields
-                        .iter()
-                        .map(|(key, inner)| (format!("{path}/{key}"), inner)),
-                );
+                open.extend(fields.iter().map(|(key, inner)| (format!("{path}/{key}"), inner)));
             }
             Value::Array(items) => {
                 open.extend(
-                    items
-                        .iter()
-                        .enumerate()
-                        .map(|(at, inner)| (format!("{path}/{at}"), inner)),
+                    items.iter().enumerate().map(|(at, inner)| (format!("{path}/{at}"), inner)),
                 );
             }
             _ => {}
@@ -569,10 +458,7 @@ fn holds_its_promises(decoded: &Decoded) -> Result<(), TestCaseError> {
         prop_assert!(!problems.is_empty());
         for problem in problems {
             // `unlike_its_schema`: the types refuse nothing that the schema took.
-            prop_assert!(
-                !problem.text.contains("fits the schema and still"),
-                "{problem}"
-            );
+            prop_assert!(!problem.text.contains("fits the schema and still"), "{problem}");
             prop_assert!(!problem.to_string().contains(CANARY), "{problem}");
         }
     }

@@ -212,12 +212,7 @@ impl Client {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let address = format!("{}:{}", settings.host, settings.port);
-        Self {
-            settings,
-            address,
-            wire: None,
-            strays: 0,
-        }
+        Self { settings, address, wire: None, strays: 0 }
     }
 
     /// Host and port, for logs.
@@ -271,16 +266,11 @@ impl Client {
         matches: &(dyn Fn(&[u8]) -> Match + Sync),
     ) -> Result<Vec<Bytes>, Silence> {
         let lasts = self.settings.answer_lasts;
-        let patience = Patience {
-            idle_lasts: lasts,
-            frame_lasts: lasts,
-        };
+        let patience = Patience { idle_lasts: lasts, frame_lasts: lasts };
         let mut answers = Vec::new();
         let mut until = Instant::now() + lasts;
         loop {
-            let next = timeout_at(until, wire.next(patience))
-                .await
-                .unwrap_or(Next::Idle);
+            let next = timeout_at(until, wire.next(patience)).await.unwrap_or(Next::Idle);
             match next {
                 Next::Frame(Frame::Message(answer)) => match matches(&answer) {
                     Match::Mine => {
@@ -302,11 +292,7 @@ impl Client {
                     Why::TooSlow => return Err(self.timed_out(answers)),
                     Why::TooLarge | Why::TooMuchJunk | Why::HalfFrame | Why::NoFinalReturn => {
                         let (address, heard) = (self.address.clone(), Heard(answers));
-                        return Err(Silence::BrokenAnswer {
-                            address,
-                            why: broken.why,
-                            heard,
-                        });
+                        return Err(Silence::BrokenAnswer { address, why: broken.why, heard });
                     }
                 },
                 Next::Closed => return Err(self.lost(true, answers)),
@@ -327,10 +313,7 @@ impl Client {
         let connected = timeout(self.settings.connect_lasts, self.connect()).await;
         let stream = connected
             .unwrap_or_else(|late| Err(late.into()))
-            .map_err(|source| Silence::CouldNotConnect {
-                address: self.address.clone(),
-                source,
-            })?;
+            .map_err(|source| Silence::CouldNotConnect { address: self.address.clone(), source })?;
         let limits = codec::Limits {
             frame_bytes_max: self.settings.frame_bytes_max,
             ..codec::Limits::default()
@@ -339,9 +322,7 @@ impl Client {
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let Settings {
-            host, port, tls, ..
-        } = &self.settings;
+        let Settings { host, port, tls, .. } = &self.settings;
         let socket = TcpStream::connect((host.as_str(), *port)).await?;
         tune(&socket)?;
         let Some(tls) = tls else {
@@ -366,17 +347,10 @@ impl Client {
     }
 
     fn lost(&self, sent: bool, heard: Vec<Bytes>) -> Silence {
-        Silence::ConnectionLost {
-            address: self.address.clone(),
-            sent,
-            heard: Heard(heard),
-        }
+        Silence::ConnectionLost { address: self.address.clone(), sent, heard: Heard(heard) }
     }
 
     fn timed_out(&self, heard: Vec<Bytes>) -> Silence {
-        Silence::TimedOut {
-            address: self.address.clone(),
-            heard: Heard(heard),
-        }
+        Silence::TimedOut { address: self.address.clone(), heard: Heard(heard) }
     }
 }

@@ -123,11 +123,7 @@ impl Codec {
     /// A codec for one connection, from its first byte.
     #[must_use]
     pub fn new(limits: Limits, framing: Framing) -> Self {
-        Self {
-            limits,
-            framing,
-            place: Place::Outside { searched: 0 },
-        }
+        Self { limits, framing, place: Place::Outside { searched: 0 } }
     }
 
     /// Whether something has begun that has not ended, so that a clock should run.
@@ -193,11 +189,7 @@ impl Codec {
         self.place = Place::Reading(Reading::default());
         let before = buffer.split_to(junk);
         buffer.advance(1);
-        if before.is_empty() {
-            Look::Again
-        } else {
-            Look::Found(self.broken(Why::Junk, before))
-        }
+        if before.is_empty() { Look::Again } else { Look::Found(self.broken(Why::Junk, before)) }
     }
 
     fn look_for_end(&mut self, buffer: &mut BytesMut, mut reading: Reading) -> Look {
@@ -234,10 +226,7 @@ impl Codec {
         }
         let kept = certain.min(self.raw_of_too_large());
         let skipping = reading.skipping.get_or_insert_with(|| Skipping {
-            raw: buffer
-                .get(..kept)
-                .map(Bytes::copy_from_slice)
-                .unwrap_or_default(),
+            raw: buffer.get(..kept).map(Bytes::copy_from_slice).unwrap_or_default(),
             skipped: 0,
         });
         skipping.skipped += certain;
@@ -258,10 +247,7 @@ impl Codec {
             return self.broke(reading, content, Why::NoFinalReturn);
         }
         // Ends are doubled as starts are: `1C 1C 0D`. Strict framing has spoiled those before.
-        let message = content
-            .iter()
-            .rposition(|byte| *byte != END)
-            .map_or(0, |last| last + 1);
+        let message = content.iter().rposition(|byte| *byte != END).map_or(0, |last| last + 1);
         content.truncate(message);
         if content.is_empty() {
             return self.broken(Why::Empty, content);
@@ -273,23 +259,12 @@ impl Codec {
     fn broke(&self, reading: &Reading, content: BytesMut, why: Why) -> Frame {
         if let Some(Skipping { raw, skipped }) = &reading.skipping {
             let length = skipped + content.len();
-            return Frame::Broken(Broken {
-                why: Why::TooLarge,
-                raw: raw.clone(),
-                length,
-            });
+            return Frame::Broken(Broken { why: Why::TooLarge, raw: raw.clone(), length });
         }
         if content.len() > self.limits.frame_bytes_max {
             return keep(Why::TooLarge, &content, self.raw_of_too_large());
         }
-        self.broken(
-            if reading.spoiled {
-                Why::NoFinalReturn
-            } else {
-                why
-            },
-            content,
-        )
+        self.broken(if reading.spoiled { Why::NoFinalReturn } else { why }, content)
     }
 
     fn broken(&self, why: Why, content: BytesMut) -> Frame {
@@ -297,24 +272,14 @@ impl Codec {
             return keep(why, &content, self.limits.raw_bytes_max);
         }
         let length = content.len();
-        Frame::Broken(Broken {
-            why,
-            raw: content.freeze(),
-            length,
-        })
+        Frame::Broken(Broken { why, raw: content.freeze(), length })
     }
 }
 
 /// Copies what is kept, so that a large buffer does not live on behind a small rest of it.
 fn keep(why: Why, content: &[u8], kept: usize) -> Frame {
-    let raw = content
-        .get(..kept)
-        .map_or_else(Bytes::new, Bytes::copy_from_slice);
-    Frame::Broken(Broken {
-        why,
-        raw,
-        length: content.len(),
-    })
+    let raw = content.get(..kept).map_or_else(Bytes::new, Bytes::copy_from_slice);
+    Frame::Broken(Broken { why, raw, length: content.len() })
 }
 
 impl Reading {
@@ -324,9 +289,7 @@ impl Reading {
             let rest = buffer.get(self.searched..).unwrap_or_default();
             let Some(offset) = memchr2(END, START, rest) else {
                 self.searched = buffer.len();
-                return Mark::Nothing {
-                    certain: buffer.len(),
-                };
+                return Mark::Nothing { certain: buffer.len() };
             };
             let at = self.searched + offset;
             if buffer.get(at) == Some(&START) {

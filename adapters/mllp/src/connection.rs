@@ -68,11 +68,7 @@ impl House {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Limits {
-            idle_lasts,
-            frame_lasts,
-            ..
-        } = self.limits;
+        let Limits { idle_lasts, frame_lasts, .. } = self.limits;
         let next = tokio::select! {
             biased;
             () = self.stop.cancelled() => return wire.next_buffered(),
@@ -123,11 +119,7 @@ impl House {
             Ok(None) => After::GoOn,
             Err(_panicked) => crashed(peer),
         };
-        if why.ends_the_connection() {
-            After::End
-        } else {
-            after
-        }
+        if why.ends_the_connection() { After::End } else { after }
     }
 
     async fn reply<S>(&self, wire: &mut Wire<S>, peer: &Peer, answer: &[u8]) -> After

@@ -133,13 +133,7 @@ impl Settings {
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         let (limits, framing) = (Limits::default(), Framing::default());
-        Self {
-            address,
-            peers: Vec::new(),
-            limits,
-            framing,
-            tls: None,
-        }
+        Self { address, peers: Vec::new(), limits, framing, tls: None }
     }
 }
 

@@ -75,14 +75,7 @@ enum Then {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(crate) fn new(stream: S, codec: Codec) -> Self {
         let (inbox, outbox) = (BytesMut::new(), BytesMut::new());
-        Self {
-            stream,
-            codec,
-            inbox,
-            outbox,
-            frame_since: None,
-            ended: false,
-        }
+        Self { stream, codec, inbox, outbox, frame_since: None, ended: false }
     }
 
     /// The next frame. May be dropped at any await and called again: no byte is lost.
@@ -160,9 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
             stream.flush().await
         };
-        let outcome = timeout(lasts, write)
-            .await
-            .unwrap_or_else(|late| Err(late.into()));
+        let outcome = timeout(lasts, write).await.unwrap_or_else(|late| Err(late.into()));
         // The last byte is the `0D`, and there are readers that do without it.
         let whole = written + 1 >= self.outbox.len();
         if self.outbox.capacity() > BUFFER_BYTES_KEPT {

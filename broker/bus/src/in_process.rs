@@ -83,12 +83,7 @@ impl InProcessBus {
     #[must_use]
     pub fn new() -> Self {
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS_KEPT);
-        Self {
-            lanes: Arc::new(Lanes {
-                state: Mutex::default(),
-                announcements,
-            }),
-        }
+        Self { lanes: Arc::new(Lanes { state: Mutex::default(), announcements }) }
     }
 
     /// Hears every announcement from now on.
@@ -101,20 +96,12 @@ impl InProcessBus {
         let mut state = self.lanes.lock();
         state.consumers += 1;
         let id = state.consumers;
-        let queue = state
-            .queue(&source)
-            .ok_or_else(|| missing("join a lane", &source))?;
+        let queue = state.queue(&source).ok_or_else(|| missing("join a lane", &source))?;
         queue.consumers.push_back(id);
         let changed = Arc::clone(&queue.changed);
         drop(state);
         let lanes = Arc::clone(&self.lanes);
-        Ok(Box::new(InProcessConsumer {
-            lanes,
-            source,
-            id,
-            prefetch: prefetch.max(1),
-            changed,
-        }))
+        Ok(Box::new(InProcessConsumer { lanes, source, id, prefetch: prefetch.max(1), changed }))
     }
 }
 
@@ -143,43 +130,23 @@ impl Queue {
             return Published::NotSafe;
         }
         self.arrivals += 1;
-        self.waiting.insert(
-            self.arrivals,
-            Waiting {
-                parcel,
-                again: false,
-            },
-        );
+        self.waiting.insert(self.arrivals, Waiting { parcel, again: false });
         self.changed.notify_waiters();
         Published::Safe
     }
 
     fn take(&mut self, consumer: u64, prefetch: u16) -> Option<Received> {
-        let holds = self
-            .held
-            .values()
-            .filter(|(holder, _)| *holder == consumer)
-            .count();
+        let holds = self.held.values().filter(|(holder, _)| *holder == consumer).count();
         if holds >= usize::from(prefetch) {
             return None;
         }
         let (number, Waiting { parcel, again }) = self.waiting.pop_first()?;
         self.held.insert(number, (consumer, parcel.clone()));
-        Some(Received {
-            parcel,
-            tag: Tag {
-                session: consumer,
-                number,
-            },
-            again,
-        })
+        Some(Received { parcel, tag: Tag { session: consumer, number }, again })
     }
 
     fn finish(&mut self, tag: Tag) -> bool {
-        let mine = self
-            .held
-            .get(&tag.number)
-            .is_some_and(|(holder, _)| *holder == tag.session);
+        let mine = self.held.get(&tag.number).is_some_and(|(holder, _)| *holder == tag.session);
         if mine {
             self.held.remove(&tag.number);
             self.changed.notify_waiters();
@@ -188,18 +155,9 @@ impl Queue {
     }
 
     fn give_back(&mut self, tag: Tag) {
-        let mine = self
-            .held
-            .get(&tag.number)
-            .is_some_and(|(holder, _)| *holder == tag.session);
+        let mine = self.held.get(&tag.number).is_some_and(|(holder, _)| *holder == tag.session);
         if let Some((_, parcel)) = mine.then(|| self.held.remove(&tag.number)).flatten() {
-            self.waiting.insert(
-                tag.number,
-                Waiting {
-                    parcel,
-                    again: true,
-                },
-            );
+            self.waiting.insert(tag.number, Waiting { parcel, again: true });
             self.changed.notify_waiters();
         }
     }
@@ -207,10 +165,7 @@ impl Queue {
     fn leave(&mut self, consumer: u64) {
         self.consumers.retain(|id| *id != consumer);
         let held = |(number, (holder, _)): (&u64, &(u64, Parcel))| {
-            (*holder == consumer).then_some(Tag {
-                session: consumer,
-                number: *number,
-            })
+            (*holder == consumer).then_some(Tag { session: consumer, number: *number })
         };
         let tags: Vec<Tag> = self.held.iter().filter_map(held).collect();
         for tag in tags {
@@ -267,23 +222,16 @@ impl Bus for InProcessBus {
 
     async fn send_receipts(&self, receipts: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
         let mut state = self.lanes.lock();
-        Ok(receipts
-            .into_iter()
-            .map(|receipt| state.receipts.put(receipt))
-            .collect())
+        Ok(receipts.into_iter().map(|receipt| state.receipts.put(receipt)).collect())
     }
 
     async fn depth(&self, lane: &Lane) -> Result<LaneDepth, BusError> {
         let mut state = self.lanes.lock();
         let source = Source::Lane(lane.clone());
-        let queue = state
-            .queue(&source)
-            .ok_or_else(|| missing("measure the depth of a lane", &source))?;
+        let queue =
+            state.queue(&source).ok_or_else(|| missing("measure the depth of a lane", &source))?;
         let ready = queue.waiting.len() as u64;
-        Ok(LaneDepth {
-            ready,
-            held: Some(queue.held.len() as u64),
-        })
+        Ok(LaneDepth { ready, held: Some(queue.held.len() as u64) })
     }
 
     async fn dead(&self) -> Result<u64, BusError> {
@@ -334,11 +282,7 @@ impl InProcessConsumer {
             return Found::Closed;
         };
         let active = shared || queue.consumers.front() == Some(&self.id);
-        let taken = if active {
-            queue.take(self.id, self.prefetch)
-        } else {
-            None
-        };
+        let taken = if active { queue.take(self.id, self.prefetch) } else { None };
         taken.map_or(Found::Nothing, Found::Parcel)
     }
 
@@ -394,10 +338,7 @@ impl LaneConsumer for InProcessConsumer {
         });
         if buried > 0 {
             self.lanes.lock().dead += buried;
-            error!(
-                buried,
-                "Parcels that no consumer could read were set aside."
-            );
+            error!(buried, "Parcels that no consumer could read were set aside.");
         }
         Ok(())
     }

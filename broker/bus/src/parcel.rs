@@ -26,9 +26,7 @@ impl Lane {
     pub fn new(organisation: impl Into<String>) -> Result<Self, BusError> {
         let organisation = organisation.into();
         let fits = (1..=LANE_BYTES_MAX).contains(&organisation.len());
-        let plain = organisation
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let plain = organisation.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if fits && plain {
             Ok(Self(organisation))
         } else {
@@ -77,18 +75,8 @@ pub struct Parcel {
 /// Shows everything but the body, which may be about a patient.
 impl fmt::Debug for Parcel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            lane,
-            id,
-            round,
-            number,
-            body,
-        } = self;
-        write!(
-            f,
-            "parcel {id} to {lane} (round {round}, number {number}, {} bytes)",
-            body.len()
-        )
+        let Self { lane, id, round, number, body } = self;
+        write!(f, "parcel {id} to {lane} (round {round}, number {number}, {} bytes)", body.len())
     }
 }
 
@@ -153,9 +141,7 @@ pub(crate) fn can_travel(id: &str, body: &Bytes) -> bool {
 /// Whether an announcement is within what the bus carries.
 pub(crate) fn check_announcement(announcement: &Announcement) -> Result<(), BusError> {
     let Announcement { key, id, body } = announcement;
-    let plain = key
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !plain || key.is_empty() || key.len() > ID_BYTES_MAX {
         return Err(BusError::Unfit {
             what: "an announcement",

@@ -111,9 +111,7 @@ impl Topology {
     /// Names everything after `prefix`. Only tests have a reason for another one than `tierlink`.
     #[must_use]
     pub fn named(prefix: &str) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-        }
+        Self { prefix: prefix.to_owned() }
     }
 
     /// The exchange that leads to the lanes.
@@ -150,22 +148,10 @@ impl Topology {
     #[must_use]
     pub fn exchanges(&self) -> [Exchange; 4] {
         [
-            Exchange {
-                name: self.deliver(),
-                kind: Kind::Direct,
-            },
-            Exchange {
-                name: self.receipts(),
-                kind: Kind::Topic,
-            },
-            Exchange {
-                name: self.events(),
-                kind: Kind::Topic,
-            },
-            Exchange {
-                name: self.dead(),
-                kind: Kind::Fanout,
-            },
+            Exchange { name: self.deliver(), kind: Kind::Direct },
+            Exchange { name: self.receipts(), kind: Kind::Topic },
+            Exchange { name: self.events(), kind: Kind::Topic },
+            Exchange { name: self.dead(), kind: Kind::Fanout },
         ]
     }
 
@@ -207,10 +193,7 @@ impl Topology {
         vec![
             ("x-queue-type", Setting::Text("quorum".to_owned())),
             ("x-dead-letter-exchange", Setting::Text(self.dead())),
-            (
-                "x-dead-letter-strategy",
-                Setting::Text("at-least-once".to_owned()),
-            ),
+            ("x-dead-letter-strategy", Setting::Text("at-least-once".to_owned())),
             ("x-overflow", Setting::Text("reject-publish".to_owned())),
             ("x-max-length", Setting::Number(LANE_DEPTH_MAX)),
             ("x-max-length-bytes", Setting::Number(LANE_BYTES_HELD_MAX)),

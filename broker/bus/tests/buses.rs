@@ -1,9 +1,6 @@
 //! Every bus keeps the same promises. One line per bus, at the end.
 #![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a promise that cannot be tried is broken"
-)]
+#![expect(clippy::unwrap_used, reason = "a promise that cannot be tried is broken")]
 #![expect(clippy::panic, reason = "a promise that cannot be tried is broken")]
 
 #[expect(dead_code, reason = "the line that can be cut is for tests/rabbit.rs")]
@@ -40,13 +37,7 @@ fn lane(name: &str) -> Lane {
 
 fn parcel(to: &str, number: u64) -> Parcel {
     let body = Bytes::from(format!("body {number} 张三·𠮷"));
-    Parcel {
-        lane: lane(to),
-        id: format!("id-{number}@{to}"),
-        round: 3,
-        number,
-        body,
-    }
+    Parcel { lane: lane(to), id: format!("id-{number}@{to}"), round: 3, number, body }
 }
 
 fn parcels(to: &str, numbers: std::ops::Range<u64>) -> Vec<Parcel> {
@@ -55,17 +46,12 @@ fn parcels(to: &str, numbers: std::ops::Range<u64>) -> Vec<Parcel> {
 
 async fn publish_safely(bus: &dyn Bus, parcels: Vec<Parcel>) {
     let fates = bus.publish(parcels).await.unwrap();
-    assert!(
-        fates.iter().all(|fate| *fate == Published::Safe),
-        "{fates:?}"
-    );
+    assert!(fates.iter().all(|fate| *fate == Published::Safe), "{fates:?}");
 }
 
 async fn next(consumer: &mut Box<dyn LaneConsumer>) -> Received {
     let next = timeout(AT_MOST, consumer.next()).await;
-    next.expect("a parcel should have come")
-        .unwrap()
-        .expect("the bus should be open")
+    next.expect("a parcel should have come").unwrap().expect("the bus should be open")
 }
 
 async fn take(consumer: &mut Box<dyn LaneConsumer>, count: usize) -> Vec<Received> {
@@ -83,10 +69,7 @@ async fn nothing_comes(consumer: &mut Box<dyn LaneConsumer>) {
 }
 
 fn numbers(received: &[Received]) -> Vec<u64> {
-    received
-        .iter()
-        .map(|received| received.parcel.number)
-        .collect()
+    received.iter().map(|received| received.parcel.number).collect()
 }
 
 fn tags(received: &[Received]) -> Vec<Tag> {
@@ -113,12 +96,7 @@ mod promise {
     }
 
     pub async fn a_parcel_without_a_lane_is_unroutable_and_the_others_are_safe(bus: Buses) {
-        let window = vec![
-            parcel("A", 1),
-            parcel("D", 2),
-            parcel("B", 3),
-            parcel("D", 4),
-        ];
+        let window = vec![parcel("A", 1), parcel("D", 2), parcel("B", 3), parcel("D", 4)];
 
         let fates = bus.one.publish(window).await.unwrap();
 
@@ -127,10 +105,7 @@ mod promise {
     }
 
     pub async fn a_lane_that_is_opened_later_takes_what_was_unroutable(bus: Buses) {
-        assert_eq!(
-            bus.one.publish(parcels("D", 0..1)).await.unwrap(),
-            [Published::Unroutable]
-        );
+        assert_eq!(bus.one.publish(parcels("D", 0..1)).await.unwrap(), [Published::Unroutable]);
 
         bus.one.open_lanes(&[lane("D")]).await.unwrap();
 
@@ -161,9 +136,7 @@ mod promise {
 
     pub async fn the_largest_body_arrives_whole(bus: Buses) {
         let mut large = parcel("A", 1);
-        large.body = (0..BODY_BYTES_MAX)
-            .map(|n| u8::try_from(n % 251).unwrap())
-            .collect();
+        large.body = (0..BODY_BYTES_MAX).map(|n| u8::try_from(n % 251).unwrap()).collect();
 
         publish_safely(&*bus.one, vec![large.clone(), parcel("A", 2)]).await;
 
@@ -227,11 +200,7 @@ mod promise {
             publish_safely(&*bus.one, parcels("A", 0..6)).await;
 
             let held = take(&mut first, 4).await;
-            assert!(
-                timeout(Duration::from_millis(5), second.next())
-                    .await
-                    .is_err()
-            );
+            assert!(timeout(Duration::from_millis(5), second.next()).await.is_err());
             first.done(&tags(&held[..2])).await.unwrap();
             first.close().await;
 
@@ -380,31 +349,20 @@ mod promise {
             for round in 0..10 {
                 let number = |n: u64| publisher * 10_000 + round * 100 + n;
                 let to = |n: u64| {
-                    if (n + publisher).is_multiple_of(7) {
-                        "D"
-                    } else {
-                        "A"
-                    }
+                    if (n + publisher).is_multiple_of(7) { "D" } else { "A" }
                 };
                 let window: Vec<Parcel> = (0..60).map(|n| parcel(to(n), number(n))).collect();
                 let fates = bus.publish(window.clone()).await.unwrap();
                 for (parcel, fate) in window.iter().zip(fates) {
                     let lost = parcel.lane.as_str() == "D";
-                    let want = if lost {
-                        Published::Unroutable
-                    } else {
-                        Published::Safe
-                    };
+                    let want = if lost { Published::Unroutable } else { Published::Safe };
                     assert_eq!(fate, want, "{parcel:?}");
                 }
             }
         };
         let running: Vec<_> = (0..8)
             .map(|n| {
-                tokio::spawn(publisher(
-                    n,
-                    Arc::clone(if n % 2 == 0 { &bus.one } else { &bus.two }),
-                ))
+                tokio::spawn(publisher(n, Arc::clone(if n % 2 == 0 { &bus.one } else { &bus.two })))
             })
             .collect();
         for publisher in running {
@@ -453,11 +411,7 @@ mod promise {
 
     pub async fn an_announcement_needs_no_listener(bus: Buses) {
         let key = "referral.accepted.A".to_owned();
-        let news = Announcement {
-            key,
-            id: "event-1".to_owned(),
-            body: Bytes::from_static(b"{}"),
-        };
+        let news = Announcement { key, id: "event-1".to_owned(), body: Bytes::from_static(b"{}") };
 
         bus.one.announce(vec![news.clone(), news]).await.unwrap();
         bus.one.announce(Vec::new()).await.unwrap();
@@ -465,11 +419,7 @@ mod promise {
 
     pub async fn an_announcement_under_a_bad_key_is_refused(bus: Buses) {
         for key in ["", "has space", "all.#", &"x".repeat(256)] {
-            let news = Announcement {
-                key: key.to_owned(),
-                id: "1".to_owned(),
-                body: Bytes::new(),
-            };
+            let news = Announcement { key: key.to_owned(), id: "1".to_owned(), body: Bytes::new() };
 
             let error = bus.one.announce(vec![news]).await.unwrap_err();
 
@@ -491,21 +441,8 @@ mod promise {
 
         bus.one.close().await;
 
-        assert!(
-            timeout(AT_MOST, waiter)
-                .await
-                .unwrap()
-                .unwrap()
-                .unwrap()
-                .is_none()
-        );
-        assert!(
-            timeout(AT_MOST, receipts.next())
-                .await
-                .unwrap()
-                .unwrap()
-                .is_none()
-        );
+        assert!(timeout(AT_MOST, waiter).await.unwrap().unwrap().unwrap().is_none());
+        assert!(timeout(AT_MOST, receipts.next()).await.unwrap().unwrap().is_none());
     }
 }
 
@@ -517,11 +454,7 @@ mod on {
         let one: Arc<dyn Bus> = Arc::new(InProcessBus::new());
         one.open_lanes(&[lane("A"), lane("B")]).await.unwrap();
         assert!(!one.remembers());
-        promise(Buses {
-            two: Arc::clone(&one),
-            one,
-        })
-        .await;
+        promise(Buses { two: Arc::clone(&one), one }).await;
     }
 
     pub async fn rabbitmq<F>(promise: impl FnOnce(Buses) -> F)
@@ -529,10 +462,7 @@ mod on {
         F: Future<Output = ()> + Send + 'static,
     {
         let corner = Corner::new();
-        let bus = Buses {
-            one: corner.bus(),
-            two: corner.bus(),
-        };
+        let bus = Buses { one: corner.bus(), two: corner.bus() };
         bus.one.open_lanes(&[lane("A"), lane("B")]).await.unwrap();
         assert!(bus.one.remembers());
         let kept = tokio::spawn(promise(bus.clone())).await;

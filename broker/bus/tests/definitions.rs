@@ -56,10 +56,7 @@ fn definitions() -> Value {
 #[test]
 fn the_definitions_file_is_what_the_broker_declares() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ops/rabbitmq/definitions.json");
-    let want = format!(
-        "{}\n",
-        serde_json::to_string_pretty(&definitions()).unwrap()
-    );
+    let want = format!("{}\n", serde_json::to_string_pretty(&definitions()).unwrap());
     if std::env::var("TIERLINK_UPDATE").is_ok_and(|update| update == "1") {
         std::fs::write(&file, &want).unwrap();
     }

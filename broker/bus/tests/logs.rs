@@ -63,10 +63,7 @@ async fn a_returned_a_lost_and_a_buried_parcel_leave_no_body_in_the_log() {
     let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     let as_numbers = format!("{:?}", &SECRET.as_bytes()[..8]);
     assert!(log.contains("id@A"), "the log was not heard: {log}");
-    assert!(
-        log.contains("route messages"),
-        "the return was not logged: {log}"
-    );
+    assert!(log.contains("route messages"), "the return was not logged: {log}");
     assert!(!log.contains("110000199901010010"), "{log}");
     assert!(!log.contains(as_numbers.trim_matches(['[', ']'])), "{log}");
 }

@@ -32,13 +32,7 @@ fn lane(name: &str) -> Lane {
 
 fn parcel(to: &str, number: u64) -> Parcel {
     let body = Bytes::from(format!("body {number}"));
-    Parcel {
-        lane: lane(to),
-        id: format!("id-{number}@{to}"),
-        round: 1,
-        number,
-        body,
-    }
+    Parcel { lane: lane(to), id: format!("id-{number}@{to}"), round: 1, number, body }
 }
 
 fn parcels(to: &str, numbers: std::ops::Range<u64>) -> Vec<Parcel> {
@@ -107,11 +101,7 @@ async fn each_of_four_thousand_parcels_gets_its_own_fate() {
             assert_eq!(fates.len(), window.len());
             for (parcel, fate) in window.iter().zip(fates) {
                 let lost = parcel.lane == lane("D");
-                let want = if lost {
-                    Published::Unroutable
-                } else {
-                    Published::Safe
-                };
+                let want = if lost { Published::Unroutable } else { Published::Safe };
                 assert_eq!(fate, want, "{parcel:?}");
             }
         }
@@ -167,18 +157,12 @@ async fn an_outage_is_told_at_once_and_ends_within_seconds() {
         let held = next(&mut consumer).await;
 
         line.take_down();
-        let interrupted = timeout(AT_MOST, consumer.next())
-            .await
-            .unwrap()
-            .unwrap_err();
+        let interrupted = timeout(AT_MOST, consumer.next()).await.unwrap().unwrap_err();
         assert_eq!(interrupted.code().as_str(), "B007");
         for _ in 0..30 {
             let started = Instant::now();
             let outcome = bus.publish(parcels("A", 1..2)).await;
-            assert!(
-                !matches!(outcome.as_deref(), Ok([Published::Safe])),
-                "{outcome:?}"
-            );
+            assert!(!matches!(outcome.as_deref(), Ok([Published::Safe])), "{outcome:?}");
             assert!(started.elapsed() < Duration::from_secs(6));
             assert!(bus.healthy().await.is_err());
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -188,22 +172,16 @@ async fn an_outage_is_told_at_once_and_ends_within_seconds() {
 
         publish_until_safe(&bus, parcels("A", 1..2)).await;
         let again = next(&mut consumer).await;
-        assert!(
-            back.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            back.elapsed()
-        );
+        assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
         assert_eq!(again.parcel, held.parcel);
         assert!(again.again);
         assert_eq!(next(&mut consumer).await.parcel.number, 1);
         // A tag from before the outage names nothing now, and must not finish something else.
         consumer.done(&[held.tag]).await.unwrap();
         consumer.close().await;
-        timeout(AT_MOST, async {
-            while bus.depth(&lane("A")).await.unwrap().ready != 2 {}
-        })
-        .await
-        .expect("both should be in the lane again");
+        timeout(AT_MOST, async { while bus.depth(&lane("A")).await.unwrap().ready != 2 {} })
+            .await
+            .expect("both should be in the lane again");
         bus.healthy().await.unwrap();
     })
     .await;
@@ -226,15 +204,8 @@ async fn silence_ends_a_publish_in_time_and_calls_nothing_safe() {
         let started = Instant::now();
         let fates = bus.publish(parcels("A", 1..300)).await.unwrap();
 
-        assert!(
-            fates.iter().all(|fate| *fate == Published::NotSafe),
-            "{fates:?}"
-        );
-        assert!(
-            started.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(fates.iter().all(|fate| *fate == Published::NotSafe), "{fates:?}");
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
         assert_eq!(bus.healthy().await.unwrap_err().code().as_str(), "B009");
     })
     .await;
@@ -258,14 +229,7 @@ async fn an_alarm_in_rabbitmq_is_named_and_its_end_is_noticed() {
             }
         });
         assert_eq!(blocked.await.unwrap().code().as_str(), "B003");
-        assert_eq!(
-            bus.publish(parcels("A", 1..2))
-                .await
-                .unwrap_err()
-                .code()
-                .as_str(),
-            "B003"
-        );
+        assert_eq!(bus.publish(parcels("A", 1..2)).await.unwrap_err().code().as_str(), "B003");
         let mut consumer = bus.consume(&lane("A"), 8).await.unwrap();
         assert_eq!(next(&mut consumer).await.parcel.number, 0);
         line.end_alarm(publishing);
@@ -283,10 +247,7 @@ async fn a_deleted_lane_is_reported_and_then_repaired() {
         bus.open_lanes(&[lane("A"), lane("B")]).await.unwrap();
         corner.delete_queue("A").await;
 
-        let fates = bus
-            .publish(vec![parcel("A", 1), parcel("B", 2)])
-            .await
-            .unwrap();
+        let fates = bus.publish(vec![parcel("A", 1), parcel("B", 2)]).await.unwrap();
         assert_eq!(fates, [Published::Unroutable, Published::Safe]);
 
         let fates = bus.publish(vec![parcel("A", 1)]).await.unwrap();
@@ -303,10 +264,7 @@ async fn a_lane_deleted_under_its_consumer_comes_back_with_it() {
         let mut consumer = bus.consume(&lane("A"), 8).await.unwrap();
 
         corner.delete_queue("A").await;
-        let interrupted = timeout(AT_MOST, consumer.next())
-            .await
-            .unwrap()
-            .unwrap_err();
+        let interrupted = timeout(AT_MOST, consumer.next()).await.unwrap().unwrap_err();
         assert_eq!(interrupted.code().as_str(), "B007");
 
         publish_until_safe(&bus, parcels("A", 0..3)).await;
@@ -339,12 +297,7 @@ async fn a_channel_that_rabbitmq_closes_is_opened_again() {
         publish_until_safe(&bus, parcels("A", 0..1)).await;
         let delete = ExchangeDeleteOptions::default();
         let exchange = corner.topology.deliver();
-        corner
-            .raw()
-            .await
-            .exchange_delete(exchange.into(), delete)
-            .await
-            .unwrap();
+        corner.raw().await.exchange_delete(exchange.into(), delete).await.unwrap();
 
         // RabbitMQ answers a publish to a missing exchange by closing the channel (404).
         let fates = bus.publish(parcels("A", 1..3)).await.unwrap();
@@ -371,9 +324,7 @@ async fn what_is_no_parcel_is_set_aside_and_holds_up_nothing() {
         let strangers = [
             BasicProperties::default(),
             BasicProperties::default().with_message_id("x".into()),
-            BasicProperties::default()
-                .with_message_id("x".into())
-                .with_headers(wrong_round),
+            BasicProperties::default().with_message_id("x".into()).with_headers(wrong_round),
         ];
         for properties in strangers {
             let (exchange, options) = (corner.topology.deliver(), BasicPublishOptions::default());
@@ -382,19 +333,15 @@ async fn what_is_no_parcel_is_set_aside_and_holds_up_nothing() {
                 .await
                 .unwrap();
         }
-        timeout(AT_MOST, async {
-            while bus.depth(&lane("A")).await.unwrap().ready < 3 {}
-        })
-        .await
-        .unwrap();
+        timeout(AT_MOST, async { while bus.depth(&lane("A")).await.unwrap().ready < 3 {} })
+            .await
+            .unwrap();
         publish_until_safe(&bus, parcels("A", 7..8)).await;
 
         let mut consumer = bus.consume(&lane("A"), 1).await.unwrap();
 
         assert_eq!(next(&mut consumer).await.parcel.number, 7);
-        timeout(AT_MOST, async { while bus.dead().await.unwrap() < 3 {} })
-            .await
-            .unwrap();
+        timeout(AT_MOST, async { while bus.dead().await.unwrap() < 3 {} }).await.unwrap();
     })
     .await;
 }
@@ -407,33 +354,19 @@ async fn a_listener_hears_the_announcements_it_asked_for() {
         let channel = corner.raw().await;
         let queue = corner.bind_listener(&channel, "referral.*.A").await;
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-        let mut listener = channel
-            .basic_consume(queue.into(), "".into(), options, arguments)
-            .await
-            .unwrap();
+        let mut listener =
+            channel.basic_consume(queue.into(), "".into(), options, arguments).await.unwrap();
         let news = |key: &str| Announcement {
             key: key.to_owned(),
             id: "event-1".to_owned(),
             body: Bytes::from_static(b"{}"),
         };
 
-        bus.announce(vec![
-            news("referral.accepted.B"),
-            news("referral.accepted.A"),
-        ])
-        .await
-        .unwrap();
+        bus.announce(vec![news("referral.accepted.B"), news("referral.accepted.A")]).await.unwrap();
 
-        let heard = timeout(AT_MOST, listener.next())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        let heard = timeout(AT_MOST, listener.next()).await.unwrap().unwrap().unwrap();
         assert_eq!(heard.routing_key.as_str(), "referral.accepted.A");
-        assert_eq!(
-            heard.properties.message_id().as_ref().unwrap().as_str(),
-            "event-1"
-        );
+        assert_eq!(heard.properties.message_id().as_ref().unwrap().as_str(), "event-1");
         assert_eq!(heard.data, b"{}");
     })
     .await;
@@ -444,18 +377,10 @@ async fn a_queue_with_other_settings_is_refused_and_the_bus_goes_on() {
     in_a_corner(async |corner| {
         let bus = corner.bus();
         bus.open_lanes(&[lane("B")]).await.unwrap();
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         let arguments = FieldTable::default();
         let queue = corner.queue("A");
-        corner
-            .raw()
-            .await
-            .queue_declare(queue.into(), options, arguments)
-            .await
-            .unwrap();
+        corner.raw().await.queue_declare(queue.into(), options, arguments).await.unwrap();
 
         let error = bus.open_lanes(&[lane("A")]).await.unwrap_err();
 
@@ -472,24 +397,12 @@ async fn an_adapter_beside_a_hospital_declares_nothing() {
         let broker = corner.bus();
         broker.open_lanes(&[lane("A")]).await.unwrap();
         publish_until_safe(&broker, parcels("A", 0..1)).await;
-        let settings = Settings {
-            declares: false,
-            ..corner.settings.clone()
-        };
+        let settings = Settings { declares: false, ..corner.settings.clone() };
         let adapter = corner.bus_with(&settings);
 
         adapter.open_lanes(&[lane("D")]).await.unwrap();
 
-        assert_eq!(
-            adapter
-                .consume(&lane("D"), 1)
-                .await
-                .err()
-                .unwrap()
-                .code()
-                .as_str(),
-            "B006"
-        );
+        assert_eq!(adapter.consume(&lane("D"), 1).await.err().unwrap().code().as_str(), "B006");
         let mut consumer = adapter.consume(&lane("A"), 1).await.unwrap();
         assert_eq!(next(&mut consumer).await.parcel.number, 0);
         let fates = adapter.send_receipts(parcels("A", 0..1)).await.unwrap();

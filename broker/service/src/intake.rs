@@ -185,12 +185,12 @@ impl Intake {
 
 fn judge_content(
     reading: &Reading<'_>,
-    message: Message,
+    mut message: Message,
     family: FamilyKnown,
     deviations: &mut Vec<tierlink_schemas::Deviation>,
 ) -> (Content, [u8; 32]) {
     let sender = &reading.profile.organisation.code;
-    let fingerprint = fingerprint(&message);
+    let fingerprint = fingerprint(&mut message);
     let source_message_id = Some(message.source.message_id.clone());
     if message.source.organisation != *sender {
         let problem = Problem::new(
@@ -217,13 +217,17 @@ fn judge_content(
 
 /// What makes a message the same message when it is sent again: everything that its sender said,
 /// but not when. Systems that repeat a message often write the time anew.
-fn fingerprint(message: &Message) -> [u8; 32] {
-    let mut said = message.clone();
-    said.id = Uuid::nil();
-    said.received_at = None;
-    said.occurred_at = Timestamp::UNIX_EPOCH;
-    said.trace = None;
-    Sha256::digest(tierlink_schemas::message::to_vec(&said)).into()
+///
+/// What does not count is taken out and put back: a copy of every message would cost more.
+fn fingerprint(message: &mut Message) -> [u8; 32] {
+    let id = std::mem::replace(&mut message.id, Uuid::nil());
+    let received_at = message.received_at.take();
+    let occurred_at = std::mem::replace(&mut message.occurred_at, Timestamp::UNIX_EPOCH);
+    let trace = message.trace.take();
+    let fingerprint = Sha256::digest(tierlink_schemas::message::to_vec(message)).into();
+    (message.id, message.received_at) = (id, received_at);
+    (message.occurred_at, message.trace) = (occurred_at, trace);
+    fingerprint
 }
 
 /// One line and one count per message: who, which id, which verdict. No content.

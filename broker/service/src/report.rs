@@ -96,7 +96,8 @@ mod tests {
         let trouble = Trouble::new("The store does not answer");
 
         let first = trouble.begins_or_goes_on("refused");
-        let later: Vec<_> = (0..1_000).filter_map(|_| trouble.begins_or_goes_on("refused")).collect();
+        let later: Vec<_> =
+            (0..1_000).filter_map(|_| trouble.begins_or_goes_on("refused")).collect();
 
         assert_eq!(first.as_deref(), Some("The store does not answer: refused."));
         assert!(later.is_empty());

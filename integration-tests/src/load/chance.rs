@@ -24,6 +24,7 @@ impl Chance {
     }
 
     /// A generator of its own for one of many, so that they do not depend on who draws first.
+    #[must_use]
     pub fn apart(&self, number: u64) -> Self {
         let mut child = Self(self.0 ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         child.draw();

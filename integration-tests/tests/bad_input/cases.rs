@@ -98,7 +98,7 @@ fn but(from: &str, to: &str) -> Result<Vec<u8>> {
 }
 
 fn noise(length: usize) -> Vec<u8> {
-    let mut chance = Chance::new(length as u64);
+    let mut chance = Chance::new(u64::try_from(length).unwrap_or_default());
     let mut bytes: Vec<u8> = Vec::with_capacity(length);
     while bytes.len() < length {
         let byte = chance.draw().to_le_bytes()[0];

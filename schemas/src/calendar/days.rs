@@ -62,11 +62,7 @@ fn day(record: &csv::StringRecord) -> Option<Day> {
         "working" => DayKind::Working,
         _ => return None,
     };
-    Some(Day {
-        date: record.get(0)?.parse().ok()?,
-        kind,
-        name: record.get(2)?.to_owned(),
-    })
+    Some(Day { date: record.get(0)?.parse().ok()?, kind, name: record.get(2)?.to_owned() })
 }
 
 #[cfg(test)]
@@ -81,9 +77,7 @@ mod tests {
 
         // 28 and 33 days off: the lengths that the two notices state, added up.
         let holidays = |year| {
-            days.iter()
-                .filter(|it| it.date.year() == year && it.kind == DayKind::Holiday)
-                .count()
+            days.iter().filter(|it| it.date.year() == year && it.kind == DayKind::Holiday).count()
         };
         assert_eq!((holidays(2025), holidays(2026)), (28, 33));
     }
@@ -98,24 +92,12 @@ mod tests {
 
     #[test]
     fn a_row_that_cannot_be_read_is_named() {
-        let list = |row: &str| {
-            read(&format!(
-                "date,kind,name,name_en\n2026-01-01,holiday,a,b\n{row}\n"
-            ))
-        };
+        let list =
+            |row: &str| read(&format!("date,kind,name,name_en\n2026-01-01,holiday,a,b\n{row}\n"));
 
         assert_eq!(list("2026-01-02,holiday,a,b").map(|days| days.len()), Ok(2));
-        assert_eq!(
-            list("2026-02-30,holiday,a,b"),
-            Err(CalendarError::Day { row: 2 })
-        );
-        assert_eq!(
-            list("2026-01-02,feast,a,b"),
-            Err(CalendarError::Day { row: 2 })
-        );
-        assert_eq!(
-            list("2026-01-02,holiday"),
-            Err(CalendarError::Day { row: 2 })
-        );
+        assert_eq!(list("2026-02-30,holiday,a,b"), Err(CalendarError::Day { row: 2 }));
+        assert_eq!(list("2026-01-02,feast,a,b"), Err(CalendarError::Day { row: 2 }));
+        assert_eq!(list("2026-01-02,holiday"), Err(CalendarError::Day { row: 2 }));
     }
 }

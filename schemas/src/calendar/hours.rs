@@ -23,20 +23,13 @@ pub struct Opening {
 
 impl Opening {
     /// From midnight to midnight.
-    pub const WHOLE_DAY: Self = Self {
-        from: 0,
-        until: MINUTES_PER_DAY,
-    };
+    pub const WHOLE_DAY: Self = Self { from: 0, until: MINUTES_PER_DAY };
 
     /// Reads `08:00-12:00`. `24:00` is midnight at the end of the day.
     pub fn read(text: &str) -> Result<Self, CalendarError> {
         let (from, until) = text.split_once('-').ok_or(CalendarError::Opening)?;
         let (from, until) = (minute(from.trim())?, minute(until.trim())?);
-        if from < until {
-            Ok(Self { from, until })
-        } else {
-            Err(CalendarError::Opening)
-        }
+        if from < until { Ok(Self { from, until }) } else { Err(CalendarError::Opening) }
     }
 
     /// The minute of the day at which the doors open.
@@ -53,14 +46,7 @@ impl Opening {
 impl std::fmt::Display for Opening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { from, until } = self;
-        write!(
-            f,
-            "{:02}:{:02}-{:02}:{:02}",
-            from / 60,
-            from % 60,
-            until / 60,
-            until % 60
-        )
+        write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, until / 60, until % 60)
     }
 }
 
@@ -81,23 +67,13 @@ impl From<Opening> for String {
 fn minute(text: &str) -> Result<u16, CalendarError> {
     let two_digits = |part: &str| {
         let digits = part.len() == 2 && part.bytes().all(|it| it.is_ascii_digit());
-        if digits {
-            part.parse::<u16>().ok()
-        } else {
-            None
-        }
+        if digits { part.parse::<u16>().ok() } else { None }
     };
     let (hour, minute) = text.split_once(':').ok_or(CalendarError::Opening)?;
     let hour = two_digits(hour).ok_or(CalendarError::Opening)?;
-    let minute = two_digits(minute)
-        .filter(|it| *it < 60)
-        .ok_or(CalendarError::Opening)?;
+    let minute = two_digits(minute).filter(|it| *it < 60).ok_or(CalendarError::Opening)?;
     let minutes = hour * 60 + minute;
-    if minutes <= MINUTES_PER_DAY {
-        Ok(minutes)
-    } else {
-        Err(CalendarError::Opening)
-    }
+    if minutes <= MINUTES_PER_DAY { Ok(minutes) } else { Err(CalendarError::Opening) }
 }
 
 /// The openings of each weekday, and of weekend days that a holiday swap turns into working days.
@@ -128,14 +104,8 @@ impl OpeningHours {
     #[must_use]
     pub fn office() -> Self {
         let day = vec![
-            Opening {
-                from: 8 * 60,
-                until: 12 * 60,
-            },
-            Opening {
-                from: 14 * 60,
-                until: 17 * 60 + 30,
-            },
+            Opening { from: 8 * 60, until: 12 * 60 },
+            Opening { from: 14 * 60, until: 17 * 60 + 30 },
         ];
         Self {
             monday: day.clone(),
@@ -163,9 +133,7 @@ impl OpeningHours {
     /// The openings of a weekend day on which people work because a holiday was swapped for it.
     pub(super) fn swapped_day(&self) -> &[Opening] {
         let days = [&self.swapped].into_iter().chain(self.week());
-        days.into_iter()
-            .find(|day| !day.is_empty())
-            .map_or(&[], Vec::as_slice)
+        days.into_iter().find(|day| !day.is_empty()).map_or(&[], Vec::as_slice)
     }
 
     /// Refuses hours that overlap, and a week without any.
@@ -243,25 +211,13 @@ mod tests {
     #[test]
     fn hours_that_overlap_or_never_open_are_refused() {
         let day = |texts: &[&str]| -> Vec<Opening> {
-            texts
-                .iter()
-                .map(|text| Opening::read(text).unwrap())
-                .collect()
+            texts.iter().map(|text| Opening::read(text).unwrap()).collect()
         };
-        let monday = |texts| OpeningHours {
-            monday: day(texts),
-            ..OpeningHours::default()
-        };
+        let monday = |texts| OpeningHours { monday: day(texts), ..OpeningHours::default() };
 
         assert_eq!(monday(&["08:00-12:00", "12:00-17:00"]).check(), Ok(()));
-        assert_eq!(
-            monday(&["08:00-12:00", "11:00-17:00"]).check(),
-            Err(CalendarError::Overlap)
-        );
-        assert_eq!(
-            monday(&["14:00-17:00", "08:00-12:00"]).check(),
-            Err(CalendarError::Overlap)
-        );
+        assert_eq!(monday(&["08:00-12:00", "11:00-17:00"]).check(), Err(CalendarError::Overlap));
+        assert_eq!(monday(&["14:00-17:00", "08:00-12:00"]).check(), Err(CalendarError::Overlap));
         assert_eq!(monday(&[]).check(), Err(CalendarError::NeverOpen));
     }
 }

@@ -139,20 +139,14 @@ fn the_next_opening_is_now_or_later() {
 #[test]
 fn a_night_shift_counts_across_midnight() {
     let hours = r#"{"monday": ["20:00-24:00"], "tuesday": ["00:00-06:00"]}"#;
-    let calendar = Calendar::new(
-        [],
-        serde_json::from_str(hours).unwrap(),
-        TimeZone::fixed(tz::offset(8)),
-    )
-    .unwrap();
+    let calendar =
+        Calendar::new([], serde_json::from_str(hours).unwrap(), TimeZone::fixed(tz::offset(8)))
+            .unwrap();
 
     assert!(
         calendar.is_working(at("2026-03-09 23:59")) && calendar.is_working(at("2026-03-10 00:00"))
     );
-    assert_eq!(
-        calendar.add_working(at("2026-03-09 23:00"), 2 * HOUR),
-        at("2026-03-10 01:00")
-    );
+    assert_eq!(calendar.add_working(at("2026-03-09 23:00"), 2 * HOUR), at("2026-03-10 01:00"));
 }
 
 #[test]
@@ -162,11 +156,7 @@ fn daylight_saving_shortens_and_lengthens_the_day() {
     let hours = r#"{"sunday": ["00:00-24:00"]}"#;
     let calendar = Calendar::new([], serde_json::from_str(hours).unwrap(), zone.clone()).unwrap();
     let counted = |from: &str, to: &str| {
-        calendar.counted(
-            Clock::WorkingHours,
-            instant(&zone, from),
-            instant(&zone, to),
-        )
+        calendar.counted(Clock::WorkingHours, instant(&zone, from), instant(&zone, to))
     };
 
     assert_eq!(counted("2026-03-08 00:00", "2026-03-09 00:00"), 23 * HOUR);
@@ -204,10 +194,7 @@ fn past_the_horizon_elapsed_time_counts() {
 
     // 400 days hold 58 Mondays.
     assert_eq!(due, horizon(start) + (1000 - 58) * MINUTE);
-    assert_eq!(
-        calendar.counted(Clock::WorkingHours, start, due),
-        1000 * MINUTE
-    );
+    assert_eq!(calendar.counted(Clock::WorkingHours, start, due), 1000 * MINUTE);
 }
 
 #[test]
@@ -223,21 +210,15 @@ fn the_ends_of_time_have_answers() {
 
 #[test]
 fn a_calendar_that_makes_no_sense_is_refused() {
-    let day = Day {
-        date: jiff::civil::date(2026, 1, 1),
-        kind: DayKind::Holiday,
-        name: "元旦".into(),
-    };
+    let day =
+        Day { date: jiff::civil::date(2026, 1, 1), kind: DayKind::Holiday, name: "元旦".into() };
     let build = |days: Vec<Day>, hours| Calendar::new(days, hours, TimeZone::UTC).map(|_| ());
 
     assert_eq!(
         build(vec![day.clone(), day.clone()], OpeningHours::office()),
         Err(CalendarError::DayTwice { row: 2 })
     );
-    assert_eq!(
-        build(vec![day], OpeningHours::default()),
-        Err(CalendarError::NeverOpen)
-    );
+    assert_eq!(build(vec![day], OpeningHours::default()), Err(CalendarError::NeverOpen));
 }
 
 /// Any minute of 2025 to 2027.
@@ -247,11 +228,7 @@ fn any_instant() -> impl Strategy<Value = Timestamp> {
 }
 
 fn any_clock() -> impl Strategy<Value = Clock> {
-    prop_oneof![
-        Just(Clock::Elapsed),
-        Just(Clock::WorkingHours),
-        Just(Clock::WorkingDays)
-    ]
+    prop_oneof![Just(Clock::Elapsed), Just(Clock::WorkingHours), Just(Clock::WorkingDays)]
 }
 
 proptest! {

@@ -27,10 +27,7 @@ pub(super) fn check(attachments: &[Attachment], found: &mut Checked) {
             let fix = "The media type is empty; without it nobody can open the paper.";
             found.refuse(C001_EMPTY, format!("{path}.media_type"), fix);
         }
-        match (
-            attachment.content.as_deref(),
-            attachment.reference.as_deref(),
-        ) {
+        match (attachment.content.as_deref(), attachment.reference.as_deref()) {
             (Some(content), _) if !content.is_empty() => {
                 self::content(attachment, content, &path, found);
             }
@@ -63,10 +60,7 @@ fn content(attachment: &Attachment, content: &str, path: &str, found: &mut Check
     if bytes.len() > ATTACHMENT_INLINE_BYTES_MAX {
         return too_large(found);
     }
-    if attachment
-        .size_bytes
-        .is_some_and(|stated| usize::try_from(stated) != Ok(bytes.len()))
-    {
+    if attachment.size_bytes.is_some_and(|stated| usize::try_from(stated) != Ok(bytes.len())) {
         let fix = "The size differs from that of the content; the paper may have been cut. Send it whole.";
         found.refuse(C023_ATTACHMENT_DIFFERS, format!("{path}.size_bytes"), fix);
     }
@@ -96,8 +90,5 @@ fn well_formed_hash(attachment: &Attachment, path: &str, found: &mut Checked) ->
 
 fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or_default();
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -51,13 +51,7 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
         }
         Body::ConsultationRequest(it) | Body::ConsultationAmend(it) => {
             for (at, wanted) in it.wanted.iter().enumerate() {
-                order(
-                    &format!("body.wanted[{at}]"),
-                    wanted.start,
-                    wanted.end,
-                    None,
-                    found,
-                );
+                order(&format!("body.wanted[{at}]"), wanted.start, wanted.end, None, found);
             }
         }
         Body::TransferOffer(it) | Body::TransferAmend(it) => {
@@ -86,13 +80,7 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
 /// An appointment that stands from now on.
 fn given(appointment: &Appointment, with: &Rules<'_>, found: &mut Checked) {
     const PATH: &str = "body.appointment";
-    order(
-        PATH,
-        appointment.start,
-        appointment.end,
-        Some(APPOINTMENT_LASTS_MAX),
-        found,
-    );
+    order(PATH, appointment.start, appointment.end, Some(APPOINTMENT_LASTS_MAX), found);
     if let Some(start) = appointment.start {
         not_too_far(&format!("{PATH}.start"), start, with, found);
         if with.now.duration_since(start) > TOLD_LATE_MAX {
@@ -104,11 +92,7 @@ fn given(appointment: &Appointment, with: &Rules<'_>, found: &mut Checked) {
     for (at, expert) in appointment.experts.iter().enumerate() {
         if blank(Some(&expert.practitioner)) {
             let fix = "The expert's number is empty; the time is booked under it.";
-            found.refuse(
-                C001_EMPTY,
-                format!("{PATH}.experts[{at}].practitioner"),
-                fix,
-            );
+            found.refuse(C001_EMPTY, format!("{PATH}.experts[{at}].practitioner"), fix);
         } else if !named.insert(expert) {
             let fix = "The same expert is booked twice; once is enough.";
             found.note(C028_NAMED_TWICE, format!("{PATH}.experts[{at}]"), fix);
@@ -132,13 +116,7 @@ fn slots(slots: &[Slot], with: &Rules<'_>, found: &mut Checked) {
     let mut numbers = HashSet::new();
     for (at, slot) in slots.iter().enumerate() {
         let path = format!("body.slots[{at}]");
-        order(
-            &path,
-            Some(slot.start),
-            Some(slot.end),
-            Some(SLOT_LASTS_MAX),
-            found,
-        );
+        order(&path, Some(slot.start), Some(slot.end), Some(SLOT_LASTS_MAX), found);
         not_too_far(&format!("{path}.start"), slot.start, with, found);
         if blank(Some(&slot.number)) {
             let fix = "The number of the slot is empty; it is booked under it.";

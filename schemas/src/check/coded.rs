@@ -100,25 +100,13 @@ fn fields_with_a_table(message: &Message) -> Vec<(String, TableId, &Coded)> {
             add("body.patient.ethnicity", TableId::Ethnicity, ethnicity);
         }
         if let Some(status) = &patient.marital_status {
-            add(
-                "body.patient.marital_status",
-                TableId::MaritalStatus,
-                status,
-            );
+            add("body.patient.marital_status", TableId::MaritalStatus, status);
         }
         for category in patient.insurance.iter().flat_map(|it| &it.category) {
-            add(
-                "body.patient.insurance.category",
-                TableId::InsuranceCategory,
-                category,
-            );
+            add("body.patient.insurance.category", TableId::InsuranceCategory, category);
         }
         for relation in patient.contact.iter().flat_map(|it| &it.relation) {
-            add(
-                "body.patient.contact.relation",
-                TableId::ContactRelation,
-                relation,
-            );
+            add("body.patient.contact.relation", TableId::ContactRelation, relation);
         }
     }
     fields
@@ -160,30 +148,19 @@ fn standard_names(standard: &str) -> Vec<String> {
     {
         names.push(series.to_owned());
     }
-    names.extend(
-        standard
-            .split(' ')
-            .find(|word| word.starts_with("CV"))
-            .map(str::to_owned),
-    );
+    names.extend(standard.split(' ').find(|word| word.starts_with("CV")).map(str::to_owned));
     names
 }
 
 /// The table of ours that `system` names, if it names one.
 fn table_of(system: &str) -> Option<TableId> {
-    let system = system
-        .trim()
-        .strip_prefix("urn:oid:")
-        .unwrap_or(system.trim());
+    let system = system.trim().strip_prefix("urn:oid:").unwrap_or(system.trim());
     SYSTEMS.get(system).copied().flatten()
 }
 
 /// Digits, and what people put between them: `0571-8888 (转) 801`, `+86 139…`.
 fn is_phone(phone: &str) -> bool {
-    let digits = phone
-        .chars()
-        .filter(|c| c.is_ascii_digit() || ('０'..='９').contains(c))
-        .count();
+    let digits = phone.chars().filter(|c| c.is_ascii_digit() || ('０'..='９').contains(c)).count();
     let rest = |c: char| "+-－—()（）/、，,;； .#*转分机ext".contains(c);
     let plain = phone
         .chars()
@@ -201,23 +178,16 @@ mod tests {
         assert_eq!(table_of("GB/T 3304"), Some(TableId::Ethnicity));
         assert_eq!(table_of("GB/T 3304-1991"), Some(TableId::Ethnicity));
         assert_eq!(table_of("CV06.00.226"), Some(TableId::Disposition));
-        assert_eq!(
-            table_of("urn:oid:2.16.156.10011.2.3.3.3"),
-            Some(TableId::Ethnicity)
-        );
+        assert_eq!(table_of("urn:oid:2.16.156.10011.2.3.3.3"), Some(TableId::Ethnicity));
         assert_eq!(table_of("project default"), None);
         assert_eq!(table_of("ICD-10-CN"), None);
     }
 
     #[test]
     fn telephone_numbers_are_known_as_people_write_them() {
-        for right in [
-            "13900000001",
-            "+86 139-0000-0001",
-            "0571-88880000转801",
-            "120",
-            "（0571）8888",
-        ] {
+        for right in
+            ["13900000001", "+86 139-0000-0001", "0571-88880000转801", "120", "（0571）8888"]
+        {
             assert!(is_phone(right), "{right}");
         }
         for wrong in ["", "12", "不详", "see file"] {

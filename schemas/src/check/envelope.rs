@@ -40,11 +40,7 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
 /// Whatever does not open a case must say which case it is about.
 fn case(message: &Message, found: &mut Checked) {
     let case = &message.case;
-    if case
-        .number
-        .as_ref()
-        .is_some_and(|number| CaseNumber::read(number.as_str()).is_none())
-    {
+    if case.number.as_ref().is_some_and(|number| CaseNumber::read(number.as_str()).is_none()) {
         let fix = "This is no case number of ours, or a digit is wrong; compare it with the screen or paper.";
         found.refuse(C029_CASE_NUMBER, "case.number", fix);
     }

@@ -75,10 +75,7 @@ fn known(patient: &Patient, found: &mut Checked) {
     }
     let told_apart = patient.document.is_some()
         || patient.birth_date.is_some()
-        || patient
-            .identifiers
-            .iter()
-            .any(|it| !it.value.trim().is_empty());
+        || patient.identifiers.iter().any(|it| !it.value.trim().is_empty());
     if !told_apart {
         let fix = "A name alone is shared by many; add the identity document, another number or the birth date.";
         found.refuse(C010_WHO_IS_IT, "body.patient.document", fix);
@@ -87,11 +84,7 @@ fn known(patient: &Patient, found: &mut Checked) {
         let fix = "The form asks for the sex (GB/T 2261.1); it was left open.";
         found.note(C024_USUALLY_THERE, "body.patient.sex", fix);
     }
-    if patient
-        .document
-        .as_ref()
-        .is_some_and(|document| document.of_mother)
-    {
+    if patient.document.as_ref().is_some_and(|document| document.of_mother) {
         let fix = "Only a newborn carries the mother's document; set identity to newborn or clear of_mother.";
         found.refuse(C012_NEWBORN, "body.patient.document.of_mother", fix);
     }
@@ -110,10 +103,7 @@ fn unknown(message: &Message, found: &mut Checked) {
 }
 
 fn newborn(patient: &Patient, found: &mut Checked) {
-    let mothers = patient
-        .document
-        .as_ref()
-        .is_some_and(|document| document.of_mother);
+    let mothers = patient.document.as_ref().is_some_and(|document| document.of_mother);
     let contact = patient
         .contact
         .as_ref()
@@ -206,10 +196,7 @@ fn sex_code(sex: Sex) -> &'static str {
 /// An error's text as a sentence.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let first = letters
-        .next()
-        .map(|c| c.to_uppercase().to_string())
-        .unwrap_or_default();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
 
@@ -227,7 +214,5 @@ static SHAPES: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
 
 fn fits_its_kind(document: &IdentityDocument) -> bool {
     let number = Value::String(document.number.trim().to_ascii_uppercase());
-    SHAPES
-        .get(document.kind.as_str())
-        .is_none_or(|shape| shape.is_valid(&number))
+    SHAPES.get(document.kind.as_str()).is_none_or(|shape| shape.is_valid(&number))
 }

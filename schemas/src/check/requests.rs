@@ -172,18 +172,10 @@ fn diagnoses(clinical: &Clinical, found: &mut Checked) {
     for (at, diagnosis) in clinical.diagnoses.iter().enumerate() {
         if says_nothing(&diagnosis.what) {
             let fix = "The diagnosis says nothing; write its code or its words.";
-            found.refuse(
-                C001_EMPTY,
-                format!("body.clinical.diagnoses[{at}].what"),
-                fix,
-            );
+            found.refuse(C001_EMPTY, format!("body.clinical.diagnoses[{at}].what"), fix);
         }
     }
-    let main = clinical
-        .diagnoses
-        .iter()
-        .filter(|diagnosis| diagnosis.main)
-        .count();
+    let main = clinical.diagnoses.iter().filter(|diagnosis| diagnosis.main).count();
     if main > 1 {
         let fix = "More than one diagnosis is marked as the main one; the first counts.";
         found.note(C028_NAMED_TWICE, "body.clinical.diagnoses", fix);
@@ -192,10 +184,7 @@ fn diagnoses(clinical: &Clinical, found: &mut Checked) {
 
 /// The paper slip has a box for the doctor's telephone, because the target will have questions.
 fn call_back(from: &Party, found: &mut Checked) {
-    let doctors = from
-        .practitioner
-        .as_ref()
-        .and_then(|doctor| doctor.phone.as_deref());
+    let doctors = from.practitioner.as_ref().and_then(|doctor| doctor.phone.as_deref());
     if blank(doctors) && blank(from.phone.as_deref()) {
         let fix =
             "The slip asks for a telephone of the doctor or the department; it was left open.";

@@ -18,13 +18,7 @@ fn check_value(value: Value, required: &[&str]) -> Checked {
     let message = message::from_value(value).unwrap();
     let required = required.iter().map(|path| (*path).to_owned()).collect();
     let now = message.received_at.unwrap_or(message.occurred_at);
-    check(
-        &message,
-        &Rules {
-            now,
-            required: &required,
-        },
-    )
+    check(&message, &Rules { now, required: &required })
 }
 
 /// The example of `kind` after `change`, checked.
@@ -37,33 +31,19 @@ fn changed(kind: Kind, change: impl FnOnce(&mut Value)) -> Checked {
 /// What is refused, as `C001 body.purpose`.
 fn refused(kind: Kind, change: impl FnOnce(&mut Value)) -> Vec<String> {
     let found = changed(kind, change);
-    found
-        .problems
-        .iter()
-        .map(|it| format!("{} {}", it.code, it.field))
-        .collect()
+    found.problems.iter().map(|it| format!("{} {}", it.code, it.field)).collect()
 }
 
 /// What is noted. Nothing may be refused.
 fn noted(kind: Kind, change: impl FnOnce(&mut Value)) -> Vec<String> {
     let found = changed(kind, change);
     assert_eq!(found.problems, []);
-    found
-        .deviations
-        .iter()
-        .map(|it| format!("{} {}", it.code, it.field))
-        .collect()
+    found.deviations.iter().map(|it| format!("{} {}", it.code, it.field)).collect()
 }
 
 fn without(value: &mut Value, path: &str) {
     let (parent, name) = path.rsplit_once('/').unwrap();
-    value
-        .pointer_mut(parent)
-        .unwrap()
-        .as_object_mut()
-        .unwrap()
-        .remove(name)
-        .unwrap();
+    value.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
 }
 
 fn set(value: &mut Value, path: &str, to: Value) {
@@ -73,15 +53,8 @@ fn set(value: &mut Value, path: &str, to: Value) {
 
 #[test]
 fn a_new_case_needs_its_priority() {
-    for kind in [
-        Kind::ReferralSubmit,
-        Kind::TransferOffer,
-        Kind::ConsultationRequest,
-    ] {
-        assert_eq!(
-            refused(kind, |it| without(it, "/priority")),
-            ["C001 priority"]
-        );
+    for kind in [Kind::ReferralSubmit, Kind::TransferOffer, Kind::ConsultationRequest] {
+        assert_eq!(refused(kind, |it| without(it, "/priority")), ["C001 priority"]);
     }
     assert!(refused(Kind::ReferralAmend, |it| without(it, "/priority")).is_empty());
 }
@@ -107,11 +80,7 @@ fn a_referral_says_what_the_patient_has() {
     assert_eq!(problems, ["C001 body.clinical.diagnoses"]);
 
     let empty = refused(Kind::ReferralSubmit, |it| {
-        set(
-            it,
-            "/body/clinical/diagnoses/1/what",
-            json!({ "system": "ICD-10-CN" }),
-        );
+        set(it, "/body/clinical/diagnoses/1/what", json!({ "system": "ICD-10-CN" }));
     });
     assert_eq!(empty, ["C001 body.clinical.diagnoses[1].what"]);
 }
@@ -126,11 +95,7 @@ fn two_main_diagnoses_are_noted() {
 
 #[test]
 fn a_case_goes_to_another_organisation() {
-    for kind in [
-        Kind::ReferralSubmit,
-        Kind::TransferOffer,
-        Kind::ConsultationRequest,
-    ] {
+    for kind in [Kind::ReferralSubmit, Kind::TransferOffer, Kind::ConsultationRequest] {
         let problems = refused(kind, |it| {
             let from = it["body"]["from"]["organisation"].clone();
             set(it, "/body/to/organisation", from);
@@ -149,11 +114,7 @@ fn what_the_paper_slip_asks_for_is_noted_when_missing() {
     });
     assert_eq!(
         notes,
-        [
-            "C024 body.from.practitioner.phone",
-            "C024 body.consent",
-            "C024 body.patient.sex"
-        ]
+        ["C024 body.from.practitioner.phone", "C024 body.consent", "C024 body.patient.sex"]
     );
 
     let plan = noted(Kind::TransferOffer, |it| {
@@ -237,11 +198,7 @@ fn a_reading_and_its_order_belong_together() {
 #[test]
 fn experts_who_are_asked_for_can_be_booked() {
     let nobody = refused(Kind::ConsultationAmend, |it| {
-        set(
-            it,
-            "/body/experts/0/practitioner",
-            json!({ "title": "主任医师" }),
-        );
+        set(it, "/body/experts/0/practitioner", json!({ "title": "主任医师" }));
     });
     assert_eq!(nobody, ["C001 body.experts[0].practitioner"]);
 
@@ -263,11 +220,7 @@ fn a_known_patient_has_a_name_and_something_to_tell_apart() {
     assert_eq!(nameless, ["C010 body.patient.name"]);
 
     let name_only = refused(Kind::ReferralSubmit, |it| {
-        set(
-            it,
-            "/body/patient",
-            json!({ "name": "汪德福", "sex": "male" }),
-        );
+        set(it, "/body/patient", json!({ "name": "汪德福", "sex": "male" }));
     });
     assert_eq!(name_only, ["C010 body.patient.document"]);
 
@@ -308,10 +261,7 @@ fn a_newborn_is_found_through_the_mother() {
     let check = |patient| refused(Kind::ReferralSubmit, |it| set(it, "/body/patient", patient));
 
     assert_eq!(check(alone), ["C012 body.patient.document"]);
-    assert_eq!(
-        check(mothers.clone()),
-        ["C013 body.patient.document.number"]
-    );
+    assert_eq!(check(mothers.clone()), ["C013 body.patient.document.number"]);
     mothers["document"]["number"] = json!("99010120150614002X");
     // Neither the mother's birth date nor her sex are the child's.
     assert!(check(mothers.clone()).is_empty());
@@ -325,18 +275,12 @@ fn a_newborn_is_found_through_the_mother() {
 #[test]
 fn an_identity_number_is_checked_digit_by_digit() {
     let wrong = refused(Kind::ReferralSubmit, |it| {
-        set(
-            it,
-            "/body/patient/document/number",
-            json!("990101195001010011"),
-        );
+        set(it, "/body/patient/document/number", json!("990101195001010011"));
     });
     assert_eq!(wrong, ["C013 body.patient.document.number"]);
 
     let careless = noted(Kind::ReferralSubmit, |it| {
-        let number = it["body"]["patient"]["document"]["number"]
-            .as_str()
-            .unwrap();
+        let number = it["body"]["patient"]["document"]["number"].as_str().unwrap();
         let spaced = format!("{} {}", &number[..6], &number[6..]);
         set(it, "/body/patient/document/number", json!(spaced));
     });
@@ -392,10 +336,7 @@ fn a_birth_date_can_be_one() {
 #[test]
 fn today_is_the_day_in_china() {
     let required = BTreeSet::new();
-    let rules = Rules {
-        now: "2026-03-09T16:30:00Z".parse().unwrap(),
-        required: &required,
-    };
+    let rules = Rules { now: "2026-03-09T16:30:00Z".parse().unwrap(), required: &required };
 
     assert_eq!(rules.today(), jiff::civil::date(2026, 3, 10));
 }
@@ -422,10 +363,7 @@ fn every_coded_reason_is_from_the_table_of_its_kind() {
         assert_eq!(unknown, ["C006 body.reason.code"], "{kind}");
     }
     for kind in kinds {
-        let own = example(kind)["body"]["reason"]["code"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let own = example(kind)["body"]["reason"]["code"].as_str().unwrap().to_owned();
         let other = format!("{}99", &own[..2]);
         let wordless = refused(kind, |it| set(it, "/body/reason", json!({ "code": other })));
         assert_eq!(wordless, ["C007 body.reason.text"], "{kind}");
@@ -434,11 +372,7 @@ fn every_coded_reason_is_from_the_table_of_its_kind() {
 
 #[test]
 fn whatever_opens_no_case_names_one() {
-    for kind in [
-        Kind::ReferralAccept,
-        Kind::TransferReceive,
-        Kind::StatusQuery,
-    ] {
+    for kind in [Kind::ReferralAccept, Kind::TransferReceive, Kind::StatusQuery] {
         let problems = refused(kind, |it| {
             set(it, "/case", json!({}));
             set(it, "/in_reply_to", json!({ "organisation": "330199101" }));
@@ -468,14 +402,7 @@ fn an_envelope_is_whole_and_of_our_version() {
         set(it, "/source/message_id", json!(" "));
         set(it, "/case/numbers/0/number", json!(" "));
     });
-    assert_eq!(
-        problems,
-        [
-            "C030 schema",
-            "C001 source.message_id",
-            "C001 case.numbers[0].number"
-        ]
-    );
+    assert_eq!(problems, ["C030 schema", "C001 source.message_id", "C001 case.numbers[0].number"]);
 }
 
 #[test]
@@ -494,48 +421,18 @@ fn clocks_ahead_of_ours_are_noted() {
 #[test]
 fn the_answers_say_the_one_thing_they_are_for() {
     let empty = [
-        (
-            Kind::ConsultationOpinion,
-            "/body/text",
-            json!(""),
-            "C001 body.text",
-        ),
-        (
-            Kind::ConsultationReport,
-            "/body/conclusion",
-            json!(" "),
-            "C001 body.conclusion",
-        ),
+        (Kind::ConsultationOpinion, "/body/text", json!(""), "C001 body.text"),
+        (Kind::ConsultationReport, "/body/conclusion", json!(" "), "C001 body.conclusion"),
         (
             Kind::ConsultationReport,
             "/body/writer",
             json!({ "name": "陆一帆" }),
             "C001 body.writer.code",
         ),
-        (
-            Kind::ConsultationAudit,
-            "/body/auditor",
-            json!({}),
-            "C001 body.auditor.code",
-        ),
-        (
-            Kind::ConsultationClaim,
-            "/body/reader",
-            json!({}),
-            "C001 body.reader.code",
-        ),
-        (
-            Kind::ConsultationCritical,
-            "/body/items/0/what",
-            json!({}),
-            "C001 body.items[0].what",
-        ),
-        (
-            Kind::StatusReport,
-            "/body/state",
-            json!(""),
-            "C001 body.state",
-        ),
+        (Kind::ConsultationAudit, "/body/auditor", json!({}), "C001 body.auditor.code"),
+        (Kind::ConsultationClaim, "/body/reader", json!({}), "C001 body.reader.code"),
+        (Kind::ConsultationCritical, "/body/items/0/what", json!({}), "C001 body.items[0].what"),
+        (Kind::StatusReport, "/body/state", json!(""), "C001 body.state"),
     ];
     for (kind, path, value, problem) in empty {
         assert_eq!(refused(kind, |it| set(it, path, value)), [problem]);
@@ -562,14 +459,8 @@ fn answers_that_tell_little_are_noted() {
 #[test]
 fn an_appointment_has_a_time_in_order_and_in_reach() {
     let end = |kind, to: &str| refused(kind, |it| set(it, "/body/appointment/end", json!(to)));
-    assert_eq!(
-        end(Kind::ReferralSchedule, "2026-03-10T06:30:00Z"),
-        ["C018 body.appointment.end"]
-    );
-    assert_eq!(
-        end(Kind::ReferralSchedule, "2026-03-20T06:30:00Z"),
-        ["C018 body.appointment.end"]
-    );
+    assert_eq!(end(Kind::ReferralSchedule, "2026-03-10T06:30:00Z"), ["C018 body.appointment.end"]);
+    assert_eq!(end(Kind::ReferralSchedule, "2026-03-20T06:30:00Z"), ["C018 body.appointment.end"]);
 
     let year = refused(Kind::ReferralSchedule, |it| {
         without(it, "/body/appointment/end");
@@ -630,11 +521,7 @@ fn wanted_times_and_stays_are_in_order() {
     assert_eq!(wanted, ["C018 body.wanted[1].end"]);
 
     let stay = refused(Kind::TransferOffer, |it| {
-        set(
-            it,
-            "/body/stay/discharged_at",
-            json!("2026-02-01T00:00:00Z"),
-        );
+        set(it, "/body/stay/discharged_at", json!("2026-02-01T00:00:00Z"));
     });
     assert_eq!(stay, ["C018 body.stay.discharged_at"]);
 }
@@ -703,13 +590,7 @@ fn an_attachment_is_base64_and_whole() {
     let changed = refused(Kind::ReferralSubmit, |it| {
         set(it, "/body/attachments/0/content", json!("QUJD"));
     });
-    assert_eq!(
-        changed,
-        [
-            "C023 body.attachments[0].size_bytes",
-            "C023 body.attachments[0].sha256"
-        ]
-    );
+    assert_eq!(changed, ["C023 body.attachments[0].size_bytes", "C023 body.attachments[0].sha256"]);
 
     let hash = refused(Kind::ReferralSubmit, |it| {
         set(it, "/body/attachments/1/sha256", json!("abc"));
@@ -740,26 +621,10 @@ fn an_attachment_has_a_largest_size() {
 #[test]
 fn codes_outside_their_table_are_noted() {
     let notes = noted(Kind::ReferralSubmit, |it| {
-        set(
-            it,
-            "/body/patient/ethnicity",
-            json!({ "code": "97", "system": "GB/T 3304" }),
-        );
-        set(
-            it,
-            "/body/reasons",
-            json!([{ "code": "X1", "text": "自编" }]),
-        );
-        set(
-            it,
-            "/body/to/department",
-            json!({ "code": "0304", "system": "department" }),
-        );
-        set(
-            it,
-            "/body/purpose",
-            json!({ "code": "9", "system": "our own table" }),
-        );
+        set(it, "/body/patient/ethnicity", json!({ "code": "97", "system": "GB/T 3304" }));
+        set(it, "/body/reasons", json!([{ "code": "X1", "text": "自编" }]));
+        set(it, "/body/to/department", json!({ "code": "0304", "system": "department" }));
+        set(it, "/body/purpose", json!({ "code": "9", "system": "our own table" }));
     });
     assert_eq!(
         notes,
@@ -788,11 +653,7 @@ fn texts_fit_and_hold_no_nul() {
     });
     assert_eq!(
         problems,
-        [
-            "C003 body.patient.age_text",
-            "C003 body.clinical.notes[0]",
-            "C004 body.patient.name"
-        ]
+        ["C003 body.patient.age_text", "C003 body.clinical.notes[0]", "C004 body.patient.name"]
     );
 
     let control = noted(Kind::ReferralSubmit, |it| {
@@ -813,10 +674,7 @@ fn a_profile_may_require_more() {
 
     let found = without_phone(Kind::ReferralSubmit);
     assert_eq!(found.len(), 1);
-    assert_eq!(
-        (found[0].code.as_str(), found[0].field.as_str()),
-        ("C002", "body.patient.phone")
-    );
+    assert_eq!((found[0].code.as_str(), found[0].field.as_str()), ("C002", "body.patient.phone"));
     assert_eq!(without_phone(Kind::ReferralAccept), []);
 }
 
@@ -846,18 +704,11 @@ fn leaves(value: &Value) -> Vec<String> {
     while let Some((path, value)) = open.pop() {
         match value {
             Value::Object(fields) => {
-                open.extend(
-                    fields
-                        .iter()
-                        .map(|(key, inner)| (format!("{path}/{key}"), inner)),
-                );
+                open.extend(fields.iter().map(|(key, inner)| (format!("{path}/{key}"), inner)));
             }
             Value::Array(items) => {
                 open.extend(
-                    items
-                        .iter()
-                        .enumerate()
-                        .map(|(at, inner)| (format!("{path}/{at}"), inner)),
+                    items.iter().enumerate().map(|(at, inner)| (format!("{path}/{at}"), inner)),
                 );
             }
             _ => paths.push(path),

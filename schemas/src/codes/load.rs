@@ -72,10 +72,7 @@ pub enum TableError {
 pub(super) fn table(id: TableId, text: &str) -> Result<Table, TableError> {
     let about = about(id, text)?;
     let need = |key: &'static str| {
-        about
-            .get(key)
-            .cloned()
-            .ok_or(TableError::AboutMissing { table: id, key })
+        about.get(key).cloned().ok_or(TableError::AboutMissing { table: id, key })
     };
     let rows = rows(id, text)?;
 
@@ -98,10 +95,7 @@ fn about(id: TableId, text: &str) -> Result<HashMap<&'static str, String>, Table
         let Some(line) = line.strip_prefix('#') else {
             continue;
         };
-        let unknown = TableError::AboutUnknown {
-            table: id,
-            line: at + 1,
-        };
+        let unknown = TableError::AboutUnknown { table: id, line: at + 1 };
         let Some((key, value)) = line.split_once(':') else {
             return Err(unknown);
         };
@@ -132,9 +126,7 @@ fn rows(id: TableId, text: &str) -> Result<Vec<Row>, TableError> {
     let header = reader.headers().map_err(not_csv)?.clone();
     let named_once = |name: &str| header.iter().filter(|other| *other == name).count() == 1;
     let well_formed = header.iter().take(FIXED.len()).eq(FIXED)
-        && header
-            .iter()
-            .all(|name| !name.is_empty() && named_once(name));
+        && header.iter().all(|name| !name.is_empty() && named_once(name));
     if !well_formed {
         return Err(TableError::Header { table: id });
     }
@@ -144,11 +136,7 @@ fn rows(id: TableId, text: &str) -> Result<Vec<Row>, TableError> {
         let record = record.map_err(not_csv)?;
         let row = row(&header, &record);
         if let Some(fault) = fault(&row) {
-            return Err(TableError::Row {
-                table: id,
-                row: rows.len() + 1,
-                fault,
-            });
+            return Err(TableError::Row { table: id, row: rows.len() + 1, fault });
         }
         rows.push(row);
     }
@@ -168,9 +156,7 @@ fn row(header: &csv::StringRecord, record: &csv::StringRecord) -> Row {
             .filter(|it| !it.is_empty())
             .map(str::to_owned)
             .collect(),
-        extra: own
-            .map(|(column, value)| (column.to_owned(), value.to_owned()))
-            .collect(),
+        extra: own.map(|(column, value)| (column.to_owned(), value.to_owned())).collect(),
     }
 }
 
@@ -198,11 +184,7 @@ fn by_code(id: TableId, rows: &[Row]) -> Result<HashMap<String, usize>, TableErr
     for (at, row) in rows.iter().enumerate() {
         if by_code.insert(row.code.clone(), at).is_some() {
             let fault = "another row has the same code";
-            return Err(TableError::Row {
-                table: id,
-                row: at + 1,
-                fault,
-            });
+            return Err(TableError::Row { table: id, row: at + 1, fault });
         }
     }
     Ok(by_code)
@@ -213,20 +195,13 @@ fn by_code(id: TableId, rows: &[Row]) -> Result<HashMap<String, usize>, TableErr
 fn by_name(id: TableId, rows: &[Row]) -> Result<HashMap<String, Option<usize>>, TableError> {
     let mut by_name: HashMap<String, Option<usize>> = HashMap::new();
     for (at, row) in rows.iter().enumerate() {
-        by_name
-            .entry(fold(&row.name))
-            .and_modify(|held| *held = None)
-            .or_insert(Some(at));
+        by_name.entry(fold(&row.name)).and_modify(|held| *held = None).or_insert(Some(at));
     }
     for (at, row) in rows.iter().enumerate() {
         for alias in &row.aliases {
             if *by_name.entry(fold(alias)).or_insert(Some(at)) != Some(at) {
                 let fault = "an alias is the name or the alias of another row too";
-                return Err(TableError::Row {
-                    table: id,
-                    row: at + 1,
-                    fault,
-                });
+                return Err(TableError::Row { table: id, row: at + 1, fault });
             }
         }
     }
@@ -235,10 +210,7 @@ fn by_name(id: TableId, rows: &[Row]) -> Result<HashMap<String, Option<usize>>, 
     for (at, row) in rows.iter().enumerate() {
         let english = fold(&row.name_en);
         if !taken.contains_key(&english) {
-            by_name
-                .entry(english)
-                .and_modify(|held| *held = None)
-                .or_insert(Some(at));
+            by_name.entry(english).and_modify(|held| *held = None).or_insert(Some(at));
         }
     }
     Ok(by_name)
@@ -250,9 +222,9 @@ pub(super) fn fold(name: &str) -> String {
         .filter(|it| !it.is_whitespace())
         .map(|it| match it {
             // Full-width forms stand at a fixed distance from ASCII.
-            '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(it) - 0xFF01 + 0x21)
-                .unwrap_or(it)
-                .to_ascii_lowercase(),
+            '\u{FF01}'..='\u{FF5E}' => {
+                char::from_u32(u32::from(it) - 0xFF01 + 0x21).unwrap_or(it).to_ascii_lowercase()
+            }
             _ => it.to_ascii_lowercase(),
         })
         .collect()
@@ -270,10 +242,7 @@ mod tests {
     }
 
     fn refused_whole(text: &str) -> String {
-        table(TableId::Sex, text)
-            .map(|_| "not refused")
-            .unwrap_err()
-            .to_string()
+        table(TableId::Sex, text).map(|_| "not refused").unwrap_err().to_string()
     }
 
     #[test]
@@ -329,9 +298,7 @@ mod tests {
     #[test]
     fn a_number_a_clock_or_a_yes_that_cannot_be_read_is_refused() {
         let with = |column: &str, value: &str| {
-            refused(&format!(
-                "code,name,name_en,aliases,{column}\n1,a,b,,{value}\n"
-            ))
+            refused(&format!("code,name,name_en,aliases,{column}\n1,a,b,,{value}\n"))
         };
 
         assert!(with("accept_minutes", "ten").contains("minutes"));

@@ -4,16 +4,8 @@ use super::*;
 
 /// The columns that hold codes of another table.
 const REFERENCES: &[(TableId, &str, TableId)] = &[
-    (
-        TableId::InsuranceDocument,
-        "identity_document",
-        TableId::IdentityDocument,
-    ),
-    (
-        TableId::InsuranceKind,
-        "insurance_category",
-        TableId::InsuranceCategory,
-    ),
+    (TableId::InsuranceDocument, "identity_document", TableId::IdentityDocument),
+    (TableId::InsuranceKind, "insurance_category", TableId::InsuranceCategory),
     (TableId::Department, "parent", TableId::Department),
     (TableId::OrganisationCategory, "lowest_tier", TableId::Tier),
 ];
@@ -62,11 +54,7 @@ fn every_alias_finds_its_own_row() {
 #[test]
 fn every_reference_leads_to_a_row() {
     for (from, column, to) in REFERENCES {
-        for code in table(*from)
-            .rows()
-            .iter()
-            .filter_map(|row| row.column(column))
-        {
+        for code in table(*from).rows().iter().filter_map(|row| row.column(column)) {
             assert!(lookup(*to, code).is_some(), "{from}.{column} names {code}");
         }
     }
@@ -77,10 +65,7 @@ fn the_readme_lists_every_table() {
     let readme = include_str!("../../codes/README.md");
 
     for id in TableId::ALL {
-        assert!(
-            readme.contains(&format!("`{id}.csv`")),
-            "README.md does not list {id}.csv"
-        );
+        assert!(readme.contains(&format!("`{id}.csv`")), "README.md does not list {id}.csv");
     }
 }
 
@@ -99,19 +84,13 @@ fn a_name_is_found_whatever_its_width_case_and_spaces() {
     assert_eq!(code(TableId::Department, "心内科"), Some("03.04"));
     assert_eq!(code(TableId::Department, "心血管 内科"), Some("03.04"));
     assert_eq!(code(TableId::Department, "ｉｃｕ"), Some("28"));
-    assert_eq!(
-        code(TableId::Urgency, "急危重症（绿色通道）"),
-        Some("emergency")
-    );
+    assert_eq!(code(TableId::Urgency, "急危重症（绿色通道）"), Some("emergency"));
     assert_eq!(code(TableId::Sex, "f"), Some("2"));
 }
 
 #[test]
 fn a_name_that_several_rows_share_finds_none() {
-    let others = table(TableId::Department)
-        .rows()
-        .iter()
-        .filter(|row| row.name == "其他");
+    let others = table(TableId::Department).rows().iter().filter(|row| row.name == "其他");
 
     assert!(others.count() > 1);
     assert_eq!(by_name(TableId::Department, "其他"), None);

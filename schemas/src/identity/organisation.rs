@@ -24,9 +24,8 @@ const LEGACY_LENGTH: usize = 9;
 const CREDIT_ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 
 /// What each character of a credit code weighs: 3 to the power of its place, modulo 31.
-const CREDIT_WEIGHTS: [usize; CREDIT_LENGTH - 1] = [
-    1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28,
-];
+const CREDIT_WEIGHTS: [usize; CREDIT_LENGTH - 1] =
+    [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
 
 /// What each character of a GB 11714 code weighs.
 const LEGACY_WEIGHTS: [usize; LEGACY_LENGTH - 1] = [3, 7, 9, 10, 5, 8, 4, 2];
@@ -95,9 +94,7 @@ impl CreditCode {
     /// authorities that number on their own.
     #[must_use]
     pub fn legacy_code(&self) -> Option<LegacyCode> {
-        LegacyCode::read(self.as_str().get(8..17)?)
-            .ok()
-            .map(|(code, _)| code)
+        LegacyCode::read(self.as_str().get(8..17)?).ok().map(|(code, _)| code)
     }
 }
 
@@ -161,9 +158,7 @@ fn ascii<const N: usize>(text: &str) -> Result<([u8; N], Vec<Tolerance>), Organi
     }
     let mut code = [b'0'; N];
     for (slot, character) in code.iter_mut().zip(written) {
-        let ascii = u8::try_from(character)
-            .ok()
-            .filter(u8::is_ascii_alphanumeric);
+        let ascii = u8::try_from(character).ok().filter(u8::is_ascii_alphanumeric);
         *slot = ascii.ok_or(OrganisationFault::Character)?;
     }
     Ok((code, tolerances))
@@ -175,9 +170,7 @@ fn credit_value(character: u8) -> Option<usize> {
 
 /// Digits count as themselves and letters from A = 10 to Z = 35.
 fn legacy_value(character: u8) -> Option<usize> {
-    char::from(character)
-        .to_digit(36)
-        .and_then(|value| usize::try_from(value).ok())
+    char::from(character).to_digit(36).and_then(|value| usize::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -200,10 +193,7 @@ mod tests {
 
         assert_eq!(seen, []);
         assert_eq!(code.region(), "350100");
-        assert_eq!(
-            code.legacy_code().map(|it| it.to_string()),
-            Some("M000100Y4".into())
-        );
+        assert_eq!(code.legacy_code().map(|it| it.to_string()), Some("M000100Y4".into()));
     }
 
     #[test]
@@ -211,32 +201,17 @@ mod tests {
         let good = "D2143569X".to_owned();
 
         assert_eq!(legacy("D2143569X"), Ok((good.clone(), vec![])));
-        assert_eq!(
-            legacy("D2143569-X"),
-            Ok((good.clone(), vec![Tolerance::Hyphens]))
-        );
-        assert_eq!(
-            legacy("d2143569x "),
-            Ok((good, vec![Tolerance::LowerCase, Tolerance::Spaces]))
-        );
+        assert_eq!(legacy("D2143569-X"), Ok((good.clone(), vec![Tolerance::Hyphens])));
+        assert_eq!(legacy("d2143569x "), Ok((good, vec![Tolerance::LowerCase, Tolerance::Spaces])));
     }
 
     #[test]
     fn a_code_with_the_wrong_shape_is_refused() {
         assert_eq!(credit(""), Err(OrganisationFault::Length));
         assert_eq!(credit("91350100M000100Y4"), Err(OrganisationFault::Length));
-        assert_eq!(
-            credit("9135010OM000100Y43"),
-            Err(OrganisationFault::Character)
-        );
-        assert_eq!(
-            credit("91350A00M000100Y43"),
-            Err(OrganisationFault::Character)
-        );
-        assert_eq!(
-            credit("91350100M000100Y4医"),
-            Err(OrganisationFault::Character)
-        );
+        assert_eq!(credit("9135010OM000100Y43"), Err(OrganisationFault::Character));
+        assert_eq!(credit("91350A00M000100Y43"), Err(OrganisationFault::Character));
+        assert_eq!(credit("91350100M000100Y4医"), Err(OrganisationFault::Character));
         assert_eq!(legacy("D2143569"), Err(OrganisationFault::Length));
         assert_eq!(legacy("D2143569A"), Err(OrganisationFault::Character));
     }

@@ -70,20 +70,12 @@ fn add(kind: Kind, error: &ValidationError<'_>, found: &mut Vec<Fault>) {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             let text = "This field must be there; add it.".to_owned();
-            found.push(Fault {
-                wrong: Wrong::Missing,
-                path: joined(&path, name),
-                text,
-            });
+            found.push(Fault { wrong: Wrong::Missing, path: joined(&path, name), text });
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             found.extend(unexpected.iter().map(|name| unknown(kind, &path, name)));
         }
-        other => found.push(Fault {
-            wrong: Wrong::Form,
-            path,
-            text: form(other),
-        }),
+        other => found.push(Fault { wrong: Wrong::Form, path, text: form(other) }),
     }
 }
 
@@ -94,38 +86,23 @@ fn unknown(kind: Kind, path: &str, name: &str) -> Fault {
             "There is no such field here; take it out, or see the fields in {kind}.schema.json."
         ),
     };
-    Fault {
-        wrong: Wrong::Unknown,
-        path: joined(path, shown(name)),
-        text,
-    }
+    Fault { wrong: Wrong::Unknown, path: joined(path, shown(name)), text }
 }
 
 /// The name of a field that we do not know, if it can only be a name and nobody's text or number.
 #[must_use]
 pub fn shown(name: &str) -> &str {
-    let plain = name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     let short = (1..=NAME_SHOWN_CHARS_MAX).contains(&name.len());
     let digits = name.chars().filter(char::is_ascii_digit).count();
-    if plain && short && digits <= NAME_SHOWN_DIGITS_MAX {
-        name
-    } else {
-        "(unreadable name)"
-    }
+    if plain && short && digits <= NAME_SHOWN_DIGITS_MAX { name } else { "(unreadable name)" }
 }
 
 fn form(kind: &ValidationErrorKind) -> String {
     use ValidationErrorKind as E;
     match kind {
-        E::Type {
-            kind: TypeKind::Single(wanted),
-        } => {
-            format!(
-                "The JSON type is wrong; write {}.",
-                article(&wanted.to_string())
-            )
+        E::Type { kind: TypeKind::Single(wanted) } => {
+            format!("The JSON type is wrong; write {}.", article(&wanted.to_string()))
         }
         E::MaxLength { limit } => format!("The text is too long; at most {limit} characters fit."),
         E::MinLength { limit } => {
@@ -175,37 +152,25 @@ fn constants<'a>(branches: &'a [Vec<ValidationError<'static>>]) -> Vec<&'a Value
 }
 
 fn one_of(options: &[&Value]) -> String {
-    let named: Vec<&str> = options
-        .iter()
-        .filter_map(|it| it.as_str())
-        .take(OPTIONS_SHOWN_MAX)
-        .collect();
+    let named: Vec<&str> =
+        options.iter().filter_map(|it| it.as_str()).take(OPTIONS_SHOWN_MAX).collect();
     match named.as_slice() {
         [] => "None of the forms that the schema allows fits.".to_owned(),
         [only] => format!("The value is not known; write `{only}`."),
-        several => format!(
-            "The value is not known; write one of {}.",
-            several.join(", ")
-        ),
+        several => format!("The value is not known; write one of {}.", several.join(", ")),
     }
 }
 
 /// `/body/attachments/0/title` as `body.attachments[0].title`.
 fn path_of(location: &Location) -> String {
-    location
-        .segments()
-        .fold(String::new(), |path, segment| match segment {
-            LocationSegment::Property(name) => joined(&path, &name),
-            LocationSegment::Index(at) => format!("{path}[{at}]"),
-        })
+    location.segments().fold(String::new(), |path, segment| match segment {
+        LocationSegment::Property(name) => joined(&path, &name),
+        LocationSegment::Index(at) => format!("{path}[{at}]"),
+    })
 }
 
 fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 #[cfg(test)]
@@ -224,10 +189,7 @@ mod tests {
             message[key] = value.clone();
         }
         let found = faults(Kind::ReferralAccept, &message);
-        found
-            .into_iter()
-            .map(|fault| (fault.wrong, fault.path, fault.text))
-            .collect()
+        found.into_iter().map(|fault| (fault.wrong, fault.path, fault.text)).collect()
     }
 
     #[test]
@@ -258,10 +220,7 @@ mod tests {
         ] {
             assert!(paths.contains(&path), "{path} is not among {paths:?}");
         }
-        assert!(
-            found.iter().all(|(_, _, text)| !text.contains("secret")),
-            "{found:?}"
-        );
+        assert!(found.iter().all(|(_, _, text)| !text.contains("secret")), "{found:?}");
         let text_of = |wanted: &str| &found.iter().find(|(_, path, _)| path == wanted).unwrap().2;
         assert!(text_of("body.opinon").contains("`opinion`"));
         assert!(text_of("priority").contains("emergency, urgent, routine, chronic"));
@@ -284,9 +243,6 @@ mod tests {
         let body: serde_json::Map<_, _> =
             (0..5000).map(|at| (format!("f{at}"), json!(1))).collect();
 
-        assert_eq!(
-            of_accept(&Value::Object(body), &json!({})).len(),
-            FAULTS_MAX
-        );
+        assert_eq!(of_accept(&Value::Object(body), &json!({})).len(), FAULTS_MAX);
     }
 }

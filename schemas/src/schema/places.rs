@@ -86,10 +86,7 @@ fn followed<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
 
 /// A name without the marks in which spellings differ: `birthDate` is `birth_date`.
 fn folded(name: &str) -> Vec<char> {
-    name.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// How many letters must be changed, added or taken away.
@@ -142,10 +139,7 @@ mod tests {
     fn the_nearest_name_is_found_whatever_its_spelling() {
         let near = |path: &str, name: &str| nearest(Kind::ReferralSubmit, path, name);
 
-        assert_eq!(
-            near("body.patient", "birthDate").as_deref(),
-            Some("birth_date")
-        );
+        assert_eq!(near("body.patient", "birthDate").as_deref(), Some("birth_date"));
         assert_eq!(near("body.patient", "adress").as_deref(), Some("address"));
         assert_eq!(near("", "ocurred_at").as_deref(), Some("occurred_at"));
         assert_eq!(near("body.patient", "shoe_size"), None);

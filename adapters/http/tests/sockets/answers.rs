@@ -19,11 +19,7 @@ use crate::servers::{client, hear_hello, post_hello, server};
 #[tokio::test]
 async fn a_post_carries_body_type_token_and_headers() {
     let echo = async |headers: HeaderMap, body: Bytes| {
-        let header = |name| {
-            headers
-                .get(name)
-                .map_or("none", |value| value.to_str().unwrap())
-        };
+        let header = |name| headers.get(name).map_or("none", |value| value.to_str().unwrap());
         format!(
             "{} {} {} {} {} {}",
             header("content-type"),
@@ -35,30 +31,17 @@ async fn a_post_carries_body_type_token_and_headers() {
         )
     };
     let running = Running::start(Router::new().route("/in", post(echo)), limits()).await;
-    let settings = Settings {
-        token: Some("t0ken".to_owned()),
-        ..Settings::new(running.url("/in"))
-    };
-    let headers = [
-        ("X-Request-Id", "request-1".to_owned()),
-        ("X-Correlation-Id", "case-1".to_owned()),
-    ];
+    let settings =
+        Settings { token: Some("t0ken".to_owned()), ..Settings::new(running.url("/in")) };
+    let headers =
+        [("X-Request-Id", "request-1".to_owned()), ("X-Correlation-Id", "case-1".to_owned())];
 
     let client = Client::new(settings).unwrap();
-    let answer = client
-        .post(b"hello".to_vec(), "application/fhir+json", &headers)
-        .await
-        .unwrap();
+    let answer = client.post(b"hello".to_vec(), "application/fhir+json", &headers).await.unwrap();
 
     assert_eq!(answer.status, 200);
-    assert_eq!(
-        answer.body,
-        "application/fhir+json 5 request-1 case-1 t0ken hello"
-    );
-    assert_eq!(
-        answer.media_type.as_deref(),
-        Some("text/plain; charset=utf-8")
-    );
+    assert_eq!(answer.body, "application/fhir+json 5 request-1 case-1 t0ken hello");
+    assert_eq!(answer.media_type.as_deref(), Some("text/plain; charset=utf-8"));
     assert!(!answer.cut);
     assert_eq!(client.address(), running.address.to_string());
 }
@@ -69,23 +52,14 @@ async fn a_large_body_arrives_whole() {
     let router = Router::new().route("/in", post(async |body: Bytes| body));
     let running = Running::start(router, limits()).await;
 
-    let answer = client(running.url("/in"))
-        .post(body.clone(), "text/plain", &[])
-        .await
-        .unwrap();
+    let answer = client(running.url("/in")).post(body.clone(), "text/plain", &[]).await.unwrap();
 
     assert_eq!(answer.body, body);
 }
 
 #[tokio::test]
 async fn a_refusal_is_an_answer_and_says_when_to_come_back() {
-    let busy = async || {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [("Retry-After", "7")],
-            "later",
-        )
-    };
+    let busy = async || (StatusCode::SERVICE_UNAVAILABLE, [("Retry-After", "7")], "later");
     let running = Running::start(Router::new().route("/in", post(busy)), limits()).await;
 
     let answer = post_hello(&client(running.url("/in"))).await.unwrap();
@@ -98,10 +72,7 @@ async fn a_refusal_is_an_answer_and_says_when_to_come_back() {
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let router = Router::new()
-        .route(
-            "/temporary",
-            post(async || Redirect::temporary("/elsewhere")),
-        )
+        .route("/temporary", post(async || Redirect::temporary("/elsewhere")))
         .route("/other", post(async || Redirect::to("/elsewhere")))
         .route("/elsewhere", any(async || "followed"));
     let running = Running::start(router, limits()).await;
@@ -119,15 +90,9 @@ async fn a_big_answer_is_cut_and_still_counts() {
     let big = async || vec![b'a'; 10_000];
     let running = Running::start(Router::new().route("/in", post(big)), limits()).await;
     let check = async |answer_bytes_max, length, cut| {
-        let settings = Settings {
-            answer_bytes_max,
-            ..Settings::new(running.url("/in"))
-        };
+        let settings = Settings { answer_bytes_max, ..Settings::new(running.url("/in")) };
         let answer = post_hello(&Client::new(settings).unwrap()).await.unwrap();
-        assert_eq!(
-            (answer.status, answer.body.len(), answer.cut),
-            (200, length, cut)
-        );
+        assert_eq!((answer.status, answer.body.len(), answer.cut), (200, length, cut));
     };
 
     check(9_999, 9_999, true).await;
@@ -140,10 +105,7 @@ async fn an_answer_without_an_end_is_cut_too() {
     let endless = async || {
         let piece = Ok::<_, std::io::Error>(Bytes::from_static(&[b'a'; 1000]));
         Body::from_stream(futures::stream::repeat_with(move || {
-            piece
-                .as_ref()
-                .map(Bytes::clone)
-                .map_err(|_| std::io::Error::other("never"))
+            piece.as_ref().map(Bytes::clone).map_err(|_| std::io::Error::other("never"))
         }))
     };
     let running = Running::start(Router::new().route("/in", post(endless)), limits()).await;
@@ -172,10 +134,7 @@ async fn connections_are_used_again() {
 #[tokio::test]
 async fn a_connection_that_was_not_used_for_long_is_not_used_again() {
     let running = Running::start(Router::new().route("/in", post(async || "fine")), limits()).await;
-    let settings = Settings {
-        idle_lasts: SHORT,
-        ..Settings::new(running.url("/in"))
-    };
+    let settings = Settings { idle_lasts: SHORT, ..Settings::new(running.url("/in")) };
     let client = Client::new(settings).unwrap();
 
     post_hello(&client).await.unwrap();
@@ -189,10 +148,7 @@ async fn a_connection_that_was_not_used_for_long_is_not_used_again() {
 async fn a_connection_that_was_closed_meanwhile_is_opened_again() {
     let (url, met) = server(|mut stream| async move {
         hear_hello(&mut stream).await;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     })
     .await;
     let client = client(url);

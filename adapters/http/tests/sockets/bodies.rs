@@ -38,20 +38,10 @@ async fn a_body_as_long_as_the_limit_is_taken() {
     let called = Arc::default();
     // Beyond what axum takes when nobody tells it otherwise.
     let body_bytes_max = 3 * 1024 * 1024;
-    let running = Running::start(
-        measure(&called),
-        Limits {
-            body_bytes_max,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(measure(&called), Limits { body_bytes_max, ..limits() }).await;
     let client = Client::new(Settings::new(running.url("/measure"))).unwrap();
 
-    let answer = client
-        .post(vec![b'a'; body_bytes_max], "text/plain", &[])
-        .await
-        .unwrap();
+    let answer = client.post(vec![b'a'; body_bytes_max], "text/plain", &[]).await.unwrap();
 
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body, body_bytes_max.to_string());
@@ -60,20 +50,10 @@ async fn a_body_as_long_as_the_limit_is_taken() {
 #[tokio::test]
 async fn a_body_that_announces_too_much_is_refused_unread() {
     let called = Arc::default();
-    let running = Running::start(
-        measure(&called),
-        Limits {
-            body_bytes_max: 10,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(measure(&called), Limits { body_bytes_max: 10, ..limits() }).await;
 
-    let response = say(
-        &running,
-        "POST /measure HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n",
-    )
-    .await;
+    let response =
+        say(&running, "POST /measure HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n").await;
 
     check_problem(&response, 413, "E022");
     assert_eq!(running.counts.too_large.get(), 1);
@@ -83,14 +63,7 @@ async fn a_body_that_announces_too_much_is_refused_unread() {
 #[tokio::test]
 async fn a_body_that_grows_too_large_is_refused_although_it_announced_nothing() {
     let called = Arc::default();
-    let running = Running::start(
-        measure(&called),
-        Limits {
-            body_bytes_max: 10,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(measure(&called), Limits { body_bytes_max: 10, ..limits() }).await;
 
     let response = say(
         &running,
@@ -106,20 +79,11 @@ async fn a_body_that_grows_too_large_is_refused_although_it_announced_nothing() 
 #[tokio::test]
 async fn a_sender_who_is_still_sending_hears_that_it_is_too_much() {
     let called = Arc::default();
-    let running = Running::start(
-        measure(&called),
-        Limits {
-            body_bytes_max: 10,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(measure(&called), Limits { body_bytes_max: 10, ..limits() }).await;
     // More than the network holds by itself.
     let body = vec![b'a'; 16 * 1024 * 1024];
-    let head = format!(
-        "POST /measure HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let head =
+        format!("POST /measure HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
     let mut stream = running.connect().await;
 
     // A connection that is reset under the sender's hands would take our answer with it.
@@ -163,10 +127,7 @@ async fn chunks_that_make_no_sense_are_refused() {
 #[tokio::test]
 async fn bodies_together_fill_no_more_memory_than_allowed() {
     let router = Router::new().route("/take", post(async |_body: Bytes| "taken"));
-    let many = Limits {
-        bodies_bytes_max: 64 * 1024,
-        ..limits()
-    };
+    let many = Limits { bodies_bytes_max: 64 * 1024, ..limits() };
     let running = Running::start(router, many).await;
     // One sender has sent most of what there is room for, and keeps it.
     let mut first = running.connect().await;

@@ -21,22 +21,13 @@ async fn a_handler_knows_its_peers_address_and_certificate() {
     let running = Running::start_with(who(), limits(), Some(server_tls.unwrap())).await;
     let client_tls = tls::client(Roots::Only(roots), Some(theirs.identity())).unwrap();
     let url = format!("https://{}/who", running.address);
-    let settings = Settings {
-        tls: Some(client_tls),
-        ..Settings::new(url)
-    };
+    let settings = Settings { tls: Some(client_tls), ..Settings::new(url) };
 
-    let answer = Client::new(settings)
-        .unwrap()
-        .post(vec![], "text/plain", &[])
-        .await;
+    let answer = Client::new(settings).unwrap().post(vec![], "text/plain", &[]).await;
 
     let who: Value = serde_json::from_slice(&answer.unwrap().body).unwrap();
     assert_eq!(who["ip"], "127.0.0.1");
-    assert_eq!(
-        who["names"],
-        json!(["county hospital", "his.county.example"])
-    );
+    assert_eq!(who["names"], json!(["county hospital", "his.county.example"]));
     assert_eq!(who["listener"], running.address.to_string());
 }
 
@@ -52,15 +43,9 @@ async fn without_the_certificate_that_is_asked_for_nobody_comes_in() {
     for identity in [None, Some(forged.identity())] {
         let client_tls = tls::client(Roots::Only(roots), identity).unwrap();
         let url = format!("https://{}/who", running.address);
-        let settings = Settings {
-            tls: Some(client_tls),
-            ..Settings::new(url)
-        };
+        let settings = Settings { tls: Some(client_tls), ..Settings::new(url) };
 
-        let answer = Client::new(settings)
-            .unwrap()
-            .post(vec![], "text/plain", &[])
-            .await;
+        let answer = Client::new(settings).unwrap().post(vec![], "text/plain", &[]).await;
 
         assert!(answer.is_err());
     }
@@ -78,10 +63,7 @@ async fn only_an_authority_of_the_profile_can_vouch_for_a_destination() {
         let running = Running::start_with(router, limits(), Some(server_tls)).await;
         let client_tls = tls::client(Roots::Only(authority.pem.as_bytes()), None).unwrap();
         let url = format!("https://{}/in", running.address);
-        let settings = Settings {
-            tls: Some(client_tls),
-            ..Settings::new(url)
-        };
+        let settings = Settings { tls: Some(client_tls), ..Settings::new(url) };
         let client = Client::new(settings).unwrap();
 
         assert_eq!(client.reach().await.is_ok(), welcome, "{name}");

@@ -15,14 +15,7 @@ use crate::net::{Authority, Running, SHORT, limits, read_to_end, read_until, soo
 #[tokio::test]
 async fn a_body_of_one_byte_at_a_time_is_refused_when_its_time_is_over() {
     let called = Arc::default();
-    let running = Running::start(
-        measure(&called),
-        Limits {
-            body_lasts: SHORT,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(measure(&called), Limits { body_lasts: SHORT, ..limits() }).await;
     let (mut read, mut write) = running.connect().await.into_split();
     write
         .write_all(b"POST /measure HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
@@ -46,14 +39,7 @@ async fn a_body_of_one_byte_at_a_time_is_refused_when_its_time_is_over() {
 
 #[tokio::test]
 async fn headers_of_one_byte_at_a_time_end_with_the_connection() {
-    let running = Running::start(
-        Router::new(),
-        Limits {
-            header_lasts: SHORT,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(Router::new(), Limits { header_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
 
     soon(async {
@@ -69,19 +55,9 @@ async fn headers_of_one_byte_at_a_time_end_with_the_connection() {
 
 #[tokio::test]
 async fn a_second_request_may_not_be_slower_than_the_first() {
-    let running = Running::start(
-        Router::new(),
-        Limits {
-            header_lasts: SHORT,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(Router::new(), Limits { header_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     read_until(&mut stream, "\r\n\r\n").await;
 
     stream.write_all(b"GET / HT").await.unwrap();
@@ -92,19 +68,9 @@ async fn a_second_request_may_not_be_slower_than_the_first() {
 
 #[tokio::test]
 async fn a_connection_without_requests_is_closed() {
-    let running = Running::start(
-        Router::new(),
-        Limits {
-            idle_lasts: SHORT,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(Router::new(), Limits { idle_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     read_until(&mut stream, "\r\n\r\n").await;
 
     assert_eq!(read_to_end(&mut stream).await, "");
@@ -124,10 +90,7 @@ async fn a_handler_may_take_longer_than_any_clock_of_the_connection() {
     };
     let running = Running::start(router, clocks).await;
     let mut stream = running.connect().await;
-    stream
-        .write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
     waiting.has_begun().await;
 
     tokio::time::sleep(3 * SHORT).await;
@@ -139,20 +102,10 @@ async fn a_handler_may_take_longer_than_any_clock_of_the_connection() {
 #[tokio::test]
 async fn a_sender_who_does_not_read_is_let_go() {
     let large = Router::new().route("/large", get(async || vec![b'a'; 64 * 1024 * 1024]));
-    let running = Running::start(
-        large,
-        Limits {
-            write_lasts: SHORT,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(large, Limits { write_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
 
-    stream
-        .write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
 
     until(|| running.counts.closed_slow_readers.get() == 1).await;
     until(|| running.counts.open.get() == 0).await;
@@ -163,10 +116,7 @@ async fn a_tls_handshake_that_never_comes_is_not_waited_for() {
     let authority = Authority::new();
     let ours = authority.issue("127.0.0.1", "broker");
     let server_tls = tls::server(ours.identity(), ClientCertificates::NotAsked).unwrap();
-    let hasty = Limits {
-        handshake_lasts: SHORT,
-        ..limits()
-    };
+    let hasty = Limits { handshake_lasts: SHORT, ..limits() };
     let running = Running::start_with(who(), hasty, Some(server_tls)).await;
 
     let mut silent = running.connect().await;

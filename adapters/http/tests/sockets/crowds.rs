@@ -23,14 +23,7 @@ async fn a_flood_of_headers_is_refused() {
 
 #[tokio::test]
 async fn a_connection_too_many_is_closed_at_once_and_counted() {
-    let running = Running::start(
-        Router::new(),
-        Limits {
-            connections_max: 2,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(Router::new(), Limits { connections_max: 2, ..limits() }).await;
     let first = running.connect().await;
     let _second = running.connect().await;
     until(|| running.counts.open.get() == 2).await;
@@ -42,24 +35,14 @@ async fn a_connection_too_many_is_closed_at_once_and_counted() {
     // A place that is given back can be taken again.
     drop(first);
     until(|| running.counts.open.get() == 1).await;
-    let response = say(
-        &running,
-        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    let response = say(&running, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
 }
 
 #[tokio::test]
 async fn one_address_cannot_take_all_places() {
-    let running = Running::start(
-        Router::new(),
-        Limits {
-            connections_per_peer_max: 1,
-            ..limits()
-        },
-    )
-    .await;
+    let running =
+        Running::start(Router::new(), Limits { connections_per_peer_max: 1, ..limits() }).await;
     let _first = running.connect().await;
     until(|| running.counts.open.get() == 1).await;
 
@@ -70,24 +53,14 @@ async fn one_address_cannot_take_all_places() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut other = socket.connect(running.address).await.unwrap();
-    other
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
     assert!(read_to_end(&mut other).await.starts_with("HTTP/1.1 404 "));
 }
 
 #[tokio::test]
 async fn a_request_too_many_hears_when_to_come_back() {
     let (waiting, router) = Waiting::new();
-    let running = Running::start(
-        router,
-        Limits {
-            requests_max: 1,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(router, Limits { requests_max: 1, ..limits() }).await;
     let request = "GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let mut first = running.connect().await;
     first.write_all(request.as_bytes()).await.unwrap();

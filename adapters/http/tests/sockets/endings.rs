@@ -14,9 +14,7 @@ async fn stopping_answers_what_is_in_hand_and_takes_no_more() {
     let (waiting, router) = Waiting::new();
     let running = Running::start(router, limits()).await;
     let mut busy = running.connect().await;
-    busy.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    busy.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     waiting.has_begun().await;
     let mut idle = running.connect().await;
     until(|| running.counts.open.get() == 2).await;
@@ -28,29 +26,16 @@ async fn stopping_answers_what_is_in_hand_and_takes_no_more() {
     soon(async { while TcpStream::connect(running.address).await.is_ok() {} }).await;
     waiting.go.notify_one();
     let response = read_to_end(&mut busy).await;
-    assert!(
-        response.starts_with("HTTP/1.1 200 ") && response.ends_with("at last"),
-        "{response}"
-    );
+    assert!(response.starts_with("HTTP/1.1 200 ") && response.ends_with("at last"), "{response}");
     running.ended().await;
 }
 
 #[tokio::test]
 async fn stopping_does_not_wait_for_ever() {
     let (waiting, router) = Waiting::new();
-    let running = Running::start(
-        router,
-        Limits {
-            stop_lasts: SHORT,
-            ..limits()
-        },
-    )
-    .await;
+    let running = Running::start(router, Limits { stop_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
-    stream
-        .write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     waiting.has_begun().await;
 
     running.stop.cancel();
@@ -64,10 +49,7 @@ async fn a_handler_is_finished_although_its_sender_hung_up() {
     let (waiting, router) = Waiting::new();
     let running = Running::start(router, limits()).await;
     let mut stream = running.connect().await;
-    stream
-        .write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     waiting.has_begun().await;
 
     drop(stream);
@@ -105,10 +87,7 @@ async fn a_handler_that_panics_is_an_answer_and_not_the_end_of_the_connection() 
 async fn a_port_that_is_taken_is_a_clear_error() {
     let running = Running::start(Router::new(), limits()).await;
 
-    let error = Server::bind(running.address, None, limits())
-        .await
-        .err()
-        .unwrap();
+    let error = Server::bind(running.address, None, limits()).await.err().unwrap();
 
     assert_eq!(error.code().as_str(), "E020");
     assert!(error.to_string().contains(&running.address.to_string()));

@@ -71,10 +71,7 @@ pub async fn say(running: &Running, bytes: &str) -> String {
 pub fn check_problem(response: &str, status: u16, code: &str) {
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
-    assert!(
-        head.contains("content-type: application/problem+json"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: application/problem+json"), "{head}");
     let problem: Value = serde_json::from_str(body).unwrap();
     assert_eq!(problem["type"], format!("urn:tierlink:error:{code}"));
     assert_eq!(problem["status"], status);

@@ -27,10 +27,7 @@ pub fn anywhere() -> SocketAddr {
 
 /// The default limits; tests shorten the one that they are about.
 pub fn limits() -> Limits {
-    Limits {
-        stop_lasts: Duration::from_secs(10),
-        ..Limits::default()
-    }
+    Limits { stop_lasts: Duration::from_secs(10), ..Limits::default() }
 }
 
 /// A running server.
@@ -55,12 +52,7 @@ impl Running {
         let (address, counts) = (server.address(), server.counts());
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.serve(router, stop.clone()));
-        Self {
-            address,
-            counts,
-            stop,
-            task,
-        }
+        Self { address, counts, stop, task }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -140,32 +132,21 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
+        Self { issuer: Issuer::new(params, key), pem }
     }
 
     /// Papers for a DNS name or an IP address.
     pub fn issue(&self, name: &str, common_name: &str) -> Papers {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, common_name);
+        params.distinguished_name.push(DnType::CommonName, common_name);
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Papers {
-            chain,
-            key: key.serialize_pem(),
-        }
+        Papers { chain, key: key.serialize_pem() }
     }
 }
 
 impl Papers {
     pub fn identity(&self) -> tierlink_http::tls::Identity<'_> {
-        tierlink_http::tls::Identity {
-            chain: self.chain.as_bytes(),
-            key: self.key.as_bytes(),
-        }
+        tierlink_http::tls::Identity { chain: self.chain.as_bytes(), key: self.key.as_bytes() }
     }
 }

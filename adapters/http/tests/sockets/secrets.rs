@@ -14,20 +14,9 @@ async fn a_header_that_cannot_be_sent_is_named_and_its_value_is_not() {
     for value in ["two\r\nlines", "病人", "\u{7f}"] {
         let headers = [("X-Request-Id", value.to_owned())];
 
-        let silence = client
-            .post(vec![], "text/plain", &headers)
-            .await
-            .unwrap_err();
+        let silence = client.post(vec![], "text/plain", &headers).await.unwrap_err();
 
-        assert!(
-            matches!(
-                silence,
-                Silence::CannotSend {
-                    header: "X-Request-Id"
-                }
-            ),
-            "{silence:?}"
-        );
+        assert!(matches!(silence, Silence::CannotSend { header: "X-Request-Id" }), "{silence:?}");
     }
 }
 
@@ -35,28 +24,15 @@ async fn a_header_that_cannot_be_sent_is_named_and_its_value_is_not() {
 fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
     let refused = |url: &str, token: Option<&str>| {
         let token = token.map(str::to_owned);
-        Client::new(Settings {
-            token,
-            ..Settings::new(url)
-        })
-        .unwrap_err()
+        Client::new(Settings { token, ..Settings::new(url) }).unwrap_err()
     };
 
     assert!(matches!(refused("county hospital", None), CannotPost::Url));
     assert!(matches!(refused("ftp://a/b", None), CannotPost::Url));
-    assert!(matches!(
-        refused("http://user@a/b", None),
-        CannotPost::UrlHoldsPassword
-    ));
-    assert!(matches!(
-        refused("http://:secret@a/b", None),
-        CannotPost::UrlHoldsPassword
-    ));
+    assert!(matches!(refused("http://user@a/b", None), CannotPost::UrlHoldsPassword));
+    assert!(matches!(refused("http://:secret@a/b", None), CannotPost::UrlHoldsPassword));
     assert!(matches!(refused("http://a/b", Some("")), CannotPost::Token));
-    assert!(matches!(
-        refused("http://a/b", Some("line\n")),
-        CannotPost::Token
-    ));
+    assert!(matches!(refused("http://a/b", Some("line\n")), CannotPost::Token));
 }
 
 /// The error and its causes, as a log would print them, both ways.
@@ -73,17 +49,11 @@ fn print(error: &dyn std::error::Error) -> String {
 #[tokio::test]
 async fn no_error_prints_a_secret_or_a_payload() {
     let listener = TcpListener::bind(anywhere()).await.unwrap();
-    let nobody = format!(
-        "http://{}/SECRET?key=SECRET",
-        listener.local_addr().unwrap()
-    );
+    let nobody = format!("http://{}/SECRET?key=SECRET", listener.local_addr().unwrap());
     drop(listener);
     let (lost, _met) = server(|mut stream| async move {
         hear_hello(&mut stream).await;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nSECRET")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nSECRET").await.unwrap();
     })
     .await;
     let (noise, _met) = server(|mut stream| async move {
@@ -96,17 +66,10 @@ async fn no_error_prints_a_secret_or_a_payload() {
     for url in [nobody, lost, noise, silent] {
         let token = Some("SECRET".to_owned());
         let url = format!("{url}?key=SECRET");
-        let client = Client::new(Settings {
-            token,
-            ..Settings::new(url)
-        })
-        .unwrap();
+        let client = Client::new(Settings { token, ..Settings::new(url) }).unwrap();
         let headers = [("X-Request-Id", "SECRET".to_owned())];
 
-        let silence = client
-            .post(b"hello".to_vec(), "text/plain", &headers)
-            .await
-            .unwrap_err();
+        let silence = client.post(b"hello".to_vec(), "text/plain", &headers).await.unwrap_err();
 
         let text = format!("{}{client:?}", print(&silence));
         assert!(!text.contains("SECRET"), "{text}");

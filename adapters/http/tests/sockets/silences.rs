@@ -20,15 +20,9 @@ async fn nothing_was_sent_where_nobody_listens() {
 
     let silence = post_hello(&client).await.unwrap_err();
 
-    assert!(
-        matches!(silence, Silence::CouldNotConnect { .. }),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Silence::CouldNotConnect { .. }), "{silence:?}");
     assert!(!silence.sent());
-    assert!(
-        silence.to_string().contains(&address.to_string()),
-        "{silence}"
-    );
+    assert!(silence.to_string().contains(&address.to_string()), "{silence}");
     assert!(client.reach().await.is_err());
 }
 
@@ -39,19 +33,11 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
         read_until(&mut stream, "never").await;
     })
     .await;
-    let settings = Settings {
-        exchange_lasts: SHORT,
-        ..Settings::new(url)
-    };
+    let settings = Settings { exchange_lasts: SHORT, ..Settings::new(url) };
 
-    let silence = post_hello(&Client::new(settings).unwrap())
-        .await
-        .unwrap_err();
+    let silence = post_hello(&Client::new(settings).unwrap()).await.unwrap_err();
 
-    assert!(
-        matches!(silence, Silence::TimedOut { sent: true, .. }),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Silence::TimedOut { sent: true, .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -65,19 +51,11 @@ async fn an_answer_of_one_byte_at_a_time_ends_with_our_patience() {
         }
     })
     .await;
-    let settings = Settings {
-        exchange_lasts: SHORT,
-        ..Settings::new(url)
-    };
+    let settings = Settings { exchange_lasts: SHORT, ..Settings::new(url) };
 
-    let silence = post_hello(&Client::new(settings).unwrap())
-        .await
-        .unwrap_err();
+    let silence = post_hello(&Client::new(settings).unwrap()).await.unwrap_err();
 
-    assert!(
-        matches!(silence, Silence::TimedOut { sent: true, .. }),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Silence::TimedOut { sent: true, .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -89,21 +67,14 @@ async fn a_tls_handshake_that_nobody_answers_is_not_waited_for() {
         .await;
     let tls = tls::client(Roots::Only(Authority::new().pem.as_bytes()), None).unwrap();
     let url = url.replace("http://", "https://");
-    let settings = Settings {
-        tls: Some(tls),
-        connect_lasts: SHORT,
-        ..Settings::new(url)
-    };
+    let settings = Settings { tls: Some(tls), connect_lasts: SHORT, ..Settings::new(url) };
     let client = Client::new(settings).unwrap();
 
     let posted = post_hello(&client).await.unwrap_err();
     let reached = soon(client.reach()).await.unwrap_err();
 
     for silence in [posted, reached] {
-        assert!(
-            matches!(silence, Silence::CouldNotConnect { .. }),
-            "{silence:?}"
-        );
+        assert!(matches!(silence, Silence::CouldNotConnect { .. }), "{silence:?}");
     }
 }
 
@@ -117,10 +88,7 @@ async fn a_connection_lost_after_the_message_may_have_delivered_it() {
 
     let silence = post_hello(&client(url)).await.unwrap_err();
 
-    assert!(
-        matches!(silence, Silence::ConnectionLost { sent: true, .. }),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Silence::ConnectionLost { sent: true, .. }), "{silence:?}");
     // And nobody sent it a second time behind our back.
     assert_eq!(met.load(Ordering::SeqCst), 1);
 }
@@ -135,33 +103,22 @@ async fn a_connection_lost_in_the_middle_of_the_message_has_not_delivered_it() {
     // More than the network can have swallowed before it noticed.
     let body = vec![b'a'; 64 * 1024 * 1024];
 
-    let silence = soon(client(url).post(body, "text/plain", &[]))
-        .await
-        .unwrap_err();
+    let silence = soon(client(url).post(body, "text/plain", &[])).await.unwrap_err();
 
-    assert!(
-        matches!(silence, Silence::ConnectionLost { sent: false, .. }),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Silence::ConnectionLost { sent: false, .. }), "{silence:?}");
 }
 
 #[tokio::test]
 async fn an_answer_that_is_not_http_is_broken() {
     let (url, _met) = server(|mut stream| async move {
         hear_hello(&mut stream).await;
-        stream
-            .write_all(b"\x0bMSH|^~\\&|\x1c\r\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"\x0bMSH|^~\\&|\x1c\r\r\n\r\n").await.unwrap();
     })
     .await;
 
     let silence = post_hello(&client(url)).await.unwrap_err();
 
-    assert!(
-        matches!(silence, Silence::BrokenAnswer { status: None, .. }),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Silence::BrokenAnswer { status: None, .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -175,16 +132,7 @@ async fn an_answer_that_breaks_off_tells_its_status() {
 
     let silence = post_hello(&client(url)).await.unwrap_err();
 
-    assert!(
-        matches!(
-            silence,
-            Silence::BrokenAnswer {
-                status: Some(201),
-                ..
-            }
-        ),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Silence::BrokenAnswer { status: Some(201), .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -199,8 +147,5 @@ async fn a_flood_of_headers_in_an_answer_is_broken() {
 
     let silence = post_hello(&client(url)).await.unwrap_err();
 
-    assert!(
-        matches!(silence, Silence::BrokenAnswer { status: None, .. }),
-        "{silence:?}"
-    );
+    assert!(matches!(silence, Silence::BrokenAnswer { status: None, .. }), "{silence:?}");
 }

@@ -22,10 +22,7 @@ impl Hospital {
     }
 
     async fn accept(&self) -> Sender {
-        let (stream, _) = timeout(SOON, self.listener.accept())
-            .await
-            .unwrap()
-            .unwrap();
+        let (stream, _) = timeout(SOON, self.listener.accept()).await.unwrap().unwrap();
         Sender::on(stream)
     }
 }
@@ -49,10 +46,7 @@ async fn one_connection_serves_many_messages() {
     let mut client = Client::new(Settings::new("127.0.0.1", server.address.port()));
 
     for message in ["one", "two", "three"] {
-        let answers = client
-            .exchange(message.as_bytes(), &to(message))
-            .await
-            .unwrap();
+        let answers = client.exchange(message.as_bytes(), &to(message)).await.unwrap();
         assert_eq!(answers, [format!("ok:{message}")]);
     }
 
@@ -68,8 +62,7 @@ async fn an_acknowledgement_of_an_earlier_message_is_ignored() {
     let hospital = async {
         let mut line = hospital.accept().await;
         line.read().await.unwrap();
-        line.write(&[frame(b"ack zero"), frame(b"\x06 zero"), frame(b"ack one")].concat())
-            .await;
+        line.write(&[frame(b"ack zero"), frame(b"\x06 zero"), frame(b"ack one")].concat()).await;
         line
     };
     let matches = to("one");
@@ -147,11 +140,7 @@ async fn strays_do_not_prolong_the_wait() {
 async fn a_dropped_exchange_leaves_no_connection_behind() {
     let (hospital, settings) = Hospital::open().await;
     let mut client = Client::new(settings);
-    let given_up = timeout(
-        Duration::from_millis(50),
-        client.exchange(b"one", &to("one")),
-    )
-    .await;
+    let given_up = timeout(Duration::from_millis(50), client.exchange(b"one", &to("one"))).await;
     assert!(given_up.is_err());
     let mut first = hospital.accept().await;
     assert_eq!(first.read().await.unwrap(), "one");
@@ -218,10 +207,7 @@ async fn a_hospital_that_hangs_up_after_each_answer_is_reconnected() {
     });
 
     for message in ["one", "two", "three"] {
-        let answers = client
-            .exchange(message.as_bytes(), &to(message))
-            .await
-            .unwrap();
+        let answers = client.exchange(message.as_bytes(), &to(message)).await.unwrap();
         assert_eq!(answers, [message]);
         // Waits without giving the runtime a chance to notice the end by itself.
         hang_up.send(()).unwrap();
@@ -259,10 +245,7 @@ async fn each_kind_of_silence_is_told_apart() {
     }
 
     drop(hospital);
-    let error = Client::new(settings)
-        .exchange(b"one", &to("one"))
-        .await
-        .unwrap_err();
+    let error = Client::new(settings).exchange(b"one", &to("one")).await.unwrap_err();
     assert!(matches!(error, Silence::CouldNotConnect { .. }));
     assert_eq!(error.code().as_str(), "E001");
 }
@@ -274,14 +257,8 @@ async fn a_lost_connection_says_whether_the_message_may_have_arrived() {
     let mut client = Client::new(settings);
 
     // Nobody reads, and no socket buffer holds this much.
-    let error = client
-        .exchange(&vec![b'x'; 30_000_000], &to("one"))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, Silence::ConnectionLost { sent: false, .. }),
-        "{error:?}"
-    );
+    let error = client.exchange(&vec![b'x'; 30_000_000], &to("one")).await.unwrap_err();
+    assert!(matches!(error, Silence::ConnectionLost { sent: false, .. }), "{error:?}");
     drop(hospital.accept().await);
 
     let hang_up = async {
@@ -290,10 +267,7 @@ async fn a_lost_connection_says_whether_the_message_may_have_arrived() {
     let matches = to("one");
     let (outcome, ()) = tokio::join!(client.exchange(b"one", &matches), hang_up);
     let error = outcome.unwrap_err();
-    assert!(
-        matches!(error, Silence::ConnectionLost { sent: true, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, Silence::ConnectionLost { sent: true, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -352,11 +326,7 @@ async fn a_hospital_that_cannot_be_reached_is_given_up_in_time() {
 fn no_text_of_a_broken_answer_holds_a_payload() {
     for why in Why::ALL {
         let heard = tierlink_mllp::Heard(vec!["Zhang".into()]);
-        let error = Silence::BrokenAnswer {
-            address: "his.example:2575".into(),
-            why,
-            heard,
-        };
+        let error = Silence::BrokenAnswer { address: "his.example:2575".into(), why, heard };
         assert!(!format!("{error} {error:?}").contains("Zhang"));
         assert!(error.to_string().contains(&why.to_string()));
     }

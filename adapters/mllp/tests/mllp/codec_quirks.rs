@@ -7,11 +7,8 @@ use tierlink_mllp::{Codec, Frame, Framing, HoldsFrameByte, Why, codec, write_fra
 use tokio_util::codec::{Decoder, Encoder};
 
 /// Small, so that tests can exceed them.
-pub const LIMITS: codec::Limits = codec::Limits {
-    frame_bytes_max: 24,
-    junk_bytes_max: 12,
-    raw_bytes_max: 8,
-};
+pub const LIMITS: codec::Limits =
+    codec::Limits { frame_bytes_max: 24, junk_bytes_max: 12, raw_bytes_max: 8 };
 
 /// What a test can compare: a message, or why it broke with what was kept and how long it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,16 +56,8 @@ fn broken(why: Why, raw: &str, length: usize) -> Seen {
 fn check_each(bytes: &[u8], tolerant: &[Seen], strict: &[Seen]) {
     let single: Vec<&[u8]> = bytes.chunks(1).collect();
     for (framing, expected) in [(Framing::Tolerant, tolerant), (Framing::Strict, strict)] {
-        assert_eq!(
-            read(&[bytes], framing),
-            expected,
-            "{framing:?}, in one piece"
-        );
-        assert_eq!(
-            read(&single, framing),
-            expected,
-            "{framing:?}, byte by byte"
-        );
+        assert_eq!(read(&[bytes], framing), expected, "{framing:?}, in one piece");
+        assert_eq!(read(&single, framing), expected, "{framing:?}, byte by byte");
     }
 }
 
@@ -83,10 +72,7 @@ fn a_plain_frame_is_read() {
 
 #[test]
 fn several_frames_in_one_piece_stay_several() {
-    check(
-        b"\x0bone\x1c\r\x0btwo\x1c\r\x0bthree\x1c\r",
-        &["one", "two", "three"].map(message),
-    );
+    check(b"\x0bone\x1c\r\x0btwo\x1c\r\x0bthree\x1c\r", &["one", "two", "three"].map(message));
 }
 
 #[test]
@@ -96,10 +82,7 @@ fn a_doubled_start_is_one_start() {
 
 #[test]
 fn a_doubled_end_is_one_end() {
-    check(
-        b"\x0bone\x1c\r\x1c\r\x0btwo\x1c\r",
-        &["one", "two"].map(message),
-    );
+    check(b"\x0bone\x1c\r\x1c\r\x0btwo\x1c\r", &["one", "two"].map(message));
     check_each(
         b"\x0bone\x1c\x1c\r\x0btwo\x1c\r",
         &["one", "two"].map(message),
@@ -109,10 +92,7 @@ fn a_doubled_end_is_one_end() {
 
 #[test]
 fn line_ends_and_nul_between_frames_are_not_worth_a_word() {
-    check(
-        b"\r\n\x0bone\x1c\r\n\r\n\0\x0btwo\x1c\r\n",
-        &["one", "two"].map(message),
-    );
+    check(b"\r\n\x0bone\x1c\r\n\r\n\0\x0btwo\x1c\r\n", &["one", "two"].map(message));
 }
 
 #[test]
@@ -135,11 +115,7 @@ fn a_line_feed_may_stand_for_the_final_return() {
 
 #[test]
 fn a_missing_final_return_at_the_end_of_the_connection_is_forgiven() {
-    check_each(
-        b"\x0bone\x1c",
-        &[message("one")],
-        &[broken(Why::NoFinalReturn, "one", 3)],
-    );
+    check_each(b"\x0bone\x1c", &[message("one")], &[broken(Why::NoFinalReturn, "one", 3)]);
 }
 
 #[test]
@@ -153,10 +129,7 @@ fn a_separator_inside_a_message_neither_cuts_it_nor_swallows_the_next() {
 
 #[test]
 fn a_lost_end_is_reported_and_the_new_frame_is_read() {
-    check(
-        b"\x0bone\x0btwo\x1c\r",
-        &[broken(Why::HalfFrame, "one", 3), message("two")],
-    );
+    check(b"\x0bone\x0btwo\x1c\r", &[broken(Why::HalfFrame, "one", 3), message("two")]);
 }
 
 #[test]
@@ -171,26 +144,17 @@ fn a_lost_end_after_a_separator_is_still_a_half_frame() {
 #[test]
 fn nul_and_chinese_bytes_pass_as_they_are() {
     let content = b"a\0b\xd6\xdc\x81\x30\x81\x30\r\n";
-    check(
-        &[b"\x0b", &content[..], b"\x1c\r"].concat(),
-        &[Seen::Message(content.to_vec())],
-    );
+    check(&[b"\x0b", &content[..], b"\x1c\r"].concat(), &[Seen::Message(content.to_vec())]);
 }
 
 #[test]
 fn an_empty_frame_is_no_message() {
-    check(
-        b"\x0b\x1c\r\x0bone\x1c\r",
-        &[broken(Why::Empty, "", 0), message("one")],
-    );
+    check(b"\x0b\x1c\r\x0bone\x1c\r", &[broken(Why::Empty, "", 0), message("one")]);
 }
 
 #[test]
 fn junk_before_a_frame_is_reported_and_the_frame_is_read() {
-    check(
-        b"\r\nhello\n\x0bone\x1c\r",
-        &[broken(Why::Junk, "hello\n", 6), message("one")],
-    );
+    check(b"\r\nhello\n\x0bone\x1c\r", &[broken(Why::Junk, "hello\n", 6), message("one")]);
 }
 
 #[test]
@@ -200,15 +164,9 @@ fn junk_alone_is_reported_when_the_connection_ends() {
 
 #[test]
 fn junk_up_to_the_limit_is_survived_and_one_byte_more_is_not() {
-    let survived = [
-        broken(Why::Junk, "012345678901".split_at(8).0, 12),
-        message("one"),
-    ];
+    let survived = [broken(Why::Junk, "012345678901".split_at(8).0, 12), message("one")];
     check(b"012345678901\x0bone\x1c\r", &survived);
-    check(
-        b"0123456789012\x0bone\x1c\r",
-        &[broken(Why::TooMuchJunk, "01234567", 12)],
-    );
+    check(b"0123456789012\x0bone\x1c\r", &[broken(Why::TooMuchJunk, "01234567", 12)]);
     check(&[b'x'; 4096], &[broken(Why::TooMuchJunk, "xxxxxxxx", 12)]);
 }
 
@@ -242,16 +200,10 @@ fn a_frame_too_large_without_an_end_does_not_swallow_the_next() {
 
 #[test]
 fn a_connection_that_ends_in_a_frame_is_reported() {
-    check(
-        b"\x0bone\x1c\r\x0bha",
-        &[message("one"), broken(Why::CutOff, "ha", 2)],
-    );
+    check(b"\x0bone\x1c\r\x0bha", &[message("one"), broken(Why::CutOff, "ha", 2)]);
     check(b"\x0b", &[broken(Why::CutOff, "", 0)]);
     let large = "l".repeat(100);
-    check(
-        format!("\x0b{large}").as_bytes(),
-        &[broken(Why::TooLarge, "llllllll", 100)],
-    );
+    check(format!("\x0b{large}").as_bytes(), &[broken(Why::TooLarge, "llllllll", 100)]);
 }
 
 #[test]
@@ -291,10 +243,7 @@ fn only_the_missing_return_of_a_frame_may_be_waited_for() {
 fn a_message_that_holds_frame_bytes_is_never_sent() {
     for (bad, offset) in [(&b"a\x0bb"[..], 1), (b"\x1c\r", 0), (b"ab\x1c", 2)] {
         let mut buffer = BytesMut::from(&b"before"[..]);
-        assert_eq!(
-            write_frame(bad, &mut buffer),
-            Err(HoldsFrameByte { offset })
-        );
+        assert_eq!(write_frame(bad, &mut buffer), Err(HoldsFrameByte { offset }));
         assert_eq!(&buffer[..], b"before");
     }
 }
@@ -306,10 +255,7 @@ fn what_is_encoded_is_decoded() {
     codec.encode(b"one", &mut buffer).unwrap();
     codec.encode(b"two\r", &mut buffer).unwrap();
     assert_eq!(&buffer[..], b"\x0bone\x1c\r\x0btwo\r\x1c\r");
-    assert_eq!(
-        read(&[&buffer], Framing::Strict),
-        ["one", "two\r"].map(message)
-    );
+    assert_eq!(read(&[&buffer], Framing::Strict), ["one", "two\r"].map(message));
 }
 
 #[test]
@@ -321,8 +267,5 @@ fn nothing_printed_holds_a_payload() {
     while let Some(frame) = codec.decode_eof(&mut buffer).unwrap() {
         write!(printed, "{frame:?} ").unwrap();
     }
-    assert_eq!(
-        printed,
-        "Message(5 bytes) Broken(HalfFrame, 5 bytes) Broken(CutOff, 5 bytes) "
-    );
+    assert_eq!(printed, "Message(5 bytes) Broken(HalfFrame, 5 bytes) Broken(CutOff, 5 bytes) ");
 }

@@ -1,10 +1,7 @@
 //! What MLLP promises, through its public face only: bytes in pieces, and real sockets.
 
 #![expect(clippy::unwrap_used, reason = "the steps between a test and its claim")]
-#![expect(
-    clippy::panic,
-    reason = "a hospital that reads nonsense, and a door that crashes"
-)]
+#![expect(clippy::panic, reason = "a hospital that reads nonsense, and a door that crashes")]
 
 mod client;
 mod codec_quirks;

@@ -41,9 +41,7 @@ async fn two_frames_in_one_packet_are_answered_in_order() {
     let server = serve(&door, |_| {}).await;
     let mut sender = Sender::connect(server.address).await;
 
-    sender
-        .write(&[frame(b"one"), frame(b"two"), frame(b"three")].concat())
-        .await;
+    sender.write(&[frame(b"one"), frame(b"two"), frame(b"three")].concat()).await;
 
     assert_eq!(sender.read().await.unwrap(), "ok:one");
     assert_eq!(sender.read().await.unwrap(), "ok:two");
@@ -61,11 +59,7 @@ async fn messages_of_one_connection_wait_for_each_other_and_for_nobody_else() {
     door.one_arrived().await;
     second.write(&frame(b"other")).await;
     door.one_arrived().await;
-    assert_eq!(
-        door.arrived.available_permits(),
-        0,
-        "`two` must not overtake `one`"
-    );
+    assert_eq!(door.arrived.available_permits(), 0, "`two` must not overtake `one`");
     door.gate.add_permits(3);
 
     assert_eq!(first.read().await.unwrap(), "ok:one");
@@ -79,9 +73,7 @@ async fn a_frame_too_large_is_refused_and_the_next_message_is_taken() {
     let server = serve(&door, |it| it.limits.frame_bytes_max = 1000).await;
     let mut sender = Sender::connect(server.address).await;
 
-    sender
-        .write(&[frame(&b"x".repeat(300_000)), frame(b"two")].concat())
-        .await;
+    sender.write(&[frame(&b"x".repeat(300_000)), frame(b"two")].concat()).await;
 
     assert_eq!(sender.read().await.unwrap(), "E010");
     assert_eq!(sender.read().await.unwrap(), "ok:two");
@@ -95,9 +87,7 @@ async fn a_half_frame_is_refused_and_the_next_message_is_taken() {
     let server = serve(&door, |_| {}).await;
     let mut sender = Sender::connect(server.address).await;
 
-    sender
-        .write(&[b"\x0bhalf", &frame(b"two")[..]].concat())
-        .await;
+    sender.write(&[b"\x0bhalf", &frame(b"two")[..]].concat()).await;
 
     assert_eq!(sender.read().await.unwrap(), "E013");
     assert_eq!(sender.read().await.unwrap(), "ok:two");
@@ -125,9 +115,7 @@ async fn a_missing_final_return_is_refused_where_framing_is_strict() {
     let server = serve(&door, |it| it.framing = Framing::Strict).await;
     let mut sender = Sender::connect(server.address).await;
 
-    sender
-        .write(&[b"\x0bone\x1c", &frame(b"two")[..]].concat())
-        .await;
+    sender.write(&[b"\x0bone\x1c", &frame(b"two")[..]].concat()).await;
 
     assert_eq!(sender.read().await.unwrap(), "E014");
     assert_eq!(sender.read().await.unwrap(), "ok:two");
@@ -170,9 +158,7 @@ async fn a_sender_that_does_not_speak_mllp_is_told_and_closed() {
     let server = serve(&door, |it| it.limits.junk_bytes_max = 100).await;
     let mut sender = Sender::connect(server.address).await;
 
-    sender
-        .write(&b"GET / HTTP/1.1\r\nHost: tierlink\r\n".repeat(10))
-        .await;
+    sender.write(&b"GET / HTTP/1.1\r\nHost: tierlink\r\n".repeat(10)).await;
 
     assert_eq!(sender.read().await.unwrap(), "E012");
     assert_eq!(sender.read().await, None);
@@ -196,9 +182,7 @@ async fn a_sender_that_ends_its_side_after_the_message_is_still_answered() {
     let server = serve(&door, |_| {}).await;
     let mut sender = Sender::connect(server.address).await;
 
-    sender
-        .write(&[&frame(b"one")[..], b"\x0btwo"].concat())
-        .await;
+    sender.write(&[&frame(b"one")[..], b"\x0btwo"].concat()).await;
     sender.finish().await;
 
     assert_eq!(sender.read().await.unwrap(), "ok:one");
@@ -227,9 +211,7 @@ async fn the_door_may_stay_silent_or_hang_up() {
     let server = serve(&door, |_| {}).await;
     let mut sender = Sender::connect(server.address).await;
 
-    sender
-        .write(&[frame(b"be silent"), frame(b"one"), frame(b"hang up")].concat())
-        .await;
+    sender.write(&[frame(b"be silent"), frame(b"one"), frame(b"hang up")].concat()).await;
 
     assert_eq!(sender.read().await.unwrap(), "ok:one");
     assert_eq!(sender.read().await, None);
@@ -247,9 +229,7 @@ async fn a_crash_while_receiving_closes_that_connection_only() {
 
     // The crash has poisoned the echo's lists, so this asks the server for a broken frame's answer
     // on a connection that was open before.
-    other
-        .write(&[b"\x0bhalf", &frame(b"be silent")[..]].concat())
-        .await;
+    other.write(&[b"\x0bhalf", &frame(b"be silent")[..]].concat()).await;
     assert_eq!(other.read().await.unwrap(), "E013");
 }
 
@@ -353,10 +333,7 @@ async fn a_port_that_is_taken_is_named() {
     let server = serve(&door, |_| {}).await;
     let door: std::sync::Arc<dyn Door> = door;
 
-    let error = Server::bind(Settings::new(server.address), door)
-        .await
-        .err()
-        .unwrap();
+    let error = Server::bind(Settings::new(server.address), door).await.err().unwrap();
 
     assert_eq!(error.code().as_str(), "E006");
     assert!(error.to_string().contains(&server.address.to_string()));

@@ -56,21 +56,12 @@ impl Echo {
     }
 
     pub fn broken(&self) -> Vec<(Why, Bytes)> {
-        self.broken
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|it| (it.why, it.raw.clone()))
-            .collect()
+        self.broken.lock().unwrap().iter().map(|it| (it.why, it.raw.clone())).collect()
     }
 
     /// Waits until one more message stands at the gate.
     pub async fn one_arrived(&self) {
-        timeout(SOON, self.arrived.acquire())
-            .await
-            .unwrap()
-            .unwrap()
-            .forget();
+        timeout(SOON, self.arrived.acquire()).await.unwrap().unwrap().forget();
     }
 }
 
@@ -116,12 +107,7 @@ pub async fn serve(door: &Arc<Echo>, change: impl FnOnce(&mut Settings)) -> Runn
     let (address, counts) = (server.address(), server.counts());
     let stop = CancellationToken::new();
     let ended = tokio::spawn(server.run(stop.clone()));
-    Running {
-        address,
-        counts,
-        stop,
-        ended,
-    }
+    Running { address, counts, stop, ended }
 }
 
 /// A hospital that writes bytes as the test says, and reads frames.
@@ -138,11 +124,7 @@ impl Sender {
 
     pub fn on(stream: TcpStream) -> Self {
         let codec = Codec::new(codec::Limits::default(), Framing::Strict);
-        Self {
-            stream,
-            codec,
-            buffer: BytesMut::new(),
-        }
+        Self { stream, codec, buffer: BytesMut::new() }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -162,9 +144,7 @@ impl Sender {
                 Some(Frame::Broken(broken)) => panic!("read {broken:?}"),
                 None => {}
             }
-            let read = timeout(SOON, self.stream.read_buf(&mut self.buffer))
-                .await
-                .unwrap();
+            let read = timeout(SOON, self.stream.read_buf(&mut self.buffer)).await.unwrap();
             if read.unwrap_or(0) == 0 {
                 return None;
             }

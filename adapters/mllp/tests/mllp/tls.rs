@@ -28,37 +28,24 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "ZZTEST authority");
+        params.distinguished_name.push(DnType::CommonName, "ZZTEST authority");
         let pem = params.self_signed(&key).unwrap().pem();
-        Self {
-            pem,
-            issuer: Issuer::new(params, key),
-        }
+        Self { pem, issuer: Issuer::new(params, key) }
     }
 
     fn issue(&self, common_name: &str, dns_names: &[&str]) -> Issued {
         let key = KeyPair::generate().unwrap();
         let dns_names: Vec<_> = dns_names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(dns_names).unwrap();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, common_name);
+        params.distinguished_name.push(DnType::CommonName, common_name);
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Issued {
-            chain,
-            key: key.serialize_pem(),
-        }
+        Issued { chain, key: key.serialize_pem() }
     }
 }
 
 impl Issued {
     fn identity(&self) -> Identity<'_> {
-        Identity {
-            chain: self.chain.as_bytes(),
-            key: self.key.as_bytes(),
-        }
+        Identity { chain: self.chain.as_bytes(), key: self.key.as_bytes() }
     }
 }
 
@@ -73,10 +60,7 @@ async fn serve_tls(door: &Arc<Echo>, config: Arc<ServerConfig>) -> Running {
 fn client(server: &Running, authority: &Authority, identity: Option<Identity<'_>>) -> Client {
     let config = tls::client(authority.pem.as_bytes(), identity).unwrap();
     let mut settings = Settings::new("127.0.0.1", server.address.port());
-    settings.tls = Some(Tls {
-        config,
-        server_name: Some("broker.example".into()),
-    });
+    settings.tls = Some(Tls { config, server_name: Some("broker.example".into()) });
     Client::new(settings)
 }
 
@@ -122,9 +106,7 @@ async fn a_client_without_a_certificate_gets_in_only_where_it_is_optional() {
     assert!(door.heard().is_empty());
 
     let server = serve_tls(&door, optional).await;
-    let answers = say(&mut client(&server, &authority, None), b"two")
-        .await
-        .unwrap();
+    let answers = say(&mut client(&server, &authority, None), b"two").await.unwrap();
     assert_eq!(answers, ["ok:two"]);
     assert!(door.peers.lock().unwrap()[0].certificate_names.is_empty());
 }
@@ -139,11 +121,7 @@ async fn a_certificate_of_another_authority_is_refused_on_either_side() {
     let server = serve_tls(&door, config).await;
 
     let stranger = other.issue("stranger", &["his.example"]);
-    let as_stranger = say(
-        &mut client(&server, &ours, Some(stranger.identity())),
-        b"one",
-    )
-    .await;
+    let as_stranger = say(&mut client(&server, &ours, Some(stranger.identity())), b"one").await;
     assert!(as_stranger.is_err());
     let distrustful = say(&mut client(&server, &other, None), b"two").await;
     assert!(matches!(distrustful, Err(Silence::CouldNotConnect { .. })));
@@ -191,30 +169,11 @@ fn files_in_the_wrong_place_are_named() {
     let (chain, key) = (one.chain.as_bytes(), one.key.as_bytes());
     let not_asked = ClientCertificates::NotAsked;
 
-    check(
-        Identity { chain: b"", key },
-        not_asked,
-        "the certificate chain holds no certificate",
-    );
-    check(
-        Identity { chain: key, key },
-        not_asked,
-        "the certificate chain holds no certificate",
-    );
-    check(
-        Identity { chain, key: chain },
-        not_asked,
-        "the private key cannot be read",
-    );
-    let mixed = Identity {
-        chain,
-        key: two.key.as_bytes(),
-    };
+    check(Identity { chain: b"", key }, not_asked, "the certificate chain holds no certificate");
+    check(Identity { chain: key, key }, not_asked, "the certificate chain holds no certificate");
+    check(Identity { chain, key: chain }, not_asked, "the private key cannot be read");
+    let mixed = Identity { chain, key: two.key.as_bytes() };
     check(mixed, not_asked, "the certificate chain cannot be used");
     let no_roots = ClientCertificates::Required { roots: b"nothing" };
-    check(
-        one.identity(),
-        no_roots,
-        "the list of authorities holds no certificate",
-    );
+    check(one.identity(), no_roots, "the list of authorities holds no certificate");
 }

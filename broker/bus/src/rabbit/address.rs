@@ -70,18 +70,14 @@ impl Settings {
         })?;
         // The parser drops an IPv6 address and silently takes `localhost` instead.
         if self.address.contains('[') {
-            return Err(refused(
-                "name the host by name or IPv4 address, not by IPv6 address",
-            ));
+            return Err(refused("name the host by name or IPv4 address, not by IPv6 address"));
         }
         // `amqp://host/` means the virtual host without a name, which nobody has.
         if uri.vhost.is_empty() {
             "/".clone_into(&mut uri.vhost);
         }
         if uri.scheme == AMQPScheme::AMQPS && self.authority_pem.is_none() {
-            return Err(refused(
-                "amqps needs the certificate of the authority (authority_pem)",
-            ));
+            return Err(refused("amqps needs the certificate of the authority (authority_pem)"));
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         uri.query.connection_timeout = u64::try_from(CONNECT_WAIT.as_millis()).ok();
@@ -93,10 +89,7 @@ impl Settings {
             pem: identity.certificate_pem.clone().into_bytes(),
             key: identity.key_pem.clone().into_bytes(),
         });
-        OwnedTLSConfig {
-            identity,
-            cert_chain: self.authority_pem.clone(),
-        }
+        OwnedTLSConfig { identity, cert_chain: self.authority_pem.clone() }
     }
 }
 
@@ -105,12 +98,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.uri().map_or_else(
             |_| "unreadable".to_owned(),
-            |uri| {
-                format!(
-                    "{}:{}/{}",
-                    uri.authority.host, uri.authority.port, uri.vhost
-                )
-            },
+            |uri| format!("{}:{}/{}", uri.authority.host, uri.authority.port, uri.vhost),
         );
         f.debug_struct("Settings")
             .field("place", &place)
@@ -137,21 +125,10 @@ mod tests {
 
     #[test]
     fn an_address_without_a_virtual_host_means_the_usual_one() {
-        for address in [
-            "amqp://a:b@host",
-            "amqp://a:b@host:5672/",
-            "amqp://a:b@host/%2f",
-        ] {
-            assert_eq!(
-                Settings::new(address).uri().unwrap().vhost,
-                "/",
-                "{address}"
-            );
+        for address in ["amqp://a:b@host", "amqp://a:b@host:5672/", "amqp://a:b@host/%2f"] {
+            assert_eq!(Settings::new(address).uri().unwrap().vhost, "/", "{address}");
         }
-        assert_eq!(
-            Settings::new("amqp://a:b@host/county").uri().unwrap().vhost,
-            "county"
-        );
+        assert_eq!(Settings::new("amqp://a:b@host/county").uri().unwrap().vhost, "county");
     }
 
     #[test]

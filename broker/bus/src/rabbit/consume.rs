@@ -81,26 +81,11 @@ impl RabbitConsumer {
         let (tell, news) = mpsc::channel(usize::from(prefetch) + 2);
         let name = source.queue.clone();
         let trouble = Trouble::with(format!("Reading {name}"));
-        let feeder = Feeder {
-            link,
-            keeper,
-            source,
-            prefetch,
-            news: tell,
-            trouble,
-        };
+        let feeder = Feeder { link, keeper, source, prefetch, news: tell, trouble };
         let (channel, consumer) = feeder.open().await?;
         let feeder = tokio::spawn(feeder.feed(channel.clone(), consumer));
         let held = BTreeSet::new();
-        Ok(Self {
-            name,
-            news,
-            channel,
-            session: 1,
-            held,
-            interrupted: false,
-            feeder,
-        })
+        Ok(Self { name, news, channel, session: 1, held, interrupted: false, feeder })
     }
 
     fn hear(&mut self, news: News) -> Option<Received> {
@@ -128,22 +113,15 @@ impl RabbitConsumer {
     }
 
     fn cut_off(&self) -> BusError {
-        BusError::Interrupted {
-            name: self.name.clone(),
-        }
+        BusError::Interrupted { name: self.name.clone() }
     }
 
     async fn reject(&mut self, tags: &[Tag], requeue: bool) -> Result<(), BusError> {
         // In order: a quorum queue sends what comes back again in the order in which it came back.
         for number in self.mine(tags) {
-            let options = BasicNackOptions {
-                multiple: false,
-                requeue,
-            };
+            let options = BasicNackOptions { multiple: false, requeue };
             let order = self.channel.basic_nack(number, options);
-            within("give a parcel back", order)
-                .await
-                .map_err(|_| self.cut_off())?;
+            within("give a parcel back", order).await.map_err(|_| self.cut_off())?;
             self.held.remove(&number);
         }
         Ok(())
@@ -181,22 +159,14 @@ impl LaneConsumer for RabbitConsumer {
         let unbroken = |number: &&u64| finished.contains(*number);
         let last_of_row = self.held.iter().take_while(unbroken).last().copied();
         if let Some(last) = last_of_row {
-            let order = self
-                .channel
-                .basic_ack(last, BasicAckOptions { multiple: true });
-            within("acknowledge parcels", order)
-                .await
-                .map_err(|_| self.cut_off())?;
+            let order = self.channel.basic_ack(last, BasicAckOptions { multiple: true });
+            within("acknowledge parcels", order).await.map_err(|_| self.cut_off())?;
             self.held.retain(|number| *number > last);
             finished.retain(|number| *number > last);
         }
         for number in finished {
-            let order = self
-                .channel
-                .basic_ack(number, BasicAckOptions { multiple: false });
-            within("acknowledge a parcel", order)
-                .await
-                .map_err(|_| self.cut_off())?;
+            let order = self.channel.basic_ack(number, BasicAckOptions { multiple: false });
+            within("acknowledge a parcel", order).await.map_err(|_| self.cut_off())?;
             self.held.remove(&number);
         }
         Ok(())
@@ -210,10 +180,7 @@ impl LaneConsumer for RabbitConsumer {
         let buried = self.mine(tags).len();
         self.reject(tags, false).await?;
         if buried > 0 {
-            error!(
-                buried,
-                "Parcels of {} that no consumer could read were set aside.", self.name
-            );
+            error!(buried, "Parcels of {} that no consumer could read were set aside.", self.name);
         }
         Ok(())
     }
@@ -261,17 +228,10 @@ impl Feeder {
             let number = delivery.delivery_tag;
             let again = delivery.redelivered;
             let received = match read(&mut delivery) {
-                Ok(parcel) => Received {
-                    parcel,
-                    tag: Tag { session, number },
-                    again,
-                },
+                Ok(parcel) => Received { parcel, tag: Tag { session, number }, again },
                 Err(why) => {
                     error!("A message in {} was set aside: {why}.", self.source.queue);
-                    let options = BasicNackOptions {
-                        multiple: false,
-                        requeue: false,
-                    };
+                    let options = BasicNackOptions { multiple: false, requeue: false };
                     if within("set a message aside", channel.basic_nack(number, options))
                         .await
                         .is_err()
@@ -317,15 +277,12 @@ impl Feeder {
         let (queue, tag) = (short(&self.source.queue)?, short("")?);
         let options = BasicConsumeOptions::default();
         let joining = channel.basic_consume(queue, tag, options, FieldTable::default());
-        let consumer = within("join a lane", joining)
-            .await
-            .map_err(|error| match error {
-                BusError::Missing { doing, .. } => BusError::Missing {
-                    doing,
-                    name: self.source.queue.clone(),
-                },
-                other => other,
-            })?;
+        let consumer = within("join a lane", joining).await.map_err(|error| match error {
+            BusError::Missing { doing, .. } => {
+                BusError::Missing { doing, name: self.source.queue.clone() }
+            }
+            other => other,
+        })?;
         Ok((channel, consumer))
     }
 }

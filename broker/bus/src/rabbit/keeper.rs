@@ -50,13 +50,7 @@ impl State {
 impl Keeper {
     pub(super) fn new(link: Arc<Link>, topology: Topology, declares: bool) -> Self {
         let trouble = Trouble::with("Declaring queues in RabbitMQ");
-        Self {
-            link,
-            topology,
-            declares,
-            state: Mutex::default(),
-            trouble,
-        }
+        Self { link, topology, declares, state: Mutex::default(), trouble }
     }
 
     /// Declares what is not known to be there.
@@ -68,8 +62,7 @@ impl Keeper {
         self.ground(&mut state).await?;
         for lane in lanes {
             if state.lost.contains(lane) || !state.opened.contains(lane) {
-                self.declare_queue(&mut state, &self.topology.lane(lane))
-                    .await?;
+                self.declare_queue(&mut state, &self.topology.lane(lane)).await?;
                 state.lost.remove(lane);
                 state.opened.insert(lane.clone());
             }
@@ -108,26 +101,18 @@ impl Keeper {
     /// How many messages wait in a queue.
     pub(super) async fn count(&self, queue: &str) -> Result<u64, BusError> {
         let mut state = self.state.lock().await;
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let channel = self.channel(&mut state).await?;
         let asking = channel.queue_declare(short(queue)?, options, FieldTable::default());
         let answer = within("count what waits in a queue", asking).await;
-        Ok(u64::from(
-            state.after(named(answer, queue))?.message_count(),
-        ))
+        Ok(u64::from(state.after(named(answer, queue))?.message_count()))
     }
 
     /// Whether RabbitMQ answers and our exchange is there.
     pub(super) async fn check(&self) -> Result<(), BusError> {
         let mut state = self.state.lock().await;
         let name = self.topology.deliver();
-        let options = ExchangeDeclareOptions {
-            passive: true,
-            ..ExchangeDeclareOptions::default()
-        };
+        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
         let channel = self.channel(&mut state).await?;
         let (exchange, kind) = (short(&name)?, ExchangeKind::Direct);
         let asking = channel.exchange_declare(exchange, kind, options, FieldTable::default());
@@ -151,10 +136,7 @@ impl Keeper {
 
     async fn declare_exchange(&self, state: &mut State, it: &Exchange) -> Result<(), BusError> {
         let channel = self.channel(state).await?;
-        let options = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let kind = ExchangeKind::Custom(it.kind.as_str().to_owned());
         let declaring =
             channel.exchange_declare(short(&it.name)?, kind, options, FieldTable::default());
@@ -164,10 +146,7 @@ impl Keeper {
     async fn declare_queue(&self, state: &mut State, it: &Queue) -> Result<(), BusError> {
         let channel = self.channel(state).await?;
         let name = short(&it.name)?;
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         let declaring = channel.queue_declare(name.clone(), options, arguments(it));
         state.after(within("declare a queue", declaring).await)?;
         let (exchange, key) = (short(&it.fed_by)?, short(&it.key)?);
@@ -178,10 +157,7 @@ impl Keeper {
 
     /// The channel for questions. RabbitMQ closes it with each refusal, so it is often a new one.
     async fn channel(&self, state: &mut State) -> Result<Channel, BusError> {
-        if let Some(channel) = state
-            .channel
-            .as_ref()
-            .filter(|channel| channel.status().connected())
+        if let Some(channel) = state.channel.as_ref().filter(|channel| channel.status().connected())
         {
             return Ok(channel.clone());
         }
@@ -194,10 +170,7 @@ impl Keeper {
 /// Says which queue or exchange it was that is missing.
 fn named<T>(answer: Result<T, BusError>, queue: &str) -> Result<T, BusError> {
     answer.map_err(|error| match error {
-        BusError::Missing { doing, .. } => BusError::Missing {
-            doing,
-            name: queue.to_owned(),
-        },
+        BusError::Missing { doing, .. } => BusError::Missing { doing, name: queue.to_owned() },
         other => other,
     })
 }

@@ -53,11 +53,7 @@ impl Link {
             uri: settings.uri()?,
             tls: settings.tls(),
             name: format!("{} ({purpose})", settings.process),
-            state: Mutex::new(State {
-                connection: None,
-                backoff: BACKOFF_MIN,
-                not_before,
-            }),
+            state: Mutex::new(State { connection: None, backoff: BACKOFF_MIN, not_before }),
             closed: AtomicBool::new(false),
             trouble: Trouble::with(format!("The connection to RabbitMQ for {purpose}")),
         })
@@ -71,11 +67,7 @@ impl Link {
 
     /// Whether RabbitMQ would take something now. It would not while an alarm is on.
     pub(super) async fn open_to_publishers(&self) -> Result<(), BusError> {
-        if self.connection().await?.status().blocked() {
-            Err(BusError::Blocked)
-        } else {
-            Ok(())
-        }
+        if self.connection().await?.status().blocked() { Err(BusError::Blocked) } else { Ok(()) }
     }
 
     async fn connection(&self) -> Result<Arc<Connection>, BusError> {
@@ -118,14 +110,8 @@ impl Link {
         let tls = self.tls.clone();
         let connecting =
             Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
-        let silent = |_| BusError::Silent {
-            doing,
-            waited: CONNECT_WAIT,
-        };
-        timeout(CONNECT_WAIT, connecting)
-            .await
-            .map_err(silent)?
-            .map_err(|error| said(doing, error))
+        let silent = |_| BusError::Silent { doing, waited: CONNECT_WAIT };
+        timeout(CONNECT_WAIT, connecting).await.map_err(silent)?.map_err(|error| said(doing, error))
     }
 
     /// How long to wait before it makes sense to ask again.
@@ -152,14 +138,8 @@ pub(super) async fn within<T>(
     doing: &'static str,
     asking: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, BusError> {
-    let silent = |_| BusError::Silent {
-        doing,
-        waited: ANSWER_WAIT,
-    };
-    timeout(ANSWER_WAIT, asking)
-        .await
-        .map_err(silent)?
-        .map_err(|error| said(doing, error))
+    let silent = |_| BusError::Silent { doing, waited: ANSWER_WAIT };
+    timeout(ANSWER_WAIT, asking).await.map_err(silent)?.map_err(|error| said(doing, error))
 }
 
 /// Turns what the client library says into what the reader must do.
@@ -177,10 +157,9 @@ pub(super) fn said(doing: &'static str, error: lapin::Error) -> BusError {
         Some(AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)) => {
             BusError::OtherSettings { doing, source }
         }
-        Some(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)) => BusError::Missing {
-            doing,
-            name: "its queue or exchange".to_owned(),
-        },
+        Some(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)) => {
+            BusError::Missing { doing, name: "its queue or exchange".to_owned() }
+        }
         Some(AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_)) | None => {
             BusError::Unavailable { doing, source }
         }
@@ -188,10 +167,7 @@ pub(super) fn said(doing: &'static str, error: lapin::Error) -> BusError {
 }
 
 fn down(why: &'static str) -> BusError {
-    BusError::Unavailable {
-        doing: "use the connection to RabbitMQ",
-        source: why.into(),
-    }
+    BusError::Unavailable { doing: "use the connection to RabbitMQ", source: why.into() }
 }
 
 /// Between half of `wait` and all of it. The random end of an id is random enough for that.

@@ -61,23 +61,10 @@ impl RabbitBus {
         let topology = Topology::named(&settings.prefix);
         let publishing = Arc::new(Link::new(settings, "publishing")?);
         let consuming = Arc::new(Link::new(settings, "consuming")?);
-        let keeper = Arc::new(Keeper::new(
-            Arc::clone(&consuming),
-            topology.clone(),
-            settings.declares,
-        ));
-        let desk = Desk::new(
-            Arc::clone(&publishing),
-            Arc::clone(&keeper),
-            settings.confirm_wait,
-        );
-        Ok(Self {
-            topology,
-            publishing,
-            consuming,
-            keeper,
-            desk,
-        })
+        let keeper =
+            Arc::new(Keeper::new(Arc::clone(&consuming), topology.clone(), settings.declares));
+        let desk = Desk::new(Arc::clone(&publishing), Arc::clone(&keeper), settings.confirm_wait);
+        Ok(Self { topology, publishing, consuming, keeper, desk })
     }
 
     async fn join(&self, source: Source, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError> {
@@ -95,10 +82,7 @@ impl Bus for RabbitBus {
     }
 
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
-        let fates = self
-            .desk
-            .send(&self.topology.deliver(), Wants::AQueue, &parcels)
-            .await?;
+        let fates = self.desk.send(&self.topology.deliver(), Wants::AQueue, &parcels).await?;
         for (parcel, fate) in parcels.iter().zip(&fates) {
             if *fate == Published::Unroutable {
                 self.keeper.lost(&parcel.lane).await;
@@ -109,53 +93,28 @@ impl Bus for RabbitBus {
 
     async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError> {
         let queue = self.topology.queue_of(lane);
-        self.join(
-            Source {
-                queue,
-                lane: Some(lane.clone()),
-            },
-            prefetch,
-        )
-        .await
+        self.join(Source { queue, lane: Some(lane.clone()) }, prefetch).await
     }
 
     async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), BusError> {
         announcements.iter().try_for_each(check_announcement)?;
         let sent = announcements.len();
-        let fates = self
-            .desk
-            .send(&self.topology.events(), Wants::Anyone, &announcements)
-            .await?;
-        let safe = fates
-            .iter()
-            .filter(|fate| **fate == Published::Safe)
-            .count();
+        let fates = self.desk.send(&self.topology.events(), Wants::Anyone, &announcements).await?;
+        let safe = fates.iter().filter(|fate| **fate == Published::Safe).count();
         if safe == sent {
             return Ok(());
         }
         let source = format!("{safe} of {sent} were confirmed").into();
-        Err(BusError::Unavailable {
-            doing: "announce events",
-            source,
-        })
+        Err(BusError::Unavailable { doing: "announce events", source })
     }
 
     async fn receipts(&self, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError> {
         self.keeper.open(&[]).await?;
-        self.join(
-            Source {
-                queue: self.topology.receipts(),
-                lane: None,
-            },
-            prefetch,
-        )
-        .await
+        self.join(Source { queue: self.topology.receipts(), lane: None }, prefetch).await
     }
 
     async fn send_receipts(&self, receipts: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
-        self.desk
-            .send(&self.topology.receipts(), Wants::AQueue, &receipts)
-            .await
+        self.desk.send(&self.topology.receipts(), Wants::AQueue, &receipts).await
     }
 
     async fn depth(&self, lane: &Lane) -> Result<LaneDepth, BusError> {

@@ -82,14 +82,7 @@ impl Desk {
     pub(super) fn new(link: Arc<Link>, keeper: Arc<Keeper>, confirm_wait: Duration) -> Self {
         let turns = Semaphore::new(WINDOWS_MAX);
         let trouble = Trouble::with("Publishing to RabbitMQ");
-        Self {
-            link,
-            keeper,
-            confirm_wait,
-            turns,
-            clean: Mutex::default(),
-            trouble,
-        }
+        Self { link, keeper, confirm_wait, turns, clean: Mutex::default(), trouble }
     }
 
     /// Publishes all, window after window, and says what became of each.
@@ -120,20 +113,14 @@ impl Desk {
         window: &[T],
     ) -> Result<Vec<Published>, BusError> {
         let Ok(Ok(_turn)) = timeout(self.confirm_wait, self.turns.acquire()).await else {
-            return Err(BusError::Silent {
-                doing: DOING,
-                waited: self.confirm_wait,
-            });
+            return Err(BusError::Silent { doing: DOING, waited: self.confirm_wait });
         };
         self.keeper.mend().await;
         self.link.open_to_publishers().await?;
         let channel = self.channel().await?;
 
-        let Told {
-            heard,
-            returned,
-            broke,
-        } = exchange_window(&channel, exchange, wants, window, self.confirm_wait).await?;
+        let Told { heard, returned, broke } =
+            exchange_window(&channel, exchange, wants, window, self.confirm_wait).await?;
 
         match broke {
             Some(error) => {
@@ -142,15 +129,8 @@ impl Desk {
             }
             None if returned.is_empty() => self.trouble.ends(),
             None => {
-                let name = format!(
-                    "the queue of {} of {} messages",
-                    returned.len(),
-                    window.len()
-                );
-                self.trouble.begins(&BusError::Missing {
-                    doing: "route messages",
-                    name,
-                });
+                let name = format!("the queue of {} of {} messages", returned.len(), window.len());
+                self.trouble.begins(&BusError::Missing { doing: "route messages", name });
             }
         }
         if !heard.contains(&Heard::Nothing) {
@@ -183,10 +163,7 @@ async fn exchange_window<T: Outgoing>(
 ) -> Result<Told, BusError> {
     let deadline = Instant::now() + wait;
     let exchange = short(exchange)?;
-    let options = BasicPublishOptions {
-        mandatory: wants == Wants::AQueue,
-        immediate: false,
-    };
+    let options = BasicPublishOptions { mandatory: wants == Wants::AQueue, immediate: false };
     let mut confirmations: Vec<Option<lapin::Result<Confirmation>>> = Vec::new();
     let mut sending: Vec<Sending<'_>> = Vec::new();
     for message in window {
@@ -195,10 +172,7 @@ async fn exchange_window<T: Outgoing>(
             let exchange = exchange.clone();
             sending.push(Box::pin(async move {
                 let body = message.body();
-                channel
-                    .basic_publish(exchange, key, options, body, properties)
-                    .await?
-                    .await
+                channel.basic_publish(exchange, key, options, body, properties).await?.await
             }));
         } else {
             // Keeps the place; `judge` looks at the size before it looks here.
@@ -222,11 +196,7 @@ async fn exchange_window<T: Outgoing>(
 
 /// Sorts what was confirmed from what was refused, and collects what came back.
 fn listen(confirmations: Vec<Option<lapin::Result<Confirmation>>>, waited: Duration) -> Told {
-    let mut told = Told {
-        heard: Vec::new(),
-        returned: HashSet::new(),
-        broke: None,
-    };
+    let mut told = Told { heard: Vec::new(), returned: HashSet::new(), broke: None };
     for confirmation in confirmations {
         let (answer, came_back) = match confirmation {
             Some(Ok(Confirmation::Ack(came_back))) => (Heard::Yes, came_back),
@@ -237,10 +207,7 @@ fn listen(confirmations: Vec<Option<lapin::Result<Confirmation>>>, waited: Durat
                 (Heard::Nothing, None)
             }
             None => {
-                told.broke.get_or_insert(BusError::Silent {
-                    doing: DOING,
-                    waited,
-                });
+                told.broke.get_or_insert(BusError::Silent { doing: DOING, waited });
                 (Heard::Nothing, None)
             }
         };
@@ -297,10 +264,7 @@ mod tests {
                 body: Bytes::new(),
             })
             .collect();
-        let returned = returned
-            .iter()
-            .map(|id| ("A".to_owned(), (*id).to_owned()))
-            .collect();
+        let returned = returned.iter().map(|id| ("A".to_owned(), (*id).to_owned())).collect();
 
         assert_eq!(judge(&window, heard, &returned), want);
     }
@@ -319,20 +283,12 @@ mod tests {
         check(
             &[Heard::Yes, Heard::Yes, Heard::Nothing],
             &["1"],
-            &[
-                Published::NotSafe,
-                Published::Unroutable,
-                Published::NotSafe,
-            ],
+            &[Published::NotSafe, Published::Unroutable, Published::NotSafe],
         );
     }
 
     #[test]
     fn a_window_that_broke_without_a_return_keeps_what_was_confirmed() {
-        check(
-            &[Heard::Yes, Heard::Nothing],
-            &[],
-            &[Published::Safe, Published::NotSafe],
-        );
+        check(&[Heard::Yes, Heard::Nothing], &[], &[Published::Safe, Published::NotSafe]);
     }
 }

@@ -19,10 +19,7 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub(super) fn with(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            since: Mutex::new(None),
-        }
+        Self { what: what.into(), since: Mutex::new(None) }
     }
 
     /// Logs the first of these until `ends`.
@@ -37,11 +34,7 @@ impl Trouble {
 
     /// Logs that it works again, if it did not.
     pub(super) fn ends(&self) {
-        let ended = self
-            .since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let ended = self.since.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(since) = ended {
             info!("{} works again after {:.1?}.", self.what, since.elapsed());
         }

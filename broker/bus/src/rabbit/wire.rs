@@ -54,10 +54,7 @@ impl Outgoing for Parcel {
         let mut headers = FieldTable::default();
         // AMQP readers in other languages know signed 64-bit numbers best.
         headers.insert(ROUND.into(), AMQPValue::LongLongInt(i64::from(self.round)));
-        headers.insert(
-            NUMBER.into(),
-            AMQPValue::LongLongInt(self.number.cast_signed()),
-        );
+        headers.insert(NUMBER.into(), AMQPValue::LongLongInt(self.number.cast_signed()));
         headers
     }
 }
@@ -91,28 +88,15 @@ pub(super) fn short(text: &str) -> Result<ShortString, BusError> {
 /// Reads a parcel, or says which part is not ours. Never quotes it.
 pub(super) fn read(delivery: &mut Delivery) -> Result<Parcel, &'static str> {
     let properties = &delivery.properties;
-    let id = properties
-        .message_id()
-        .as_ref()
-        .ok_or("message_id is missing")?
-        .to_string();
-    let headers = properties
-        .headers()
-        .as_ref()
-        .ok_or("the headers are missing")?;
+    let id = properties.message_id().as_ref().ok_or("message_id is missing")?.to_string();
+    let headers = properties.headers().as_ref().ok_or("the headers are missing")?;
     let round = number(headers, ROUND).ok_or("x-tierlink-round is missing or no number")?;
     let round = u32::try_from(round).map_err(|_| "x-tierlink-round is out of range")?;
     let number = number(headers, NUMBER).ok_or("x-tierlink-number is missing or no number")?;
     let lane = Lane::new(delivery.routing_key.as_str())
         .map_err(|_| "the routing key is no organisation code")?;
     let body = Bytes::from(std::mem::take(&mut delivery.data));
-    Ok(Parcel {
-        lane,
-        id,
-        round,
-        number: number.cast_unsigned(),
-        body,
-    })
+    Ok(Parcel { lane, id, round, number: number.cast_unsigned(), body })
 }
 
 /// A header as a number, whichever integer the writer's library chose.

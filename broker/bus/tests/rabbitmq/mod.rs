@@ -3,14 +3,8 @@
 //! Every test names its exchanges and queues after a prefix of its own and deletes them at the end,
 //! so tests run side by side. The server's address comes from `TIERLINK_TEST_AMQP`; without it the
 //! tests fail, because a promise that was not tried is not kept.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a fixture that cannot be set up fails its test"
-)]
-#![expect(
-    clippy::panic,
-    reason = "a fixture that cannot be set up fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be set up fails its test")]
+#![expect(clippy::panic, reason = "a fixture that cannot be set up fails its test")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -52,10 +46,7 @@ impl Corner {
         let prefix = format!("tierlink-test-{}", Uuid::now_v7().simple());
         let topology = Topology::named(&prefix);
         Self {
-            settings: Settings {
-                prefix,
-                ..Settings::new(address())
-            },
+            settings: Settings { prefix, ..Settings::new(address()) },
             topology,
             made: Mutex::default(),
         }
@@ -68,10 +59,7 @@ impl Corner {
 
     /// The same, over a line that can be cut.
     pub fn bus_over(&self, line: &Line) -> Arc<RabbitBus> {
-        self.bus_with(&Settings {
-            address: line.address.clone(),
-            ..self.settings.clone()
-        })
+        self.bus_with(&Settings { address: line.address.clone(), ..self.settings.clone() })
     }
 
     /// The same, with other settings.
@@ -83,9 +71,8 @@ impl Corner {
 
     /// RabbitMQ without our bus in between.
     pub async fn raw(&self) -> Channel {
-        let connection = Connection::connect(&address(), ConnectionProperties::default())
-            .await
-            .unwrap();
+        let connection =
+            Connection::connect(&address(), ConnectionProperties::default()).await.unwrap();
         connection.create_channel().await.unwrap()
     }
 
@@ -95,11 +82,7 @@ impl Corner {
 
     pub async fn delete_queue(&self, lane: &str) {
         let options = QueueDeleteOptions::default();
-        self.raw()
-            .await
-            .queue_delete(self.queue(lane).into(), options)
-            .await
-            .unwrap();
+        self.raw().await.queue_delete(self.queue(lane).into(), options).await.unwrap();
     }
 
     pub async fn bind_listener(&self, channel: &Channel, key: &str) -> String {
@@ -107,15 +90,10 @@ impl Corner {
             exclusive: true,
             ..lapin::options::QueueDeclareOptions::default()
         };
-        let queue = channel
-            .queue_declare("".into(), options, FieldTable::default())
-            .await
-            .unwrap();
+        let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
         let name = queue.name().to_string();
-        let (exchange, options) = (
-            self.topology.events(),
-            lapin::options::QueueBindOptions::default(),
-        );
+        let (exchange, options) =
+            (self.topology.events(), lapin::options::QueueBindOptions::default());
         let arguments = FieldTable::default();
         let binding = channel.queue_bind(
             name.as_str().into(),
@@ -143,17 +121,11 @@ impl Corner {
         let lanes = LANES.iter().map(|lane| self.queue(lane));
         let shared = self.topology.queues().map(|queue| queue.name);
         for queue in lanes.chain(shared) {
-            channel
-                .queue_delete(queue.into(), QueueDeleteOptions::default())
-                .await
-                .unwrap();
+            channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
         }
         for exchange in self.topology.exchanges() {
             let options = ExchangeDeleteOptions::default();
-            channel
-                .exchange_delete(exchange.name.into(), options)
-                .await
-                .unwrap();
+            channel.exchange_delete(exchange.name.into(), options).await.unwrap();
         }
     }
 }
@@ -182,11 +154,7 @@ impl Line {
         uri.authority.port = listener.local_addr().unwrap().port();
         let (orders, _) = broadcast::channel(64);
         let down = Arc::new(AtomicBool::new(false));
-        let line = Self {
-            address: uri.to_string(),
-            orders,
-            down,
-        };
+        let line = Self { address: uri.to_string(), orders, down };
         let (orders, down) = (line.orders.clone(), Arc::clone(&line.down));
         tokio::spawn(async move {
             let mut connection = 0;
@@ -198,12 +166,7 @@ impl Line {
                 let (near_in, near_out) = near.into_split();
                 let (far_in, far_out) = far.into_split();
                 tokio::spawn(carry(near_in, far_out, orders.subscribe(), None));
-                tokio::spawn(carry(
-                    far_in,
-                    near_out,
-                    orders.subscribe(),
-                    Some(connection),
-                ));
+                tokio::spawn(carry(far_in, near_out, orders.subscribe(), Some(connection)));
                 connection += 1;
             }
         });
@@ -233,19 +196,12 @@ impl Line {
     /// Makes RabbitMQ seem to say that an alarm is on (`connection.blocked`). It says so only to
     /// connections that publish.
     pub fn raise_alarm(&self, connection: usize) {
-        self.orders
-            .send(Order::Say(
-                connection,
-                frame(&[0, 10, 0, 60, 3, b'l', b'o', b'w']),
-            ))
-            .ok();
+        self.orders.send(Order::Say(connection, frame(&[0, 10, 0, 60, 3, b'l', b'o', b'w']))).ok();
     }
 
     /// And that it is over (`connection.unblocked`).
     pub fn end_alarm(&self, connection: usize) {
-        self.orders
-            .send(Order::Say(connection, frame(&[0, 10, 0, 61])))
-            .ok();
+        self.orders.send(Order::Say(connection, frame(&[0, 10, 0, 61]))).ok();
     }
 }
 

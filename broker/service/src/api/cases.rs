@@ -93,7 +93,8 @@ pub async fn show(
 ) -> Response {
     match find(&caller, &*api.store, &case).await {
         Ok(file) => {
-            let left = caller.sees().filter(|organisation| views::has_left(&file.case, organisation));
+            let left =
+                caller.sees().filter(|organisation| views::has_left(&file.case, organisation));
             let view = match left {
                 Some(organisation) => views::file_of_past(&file, &organisation),
                 None => views::file(&file),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tierlink_core::delivery::{State as Stand, Why};
-use tierlink_schemas::{OrganisationCode, Refusal, Verdict};
+use tierlink_schemas::{CaseNumber, OrganisationCode, Refusal, Verdict};
 use tierlink_store::DeliveryId;
 use uuid::Uuid;
 
@@ -80,7 +80,7 @@ fn said(verdict: &Verdict) -> Option<(Uuid, Option<&str>, Option<&str>)> {
     match verdict {
         Verdict::Accepted { message, case_number, state }
         | Verdict::Repeated { message, case_number, state } => {
-            Some((*message, case_number.as_ref().map(|it| it.as_str()), state.as_deref()))
+            Some((*message, case_number.as_ref().map(CaseNumber::as_str), state.as_deref()))
         }
         Verdict::Refused { .. } => None,
     }

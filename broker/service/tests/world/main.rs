@@ -107,7 +107,8 @@ fn one_world() {
     assert!(end.failures.is_empty(), "{}", told(&[(seed, end)]));
 }
 
-/// Plants a bug and plays worlds until the check of the promise that it breaks sees it.
+/// Plants a bug and plays worlds until the check of the promise that it breaks sees it. So each
+/// kind of check is known to be able to fail.
 fn is_seen(bug: Sabotage, complaint: &str) {
     let live = Arc::new(Live::new(county::config()));
     let sees = |seed| {

@@ -143,19 +143,19 @@ impl World {
                 process.power.set(Mode::On);
             }
             4 => {
-                let code = org(*dice.pick(&EVERYBODY));
+                let code = org(dice.pick::<&str>(&EVERYBODY));
                 self.ground.seen.lock().unwrap().out.insert(code.clone());
                 dice.wait(6_000).await;
                 self.ground.seen.lock().unwrap().out.remove(&code);
             }
-            5 if self.ground.remembers => self.delete_lane(*dice.pick(&EVERYBODY)).await,
+            5 if self.ground.remembers => self.delete_lane(dice.pick::<&str>(&EVERYBODY)).await,
             6 => {
                 self.ground.lanes.lock().unwrap().blocked = true;
                 dice.wait(4_000).await;
                 self.ground.lanes.lock().unwrap().blocked = false;
             }
             7 => {
-                let lane = org(*dice.pick(&EVERYBODY));
+                let lane = org(dice.pick::<&str>(&EVERYBODY));
                 let memory = &self.ground.memory;
                 let paused = dice.percent(60);
                 memory.lock().unwrap().pause_lane(&lane, paused);

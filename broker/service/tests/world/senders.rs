@@ -118,7 +118,7 @@ impl Senders {
     /// Mostly what fits, sometimes anything by anybody: the broker must refuse that.
     fn say(&self, story: &Story) -> (&'static str, Kind) {
         if self.dice.percent(15) {
-            let kinds = next_steps(*self.dice.pick(&["submitted", "accepted", "arrived"]));
+            let kinds = next_steps(self.dice.pick::<&str>(&["submitted", "accepted", "arrived"]));
             return (*self.dice.pick(&EVERYBODY), self.dice.pick(kinds).1);
         }
         let (who, kind) = *self.dice.pick(next_steps(&story.state));

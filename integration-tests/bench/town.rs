@@ -1,0 +1,296 @@
+//! Forty organisations, their configuration on disk, the broker in a process of its own, and
+//! receivers for everything that it delivers.
+//!
+//! Every organisation is a county hospital, so referrals go straight from one to the other. Those
+//! with an even place speak HL7 v2 and send; the others speak FHIR; all receive.
+
+use std::net::Ipv4Addr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use tierlink_integration_tests::servers::{Broker, free_port, program};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use uuid::Uuid;
+
+use crate::ledger::Ledger;
+use crate::letters::Letter;
+use crate::load::Route;
+use crate::receivers::{Receiver, Speaks};
+
+/// How many organisations there are.
+pub const ORGANISATIONS: usize = 40;
+/// Longest wait for a process to be ready.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+/// How often a starting process is asked.
+const ASK_EVERY: Duration = Duration::from_millis(1);
+/// A lease that nobody gets while a measurement lasts.
+const FAR_FUTURE_AT: i64 = 4_000_000_000_000_000;
+
+/// Lines of a broker's log that are shown.
+const LOG_LINES_MAX: usize = 5;
+
+#[expect(clippy::print_stderr, reason = "what the broker complains of belongs beside its figures")]
+fn tell(line: &str) {
+    eprintln!("broker: {line}");
+}
+
+/// Where a town keeps its memory and sends its messages.
+#[derive(Clone, Debug)]
+pub enum Ground {
+    /// PostgreSQL and RabbitMQ, by their addresses.
+    Production {
+        /// The database.
+        store: String,
+        /// The virtual host.
+        bus: String,
+    },
+    /// SQLite and the in-process bus.
+    Embedded,
+}
+
+/// Who relays what the measured process takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relay {
+    /// It does so itself.
+    Here,
+    /// Another process holds the lease, as when roles are split. So taking is measured alone.
+    Elsewhere,
+}
+
+/// A town.
+pub struct Town {
+    folder: TempDir,
+    ground: Ground,
+    http: u16,
+    mllp: u16,
+    /// By place.
+    pub receivers: Vec<Receiver>,
+    /// What was sent and received.
+    pub ledger: Arc<Ledger>,
+    broker: Option<Broker>,
+}
+
+/// The code of the organisation at this place.
+pub fn code(place: usize) -> String {
+    format!("3301993{place:02}")
+}
+
+fn speaks(place: usize) -> Speaks {
+    if place.is_multiple_of(2) { Speaks::Hl7v2 } else { Speaks::Fhir }
+}
+
+impl Town {
+    /// Opens the receivers, writes the configuration and brings the tables up to date.
+    pub async fn plan(ground: Ground, relay: Relay) -> Result<Self> {
+        let ledger = Arc::new(Ledger::new());
+        let mut receivers = Vec::with_capacity(ORGANISATIONS);
+        for place in 0..ORGANISATIONS {
+            receivers.push(Receiver::open(speaks(place), Arc::clone(&ledger)).await?);
+        }
+        let folder = TempDir::with_prefix("tierlink-bench.")?;
+        let (http, mllp) = (free_port()?, free_port()?);
+        let town = Self { folder, ground, http, mllp, receivers, ledger, broker: None };
+        town.write()?;
+        town.run(&["migrate"]).await?;
+        town.give_relay(relay).await?;
+        Ok(town)
+    }
+
+    /// A town whose broker runs.
+    pub async fn open(ground: Ground, relay: Relay) -> Result<Self> {
+        let mut town = Self::plan(ground, relay).await?;
+        town.start().await?;
+        Ok(town)
+    }
+
+    fn write(&self) -> Result<()> {
+        let profiles = self.folder.path().join("profiles");
+        std::fs::create_dir_all(&profiles)?;
+        let (store, bus) = match &self.ground {
+            Ground::Production { store, bus } => (store.as_str(), bus.as_str()),
+            Ground::Embedded => ("sqlite:tierlink.db", "in-process"),
+        };
+        let county = format!(
+            "[county]\nname = \"量测县\"\nlead = \"{}\"\n\n[store]\nurl = \"{store}\"\n\n\
+             [bus]\nurl = \"{bus}\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n\
+             [[mllp]]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nfilter = \"warn\"\n",
+            code(0),
+            self.http,
+            self.mllp,
+        );
+        std::fs::write(self.folder.path().join("county.toml"), county)?;
+        for (place, receiver) in self.receivers.iter().enumerate() {
+            let format = match receiver.speaks {
+                Speaks::Hl7v2 => "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"UTF-8\"",
+                Speaks::Fhir => "name = \"fhir\"",
+            };
+            let code = code(place);
+            let profile = format!(
+                "[organisation]\ncode = \"{code}\"\nname = \"量测医院{place}\"\n\
+                 tier = \"county\"\n\n[format]\n{format}\n\n[outbound]\naddress = \"{}\"\n\
+                 answer_seconds = 5\n\n[retry]\nfirst_wait_ms = 100\nwait_ms_max = 1000\n",
+                receiver.url(),
+            );
+            std::fs::write(profiles.join(format!("{code}.toml")), profile)?;
+        }
+        Ok(())
+    }
+
+    async fn give_relay(&self, relay: Relay) -> Result<()> {
+        const SQLITE: &str = "INSERT INTO leases (name, holder, until_at) VALUES ('relay', ?, ?) \
+             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_at = excluded.until_at";
+        const POSTGRES: &str = "INSERT INTO leases (name, holder, until_at) \
+             VALUES ('relay', $1, $2) \
+             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_at = excluded.until_at";
+        if relay == Relay::Here {
+            return Ok(());
+        }
+        match &self.ground {
+            Ground::Production { store, .. } => {
+                let mut db = PgConnection::connect(store).await?;
+                sqlx::query(POSTGRES)
+                    .bind(Uuid::now_v7())
+                    .bind(FAR_FUTURE_AT)
+                    .execute(&mut db)
+                    .await?;
+                db.close().await?;
+            }
+            Ground::Embedded => {
+                let mut db = self.sqlite().await?;
+                sqlx::query(SQLITE)
+                    .bind(Uuid::now_v7())
+                    .bind(FAR_FUTURE_AT)
+                    .execute(&mut db)
+                    .await?;
+                db.close().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sqlite(&self) -> Result<SqliteConnection> {
+        let path = self.folder.path().join("tierlink.db");
+        Ok(SqliteConnection::connect(&format!("sqlite:{}", path.display())).await?)
+    }
+
+    /// Runs a command of the program on this town's configuration and returns what it printed.
+    async fn run(&self, words: &[&str]) -> Result<String> {
+        let output = tokio::process::Command::new(program().await?)
+            .args(words)
+            .arg("--config")
+            .arg(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .await?;
+        if !output.status.success() {
+            bail!("tierlink {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// A token of the organisation at this place.
+    pub async fn token(&self, place: usize) -> Result<String> {
+        let name = Uuid::now_v7().to_string();
+        self.run(&["token", "create", &name, "--organisation", &code(place)]).await
+    }
+
+    /// Starts the broker, and says how long that took.
+    pub async fn start(&mut self) -> Result<Duration> {
+        ensure!(self.broker.is_none(), "the broker runs already");
+        let began = Instant::now();
+        let broker = Broker::start(self.folder.path(), &[]).await?;
+        while !is_ready(self.http).await {
+            if began.elapsed() > READY_WITHIN {
+                bail!("the broker does not get ready: {}", broker.logs()?);
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        let lasted = began.elapsed();
+        self.broker = Some(broker);
+        Ok(lasted)
+    }
+
+    /// Ends the broker. What it logged at `warn` or above is shown: it should be no surprise.
+    pub async fn stop(&mut self) -> Result<()> {
+        let mut broker = self.broker.take().context("no broker runs")?;
+        let ended = broker.terminate().await?;
+        let logs = broker.logs()?;
+        ensure!(ended.success(), "the broker ended with {ended}: {logs}");
+        for line in logs.lines().take(LOG_LINES_MAX) {
+            tell(line);
+        }
+        Ok(())
+    }
+
+    /// The broker's process.
+    pub fn process(&self) -> Result<u32> {
+        self.broker.as_ref().and_then(Broker::id).context("no broker runs")
+    }
+
+    /// The port of HTTP.
+    pub fn http(&self) -> u16 {
+        self.http
+    }
+
+    /// Everybody who speaks HL7 v2 sends to the lanes that `goes_to` allows.
+    pub fn route(&self, goes_to: impl Fn(usize) -> bool) -> Route {
+        let senders = (0..ORGANISATIONS).filter(|place| speaks(*place) == Speaks::Hl7v2);
+        let letters = senders
+            .map(|from| {
+                (0..ORGANISATIONS)
+                    .filter(|to| *to != from && goes_to(*to))
+                    .map(|to| Letter::new(&code(from), &code(to), to))
+                    .collect::<Vec<_>>()
+            })
+            .filter(|own| !own.is_empty());
+        Route {
+            port: self.mllp,
+            letters: Arc::new(letters.collect()),
+            ledger: Arc::clone(&self.ledger),
+        }
+    }
+
+    /// Raw and canonical bytes of a message as the store has them, for the floor.
+    pub async fn stored(&self) -> Result<Rows> {
+        const SQL: &str = "SELECT raw, canonical FROM messages WHERE inbound LIMIT 1";
+        let (raw, canonical): (Vec<u8>, Vec<u8>) = match &self.ground {
+            Ground::Production { store, .. } => {
+                let mut db = PgConnection::connect(store).await?;
+                sqlx::query_as(SQL).fetch_one(&mut db).await?
+            }
+            Ground::Embedded => {
+                let mut db = self.sqlite().await?;
+                sqlx::query_as(SQL).fetch_one(&mut db).await?
+            }
+        };
+        Ok(Rows { raw, canonical })
+    }
+}
+
+/// What the floor writes for each message.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// As it came.
+    pub raw: Vec<u8>,
+    /// As it goes out.
+    pub canonical: Vec<u8>,
+}
+
+/// Asks `/readyz` once.
+async fn is_ready(port: u16) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        stream
+            .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        anyhow::Ok(answer.starts_with(b"HTTP/1.1 200"))
+    };
+    ask.await.unwrap_or(false)
+}

@@ -1,0 +1,479 @@
+//! No patient in logs, metrics, errors, lists, queue headers or announcements, in any encoding.
+//!
+//! A patient with an unmistakable name, number, telephone and address is sent in every format:
+//! well, broken, refused and undeliverable. The broker logs at `debug`. Then everything that the
+//! program shows to anybody but the hospitals of the case is searched.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+mod search;
+
+use futures::StreamExt;
+use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use search::Search;
+use serde_json::{Value, json};
+use tierlink_integration_tests::county::{
+    BAIMA, CITY, County, FENGQIAO, LEAD, LIUWAN, Mode, QINGSHI, QINGSHI_FACILITY, SECOND,
+    inbox_secret,
+};
+use tierlink_integration_tests::eventually::eventually;
+use tierlink_integration_tests::for_both_modes;
+use tierlink_integration_tests::hospitals::{
+    Charset, MllpSender, Person, Turn, fhir_referral, hl7_referral, new_control_id, new_number,
+    said,
+};
+
+for_both_modes! { nothing_that_the_program_shows_holds_a_patient }
+
+/// `𠮷` is outside the BMP and GBK, `龘` is rare, the dot is in every such name.
+const NAME: &str = "龘𠮷·隐娘";
+const COMPLAINT: &str = "金丝雀啼鸣样喘息七七日";
+const PHONE: &str = "13900000077";
+const ADDRESS: &str = "隐秘巷七十七号金丝雀楼";
+
+fn canary() -> Person {
+    Person {
+        name: NAME.to_owned(),
+        number: identity_number("99010119610307707"),
+        born: "1961-03-07".to_owned(),
+        sex: "male",
+        phone: PHONE.to_owned(),
+        address: ADDRESS.to_owned(),
+    }
+}
+
+/// The number with its check digit (ISO 7064 MOD 11-2).
+fn identity_number(digits: &str) -> String {
+    let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    let sum: u32 = digits.bytes().zip(weights).map(|(b, w)| u32::from(b - b'0') * w).sum();
+    let check = ["1", "0", "X", "9", "8", "7", "6", "5", "4", "3", "2"];
+    format!("{digits}{}", check[(sum % 11) as usize])
+}
+
+/// What must never be seen: whole values, and parts that nothing else holds.
+fn search() -> Search {
+    let person = canary();
+    let mut search = Search::default();
+    for value in ["龘𠮷", "隐娘", &person.number, PHONE, "隐秘巷", "金丝雀"] {
+        search.add(value);
+    }
+    search
+}
+
+/// Everything that was shown, by where it was shown.
+#[derive(Default)]
+struct Shown(Vec<(String, Vec<u8>)>);
+
+impl Shown {
+    fn add(&mut self, place: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        self.0.push((place.into(), bytes.into()));
+    }
+
+    fn check(&self, search: &Search, least: usize) {
+        assert!(self.0.len() >= least, "only {} places were looked at", self.0.len());
+        for (place, bytes) in &self.0 {
+            if let Some((value, encoding)) = search.find(bytes) {
+                panic!("{place} shows {value} as {encoding}:\n{}", String::from_utf8_lossy(bytes));
+            }
+        }
+    }
+}
+
+async fn nothing_that_the_program_shows_holds_a_patient(mode: Mode) {
+    let mut county = County::plan(mode).await.unwrap();
+    county.environment.push(("TIERLINK_LOG".to_owned(), "debug".to_owned()));
+    // A charset in which the name cannot be written.
+    county.profile(LEAD).unwrap().format =
+        "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"GBK\"\napplication = \"HIP\"";
+    county.profile(LIUWAN).unwrap().outbound.push("remote = true".to_owned());
+    county.profile(FENGQIAO).unwrap().outbound.push("receipts = \"all\"".to_owned());
+    county.profile(CITY).unwrap().retry.push("give_up_after_hours = 0".to_owned());
+    county.begin().await.unwrap();
+    let listener = match mode {
+        Mode::Embedded => None,
+        Mode::Production => Some(Listener::join(&county).await),
+    };
+    let mut shown = Shown::default();
+
+    good(&county, &mut shown).await;
+    broken_hl7(&county, &mut shown).await;
+    broken_http(&county, &mut shown).await;
+    undeliverable(&county).await;
+
+    command_line(&county, &mut shown).await;
+    operators_view(&county, &mut shown).await;
+    if let Some(listener) = listener {
+        rabbit(&county, listener, &mut shown).await;
+    }
+    shown.add("log before the end", county.logs().unwrap());
+    shown.add("log", county.stop().await.unwrap());
+    shown.check(&search(), 60);
+    secrets(&county, &shown);
+}
+
+/// Tokens and secrets are shown once, by `token create`, and never again.
+fn secrets(county: &County, shown: &Shown) {
+    let mut search = Search::default();
+    for code in [QINGSHI, SECOND, FENGQIAO] {
+        search.add(county.token(code).unwrap());
+        search.add(&inbox_secret(code));
+    }
+    shown.check(&search, 60);
+}
+
+/// A referral of the canary in JSON.
+fn json_referral(from: &str, to: &str) -> Value {
+    let mut message = said(from, "referral.submit", None, Some(to)).unwrap();
+    message["body"]["patient"] = canary().canonical();
+    message["body"]["clinical"]["chief_complaint"] = json!(COMPLAINT);
+    message["body"]["reason_text"] = json!(COMPLAINT);
+    message
+}
+
+/// One good message in each format. Their answers are shown, and the patient does arrive.
+async fn good(county: &County, shown: &mut Shown) {
+    let mut line = county.mllp(QINGSHI).await.unwrap();
+    let (id, number) = (new_control_id(), new_number("QS"));
+    let sides = (QINGSHI_FACILITY, SECOND);
+    let hl7 = hl7_referral(sides, (&id, &number), &canary(), Charset::Gb18030).unwrap();
+    shown.add("ACK", exchange(&mut line, &hl7).await);
+    let bundle = fhir_referral((BAIMA, SECOND), &new_number("BM"), &canary());
+    let answer = county.http(BAIMA).unwrap().send_fhir(&bundle).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    shown.add("FHIR answer", answer.body);
+    let answer = county.send(&json_referral(FENGQIAO, SECOND)).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    shown.add("JSON answer", answer.body);
+
+    let arrived = county.hospital(SECOND).wait_for_count(3).await.unwrap();
+    let search = search();
+    for one in &arrived {
+        assert!(search.find(&one.raw).is_some(), "the patient must arrive in a {}", one.kind);
+    }
+}
+
+/// The answer without its MSH, which repeats the sender's own header as HL7 wants it.
+async fn exchange(line: &mut MllpSender, message: &[u8]) -> Vec<u8> {
+    line.send(message).await.unwrap();
+    let answer = line.answer().await.unwrap().unwrap_or_default();
+    let rest = answer.iter().position(|b| *b == b'\r').map_or(&[][..], |at| &answer[at..]);
+    assert!(rest.windows(4).any(|four| four == b"MSA|"), "no MSA in the answer");
+    rest.to_vec()
+}
+
+/// HL7 v2 with the patient where something is wrong.
+async fn broken_hl7(county: &County, shown: &mut Shown) {
+    let person = canary();
+    for (charset, name) in [(Charset::Gb18030, "GB 18030"), (Charset::Utf8, "UTF-8")] {
+        let (id, number) = (new_control_id(), new_number("QS"));
+        let good =
+            hl7_referral((QINGSHI_FACILITY, SECOND), (&id, &number), &person, charset).unwrap();
+        let good = Charset::read(&good);
+        let swap = |from: &str, to: &str| good.replacen(from, to, 1);
+        let wrong = [
+            ("an unknown priority", swap("|A^ASAP^HL70280|", &format!("|{NAME}|"))),
+            ("an unknown recipient", good.replace(SECOND, NAME)),
+            ("another sex than the number says", swap("|M|", "|F|")),
+            ("an unknown sex", swap("|M|", &format!("|{NAME}|"))),
+            ("a birth date that is a name", swap("|19610307|", &format!("|{NAME}|"))),
+            ("an identity number with a wrong digit", swap(&person.number, "990101196103077079")),
+            ("a message type that is a name", swap("REF^I12", &format!("REF^{NAME}"))),
+            ("a version that is a name", swap("|2.4|", &format!("|{NAME}|"))),
+            ("a sender that is a name", swap(QINGSHI_FACILITY, NAME)),
+            ("a charset that is a name", swap(charset.label(), NAME)),
+            ("an empty name", swap(NAME, "")),
+            ("no patient", swap("PID|", &format!("ZZ{PHONE}|"))),
+            ("no MSH", good[4..].to_owned()),
+            ("half a message", good[..good.find("PRD").unwrap()].to_owned() + NAME),
+            ("a segment of its own", good.clone() + "Z" + NAME + "|" + COMPLAINT + "\r"),
+            ("an escape that never ends", swap("DG1|1", &format!("DG1|\\X{NAME}"))),
+        ];
+        for (what, text) in wrong {
+            let mut line = county.mllp(QINGSHI).await.unwrap();
+            let bytes = charset.encode(&text).unwrap();
+            shown.add(format!("ACK to {what} in {name}"), exchange(&mut line, &bytes).await);
+        }
+        // Frames that are none.
+        let bytes = charset.encode(&good).unwrap();
+        for frame in [
+            [b"\x0b", bytes.as_slice(), b"\x1c\x0b"].concat(),
+            [b"no frame: ", bytes.as_slice(), b"\x1c\x0d"].concat(),
+            [b"\x0b", &bytes[..200], b"\x0b", bytes.as_slice(), b"\x1c\x0d"].concat(),
+        ] {
+            let mut line = county.mllp(QINGSHI).await.unwrap();
+            line.write(&frame).await.unwrap();
+            drop(line);
+        }
+    }
+}
+
+/// JSON and FHIR with the patient where something is wrong, and questions that name the patient.
+async fn broken_http(county: &County, shown: &mut Shown) {
+    let http = county.http(FENGQIAO).unwrap();
+    let good = json_referral(FENGQIAO, SECOND);
+    let with = |path: &str, value: Value| {
+        let mut message = good.clone();
+        message["source"]["message_id"] = json!(new_number("C"));
+        *message.pointer_mut(path).unwrap() = value;
+        message
+    };
+    let number = canary().number;
+    for message in [
+        with("/kind", json!(NAME)),
+        with("/schema", json!(NAME)),
+        with("/priority", json!(NAME)),
+        with("/occurred_at", json!(NAME)),
+        with("/source/organisation", json!(NAME)),
+        with("/body/to/organisation", json!(NAME)),
+        with("/body/to/organisation", json!(number)),
+        with("/body/patient/sex", json!(NAME)),
+        with("/body/patient/sex", json!("female")),
+        with("/body/patient/birth_date", json!(PHONE)),
+        with("/body/patient/document/kind", json!(NAME)),
+        with("/body/patient/document/number", json!(number.clone() + "9")),
+        with("/body/patient", json!({ NAME: NAME })),
+        with("/body/reasons", json!([{ "code": NAME, "system": NAME }])),
+        with("/body/clinical/diagnoses", json!([NAME])),
+        with("/body", json!(NAME)),
+        with("/case", json!({ "number": number, NAME: 1 })),
+    ] {
+        let answer = http.send(&message).await.unwrap();
+        shown.add(format!("JSON answer {}", answer.status), answer.body);
+    }
+    let text = good.to_string();
+    for body in
+        [text[..text.find(NAME).unwrap() + 3].to_owned(), NAME.to_owned(), text.clone() + NAME]
+    {
+        let answer = http.post("/api/v1/messages", "application/json", body).await.unwrap();
+        assert!(answer.status >= 400, "{}", answer.body);
+        shown.add("JSON answer to no JSON", answer.body);
+    }
+    let conflict = with("/body/reason_text", json!(COMPLAINT));
+    county.must_send(&conflict).await.unwrap();
+    let mut other = conflict.clone();
+    other["body"]["reason_text"] = json!(NAME);
+    let answer = county.send(&other).await.unwrap();
+    assert_eq!(answer.status, 409);
+    shown.add("JSON answer to a conflict", answer.body);
+
+    let baima = county.http(BAIMA).unwrap();
+    let good = fhir_referral((BAIMA, SECOND), &new_number("BM"), &canary()).to_string();
+    for (from, to) in [
+        ("\"male\"", "\"female\""),
+        ("\"male\"", "\"龘𠮷·隐娘\""),
+        ("\"urgent\"", "\"龘𠮷·隐娘\""),
+        ("referral.submit", NAME),
+        ("1961-03-07", NAME),
+        (SECOND, NAME),
+        ("Patient/patient", NAME),
+        ("\"Patient\"", "\"龘𠮷·隐娘\""),
+        ("\"message\"", "\"龘𠮷·隐娘\""),
+        ("}", "金丝雀"),
+    ] {
+        let answer = baima
+            .post("/fhir/$process-message", "application/fhir+json", good.replace(from, to))
+            .await
+            .unwrap();
+        shown.add(format!("FHIR answer {}", answer.status), answer.body);
+    }
+
+    let operator = county.operator().unwrap();
+    for who in [&http, &baima, &operator] {
+        for path in [
+            format!("/api/v1/cases/{NAME}"),
+            format!("/api/v1/cases/{number}"),
+            format!("/api/v1/messages/{NAME}"),
+            format!("/api/v1/cases?state={NAME}"),
+            format!("/api/v1/cases?with={NAME}"),
+            format!("/api/v1/cases?after={NAME}"),
+            format!("/api/v1/cases?{NAME}={PHONE}"),
+            format!("/api/v1/slots?organisation={NAME}"),
+            format!("/{NAME}?{number}"),
+        ] {
+            let answer = who.get(&path).await.unwrap();
+            shown.add("answer to a question", answer.body);
+        }
+    }
+    let intruder = tierlink_integration_tests::hospitals::HttpSender::new(
+        county.http_port(),
+        Some(&canary().number),
+    );
+    let answer = intruder.unwrap().get("/api/v1/cases").await.unwrap();
+    assert_eq!(answer.status, 401);
+    shown.add("answer to a wrong token", answer.body);
+}
+
+/// Deliveries that end parked: refused with the patient's name, unwritable, never answered.
+async fn undeliverable(county: &County) {
+    county.wait_drained().await.unwrap();
+    county.hospital(SECOND).behave(|manners| {
+        manners.next(Turn::Refuse, 2).next(Turn::NotNow, 1).next(Turn::Garbage, 1);
+    });
+    county.hospital(QINGSHI).behave(|manners| {
+        manners.next(Turn::Refuse, 1);
+    });
+    for _ in 0..4 {
+        county.must_send(&json_referral(FENGQIAO, SECOND)).await.unwrap();
+    }
+    county.must_send(&json_referral(FENGQIAO, LEAD)).await.unwrap();
+    county.must_send(&json_referral(LIUWAN, SECOND)).await.unwrap();
+    let mut urgent = json_referral(FENGQIAO, CITY);
+    urgent["priority"] = json!("emergency");
+    county.hospital(CITY).down().await;
+    county.must_send(&urgent).await.unwrap();
+    // Two refused by SECOND, one by QINGSHI, one never answered by CITY, and what LEAD cannot be
+    // told in its charset: the referral, and the emergency that it watches.
+    let parked = county.wait_parked(6).await.unwrap();
+    assert!(parked.iter().any(|one| one["to"] == LEAD), "{parked:?}");
+}
+
+/// What the command line prints for people and for programs.
+async fn command_line(county: &County, shown: &mut Shown) {
+    let operator = county.operator().unwrap();
+    let parked = operator.get("/api/v1/parked").await.unwrap().json();
+    let delivery = parked["parked"][0]["delivery"].as_str().unwrap().to_owned();
+    let case = parked["parked"][0]["case_number"].as_str().unwrap().to_owned();
+    let refusals = county.run(&["refusal", "list", "--json", "--limit", "500"]).await.unwrap();
+    let refusals = refusals.json().unwrap();
+    let refusals = refusals["refusals"].as_array().unwrap().clone();
+    assert!(refusals.len() >= 40, "only {} refusals were kept", refusals.len());
+    let mut calls: Vec<Vec<&str>> = vec![
+        vec!["case", "list"],
+        vec!["case", "list", "--all", "--json"],
+        vec!["case", "show", &case],
+        vec!["case", "show", NAME],
+        vec!["lane", "list"],
+        vec!["lane", "list", "--json"],
+        vec!["parked", "list"],
+        vec!["parked", "list", "--json"],
+        vec!["parked", "show", &delivery],
+        vec!["refusal", "list", "--limit", "500"],
+        vec!["refusal", "list", "--json", "--limit", "500"],
+        vec!["token", "list"],
+        vec!["doctor"],
+        vec!["check"],
+    ];
+    for refusal in refusals.iter().step_by(5) {
+        calls.push(vec!["refusal", "show", refusal["id"].as_str().unwrap()]);
+    }
+    for call in calls {
+        let ran = county.run(&call).await.unwrap();
+        // What the operator typed is the operator's.
+        let typed = |text: String| if call.contains(&NAME) { text.replace(NAME, "") } else { text };
+        shown.add(format!("tierlink {}", call[..2.min(call.len())].join(" ")), typed(ran.stdout));
+        shown.add(format!("tierlink {} (errors)", call[0]), typed(ran.stderr));
+    }
+}
+
+/// What an operator's token and a monitor see.
+async fn operators_view(county: &County, shown: &mut Shown) {
+    let operator = county.operator().unwrap();
+    let cases = operator.get("/api/v1/cases?limit=200").await.unwrap();
+    let all = cases.json()["cases"].as_array().unwrap().clone();
+    assert!(all.len() >= 8, "only {} cases", all.len());
+    shown.add("the operator's cases", cases.body);
+    for case in &all {
+        let number = case["number"].as_str().unwrap();
+        for part in ["", "/events", "/custody"] {
+            let path = format!("/api/v1/cases/{number}{part}");
+            shown.add(path.clone(), operator.get(&path).await.unwrap().body);
+        }
+    }
+    for path in ["/api/v1/lanes", "/api/v1/parked", "/api/v1/slots", "/readyz", "/metrics"] {
+        let answer = operator.get(path).await.unwrap();
+        assert_eq!(answer.status, 200, "{path}");
+        shown.add(path, answer.body);
+    }
+    assert!(county.figure("tierlink_messages_total").await.unwrap() > 40.0);
+}
+
+/// Somebody who listens to announcements from the beginning.
+struct Listener {
+    _connection: Connection,
+    channel: lapin::Channel,
+    events: lapin::Consumer,
+}
+
+impl Listener {
+    async fn join(county: &County) -> Self {
+        let connection =
+            Connection::connect(county.bus(), ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let queue = "tierlink.listen.canary";
+        let passing = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.into(), passing, FieldTable::default()).await.unwrap();
+        let bind = QueueBindOptions::default();
+        let nothing = FieldTable::default();
+        let events = "tierlink.events".into();
+        channel.queue_bind(queue.into(), events, "#".into(), bind, nothing).await.unwrap();
+        let events = channel
+            .basic_consume(queue.into(), "".into(), passing_reader(), FieldTable::default())
+            .await
+            .unwrap();
+        Self { _connection: connection, channel, events }
+    }
+}
+
+fn passing_reader() -> BasicConsumeOptions {
+    BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() }
+}
+
+/// Names, headers and routing keys in RabbitMQ, and the announcements with their bodies.
+async fn rabbit(county: &County, mut listener: Listener, shown: &mut Shown) {
+    let node = county.rabbit().unwrap();
+    let vhost = county.bus().rsplit('/').next().unwrap();
+    for list in [
+        ["list_queues", "name", "arguments"],
+        ["list_exchanges", "name", "arguments"],
+        ["list_bindings", "routing_key", "arguments"],
+        ["list_consumers", "consumer_tag", "arguments"],
+    ] {
+        let printed = node.administer(&[list[0], "-p", vhost, list[1], list[2]]).await.unwrap();
+        assert!(!printed.is_empty(), "{} printed nothing", list[0]);
+        shown.add(list[0], printed);
+    }
+    shown.add("list_connections", node.administer(&["list_connections", "name"]).await.unwrap());
+
+    // The village's lane is read by nobody: something for it makes its headers visible.
+    let lane = format!("tierlink.to.{LIUWAN}");
+    let mut parcels = listener
+        .channel
+        .basic_consume(lane.as_str().into(), "".into(), passing_reader(), FieldTable::default())
+        .await
+        .unwrap();
+    let case = county.must_send(&json_referral(LIUWAN, QINGSHI)).await.unwrap();
+    let yes = said(QINGSHI, "referral.accept", Some(&case), None).unwrap();
+    county.must_send(&yes).await.unwrap();
+    let parcel =
+        tokio::time::timeout(tierlink_integration_tests::eventually::WAIT_MAX, parcels.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    assert!(search().find(&parcel.data).is_some(), "the parcel itself carries the patient");
+    shown.add("headers of a parcel", format!("{:?} {}", parcel.properties, parcel.routing_key));
+
+    let mut announced = 0;
+    let cases = county.operator().unwrap().get("/api/v1/cases?limit=200").await.unwrap().json();
+    let cases = cases["cases"].as_array().unwrap().len();
+    eventually("everything is announced", async || {
+        while let Ok(Some(event)) =
+            tokio::time::timeout(std::time::Duration::from_millis(50), listener.events.next()).await
+        {
+            let event = event?;
+            announced += 1;
+            shown.add(
+                "an announcement's head",
+                format!("{:?} {}", event.properties, event.routing_key),
+            );
+            shown.add("an announcement", event.data);
+        }
+        Ok((announced > cases).then_some(()))
+    })
+    .await
+    .unwrap();
+    let dead = node.administer(&["list_queues", "-p", vhost, "name", "messages"]).await.unwrap();
+    assert!(dead.lines().any(|line| line.starts_with("tierlink.dead") && line.ends_with('0')));
+}
