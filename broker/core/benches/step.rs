@@ -1,7 +1,6 @@
 //! What one decision costs: a new referral, and its acceptance: `cargo bench -p tierlink-core`.
 #![expect(clippy::unwrap_used, reason = "a measurement stops at the first surprise")]
 #![expect(clippy::panic, reason = "a measurement stops at the first surprise")]
-#![expect(missing_docs, reason = "criterion makes public functions of its own")]
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -62,9 +61,8 @@ fn step(criterion: &mut Criterion) {
         other => panic!("the example is not taken: {other:?}"),
     };
     accept.source.organisation = code("330199001");
-    if !matches!(decide(&ask(&county, &accept, Some(&opened))), Decision::Changed(_)) {
-        panic!("the acceptance is not taken");
-    }
+    let taken = decide(&ask(&county, &accept, Some(&opened)));
+    assert!(matches!(taken, Decision::Changed(_)), "the acceptance is not taken");
 
     criterion.bench_function("step/referral.submit", |bench| {
         bench.iter(|| decide(&ask(&county, black_box(&submit), None)));

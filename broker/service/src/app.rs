@@ -7,15 +7,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use futures::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tierlink_bus::{Bus, InProcessBus, RabbitBus};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{Code, OrganisationCode};
 use tierlink_store::Store;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +43,9 @@ use crate::relay::Relay;
 use crate::report::chain;
 use crate::settler::Settler;
 use crate::tokens::Tokens;
+
+/// A part of the program that must never end by itself has crashed.
+pub const CRASHED: Code = Code::new("X005");
 
 /// How often paused lanes are looked up.
 const LOOK_AT_LANES_EVERY: Duration = Duration::from_secs(2);
@@ -69,6 +74,8 @@ pub struct App {
     worker_tasks: TaskTracker,
     /// The committers and the settler end by themselves when nobody can reach them any more.
     commit_tasks: TaskTracker,
+    /// Cancelled when something that must never end by itself has crashed.
+    broken: CancellationToken,
 }
 
 /// The formats.
@@ -137,6 +144,7 @@ impl App {
         let (doors, workers) = (CancellationToken::new(), CancellationToken::new());
         let (door_tasks, worker_tasks) = (TaskTracker::new(), TaskTracker::new());
         let commit_tasks = TaskTracker::new();
+        let broken = CancellationToken::new();
         let wake = Arc::new(Notify::new());
 
         let committer = Committer::start(&store, &live, &wake, &commit_tasks);
@@ -163,6 +171,7 @@ impl App {
             workers,
             worker_tasks,
             commit_tasks,
+            broken,
         };
         app.start_workers(&settler, &wake);
         app.open_mllp(&intake).await?;
@@ -190,9 +199,11 @@ impl App {
             lease: Lease::new(Arc::clone(store), nature(), "clock", holder),
         };
         let stop = || self.workers.clone();
-        self.worker_tasks.spawn(relay.run(stop()));
-        self.worker_tasks.spawn(clock.run(stop()));
-        self.worker_tasks.spawn(crate::remote::run(Arc::clone(&self.bus), settler.clone(), stop()));
+        let broken = &self.broken;
+        self.worker_tasks.spawn(watched("relay", relay.run(stop()), broken));
+        self.worker_tasks.spawn(watched("clock", clock.run(stop()), broken));
+        let receipts = crate::remote::run(Arc::clone(&self.bus), settler.clone(), stop());
+        self.worker_tasks.spawn(watched("receipts", receipts, broken));
         self.worker_tasks.spawn(Arc::clone(&self.health).measure(stop()));
         self.worker_tasks.spawn(Arc::clone(&self.tokens).keep_fresh(stop()));
         let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
@@ -207,6 +218,7 @@ impl App {
             },
             self.worker_tasks.clone(),
             stop(),
+            broken.clone(),
         ));
     }
 
@@ -315,6 +327,13 @@ impl App {
         Arc::clone(&self.tokens)
     }
 
+    /// Ends when something that must never end by itself has crashed. The process should then
+    /// stop and be started anew: nothing that it acknowledged is lost, and a half-dead broker
+    /// would keep patients waiting unnoticed.
+    pub async fn broke(&self) {
+        self.broken.cancelled().await;
+    }
+
     /// Stops: no new messages, what is in hand is finished, nothing is dropped.
     pub async fn stop(self) {
         let lasts = Duration::from_secs(u64::from(self.live.now().settings.limits.drain_seconds));
@@ -331,6 +350,21 @@ impl App {
         wait(&self.commit_tasks, lasts, "Transactions").await;
         self.store.close().await;
         info!("Stopped.");
+    }
+}
+
+/// Runs a task that must never end by itself, and tells when it crashes.
+fn watched(
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+    broken: &CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let broken = broken.clone();
+    async move {
+        if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            error!(code = %CRASHED, "ALARM: a {name} task has crashed; see ops/errors/{CRASHED}.md.");
+            broken.cancel();
+        }
     }
 }
 
@@ -416,7 +450,12 @@ struct Lanes {
 }
 
 /// Starts a lane for each organisation, also for those that a new configuration adds.
-async fn run_lanes(lanes: Lanes, tasks: TaskTracker, stop: CancellationToken) {
+async fn run_lanes(
+    lanes: Lanes,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    broken: CancellationToken,
+) {
     let mut changes = lanes.live.changes();
     let mut running: HashSet<OrganisationCode> = HashSet::new();
     loop {
@@ -451,7 +490,7 @@ async fn run_lanes(lanes: Lanes, tasks: TaskTracker, stop: CancellationToken) {
                 settler: lanes.settler.clone(),
                 paused: lanes.paused.clone(),
             };
-            tasks.spawn(lane.run(stop.clone()));
+            tasks.spawn(watched("lane", lane.run(stop.clone()), &broken));
         }
         tokio::select! {
             () = stop.cancelled() => return,

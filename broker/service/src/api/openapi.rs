@@ -146,8 +146,6 @@ const ROUTES: &[Route] = &[
     },
 ];
 
-/// Every documented route that answers GET or POST: method and path.
-
 /// Serves the document.
 pub async fn serve() -> Json<Value> {
     Json(document())

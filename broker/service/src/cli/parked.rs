@@ -135,8 +135,15 @@ async fn apply(act: Act, event: delivery::Event) -> anyhow::Result<ExitCode> {
     if act.because.trim().is_empty() {
         bail!("--because must say why; it is kept in the journal.");
     }
+    let judge = CoreJudge { config: Arc::new(act.file.load()?) };
     let store = act.file.store().await?;
-    let next = store.act_on_parked(id, event, &act.by, &act.because, Timestamp::now()).await?;
+    let now = Timestamp::now();
+    let parked = store.parked(Some(id.to.clone()), LIST_MAX).await?;
+    let receipt = parked
+        .iter()
+        .find(|row| row.delivery.id == id && event == delivery::Event::Dropped)
+        .and_then(|row| judge.withdrawn(&row.delivery, now, Uuid::now_v7()));
+    let next = store.act_on_parked(id, event, &act.by, &act.because, now, receipt).await?;
     store.close().await;
     match next {
         Some(state) => {

@@ -31,15 +31,20 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut hang_up = signal(SignalKind::hangup())?;
     let app = App::start(config, app::Options { migrate: options.migrate }).await?;
     info!("Ready.");
+    let mut code = ExitCode::SUCCESS;
     loop {
         tokio::select! {
+            () = app.broke() => {
+                code = ExitCode::FAILURE;
+                break;
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => reload(&options.file, &app),
         }
     }
     app.stop().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// Reads the configuration again. A broken one changes nothing.
