@@ -11,7 +11,7 @@ use tierlink_core::case::Case;
 use tierlink_core::decide::{Refused, SlotUse};
 use tierlink_core::delivery::{self, Circumstances, RetryPolicy, Sent, Step};
 use tierlink_core::{Ask, Change, Decision, deadline, decide, find};
-use tierlink_schemas::Verdict;
+use tierlink_schemas::{Message, Verdict};
 use tierlink_store::{
     Content, DeliveryRow, Found, Judge, Judgement, Settled, Settlement, ToJudge, Work,
 };
@@ -21,6 +21,19 @@ use crate::config::Config;
 
 fn refuse(refused: Refused) -> Judgement {
     Judgement::Refused(Verdict::refused(refused.refusal, refused.problem))
+}
+
+fn sent(row: &DeliveryRow, attempts: u32) -> Sent<'_> {
+    Sent {
+        message: row.id.message,
+        kind: row.kind,
+        source: &row.source,
+        source_message_id: &row.source_message_id,
+        to: &row.id.to,
+        case: row.case,
+        case_number: row.case_number.as_ref(),
+        attempts,
+    }
 }
 
 /// The core, with one configuration.
@@ -59,16 +72,7 @@ impl Judge for CoreJudge {
             Step::Ignore => return Settled { next: None, receipt: None },
         };
         let receipt = delivery::receipt_for(
-            &Sent {
-                message: row.id.message,
-                kind: row.kind,
-                source: &row.source,
-                source_message_id: &row.source_message_id,
-                to: &row.id.to,
-                case: row.case,
-                case_number: row.case_number.as_ref(),
-                attempts: settlement.attempts,
-            },
+            &sent(row, settlement.attempts),
             &next,
             Some(&settlement.outcome),
             self.wants(row),
@@ -81,6 +85,16 @@ impl Judge for CoreJudge {
 }
 
 impl CoreJudge {
+    /// What the origin hears when a person drops a delivery, if it wants receipts.
+    #[must_use]
+    pub fn withdrawn(&self, row: &DeliveryRow, at: Timestamp, spare: Uuid) -> Option<Box<Message>> {
+        let broker = &self.config.county.broker;
+        let sent = sent(row, row.attempts);
+        let wants = self.wants(row);
+        let next = delivery::State::Withdrawn;
+        delivery::receipt_for(&sent, &next, None, wants, broker, at, spare).map(Box::new)
+    }
+
     fn judge_message(&self, work: &Work, to_judge: &ToJudge, found: &Found<'_>) -> Judgement {
         let sender = &to_judge.message.source.organisation;
         let opens = to_judge.message.kind().opens();

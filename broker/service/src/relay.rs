@@ -50,6 +50,10 @@ const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
 const TRIES_MISSED_MAX: u32 = 3;
 /// How many lost parcels are queued again at once.
 const REPAIR_MAX: u32 = 5_000;
+/// How long RabbitMQ may take to tell a lane's consumer that its queue is gone. A queue that is
+/// opened again before that inherits the consumer unnoticed, and RabbitMQ then drops as many
+/// parcels as that consumer had read from the old one, because it takes them for repeats.
+const CONSUMERS_HEAR_WITHIN: Duration = Duration::from_secs(1);
 /// Events that are announced at once.
 const ANNOUNCE_MAX: u32 = 500;
 
@@ -236,8 +240,12 @@ impl Relay {
     /// A lane that is missing was deleted with all it held: it is opened, and everything that it
     /// held is queued again.
     async fn reopen(&self, mut missing: Vec<OrganisationCode>) {
+        if missing.is_empty() {
+            return;
+        }
         missing.sort();
         missing.dedup();
+        tokio::time::sleep(CONSUMERS_HEAR_WITHIN).await;
         for lane in missing {
             warn!(%lane, "The lane was missing on the bus; it is opened and filled again.");
             let Ok(name) = Lane::new(lane.as_str()) else { continue };

@@ -21,7 +21,7 @@ use crate::records::{
 };
 use crate::session::{Engine, Failed, Purpose, Session};
 use crate::{
-    CaseKey, Error, Judge, Store, cases, commit, escalate, lanes, migrations, operations, outbox,
+    CaseKey, Error, Judge, ReceiptOf, Store, cases, commit, escalate, lanes, migrations, operations, outbox,
     parked, settle,
 };
 
@@ -299,10 +299,13 @@ impl<E: Engine> Store for Kept<E> {
         by: &str,
         why: &str,
         now: Timestamp,
+        receipt: Option<ReceiptOf>,
     ) -> Result<Option<delivery::State>, Error> {
         let (by, why) = (by.to_owned(), why.to_owned());
-        in_one!(self, Change, "act on a parked delivery", [delivery, act, by, why], |session| {
-            async move { parked::act(session, &delivery, &act, &by, &why, now).await }
+        in_one!(self, Change, "act on a parked delivery", [delivery, act, by, why, receipt], |session| {
+            async move {
+                parked::act(session, &delivery, &act, &by, &why, now, receipt).await
+            }
         })
     }
 

@@ -71,6 +71,9 @@ pub trait Judge: Send + Sync {
     fn settle(&self, delivery: &DeliveryRow, settlement: &Settlement) -> Settled;
 }
 
+/// The receipt that the origin of a delivery wants to hear. Pure, as the judge is.
+pub type ReceiptOf = Arc<dyn Fn(&DeliveryRow) -> Option<Box<tierlink_schemas::Message>> + Send + Sync>;
+
 /// The memory of the broker. Each method is one transaction.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -169,7 +172,8 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<ParkedRow>, Error>;
 
     /// Replays or drops one parked delivery, with who and why for the journal. The step is the
-    /// core's; `None` when there is no such parked delivery.
+    /// core's; `None` when there is no such parked delivery. `receipt` writes what the origin
+    /// hears of a drop.
     async fn act_on_parked(
         &self,
         delivery: DeliveryId,
@@ -177,6 +181,7 @@ pub trait Store: Send + Sync {
         by: &str,
         why: &str,
         now: Timestamp,
+        receipt: Option<ReceiptOf>,
     ) -> Result<Option<delivery::State>, Error>;
 
     /// Arrivals that were refused, newest first, with their raw bytes if asked for one.

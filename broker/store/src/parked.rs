@@ -4,12 +4,14 @@ use jiff::Timestamp;
 use tierlink_core::delivery::{Event, State};
 use tierlink_schemas::OrganisationCode;
 
+use crate::ReceiptOf;
 use crate::cases::PAGE_MAX;
 use crate::fields::Reader;
 use crate::outbox::next_state;
 use crate::records::{DeliveryId, ParkedRow};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
 use crate::session::{Failed, Session, Value, values};
+use crate::settle::write_receipts;
 
 /// Parked deliveries, oldest first.
 pub(crate) async fn parked<S: Session>(
@@ -54,6 +56,7 @@ pub(crate) async fn act<S: Session>(
     by: &str,
     why: &str,
     now: Timestamp,
+    receipt: Option<ReceiptOf>,
 ) -> Result<Option<State>, Failed> {
     let sql = concat!(
         "-- lock_parked
@@ -82,6 +85,10 @@ pub(crate) async fn act<S: Session>(
     // Typed by a person: the database cannot keep NUL.
     let (by, why) = (by.replace('\0', ""), why.replace('\0', ""));
     session.run(sql, values![id.message, &id.to, name, by, why, now]).await?;
+    let receipt = receipt.filter(|_| next == State::Withdrawn).and_then(|of| of(&row));
+    if let Some(receipt) = receipt {
+        write_receipts(session, vec![(*receipt, row.source, now)]).await?;
+    }
     Ok(Some(next))
 }
 

@@ -133,7 +133,7 @@ async fn lock_deliveries<S: Session>(
 }
 
 /// Receipts stand in the lines of their cases, so these are locked to count on from their numbers.
-async fn write_receipts<S: Session>(
+pub(crate) async fn write_receipts<S: Session>(
     session: &mut S,
     receipts: Vec<(Message, OrganisationCode, Timestamp)>,
 ) -> Result<(), Failed> {

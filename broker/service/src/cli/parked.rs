@@ -1,6 +1,7 @@
 //! `tierlink parked`: deliveries that need a person.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
@@ -8,10 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tierlink_core::delivery;
 use tierlink_schemas::OrganisationCode;
-use tierlink_store::{DeliveryId, ParkedRow};
+use tierlink_store::{DeliveryId, ParkedRow, ReceiptOf};
+use uuid::Uuid;
 
 use super::{ConfigFile, print};
 use crate::api::parked_view;
+use crate::judge::CoreJudge;
 use crate::lane::{parcel_id, read_parcel_id};
 
 /// Most that are listed.
@@ -137,13 +140,9 @@ async fn apply(act: Act, event: delivery::Event) -> anyhow::Result<ExitCode> {
     }
     let judge = CoreJudge { config: Arc::new(act.file.load()?) };
     let store = act.file.store().await?;
-    let now = Timestamp::now();
-    let parked = store.parked(Some(id.to.clone()), LIST_MAX).await?;
-    let receipt = parked
-        .iter()
-        .find(|row| row.delivery.id == id && event == delivery::Event::Dropped)
-        .and_then(|row| judge.withdrawn(&row.delivery, now, Uuid::now_v7()));
-    let next = store.act_on_parked(id, event, &act.by, &act.because, now, receipt).await?;
+    let (now, spare) = (Timestamp::now(), Uuid::now_v7());
+    let receipt: ReceiptOf = Arc::new(move |row| judge.withdrawn(row, now, spare));
+    let next = store.act_on_parked(id, event, &act.by, &act.because, now, Some(receipt)).await?;
     store.close().await;
     match next {
         Some(state) => {

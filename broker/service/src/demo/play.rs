@@ -276,6 +276,7 @@ impl Play {
                 OPERATOR,
                 REPAIRED,
                 Timestamp::now(),
+                None,
             )
             .await
             .map_err(|error| error.code().to_string())?;

@@ -211,6 +211,7 @@ impl Store for Desk {
         _: &str,
         _: &str,
         _: Timestamp,
+        _: Option<tierlink_store::ReceiptOf>,
     ) -> Result<Option<delivery::State>, Error> {
         not_played()
     }

@@ -75,7 +75,7 @@ pub async fn a_replay_makes_older_copies_void(place: &Place) {
     park(store, &head).await;
 
     let next = store
-        .act_on_parked(head.id.clone(), Event::Replayed, "admin", "mended", later(9))
+        .act_on_parked(head.id.clone(), Event::Replayed, "admin", "mended", later(9), None)
         .await
         .unwrap();
 
@@ -90,7 +90,7 @@ pub async fn a_replay_makes_older_copies_void(place: &Place) {
     settle(store, &head.id, head.round, refused(), later(11)).await;
     assert!(due(store, &head.id, again.round).await);
     let nothing =
-        store.act_on_parked(head.id.clone(), Event::Replayed, "admin", "again", later(12)).await;
+        store.act_on_parked(head.id.clone(), Event::Replayed, "admin", "again", later(12), None).await;
     assert_eq!(nothing.unwrap(), None);
 }
 
@@ -101,7 +101,7 @@ pub async fn a_dropped_delivery_lets_its_followers_go(place: &Place) {
     park(store, &head).await;
 
     let next =
-        store.act_on_parked(head.id, Event::Dropped, "admin", "told by phone", later(1)).await;
+        store.act_on_parked(head.id, Event::Dropped, "admin", "told by phone", later(1), None).await;
 
     assert_eq!(next.unwrap(), Some(State::Withdrawn));
     let follower = publish(store, later(2)).await;
