@@ -552,7 +552,7 @@ impl Drop for County {
         if std::thread::panicking()
             && let Some(logs) = self.broker.as_ref().and_then(|broker| broker.logs().ok())
         {
-            let lines: Vec<&str> = logs.lines().collect();
+            let lines: Vec<&str> = logs.lines().filter(|line| !line.contains(" DEBUG ")).collect();
             let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
             eprintln!("The broker's last words:\n{}", shown.join("\n"));
         }

@@ -178,15 +178,16 @@ fn fhir_texts(name: &str, value: &Value, texts: &mut Vec<String>) {
     }
 }
 
-/// Words that repeat in words what a code beside them says.
-const UNDERSTOOD: [&str; 7] = [
-    "主诉",
+/// Words that say in words what a code beside them says, or that are read as a code themselves.
+const UNDERSTOOD: [&str; 8] = [
     "Referring Provider",
     "Referred to Provider",
     "Second opinion",
-    "GB 18030-2000",
-    "UNICODE UTF-8",
     "Discharge summary",
+    "Referral note",
+    "主诉",
+    "男",
+    "女",
 ];
 
 /// The texts that neither the message nor its extras hold.
@@ -196,8 +197,17 @@ fn lost(texts: &[String], message: &Value) -> Vec<String> {
         held.push_str(text);
         held.push('\n');
     });
-    let lost = texts.iter().filter(|text| !held.contains(text.as_str()));
-    lost.filter(|text| !UNDERSTOOD.contains(&text.as_str())).cloned().collect()
+    let lost = texts.iter().filter(|text| {
+        let is_there = held.contains(text.as_str()) || held.contains(&in_full(text));
+        !is_there && !UNDERSTOOD.contains(&text.as_str())
+    });
+    lost.cloned().collect()
+}
+
+/// An identity number of 15 digits from before 1999 is read as the 18 that it has now.
+fn in_full(text: &str) -> String {
+    let old = text.len() == 15 && text.bytes().all(|b| b.is_ascii_digit());
+    if old { format!("{}19{}", &text[..6], &text[6..]) } else { text.to_owned() }
 }
 
 fn each_text(value: &Value, visit: &mut impl FnMut(&str)) {

@@ -37,6 +37,8 @@ impl Search {
             self.needle(value, "percent", hex(bytes, "%").into_bytes());
             self.needle(value, "\\x", hex(bytes, "\\x").into_bytes());
             let decimal: Vec<String> = bytes.iter().map(u8::to_string).collect();
+            let escaped = bytes.iter().flat_map(|b| std::ascii::escape_default(*b)).collect();
+            self.needle(value, "escaped", escaped);
             self.needle(value, "decimal", decimal.join(", ").into_bytes());
             for place in 0..BASE64_PLACES {
                 for (engine, word) in [(&STANDARD, "base64"), (&URL_SAFE, "base64 for URLs")] {
