@@ -21,8 +21,8 @@ use crate::records::{
 };
 use crate::session::{Engine, Failed, Purpose, Session};
 use crate::{
-    CaseKey, Error, Judge, ReceiptOf, Store, cases, commit, escalate, lanes, migrations, operations, outbox,
-    parked, settle,
+    CaseKey, Error, Judge, ReceiptOf, Store, cases, commit, escalate, lanes, migrations,
+    operations, outbox, parked, settle,
 };
 
 /// How often one transaction may run again after losing a race or its connection. Two processes
@@ -302,11 +302,15 @@ impl<E: Engine> Store for Kept<E> {
         receipt: Option<ReceiptOf>,
     ) -> Result<Option<delivery::State>, Error> {
         let (by, why) = (by.to_owned(), why.to_owned());
-        in_one!(self, Change, "act on a parked delivery", [delivery, act, by, why, receipt], |session| {
-            async move {
-                parked::act(session, &delivery, &act, &by, &why, now, receipt).await
+        in_one!(
+            self,
+            Change,
+            "act on a parked delivery",
+            [delivery, act, by, why, receipt],
+            |session| {
+                async move { parked::act(session, &delivery, &act, &by, &why, now, receipt).await }
             }
-        })
+        )
     }
 
     async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error> {
