@@ -13,19 +13,25 @@
 //! The broker is the real program in a process of its own. What an operator does in these tests
 //! (tokens, replays, pauses) is done through the program's command line, as an operator would.
 
+mod command;
+mod profile;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use command::{Ran, run_program};
+pub use profile::Profile;
+use profile::described;
+
 use crate::eventually::eventually;
-use crate::hospitals::{Answer, Hospital, HttpSender, MllpSender, Speaks};
+use crate::hospitals::{Answer, Hospital, HttpSender, MllpSender};
 use crate::servers::{
-    Broker, RabbitNode, free_port, fresh_database, program, shared_postgres, shared_rabbit,
+    Broker, RabbitNode, free_port, fresh_database, shared_postgres, shared_rabbit,
 };
 
 /// 临江市第一人民医院, outside the county.
@@ -78,109 +84,6 @@ macro_rules! for_both_modes {
             })+
         }
     };
-}
-
-/// The profile of one organisation, to be changed before or between writes.
-#[derive(Clone, Debug)]
-pub struct Profile {
-    identity: &'static str,
-    /// The lines of `[format]`.
-    pub format: &'static str,
-    /// Where our messages go. `None`: nowhere yet.
-    pub address: Option<String>,
-    /// Further lines under `[inbound]`.
-    pub inbound: Vec<String>,
-    /// Further lines under `[outbound]`.
-    pub outbound: Vec<String>,
-    /// Further lines under `[retry]`. Waits are short already.
-    pub retry: Vec<String>,
-    /// Further tables, at the end.
-    pub more: String,
-    /// Further lines before every table, such as `required = […]`.
-    pub before: String,
-}
-
-/// Identity and format of an organisation, as TOML.
-const fn described(code: &str) -> (&'static str, &'static str, Speaks) {
-    match code.as_bytes() {
-        b"330100001" => (
-            "name = \"临江市第一人民医院\"\ntier = \"city\"\noutside = true",
-            "name = \"fhir\"",
-            Speaks::Fhir,
-        ),
-        b"330199001" => (
-            "name = \"龙溪县人民医院\"\ntier = \"county\"\naliases = [\"XRMYY\"]",
-            "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"UTF-8\"\napplication = \"HIP\"",
-            Speaks::Hl7v2,
-        ),
-        b"330199002" => {
-            ("name = \"龙溪县中医院\"\ntier = \"county\"", "name = \"fhir\"", Speaks::Fhir)
-        }
-        b"330199101" => (
-            "name = \"青石镇中心卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
-            "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"GB18030\"\napplication = \"HIS\"\n\
-             facility = \"QSWSY\"",
-            Speaks::Hl7v2,
-        ),
-        b"330199102" => (
-            "name = \"白马乡卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
-            "name = \"fhir\"",
-            Speaks::Fhir,
-        ),
-        b"330199103" => (
-            "name = \"枫桥镇卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
-            "name = \"json\"",
-            Speaks::Json,
-        ),
-        _ => (
-            "name = \"柳湾村卫生室\"\ntier = \"village\"\nparent = \"330199101\"",
-            "name = \"json\"",
-            Speaks::Json,
-        ),
-    }
-}
-
-impl Profile {
-    fn toml(&self, code: &str) -> String {
-        let address =
-            self.address.as_ref().map_or_else(String::new, |it| format!("address = \"{it}\"\n"));
-        format!(
-            "{}\n[organisation]\ncode = \"{code}\"\n{}\n\n[format]\n{}\n\n[inbound]\n{}\n\n\
-             [outbound]\n{address}token_secret = \"inbox-{code}\"\nanswer_seconds = 2\n{}\n\n\
-             [retry]\nfirst_wait_ms = 50\nwait_ms_max = 300\n{}\n\n{}\n",
-            self.before,
-            self.identity,
-            self.format,
-            self.inbound.join("\n"),
-            self.outbound.join("\n"),
-            self.retry.join("\n"),
-            self.more,
-        )
-    }
-}
-
-/// What a call of the program's command line printed.
-#[derive(Clone, Debug)]
-pub struct Ran {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
-impl Ran {
-    /// The output, if it succeeded.
-    pub fn succeeded(self) -> Result<String> {
-        ensure!(self.status.success(), "{}: {}{}", self.status, self.stderr, self.stdout);
-        Ok(self.stdout)
-    }
-
-    /// The output as JSON, if it succeeded.
-    pub fn json(self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.succeeded()?)?)
-    }
 }
 
 /// A county. Dropping it ends its broker and closes its hospitals.
@@ -563,21 +466,4 @@ impl Drop for County {
 #[must_use]
 pub fn inbox_secret(code: &str) -> String {
     format!("inbox-secret-of-{code}")
-}
-
-/// Runs the program with these words.
-pub async fn run_program(words: &[&str]) -> Result<Ran> {
-    let mut command = tokio::process::Command::new(program().await?);
-    command.args(words).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TIERLINK_") {
-            command.env_remove(name);
-        }
-    }
-    let output = command.output().await.context("could not run tierlink")?;
-    Ok(Ran {
-        status: output.status,
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
 }
