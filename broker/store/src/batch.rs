@@ -11,8 +11,6 @@
 
 mod found;
 mod meant;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -356,3 +354,6 @@ fn name_of(organisation: &OrganisationCode, number: &str) -> i64 {
     });
     i64::from_ne_bytes(hash.to_ne_bytes())
 }
+
+#[cfg(test)]
+mod tests;
