@@ -72,7 +72,8 @@ pub trait Judge: Send + Sync {
 }
 
 /// The receipt that the origin of a delivery wants to hear. Pure, as the judge is.
-pub type ReceiptOf = Arc<dyn Fn(&DeliveryRow) -> Option<Box<tierlink_schemas::Message>> + Send + Sync>;
+pub type ReceiptOf =
+    Arc<dyn Fn(&DeliveryRow) -> Option<Box<tierlink_schemas::Message>> + Send + Sync>;
 
 /// The memory of the broker. Each method is one transaction.
 #[async_trait]
