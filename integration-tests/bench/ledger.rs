@@ -17,7 +17,7 @@ pub const DIGITS: usize = 10;
 /// Messages that one ledger has room for: far more than any scenario sends.
 const ROOM: usize = 1_500_000;
 /// How long the rest may take once nothing more is sent and nothing more moves.
-const STANDSTILL_MAX: Duration = Duration::from_secs(60);
+const STANDSTILL_MAX: Duration = Duration::from_mins(1);
 
 struct Slot {
     /// Sender's connection and lane, so that order can be judged.

@@ -31,7 +31,7 @@ impl Sizes {
         Self {
             warm: Duration::from_secs(3),
             burst: Duration::from_secs(8),
-            steady: Duration::from_secs(60),
+            steady: Duration::from_mins(1),
             waiting: 20_000,
             others: Duration::from_secs(30),
             cases: 1_000_000,

@@ -2,7 +2,6 @@
 //!
 //! The referral is the published example; what is read is what this crate writes of it.
 #![expect(clippy::unwrap_used, reason = "a measurement stops at the first surprise")]
-#![expect(missing_docs, reason = "criterion makes public functions of its own")]
 
 use std::hint::black_box;
 

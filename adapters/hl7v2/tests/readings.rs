@@ -290,10 +290,9 @@ fn refuses(bytes: &[u8], profile: &Profile, code: &str, field: &str) -> Decoded 
 /// The acceptance with its PID changed.
 fn accepted_with(change: impl Fn(&str) -> String) -> Decoded {
     let text = String::from_utf8(fixture("rri_i12_accept")).unwrap();
-    let lines = text.split('\r').map(|line| match line.starts_with("PID|") {
-        true => change(line),
-        false => line.to_owned(),
-    });
+    let lines = text
+        .split('\r')
+        .map(|line| if line.starts_with("PID|") { change(line) } else { line.to_owned() });
     let text = lines.collect::<Vec<_>>().join("\r");
     decode(text.as_bytes(), &profile("XH"))
 }
