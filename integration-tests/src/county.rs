@@ -14,6 +14,7 @@
 //! (tokens, replays, pauses) is done through the program's command line, as an operator would.
 
 mod command;
+mod elsewhere;
 mod profile;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use command::{Ran, run_program};
+pub use elsewhere::Elsewhere;
 pub use profile::Profile;
 use profile::described;
 

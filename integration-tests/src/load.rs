@@ -13,6 +13,7 @@
 //! - [`teller`] speaks for hospitals and insists until it is heard.
 //! - [`chaos`] kills and restarts.
 //! - [`spoil`] makes bad messages of good ones.
+//! - [`trial`] puts them together: one fault, one line of counts, one verdict.
 //! - [`ledger`] judges. It is pure, and its own tests show that each of its verdicts can fall.
 
 pub mod chance;
@@ -20,3 +21,12 @@ pub mod chaos;
 pub mod ledger;
 pub mod spoil;
 pub mod teller;
+pub mod trial;
+
+/// Whether faults last as long as they may in earnest: `ops/test --faults`.
+///
+/// Without it every fault is shorter, or comes less often, and is otherwise the same.
+#[must_use]
+pub fn long() -> bool {
+    std::env::var("TIERLINK_FAULTS").is_ok_and(|faults| faults == "long")
+}

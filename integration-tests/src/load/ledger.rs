@@ -6,6 +6,7 @@
 //! | lost | acknowledged, but not in its case; or in the case's custody, but never at the destination |
 //! | doubled | one message with two effects; one wire id with two contents; an arrival nobody knows of |
 //! | reordered | a message that arrived before its destination had taken the one with the number before |
+//! | refused wrongly | a correct message that was refused for good |
 //!
 //! Repeats are counted and allowed: delivery is at least once.
 //!
@@ -31,6 +32,8 @@ pub struct Said {
     pub tries: u32,
     /// Whether a positive answer came back.
     pub acknowledged: bool,
+    /// Whether it was refused, although there is nothing wrong with it.
+    pub refused: bool,
 }
 
 /// A message that reached a destination, once for each time it did.
@@ -106,6 +109,8 @@ pub struct Counts {
     pub doubled: usize,
     /// See the table above.
     pub reordered: usize,
+    /// See the table above.
+    pub refused_wrongly: usize,
     /// What is wrong, one sentence each.
     pub findings: Vec<String>,
 }
@@ -113,7 +118,7 @@ pub struct Counts {
 impl Counts {
     /// Whether nothing happened that must not.
     pub fn is_clean(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.reordered == 0
+        self.lost == 0 && self.doubled == 0 && self.reordered == 0 && self.refused_wrongly == 0
     }
 
     fn lose(&mut self, finding: String) {
@@ -140,7 +145,7 @@ impl fmt::Display for Counts {
         write!(
             f,
             "sent {}, acknowledged {}, cases {}, delivered {}, repeats {}, lost {}, doubled {}, \
-             reordered {}",
+             reordered {}, refused wrongly {}",
             self.sent,
             self.acknowledged,
             self.cases,
@@ -148,7 +153,8 @@ impl fmt::Display for Counts {
             self.repeats,
             self.lost,
             self.doubled,
-            self.reordered
+            self.reordered,
+            self.refused_wrongly
         )?;
         for finding in self.findings.iter().take(FINDINGS_SHOWN) {
             write!(f, "\n  {finding}")?;
@@ -183,6 +189,10 @@ fn check_effects(said: &[Said], cases: &[Case], counts: &mut Counts) {
     }
     for said in said {
         let Said { by, own_number, origin, kind, .. } = said;
+        if said.refused {
+            counts.refused_wrongly += 1;
+            counts.findings.push(format!("{own_number}: {kind} of {by} was refused"));
+        }
         let effects = by_name
             .get(&(origin.as_str(), own_number.as_str()))
             .into_iter()
@@ -338,6 +348,7 @@ mod tests {
             kind: kind.into(),
             tries: 1,
             acknowledged: true,
+            refused: false,
         }
     }
 
@@ -462,6 +473,20 @@ mod tests {
         run.arrived.clear();
 
         assert_eq!(run.verdict(), [3, 0, 0]);
+    }
+
+    #[test]
+    fn a_correct_message_that_was_refused_is_counted() {
+        let mut run = Run::clean();
+        let refused =
+            Said { acknowledged: false, refused: true, ..said("referral.arrive", TARGET) };
+        run.said.push(refused);
+
+        let counts = count(&run.said, &run.arrived, &run.cases);
+
+        assert_eq!(run.verdict(), [0, 0, 0]);
+        assert_eq!(counts.refused_wrongly, 1);
+        assert!(!counts.is_clean());
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //!
 //! A message that is not acknowledged is sent again, with the same id and the same bytes, as a
 //! hospital does; one that was acknowledged is sent again now and then as well. A refusal of a
-//! correct message ends the teller with an error: nothing that breaks may look like a mistake of
-//! the hospital.
+//! correct message ends that life and is counted: nothing that breaks may look like a mistake of the
+//! hospital.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::chance::Chance;
 use super::ledger::{Arrived, Case, Custody, Event, Said};
+use super::long;
 use crate::county::{BAIMA, County, EVERYBODY, FENGQIAO, LEAD, QINGSHI, QINGSHI_FACILITY, SECOND};
 use crate::hospitals::{
     Charset, Hl7, HttpSender, MllpSender, Person, fhir_answer, fhir_referral, hl7_answer,
@@ -28,6 +29,12 @@ use crate::hospitals::{
 
 // Longer than any server is away in these tests, on a machine that does other things as well.
 const INSIST_FOR: Duration = Duration::from_secs(90);
+const INSIST_FOR_LONG: Duration = Duration::from_mins(15);
+
+fn insist_for() -> Duration {
+    if long() { INSIST_FOR_LONG } else { INSIST_FOR }
+}
+
 // A hospital's pause between two tries.
 const AGAIN_AFTER: Duration = Duration::from_millis(40);
 // One in so many acknowledged messages is sent once more.
@@ -169,8 +176,27 @@ enum Letter {
 enum Heard {
     /// Accepted or repeated, with the case's number.
     Yes(String),
+    /// Refused for good, and why.
+    No(String),
     /// No answer, or "try again".
     Again,
+}
+
+impl Heard {
+    fn of(case: Result<String>) -> Self {
+        match case {
+            Ok(case) => Self::Yes(case),
+            Err(refused) => Self::No(format!("{refused:#}")),
+        }
+    }
+}
+
+/// A life ends early because something correct was refused. The ledger has it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} was refused: {why}")]
+struct Refused {
+    what: String,
+    why: String,
 }
 
 /// One organisation's line to the broker: a connection of its own for each format.
@@ -196,7 +222,7 @@ impl Line {
         if answer.status == 503 {
             return Ok(Heard::Again);
         }
-        Ok(Heard::Yes(answer.accepted()?))
+        Ok(Heard::of(answer.accepted()))
     }
 
     async fn try_mllp(&mut self, stage: &Stage, bytes: &[u8]) -> Result<Heard> {
@@ -217,7 +243,7 @@ impl Line {
         if answer.field("MSA", 1) == "AE" && answer.all("ERR").concat().contains("207") {
             return Ok(Heard::Again);
         }
-        Ok(Heard::Yes(answer.accepted()?))
+        Ok(Heard::of(answer.accepted()))
     }
 }
 
@@ -254,7 +280,12 @@ impl Teller {
                 let target = *self.chance.pick(&[LEAD, SECOND]);
                 self.referral(township, target).await
             };
-            told.with_context(|| format!("teller {}, life {}", self.name, self.lives))?;
+            match told {
+                Err(error) if error.is::<Refused>() => eprintln!("{error:#}"),
+                told => {
+                    told.with_context(|| format!("teller {}, life {}", self.name, self.lives))?;
+                }
+            }
         }
         Ok(self.lives)
     }
@@ -337,6 +368,7 @@ impl Life<'_> {
             kind: kind.to_owned(),
             tries: 0,
             acknowledged: false,
+            refused: false,
         });
         self.insist(&stage, place, line, letter)
             .await
@@ -361,17 +393,25 @@ impl Life<'_> {
         let began = Instant::now();
         loop {
             stage.change(place, |said| said.tries += 1);
-            if let Heard::Yes(case) = line.try_once(stage, letter).await? {
-                ensure!(
-                    self.case.is_empty() || self.case == case,
-                    "it is about case {case}, not {}",
-                    self.case
-                );
-                self.case = case;
-                return Ok(());
+            match line.try_once(stage, letter).await? {
+                Heard::Yes(case) => {
+                    ensure!(
+                        self.case.is_empty() || self.case == case,
+                        "it is about case {case}, not {}",
+                        self.case
+                    );
+                    self.case = case;
+                    return Ok(());
+                }
+                Heard::No(why) => {
+                    stage.change(place, |said| said.refused = true);
+                    let what = format!("{} of {}", self.own_number, line.code);
+                    return Err(Refused { what, why }.into());
+                }
+                Heard::Again => {}
             }
-            if began.elapsed() > INSIST_FOR {
-                bail!("not heard for {} s", INSIST_FOR.as_secs());
+            if began.elapsed() > insist_for() {
+                bail!("not heard for {} s", insist_for().as_secs());
             }
             tokio::time::sleep(AGAIN_AFTER).await;
         }
@@ -380,7 +420,14 @@ impl Life<'_> {
     /// Waits until a hospital has the request, and gives its wire id there.
     async fn wait_for(&self, at: &str, kind: &str) -> Result<String> {
         let hospital = self.teller.stage.county.hospital(at);
-        Ok(hospital.wait_for_kind(kind, &self.case).await?.control_id)
+        let began = Instant::now();
+        loop {
+            match hospital.wait_for_kind(kind, &self.case).await {
+                Ok(request) => return Ok(request.control_id),
+                Err(error) if began.elapsed() > insist_for() => return Err(error),
+                Err(_) => {}
+            }
+        }
     }
 }
 

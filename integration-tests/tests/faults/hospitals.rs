@@ -1,0 +1,1 @@
+//! Hospitals misbehave: silent, slow, confused, late, repeating themselves, flooding.

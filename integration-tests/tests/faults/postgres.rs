@@ -1,0 +1,1 @@
+//! PostgreSQL breaks: restarted, killed, without connections, too slow, full, moved to a standby.

@@ -1,0 +1,1 @@
+//! Time misbehaves: clocks jump, zones save daylight, deadlines fall into holiday swaps.
