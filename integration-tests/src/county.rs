@@ -20,6 +20,7 @@ mod profile;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -103,6 +104,10 @@ pub struct County {
     hospitals: BTreeMap<String, Hospital>,
     tokens: BTreeMap<String, String>,
     broker: Option<Broker>,
+    /// Ports that hospitals use in place of the broker's own.
+    detours: BTreeMap<u16, u16>,
+    /// How long a hospital waits for the broker's answer.
+    pub patience: Duration,
     /// Further tables of `county.toml`, such as `[limits]`.
     pub settings: String,
     /// Environment variables of the broker.
@@ -153,6 +158,8 @@ impl County {
             hospitals,
             tokens: BTreeMap::new(),
             broker: None,
+            detours: BTreeMap::new(),
+            patience: Duration::from_secs(30),
             settings: String::new(),
             environment: Vec::new(),
         })
@@ -327,6 +334,16 @@ impl County {
         if code == LEAD { self.lead_mllp } else { self.mllp }
     }
 
+    /// From now on hospitals that would connect to `door` connect to another port. Operators do not.
+    pub fn lead_by(&mut self, door: u16, other: u16) {
+        self.detours.insert(door, other);
+    }
+
+    /// The port through which hospitals reach a door of the broker.
+    fn way_to(&self, door: u16) -> u16 {
+        self.detours.get(&door).copied().unwrap_or(door)
+    }
+
     /// The profile of an organisation, to be changed; [`write`](Self::write) or
     /// [`reload`](Self::reload) makes it count.
     pub fn profile(&mut self, code: &str) -> Result<&mut Profile> {
@@ -372,12 +389,13 @@ impl County {
 
     /// An HTTP client with the token of an organisation.
     pub fn http(&self, code: &str) -> Result<HttpSender> {
-        HttpSender::new(self.http, Some(self.token(code)?))
+        let sender = HttpSender::new(self.way_to(self.http), Some(self.token(code)?))?;
+        Ok(sender.patient_for(self.patience))
     }
 
     /// An HTTP client with an operator's token.
     pub fn operator(&self) -> Result<HttpSender> {
-        self.http("operator")
+        HttpSender::new(self.http, Some(self.token("operator")?))
     }
 
     /// An HTTP client without any token.
@@ -387,7 +405,8 @@ impl County {
 
     /// An MLLP connection, as an organisation would open one.
     pub async fn mllp(&self, code: &str) -> Result<MllpSender> {
-        MllpSender::connect(self.mllp_port(code)).await
+        let sender = MllpSender::connect(self.way_to(self.mllp_port(code))).await?;
+        Ok(sender.patient_for(self.patience))
     }
 
     /// Sends a canonical message in its author's name.

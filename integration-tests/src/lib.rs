@@ -2,11 +2,13 @@
 //!
 //! - [`servers`] starts PostgreSQL, RabbitMQ and the `tierlink` program.
 //! - [`hospitals`] plays the hospitals around it, with wire formats written by hand.
-//! - [`county`] puts both together: a configured county, its broker and its hospitals.
+//! - [`proxy`] stands between any two of them, and misbehaves as told.
+//! - [`county`] puts them together: a configured county, its broker and its hospitals.
 //! - [`load`] tells whole lives of cases while things break, and counts what came of them.
 
 pub mod county;
 pub mod eventually;
 pub mod hospitals;
 pub mod load;
+pub mod proxy;
 pub mod servers;

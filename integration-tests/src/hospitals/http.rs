@@ -157,6 +157,7 @@ pub struct HttpSender {
     base: String,
     token: Option<String>,
     client: reqwest::Client,
+    patience: Duration,
 }
 
 impl HttpSender {
@@ -165,7 +166,6 @@ impl HttpSender {
         // Somebody else in this process may have chosen a provider already; either will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
-            .timeout(ANSWER_WITHIN)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
@@ -173,7 +173,14 @@ impl HttpSender {
             base: format!("http://127.0.0.1:{port}"),
             token: token.map(str::to_owned),
             client,
+            patience: ANSWER_WITHIN,
         })
+    }
+
+    /// The same client, which waits so long for an answer.
+    #[must_use]
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Posts a body.
@@ -206,7 +213,7 @@ impl HttpSender {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let response = request.send().await?;
+        let response = request.timeout(self.patience).send().await?;
         let media_type = response
             .headers()
             .get("Content-Type")

@@ -85,6 +85,7 @@ fn read(raw: Vec<u8>) -> Received {
 pub struct MllpSender {
     stream: TcpStream,
     pending: Pending,
+    patience: Duration,
 }
 
 impl MllpSender {
@@ -94,7 +95,13 @@ impl MllpSender {
             .await
             .with_context(|| format!("nobody listens for MLLP on port {port}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, pending: Pending::default() })
+        Ok(Self { stream, pending: Pending::default(), patience: ANSWER_WITHIN })
+    }
+
+    /// The same connection, on which an answer is waited for so long.
+    #[must_use]
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Sends bytes exactly as they are, without a frame.
@@ -115,7 +122,7 @@ impl MllpSender {
             if let Some(frame) = self.pending.next() {
                 return Ok(Some(frame));
             }
-            let count = tokio::time::timeout(ANSWER_WITHIN, self.stream.read(&mut buffer))
+            let count = tokio::time::timeout(self.patience, self.stream.read(&mut buffer))
                 .await
                 .context("no answer in time")??;
             if count == 0 {
