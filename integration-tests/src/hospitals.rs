@@ -120,9 +120,11 @@ impl Ward {
 
     /// Writes a message down and says how to treat it.
     fn note(&self, received: Received) -> (usize, Turn, Manners) {
+        let came = |one: &Received| one.control_id == received.control_id;
         let (turn, manners) = {
             let mut manners = self.manners();
-            (manners.next_turn(&received.text), manners.clone())
+            let is_first = || !self.received().iter().any(came);
+            (manners.next_turn(&received.text, is_first), manners.clone())
         };
         let place = {
             let mut all = self.received();

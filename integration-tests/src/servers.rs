@@ -16,6 +16,7 @@
 //! environment names them, and it cleans up no databases on a server that was given to it.
 
 mod broker;
+mod clock;
 mod folder;
 mod postgres;
 mod rabbit;
@@ -30,6 +31,7 @@ use anyhow::{Context, Result, bail};
 use tokio::sync::OnceCell;
 
 pub use broker::{Broker, program};
+pub use clock::MovedClock;
 pub use postgres::{Postgres, fresh_database};
 pub use rabbit::{Rabbit, RabbitNode};
 

@@ -44,7 +44,12 @@ impl County {
 impl Elsewhere {
     /// Starts a process and waits until it takes messages.
     pub async fn start(&self) -> Result<Broker> {
-        let mut broker = Broker::start(self.folder.path(), &[]).await?;
+        self.start_in(&[]).await
+    }
+
+    /// The same with further variables in its environment.
+    pub async fn start_in(&self, environment: &[(&str, &str)]) -> Result<Broker> {
+        let mut broker = Broker::start(self.folder.path(), environment).await?;
         broker.wait_ready(&format!("http://127.0.0.1:{}/readyz", self.http)).await?;
         Ok(broker)
     }

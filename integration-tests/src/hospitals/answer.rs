@@ -16,12 +16,14 @@ pub(super) fn hl7(message: &Hl7, turn: Turn) -> Option<Vec<u8>> {
     let id = message.field("MSH", 10);
     let patient = message.component("PID", 5, 1);
     let (code, id, text, error) = match turn {
-        Turn::Take => ("AA", id, String::new(), None),
-        Turn::Refuse => ("AE", id, format!("cannot register {patient}"), Some("101")),
+        Turn::Take | Turn::Late => ("AA", id, String::new(), None),
+        Turn::Refuse | Turn::TwoMinds => {
+            ("AE", id, format!("cannot register {patient}"), Some("101"))
+        }
         Turn::NotNow => ("AR", id, format!("record of {patient} is locked"), Some("206")),
         Turn::OtherId => ("AA", "SOMETHINGELSE0001", String::new(), None),
         Turn::Garbage => return Some(format!("ORA-01400: cannot insert {patient}").into_bytes()),
-        Turn::Mute => return None,
+        Turn::Mute | Turn::Silent => return None,
     };
     let error =
         error.map_or_else(String::new, |error| format!("ERR|PID^1^5^{error}&{patient}&HL70357\r"));
@@ -63,12 +65,12 @@ pub(super) fn fhir(message: &Value, turn: Turn) -> Option<HttpAnswer> {
         (200, FHIR, bundle.to_string())
     };
     match turn {
-        Turn::Take => Some(taken(&message["entry"][0]["resource"]["id"])),
+        Turn::Take | Turn::Late => Some(taken(&message["entry"][0]["resource"]["id"])),
         Turn::OtherId => Some(taken(&json!(uuid::Uuid::now_v7()))),
-        Turn::Refuse => Some((422, FHIR, outcome("required"))),
+        Turn::Refuse | Turn::TwoMinds => Some((422, FHIR, outcome("required"))),
         Turn::NotNow => Some((503, FHIR, outcome("transient"))),
         Turn::Garbage => Some((200, "text/html", format!("<html>{quoted}</html>"))),
-        Turn::Mute => None,
+        Turn::Mute | Turn::Silent => None,
     }
 }
 
@@ -77,11 +79,11 @@ pub(super) fn json(message: &Value, turn: Turn) -> Option<HttpAnswer> {
     const JSON: &str = "application/json";
     let quoted = patient_of(message);
     match turn {
-        Turn::Take => {
+        Turn::Take | Turn::Late => {
             let number = new_number("IN");
             Some((200, JSON, json!({ "verdict": "accepted", "number": number }).to_string()))
         }
-        Turn::Refuse => {
+        Turn::Refuse | Turn::TwoMinds => {
             let problem = json!({ "code": "H422", "field": "body.patient.name", "text": quoted });
             let body = json!({ "verdict": "refused", "problems": [problem] });
             Some((422, "application/problem+json", body.to_string()))
@@ -89,7 +91,7 @@ pub(super) fn json(message: &Value, turn: Turn) -> Option<HttpAnswer> {
         Turn::NotNow => Some((503, "text/plain", quoted)),
         // A webhook answers the request itself, so it cannot answer another one.
         Turn::OtherId | Turn::Garbage => Some((302, "text/html", quoted)),
-        Turn::Mute => None,
+        Turn::Mute | Turn::Silent => None,
     }
 }
 

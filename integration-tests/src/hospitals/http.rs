@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 
-use super::{Received, Speaks, Turn, Ward, answer, case_numbers};
+use super::{Received, Speaks, Turn, Ward, answer, case_numbers, mllp};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -17,22 +17,27 @@ pub(super) async fn attend(stream: TcpStream, ward: &Ward) -> Result<()> {
     while let Some(request) = Request::read(&mut stream).await? {
         let message: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let (place, turn, manners) = ward.note(received(request, &message, ward.speaks));
-        tokio::time::sleep(manners.slow).await;
-        let answer = match ward.speaks {
-            Speaks::Fhir => answer::fhir(&message, turn),
-            Speaks::Json | Speaks::Hl7v2 => answer::json(&message, turn),
-        };
-        let Some((status, media_type, body)) = answer else { return Ok(()) };
-        let keep = if manners.closes_after_each { "close" } else { "keep-alive" };
-        let head = format!(
-            "HTTP/1.1 {status} Said\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\
-             Connection: {keep}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(body.as_bytes()).await?;
+        manners.think(turn).await;
+        if turn == Turn::Silent {
+            return mllp::wait_for_the_end(&mut stream).await;
+        }
+        for answer in turn.answers() {
+            let answer = match ward.speaks {
+                Speaks::Fhir => answer::fhir(&message, answer),
+                Speaks::Json | Speaks::Hl7v2 => answer::json(&message, answer),
+            };
+            let Some((status, media_type, body)) = answer else { return Ok(()) };
+            let keep = if manners.closes_after_each { "close" } else { "keep-alive" };
+            let head = format!(
+                "HTTP/1.1 {status} Said\r\nContent-Type: {media_type}\r\n\
+                 Content-Length: {}\r\nConnection: {keep}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(body.as_bytes()).await?;
+        }
         stream.flush().await?;
-        if turn == Turn::Take {
+        if turn.takes() {
             ward.taken(place);
         }
         if manners.closes_after_each {

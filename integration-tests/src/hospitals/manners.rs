@@ -1,7 +1,13 @@
 //! How a hospital treats what it gets: well, unless it was told otherwise.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+/// Longer than the two seconds that the county's profiles give an answer.
+const LATE: Duration = Duration::from_secs(3);
 
 /// How one message is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +24,42 @@ pub enum Turn {
     Garbage,
     /// The connection is closed without an answer.
     Mute,
+    /// The connection stays open, and no answer ever comes.
+    Silent,
+    /// Taken; but the answer comes when the broker waits for it no more, on the old connection.
+    Late,
+    /// Refused, and taken in the same breath: two answers to one message.
+    TwoMinds,
+}
+
+impl Turn {
+    /// The answers that go out, one behind the other.
+    pub(super) fn answers(self) -> Vec<Self> {
+        match self {
+            Self::TwoMinds => vec![Self::Refuse, Self::Take],
+            Self::Late => vec![Self::Take],
+            other => vec![other],
+        }
+    }
+
+    /// Whether the hospital has the message now, and says so.
+    pub(super) fn takes(self) -> bool {
+        matches!(self, Self::Take | Self::Late)
+    }
 }
 
 /// A hospital's behaviour.
 #[derive(Clone, Debug, Default)]
 pub struct Manners {
     turns: VecDeque<Turn>,
+    /// Every message is treated like this, unless its turn was named.
+    pub always: Option<Turn>,
+    /// Every message is treated like this when it comes for the first time.
+    pub first_time: Option<Turn>,
     /// Messages in which this text stands are refused.
     pub refuses: Option<String>,
+    /// It answers only when somebody adds a permit: one for each answer.
+    pub gate: Option<Arc<Semaphore>>,
     /// How long it thinks before it answers.
     pub slow: Duration,
     /// It closes the connection after every answer.
@@ -44,10 +78,26 @@ impl Manners {
         *self = Self::default();
     }
 
-    pub(super) fn next_turn(&mut self, text: &str) -> Turn {
+    /// `is_first` says whether this message never came before.
+    pub(super) fn next_turn(&mut self, text: &str, is_first: impl FnOnce() -> bool) -> Turn {
         if self.refuses.as_ref().is_some_and(|refused| text.contains(refused)) {
             return Turn::Refuse;
         }
-        self.turns.pop_front().unwrap_or(Turn::Take)
+        let named = self.turns.pop_front();
+        let first = self.first_time.filter(|_| named.is_none() && is_first());
+        named.or(first).or(self.always).unwrap_or(Turn::Take)
+    }
+
+    /// Thinks, for as long as these manners want before this turn.
+    pub(super) async fn think(&self, turn: Turn) {
+        tokio::time::sleep(self.slow).await;
+        if turn == Turn::Late {
+            tokio::time::sleep(LATE).await;
+        }
+        if let Some(gate) = &self.gate
+            && let Ok(permit) = gate.acquire().await
+        {
+            permit.forget();
+        }
     }
 }

@@ -44,13 +44,18 @@ pub(super) async fn attend(mut stream: TcpStream, ward: &Ward) -> Result<()> {
     loop {
         while let Some(raw) = pending.next() {
             let (place, turn, manners) = ward.note(read(raw.clone()));
-            tokio::time::sleep(manners.slow).await;
+            manners.think(turn).await;
             let message = Hl7::parse(&Charset::read(&raw));
-            match answer::hl7(&message, turn) {
-                Some(answer) => stream.write_all(&framed(&answer)).await?,
-                None => return Ok(()),
+            if turn == Turn::Silent {
+                return wait_for_the_end(&mut stream).await;
             }
-            if turn == Turn::Take {
+            for answer in turn.answers() {
+                match answer::hl7(&message, answer) {
+                    Some(answer) => stream.write_all(&framed(&answer)).await?,
+                    None => return Ok(()),
+                }
+            }
+            if turn.takes() {
                 ward.taken(place);
             }
             if manners.closes_after_each {
@@ -63,6 +68,13 @@ pub(super) async fn attend(mut stream: TcpStream, ward: &Ward) -> Result<()> {
         }
         pending.0.extend_from_slice(&buffer[..count]);
     }
+}
+
+/// Listens, and says nothing, until the peer hangs up.
+pub(super) async fn wait_for_the_end(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<()> {
+    let mut buffer = vec![0; READ_BYTES];
+    while stream.read(&mut buffer).await? > 0 {}
+    Ok(())
 }
 
 fn read(raw: Vec<u8>) -> Received {
