@@ -114,6 +114,36 @@ install_servers() {
     find_rabbitmq >/dev/null || { complain "RabbitMQ is installed but its scripts are not where they should be."; return 1; }
 }
 
+# Prints where `promtool` is, which tests Prometheus' rules. If it is not installed it is taken out of
+# Debian's package `prometheus` and kept under `target`. The package itself is not installed, because
+# it would start a service; so nobody has to be root.
+install_promtool() {
+    local kept download
+    command -v promtool && return 0
+    kept=$(dirname -- "$SERVERS_SH")/../../target/promtool
+    [[ -x $kept ]] && readlink -f -- "$kept" && return 0
+
+    if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+        complain "There is no promtool, and no Debian package sources to take it from."
+        return 1
+    fi
+    download=$(mktemp -d) || return 1
+    complain "Downloading promtool ..."
+    if (cd -- "$download" && { apt-get -q download prometheus || { (( EUID == 0 )) &&
+            apt-get -q update && apt-get -q download prometheus; }; } &&
+        dpkg -x prometheus_*.deb unpacked) </dev/null >&2 &&
+        mkdir -p -- "$(dirname -- "$kept")" &&
+        # By renaming, so that nobody finds half a program.
+        cp -- "$download/unpacked/usr/bin/promtool" "$kept.$$" && mv -- "$kept.$$" "$kept"; then
+        rm -rf -- "$download"
+        readlink -f -- "$kept"
+        return 0
+    fi
+    rm -rf -- "$download"
+    complain "Debian's package prometheus could not be downloaded. Its own words are above."
+    return 1
+}
+
 # --- folders, ports, processes --------------------------------------------------------------------
 
 # The user that PostgreSQL runs as: it refuses to be root.

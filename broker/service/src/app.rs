@@ -35,12 +35,12 @@ use crate::destination::Network;
 use crate::doors::mllp::{Addresses, MllpDoor, peers};
 use crate::health::Health;
 use crate::intake::Intake;
-use crate::lane::Lane;
+use crate::lane::{Lane, Troubles};
 use crate::lease::Lease;
 use crate::live::Live;
 use crate::nature::{Nature, Real};
 use crate::relay::Relay;
-use crate::report::chain;
+use crate::report::{Trouble, chain};
 use crate::settler::Settler;
 use crate::tokens::Tokens;
 
@@ -458,6 +458,8 @@ async fn run_lanes(
 ) {
     let mut changes = lanes.live.changes();
     let mut running: HashSet<OrganisationCode> = HashSet::new();
+    let trouble = Trouble::new("Lanes cannot be opened yet");
+    let troubles = Arc::new(Troubles::default());
     loop {
         let names = crate::relay::lanes_of(&lanes.live);
         let fresh: Vec<_> = lanes
@@ -471,12 +473,15 @@ async fn run_lanes(
         if !fresh.is_empty()
             && let Err(error) = lanes.bus.open_lanes(&names).await
         {
-            error!(code = %error.code(), "Lanes cannot be opened yet: {}.", chain(&error));
+            if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                error!(code = %error.code(), "{line}");
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(Duration::from_secs(1)) => continue,
             }
         }
+        trouble.is_over();
         for organisation in fresh {
             running.insert(organisation.clone());
             let lane = Lane {
@@ -489,6 +494,7 @@ async fn run_lanes(
                 codecs: codecs(),
                 settler: lanes.settler.clone(),
                 paused: lanes.paused.clone(),
+                troubles: Arc::clone(&troubles),
             };
             tasks.spawn(watched("lane", lane.run(stop.clone()), &broken));
         }

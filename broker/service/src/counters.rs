@@ -8,19 +8,21 @@ use tokio::sync::Mutex;
 use tracing::error;
 
 use crate::committer::NOT_STORED;
-use crate::report::chain;
+use crate::report::{Trouble, chain};
 
 /// Counters that are never given twice. Unused ones of a block are lost when the process ends.
 pub struct Counters {
     store: Arc<dyn Store>,
     block: Mutex<(u64, u64)>,
+    trouble: Trouble,
 }
 
 impl Counters {
     /// Takes counters from this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, block: Mutex::new((0, 0)) }
+        let trouble = Trouble::new("No case numbers can be had");
+        Self { store, block: Mutex::new((0, 0)), trouble }
     }
 
     /// The next counter.
@@ -31,9 +33,15 @@ impl Counters {
             let store = Arc::clone(&self.store);
             let taken = tokio::spawn(async move { store.take_counters().await }).await;
             *block = match taken {
-                Ok(Ok(taken)) => taken,
+                Ok(Ok(taken)) => {
+                    self.trouble.is_over();
+                    taken
+                }
                 Ok(Err(error)) => {
-                    error!(code = %error.code(), "No case numbers: {}.", chain(&error));
+                    // Every message that arrives meanwhile asks again.
+                    if let Some(line) = self.trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                        error!(code = %error.code(), "{line}");
+                    }
                     return Err(unavailable());
                 }
                 Err(_) => return Err(unavailable()),

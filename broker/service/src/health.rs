@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tierlink_bus::Bus;
 use tierlink_store::Store;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
-use crate::report::chain;
+use crate::gauges::Gauges;
 
 /// How long a question after health may take.
 const LOOK_LASTS: Duration = Duration::from_secs(3);
@@ -88,47 +86,19 @@ impl Health {
         self.prometheus.as_ref().map(PrometheusHandle::render).unwrap_or_default()
     }
 
-    /// Measures queues and deadlines until told to stop.
+    /// Measures until told to stop.
     pub async fn measure(self: Arc<Self>, stop: CancellationToken) {
+        let mut gauges = Gauges::new(Arc::clone(&self.store), Arc::clone(&self.bus));
         loop {
+            if let Some(prometheus) = &self.prometheus {
+                prometheus.run_upkeep();
+            }
+            let report = self.look().await;
+            gauges.measure(report.store.is_ok(), report.bus.is_ok()).await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(MEASURE_EVERY) => {}
             }
-            if let Some(prometheus) = &self.prometheus {
-                prometheus.run_upkeep();
-            }
-            if let Err(error) = self.measure_once().await {
-                debug!(code = %error.code(), "Queues cannot be measured: {}.", chain(&error));
-            }
         }
     }
-
-    async fn measure_once(&self) -> Result<(), tierlink_store::Error> {
-        let now = Timestamp::now();
-        let figures = self.store.figures(now).await?;
-        gauge("tierlink_cases_open", figures.open);
-        gauge("tierlink_deadlines_due", figures.overdue);
-        gauge("tierlink_outbox_unpublished", figures.unpublished);
-        for lane in self.store.lanes().await? {
-            let label = lane.lane.as_str().to_owned();
-            let oldest = lane.oldest_at.map_or(0.0, |at| now.duration_since(at).as_secs_f64());
-            metrics::gauge!("tierlink_lane_depth", "lane" => label.clone())
-                .set(crate::committer::count(usize::try_from(lane.waiting).unwrap_or(usize::MAX)));
-            metrics::gauge!("tierlink_lane_parked", "lane" => label.clone())
-                .set(crate::committer::count(usize::try_from(lane.parked).unwrap_or(usize::MAX)));
-            metrics::gauge!("tierlink_lane_oldest_seconds", "lane" => label.clone()).set(oldest);
-            metrics::gauge!("tierlink_lane_silent", "lane" => label)
-                .set(if lane.trouble.is_some() { 1.0 } else { 0.0 });
-        }
-        if let Ok(dead) = self.bus.dead().await {
-            gauge("tierlink_bus_dead", dead);
-        }
-        Ok(())
-    }
-}
-
-fn gauge(name: &'static str, value: u64) {
-    metrics::gauge!(name)
-        .set(crate::committer::count(usize::try_from(value).unwrap_or(usize::MAX)));
 }

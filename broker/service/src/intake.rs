@@ -253,6 +253,7 @@ fn tell(
         Verdict::Refused { problems, .. } => {
             let fields: Vec<String> =
                 problems.iter().take(5).map(|p| format!("{} {}", p.code, p.field)).collect();
+            metrics::counter!("tierlink_refusals_total").increment(1);
             info!(
                 message.id = %id, organisation = %sender,
                 "Refused a message: {}.", fields.join(", ")

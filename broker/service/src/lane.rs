@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tierlink_bus::{Bus, BusError, Lane as LaneName, LaneConsumer, Received, Tag};
+use tierlink_bus::{Bus, Lane as LaneName, LaneConsumer, Received, Tag};
 use tierlink_codec::{Answered, Encoded, Profile};
 use tierlink_core::delivery::{self, NOT_NOW_IN_PLACE_MAX, Outcome, RetryPolicy};
 use tierlink_schemas::message::from_slice;
@@ -28,14 +28,14 @@ use tierlink_store::{Attempt, DeliveryId, DeliveryRow, Settlement, Store};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::codecs::Codecs;
 use crate::config::Config;
 use crate::destination::{Destination, Doors, Heard, writing};
 use crate::live::Live;
 use crate::nature::Nature;
-use crate::report::{Trouble, chain};
+use crate::report::{CommonTrouble, Trouble, chain};
 use crate::settler::Settler;
 
 /// RabbitMQ takes a consumer for dead that holds a parcel for 30 minutes. Before that, what a
@@ -80,6 +80,34 @@ pub struct Lane {
     pub settler: Settler,
     /// Lanes that a person paused.
     pub paused: watch::Receiver<Arc<std::collections::HashSet<OrganisationCode>>>,
+    /// Trouble with the servers, which all lanes of a process tell together.
+    pub troubles: Arc<Troubles>,
+}
+
+/// Trouble that all lanes have when a server is away: told once, not once per lane.
+pub struct Troubles {
+    /// A lane cannot be joined on the bus.
+    bus: CommonTrouble,
+    /// The store does not say what waits, or does not take a note.
+    store: CommonTrouble,
+}
+
+impl Default for Troubles {
+    fn default() -> Self {
+        Self {
+            bus: CommonTrouble::new("Lanes cannot be joined on the bus"),
+            store: CommonTrouble::new("The store does not answer lanes, which wait for it"),
+        }
+    }
+}
+
+/// Trouble of one lane. It outlives the consumer, because a lane joins the bus again and again
+/// while its trouble goes on.
+struct Own {
+    /// The way to the organisation is not set up.
+    door: Trouble,
+    /// The organisation does not answer.
+    silence: Trouble,
 }
 
 /// What a lane does next.
@@ -111,7 +139,10 @@ struct Pending {
 impl Lane {
     /// Delivers until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let trouble = Trouble::new(format!("The lane of {} cannot be read", self.organisation));
+        let own = Own {
+            door: Trouble::new(format!("Nothing can be sent to {}", self.organisation)),
+            silence: Trouble::new(format!("{} does not answer", self.organisation)),
+        };
         let Ok(name) = LaneName::new(self.organisation.as_str()) else {
             error!(lane = %self.organisation, "The lane's name does not fit the bus.");
             return;
@@ -123,14 +154,29 @@ impl Lane {
             let prefetch = self.live.now().settings.limits.lane_prefetch;
             match self.bus.consume(&name, prefetch).await {
                 Ok(consumer) => {
-                    trouble.is_over();
-                    self.consume(consumer, &trouble, &stop).await;
+                    self.troubles.bus.is_over_for(self.organisation.as_str());
+                    self.consume(consumer, &own, &stop).await;
                 }
                 Err(error) => {
-                    tell(&trouble, &error);
+                    let why = chain(&error).to_string();
+                    let lane = &self.organisation;
+                    if let Some(line) = self.troubles.bus.begins_or_goes_on(lane.as_str(), &why) {
+                        error!(%lane, code = %error.code(), "{line}");
+                    }
                     pause(WAIT_AFTER_FAILURE, &stop).await;
                 }
             }
+        }
+    }
+
+    fn store_answers(&self) {
+        self.troubles.store.is_over_for(self.organisation.as_str());
+    }
+
+    fn store_fails(&self, error: &tierlink_store::Error) {
+        let (lane, why) = (&self.organisation, chain(error).to_string());
+        if let Some(line) = self.troubles.store.begins_or_goes_on(lane.as_str(), &why) {
+            warn!(%lane, code = %error.code(), "{line}");
         }
     }
 
@@ -157,7 +203,7 @@ impl Lane {
     async fn consume(
         &mut self,
         mut consumer: Box<dyn LaneConsumer>,
-        trouble: &Trouble,
+        own: &Own,
         stop: &CancellationToken,
     ) {
         let config = self.live.now();
@@ -167,14 +213,14 @@ impl Lane {
             Ok(Some(door)) => door,
             Ok(None) => return consumer.close().await,
             Err(problem) => {
-                if let Some(line) = trouble.begins_or_goes_on(&problem.to_string()) {
+                if let Some(line) = own.door.begins_or_goes_on(&problem.to_string()) {
                     error!(lane = %self.organisation, code = %problem.code, "{line}");
                 }
                 consumer.close().await;
                 return pause(WAIT_AFTER_FAILURE * 5, stop).await;
             }
         };
-        let silence = Trouble::new(format!("{} does not answer", self.organisation));
+        own.door.is_over();
         let prefetch = usize::from(config.settings.limits.lane_prefetch);
         loop {
             let first = tokio::select! {
@@ -192,19 +238,19 @@ impl Lane {
                 Ok(Some(first)) => first,
                 Ok(None) => break,
                 Err(error) => {
-                    tell(trouble, &error);
+                    // The bus tells in the log when it is cut off and when it reads again.
+                    debug!(lane = %self.organisation, "The lane was cut off: {}.", chain(&error));
                     pause(WAIT_AFTER_FAILURE, stop).await;
                     continue;
                 }
             };
-            trouble.is_over();
             let mut batch = vec![first];
             while batch.len() < prefetch
                 && let Some(more) = consumer.next_ready().await
             {
                 batch.push(more);
             }
-            let work = Batch { lane: self, config: &config, profile, silence: &silence, stop };
+            let work = Batch { lane: self, config: &config, profile, silence: &own.silence, stop };
             match work.deliver(batch, &mut *consumer, &mut *door).await {
                 Next::GoOn => {}
                 Next::Rejoin | Next::Stop => break,
@@ -242,12 +288,12 @@ impl Batch<'_> {
             }
         }
         let due = match self.lane.store.still_due(asked).await {
-            Ok(due) => due,
+            Ok(due) => {
+                self.lane.store_answers();
+                due
+            }
             Err(error) => {
-                warn!(
-                    lane = %self.lane.organisation, code = %error.code(),
-                    "The store cannot say what still waits; the lane is joined again."
-                );
+                self.lane.store_fails(&error);
                 pause(WAIT_AFTER_FAILURE, self.stop).await;
                 return Next::Rejoin;
             }
@@ -435,8 +481,9 @@ impl Batch<'_> {
             );
         }
         let attempt = Attempt { id: id.clone(), attempts, problem, at };
-        if let Err(error) = self.lane.store.note_attempts(vec![attempt]).await {
-            warn!(code = %error.code(), "A try could not be noted: {}.", chain(&error));
+        match self.lane.store.note_attempts(vec![attempt]).await {
+            Ok(()) => self.lane.store_answers(),
+            Err(error) => self.lane.store_fails(&error),
         }
     }
 
@@ -506,6 +553,7 @@ impl Batch<'_> {
             pending.remove(0);
         }
         if !ready.is_empty() {
+            self.lane.store_answers();
             finish(consumer, &ready).await;
         }
         all
@@ -526,6 +574,7 @@ impl Batch<'_> {
             }
         }
         if !done.is_empty() {
+            self.lane.store_answers();
             finish(consumer, &done).await;
         }
         all
@@ -574,11 +623,5 @@ async fn pause(wait: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(wait) => {}
-    }
-}
-
-fn tell(trouble: &Trouble, error: &BusError) {
-    if let Some(line) = trouble.begins_or_goes_on(&chain(error).to_string()) {
-        error!(code = %error.code(), "{line}");
     }
 }

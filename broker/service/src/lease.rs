@@ -19,6 +19,11 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often a lease that somebody else holds is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
+/// Tells figures when a lease was renewed: nobody does its work if that is long ago everywhere.
+fn renewed(name: &'static str, at: f64) {
+    metrics::gauge!("tierlink_lease_renewed_timestamp_seconds", "lease" => name).set(at);
+}
+
 /// One lease, as one holder sees it.
 pub struct Lease {
     store: Arc<dyn Store>,
@@ -39,6 +44,7 @@ impl Lease {
         name: &'static str,
         holder: Uuid,
     ) -> Self {
+        renewed(name, 0.0);
         let trouble = Trouble::new(format!("The lease `{name}` cannot be renewed"));
         Self { store, nature, name, holder, held: false, asked_at: None, trouble }
     }
@@ -64,6 +70,9 @@ impl Lease {
                 false
             }
         };
+        if held {
+            renewed(self.name, now.as_duration().as_secs_f64());
+        }
         if held && !self.held {
             info!(lease = self.name, "This process has the lease `{}` now.", self.name);
         }

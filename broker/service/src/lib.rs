@@ -16,6 +16,7 @@ pub mod counters;
 pub mod demo;
 pub mod destination;
 pub mod doors;
+pub mod gauges;
 pub mod health;
 pub mod intake;
 pub mod judge;

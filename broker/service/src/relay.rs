@@ -80,6 +80,9 @@ impl Relay {
     /// Relays until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let trouble = Trouble::new("Deliveries do not get to the bus");
+        // Of their own: what goes well with deliveries says nothing about them.
+        let announcing = Trouble::new("Events are not announced");
+        let repairing = Trouble::new("Lost deliveries cannot be looked for");
         let mut fresh = true;
         let mut worked_at = Instant::now();
         let mut repaired_at = Instant::now();
@@ -104,10 +107,10 @@ impl Relay {
             if self.relay_all(&trouble).await {
                 worked_at = Instant::now();
             }
-            self.announce(&trouble).await;
+            self.announce(&announcing).await;
             if repaired_at.elapsed() >= REPAIR_EVERY {
                 repaired_at = Instant::now();
-                self.repair(&trouble).await;
+                self.repair(&repairing).await;
             }
         }
         self.lease.release().await;
@@ -148,7 +151,11 @@ impl Relay {
             }
             worked = true;
             let full = outgoing.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-            if !self.publish(outgoing, trouble).await || !full {
+            if !self.publish(outgoing, trouble).await {
+                return worked;
+            }
+            trouble.is_over();
+            if !full {
                 return worked;
             }
         }
@@ -197,7 +204,7 @@ impl Relay {
             tell(trouble, error.code().as_str(), &chain(&error).to_string());
             return false;
         }
-        self.reopen(missing).await;
+        self.reopen(missing, trouble).await;
         self.park(too_long).await;
         all_safe
     }
@@ -239,7 +246,7 @@ impl Relay {
 
     /// A lane that is missing was deleted with all it held: it is opened, and everything that it
     /// held is queued again.
-    async fn reopen(&self, mut missing: Vec<OrganisationCode>) {
+    async fn reopen(&self, mut missing: Vec<OrganisationCode>, trouble: &Trouble) {
         if missing.is_empty() {
             return;
         }
@@ -247,15 +254,16 @@ impl Relay {
         missing.dedup();
         tokio::time::sleep(CONSUMERS_HEAR_WITHIN).await;
         for lane in missing {
-            warn!(%lane, "The lane was missing on the bus; it is opened and filled again.");
             let Ok(name) = Lane::new(lane.as_str()) else { continue };
             if let Err(error) = self.bus.open_lanes(&[name]).await {
-                error!(%lane, "The lane cannot be opened: {}.", chain(&error));
+                tell(trouble, error.code().as_str(), &chain(&error).to_string());
                 continue;
             }
             if let Err(error) = self.store.repair(Repair::Lane(lane.clone())).await {
-                error!(%lane, "The lane cannot be filled again: {}.", chain(&error));
+                tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                continue;
             }
+            warn!(%lane, "The lane was missing on the bus; it was opened and is filled again.");
         }
     }
 
@@ -278,8 +286,9 @@ impl Relay {
         let before = now - LOST_AFTER;
         let repair = Repair::Stale { before, waiting, limit: REPAIR_MAX };
         match self.store.repair(repair).await {
-            Ok(0) => {}
+            Ok(0) => trouble.is_over(),
             Ok(lost) => {
+                trouble.is_over();
                 metrics::counter!("tierlink_repaired_total").increment(lost);
                 warn!(lost, "Deliveries that the bus seems to have lost are sent again.");
             }
@@ -307,7 +316,7 @@ impl Relay {
         }
         let events = match self.store.to_announce(ANNOUNCE_MAX).await {
             Ok(events) if !events.is_empty() => events,
-            Ok(_) => return,
+            Ok(_) => return trouble.is_over(),
             Err(error) => {
                 tell(trouble, error.code().as_str(), &chain(&error).to_string());
                 return;
@@ -316,11 +325,10 @@ impl Relay {
         let keys = events.iter().map(|event| (event.case, event.number)).collect();
         let announcements = events.iter().map(announcement).collect();
         match self.bus.announce(announcements).await {
-            Ok(()) => {
-                if let Err(error) = self.store.mark_announced(keys).await {
-                    tell(trouble, error.code().as_str(), &chain(&error).to_string());
-                }
-            }
+            Ok(()) => match self.store.mark_announced(keys).await {
+                Ok(()) => trouble.is_over(),
+                Err(error) => tell(trouble, error.code().as_str(), &chain(&error).to_string()),
+            },
             Err(error) => tell(trouble, error.code().as_str(), &chain(&error).to_string()),
         }
     }

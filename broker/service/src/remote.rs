@@ -13,7 +13,7 @@ use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
 use tierlink_store::{DeliveryId, Settlement};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use crate::report::{Trouble, chain};
@@ -31,7 +31,7 @@ pub async fn run(bus: Arc<dyn Bus>, settler: Settler, stop: CancellationToken) {
         match bus.receipts(PREFETCH).await {
             Ok(consumer) => {
                 trouble.is_over();
-                consume(consumer, &settler, &trouble, &stop).await;
+                consume(consumer, &settler, &stop).await;
             }
             Err(error) => {
                 if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
@@ -46,12 +46,7 @@ pub async fn run(bus: Arc<dyn Bus>, settler: Settler, stop: CancellationToken) {
     }
 }
 
-async fn consume(
-    mut consumer: Box<dyn LaneConsumer>,
-    settler: &Settler,
-    trouble: &Trouble,
-    stop: &CancellationToken,
-) {
+async fn consume(mut consumer: Box<dyn LaneConsumer>, settler: &Settler, stop: &CancellationToken) {
     loop {
         let received = tokio::select! {
             () = stop.cancelled() => break,
@@ -61,9 +56,8 @@ async fn consume(
             Ok(Some(received)) => received,
             Ok(None) => break,
             Err(error) => {
-                if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
-                    error!(code = %error.code(), "{line}");
-                }
+                // The bus tells in the log when it is cut off and when it reads again.
+                debug!(code = %error.code(), "Reading receipts was cut off: {}.", chain(&error));
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = tokio::time::sleep(WAIT_AFTER_FAILURE) => continue,

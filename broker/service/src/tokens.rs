@@ -56,6 +56,14 @@ pub fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
+/// Tells figures when the next token stops working; its organisation is refused from then on.
+fn tell_next_expiry(rows: &[TokenRow]) {
+    let now = Timestamp::now();
+    let next = rows.iter().filter_map(|row| row.expires_at).filter(|at| *at > now).min();
+    metrics::gauge!("tierlink_token_expires_timestamp_seconds")
+        .set(next.map_or(f64::INFINITY, |at| at.as_duration().as_secs_f64()));
+}
+
 type Known = HashMap<[u8; 32], (Option<OrganisationCode>, Option<Timestamp>)>;
 
 /// The tokens that work now.
@@ -85,6 +93,7 @@ impl Tokens {
     /// Reads the tokens from the store.
     pub async fn read(&self) -> Result<(), tierlink_store::Error> {
         let rows = self.store.tokens().await?;
+        tell_next_expiry(&rows);
         let known =
             rows.into_iter().map(|row| (row.hash, (row.organisation, row.expires_at))).collect();
         *self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner) = known;

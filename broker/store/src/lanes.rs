@@ -49,15 +49,7 @@ pub(crate) async fn lanes<S: Session>(session: &mut S) -> Result<Vec<LaneRow>, F
 }
 
 fn lane(lanes: &mut BTreeMap<OrganisationCode, LaneRow>, code: OrganisationCode) -> &mut LaneRow {
-    lanes.entry(code.clone()).or_insert_with(|| LaneRow {
-        lane: code,
-        waiting: 0,
-        parked: 0,
-        oldest_at: None,
-        paused: false,
-        last_settled_at: None,
-        trouble: None,
-    })
+    lanes.entry(code.clone()).or_insert_with(|| LaneRow::empty(code))
 }
 
 /// Pauses or resumes a lane.

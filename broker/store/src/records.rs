@@ -367,6 +367,22 @@ pub struct LaneRow {
     pub trouble: Option<(Timestamp, Problem)>,
 }
 
+impl LaneRow {
+    /// A lane with nothing in it.
+    #[must_use]
+    pub fn empty(lane: OrganisationCode) -> Self {
+        Self {
+            lane,
+            waiting: 0,
+            parked: 0,
+            oldest_at: None,
+            paused: false,
+            last_settled_at: None,
+            trouble: None,
+        }
+    }
+}
+
 /// A delivery that needs a person.
 #[derive(Clone, Debug)]
 pub struct ParkedRow {

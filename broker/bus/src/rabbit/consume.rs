@@ -26,7 +26,7 @@ use tracing::error;
 use super::ANSWER_WAIT;
 use super::keeper::Keeper;
 use super::link::{Link, within};
-use super::trouble::Trouble;
+use super::trouble::CommonTrouble;
 use super::wire::{read, short};
 use crate::{BusError, Lane, LaneConsumer, Received, Tag};
 
@@ -64,7 +64,7 @@ struct Feeder {
     source: Source,
     prefetch: u16,
     news: mpsc::Sender<News>,
-    trouble: Trouble,
+    trouble: Arc<CommonTrouble>,
 }
 
 impl RabbitConsumer {
@@ -74,13 +74,13 @@ impl RabbitConsumer {
         keeper: Arc<Keeper>,
         source: Source,
         prefetch: u16,
+        trouble: Arc<CommonTrouble>,
     ) -> Result<Self, BusError> {
         // RabbitMQ takes 0 as "no limit".
         let prefetch = prefetch.max(1);
         // RabbitMQ never sends more than `prefetch`; the rest is for the two other kinds of news.
         let (tell, news) = mpsc::channel(usize::from(prefetch) + 2);
         let name = source.queue.clone();
-        let trouble = Trouble::with(format!("Reading {name}"));
         let feeder = Feeder { link, keeper, source, prefetch, news: tell, trouble };
         let (channel, consumer) = feeder.open().await?;
         let feeder = tokio::spawn(feeder.feed(channel.clone(), consumer));
@@ -193,6 +193,13 @@ impl LaneConsumer for RabbitConsumer {
     }
 }
 
+impl Drop for Feeder {
+    /// A queue that nobody reads any more is in no trouble.
+    fn drop(&mut self) {
+        self.trouble.ends(&self.source.queue);
+    }
+}
+
 impl Feeder {
     async fn feed(self, mut channel: Channel, mut consumer: Consumer) {
         for session in 1.. {
@@ -255,11 +262,11 @@ impl Feeder {
             }
             match self.open().await {
                 Ok(opened) => {
-                    self.trouble.ends();
+                    self.trouble.ends(&self.source.queue);
                     return Some(opened);
                 }
                 Err(error) => {
-                    self.trouble.begins(&error);
+                    self.trouble.begins(&self.source.queue, &error);
                     if let (BusError::Missing { .. }, Some(lane)) = (&error, &self.source.lane) {
                         self.keeper.lost(lane).await;
                     }

@@ -36,6 +36,7 @@ use consume::{RabbitConsumer, Source};
 use keeper::Keeper;
 use link::Link;
 use publish::{Desk, Wants};
+use trouble::CommonTrouble;
 
 /// Give this to every log filter of a process that uses RabbitMQ.
 ///
@@ -53,6 +54,8 @@ pub struct RabbitBus {
     consuming: Arc<Link>,
     keeper: Arc<Keeper>,
     desk: Desk,
+    /// Of all queues that are read.
+    reading: Arc<CommonTrouble>,
 }
 
 impl RabbitBus {
@@ -64,13 +67,15 @@ impl RabbitBus {
         let keeper =
             Arc::new(Keeper::new(Arc::clone(&consuming), topology.clone(), settings.declares));
         let desk = Desk::new(Arc::clone(&publishing), Arc::clone(&keeper), settings.confirm_wait);
-        Ok(Self { topology, publishing, consuming, keeper, desk })
+        let reading = Arc::new(CommonTrouble::with("Reading what waits in RabbitMQ"));
+        Ok(Self { topology, publishing, consuming, keeper, desk, reading })
     }
 
     async fn join(&self, source: Source, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError> {
         let consuming = Arc::clone(&self.consuming);
         let keeper = Arc::clone(&self.keeper);
-        let consumer = RabbitConsumer::join(consuming, keeper, source, prefetch).await?;
+        let reading = Arc::clone(&self.reading);
+        let consumer = RabbitConsumer::join(consuming, keeper, source, prefetch, reading).await?;
         Ok(Box::new(consumer))
     }
 }

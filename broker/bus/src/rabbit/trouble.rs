@@ -3,6 +3,7 @@
 //! A RabbitMQ that is away for an hour is met by hundreds of retries of hundreds of lanes. Two
 //! lines tell the same story.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -37,6 +38,34 @@ impl Trouble {
         let ended = self.since.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(since) = ended {
             info!("{} works again after {:.1?}.", self.what, since.elapsed());
+        }
+    }
+}
+
+/// One thing that many do, and that is in trouble for all of them when RabbitMQ is away. It begins
+/// with the first and ends with the last.
+pub(super) struct CommonTrouble {
+    trouble: Trouble,
+    affected: Mutex<BTreeSet<String>>,
+}
+
+impl CommonTrouble {
+    pub(super) fn with(what: impl Into<String>) -> Self {
+        Self { trouble: Trouble::with(what), affected: Mutex::default() }
+    }
+
+    /// Logs the first of these until it has ended for all.
+    pub(super) fn begins(&self, who: &str, error: &BusError) {
+        let mut affected = self.affected.lock().unwrap_or_else(PoisonError::into_inner);
+        affected.insert(who.to_owned());
+        self.trouble.begins(error);
+    }
+
+    /// Logs that it works again, if this was the last one that had trouble.
+    pub(super) fn ends(&self, who: &str) {
+        let mut affected = self.affected.lock().unwrap_or_else(PoisonError::into_inner);
+        if affected.remove(who) && affected.is_empty() {
+            self.trouble.ends();
         }
     }
 }

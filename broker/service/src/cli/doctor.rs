@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tierlink_store::{LaneRow, TokenRow};
 
 use super::{ConfigFile, print};
 use crate::app;
@@ -14,6 +15,19 @@ use crate::destination;
 
 /// How long one look may take.
 const LOOK_LASTS: Duration = Duration::from_secs(10);
+/// What waits for longer, although nothing explains it, needs somebody to look. As in the alert.
+const STANDS_AFTER: SignedDuration = SignedDuration::from_mins(15);
+/// How long before its end a token is mentioned. As in the alert.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+const STORE_AWAY: &str = "ops/runbooks/TierLinkStoreAway.md";
+const BUS_AWAY: &str = "ops/runbooks/TierLinkBusAway.md";
+const DEAD_PARCELS: &str = "ops/runbooks/TierLinkDeadParcels.md";
+const LANE_SILENT: &str = "ops/runbooks/TierLinkLaneSilent.md";
+const LANE_STANDS: &str = "ops/runbooks/TierLinkLaneStands.md";
+const DELIVERY_PARKED: &str = "ops/runbooks/TierLinkDeliveryParked.md";
+const DEADLINES_OVERDUE: &str = "ops/runbooks/TierLinkDeadlinesOverdue.md";
+const TOKEN_EXPIRES: &str = "ops/runbooks/TierLinkTokenExpires.md";
 
 /// Check that everything can be reached.
 #[derive(Clone, Debug, Args)]
@@ -26,10 +40,21 @@ pub struct Options {
     json: bool,
 }
 
+/// One thing that was looked at.
 struct Finding {
     what: String,
     ok: bool,
     text: String,
+    /// The page that says what to do, if something is wrong.
+    see: Option<&'static str>,
+}
+
+impl Finding {
+    /// Names the runbook of what was found wrong.
+    fn see(mut self, runbook: &'static str) -> Self {
+        self.see = (!self.ok).then_some(runbook);
+        self
+    }
 }
 
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
@@ -42,7 +67,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if options.json {
         let findings: Vec<Value> = findings
             .iter()
-            .map(|f| json!({ "what": f.what, "ok": f.ok, "text": f.text }))
+            .map(|f| json!({ "what": f.what, "ok": f.ok, "text": f.text, "see": f.see }))
             .collect();
         print::json(&json!({ "ok": well, "findings": findings }));
     } else {
@@ -50,17 +75,18 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|f| {
                 let mark = if f.ok { "ok" } else { "!!" };
-                vec![mark.to_owned(), f.what.clone(), f.text.clone()]
+                let see = f.see.unwrap_or_default().to_owned();
+                vec![mark.to_owned(), f.what.clone(), f.text.clone(), see]
             })
             .collect();
-        print::table(&["", "what", "finding"], &rows);
+        print::table(&["", "what", "finding", "see"], &rows);
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn finding(what: &str, outcome: Result<String, String>) -> Finding {
     let ok = outcome.is_ok();
-    Finding { what: what.to_owned(), ok, text: outcome.unwrap_or_else(|text| text) }
+    Finding { what: what.to_owned(), ok, text: outcome.unwrap_or_else(|text| text), see: None }
 }
 
 fn calendar(config: &Config) -> Finding {
@@ -81,43 +107,33 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) {
     let store = match tokio::time::timeout(LOOK_LASTS, app::open_store(config, false)).await {
         Ok(Ok(store)) => store,
         Ok(Err(error)) => {
-            findings.push(finding("store", Err(format!("{error:#}"))));
+            findings.push(finding("store", Err(format!("{error:#}"))).see(STORE_AWAY));
             return;
         }
         Err(_) => {
-            findings.push(finding("store", Err("S001: does not answer; is it running?".into())));
+            let silent = Err("S001: does not answer; is it running?".to_owned());
+            findings.push(finding("store", silent).see(STORE_AWAY));
             return;
         }
     };
     findings.push(finding("store", Ok(format!("{} answers", store.name()))));
+    let now = Timestamp::now();
     match store.lanes().await {
-        Ok(lanes) => {
-            for lane in lanes {
-                let waiting = lane.waiting;
-                let parked = lane.parked;
-                let what = format!("lane {}", lane.lane);
-                let outcome = if parked > 0 {
-                    Err(format!("{parked} parked, {waiting} waiting; see `tierlink parked list`"))
-                } else if let Some((since, problem)) = lane.trouble {
-                    Err(format!("{waiting} waiting, last try {}: {problem}", print::time(since)))
-                } else if lane.paused {
-                    Err(format!("paused, {waiting} waiting; `tierlink lane resume {}`", lane.lane))
-                } else {
-                    Ok(format!("{waiting} waiting"))
-                };
-                findings.push(finding(&what, outcome));
-            }
-        }
+        Ok(lanes) => findings.extend(lanes.into_iter().map(|row| lane(row, now))),
         Err(error) => findings.push(finding("lanes", Err(format!("{}: {error}", error.code())))),
     }
-    match store.figures(Timestamp::now()).await {
-        Ok(figures) if figures.overdue > 0 => findings.push(finding(
-            "deadlines",
-            Err(format!(
+    match store.tokens().await {
+        Ok(tokens) => findings.extend(tokens.iter().filter_map(|token| expires_soon(token, now))),
+        Err(error) => findings.push(finding("tokens", Err(format!("{}: {error}", error.code())))),
+    }
+    match store.figures(now).await {
+        Ok(figures) if figures.overdue > 0 => {
+            let text = format!(
                 "{} open case(s) are overdue; see `tierlink case list --overdue`",
                 figures.overdue
-            )),
-        )),
+            );
+            findings.push(finding("deadlines", Err(text)).see(DEADLINES_OVERDUE));
+        }
         Ok(figures) => {
             findings.push(finding("deadlines", Ok(format!("{} open cases", figures.open))));
         }
@@ -128,16 +144,47 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) {
     store.close().await;
 }
 
+/// What can be said of a lane from what is stored: needs it a person, or patience?
+fn lane(row: LaneRow, now: Timestamp) -> Finding {
+    let LaneRow { lane, waiting, parked, .. } = row;
+    let what = format!("lane {lane}");
+    let stands_since =
+        row.oldest_at.filter(|at| now.duration_since(*at) > STANDS_AFTER && waiting > 0);
+    if parked > 0 {
+        let text = format!("{parked} parked, {waiting} waiting; see `tierlink parked list`");
+        finding(&what, Err(text)).see(DELIVERY_PARKED)
+    } else if let Some((at, problem)) = row.trouble {
+        let text = format!("{waiting} waiting, last try {}: {problem}", print::time(at));
+        finding(&what, Err(text)).see(LANE_SILENT)
+    } else if row.paused {
+        let text = format!("paused, {waiting} waiting; `tierlink lane resume {lane}`");
+        finding(&what, Err(text)).see(LANE_STANDS)
+    } else if let Some(since) = stands_since {
+        let text = format!("{waiting} waiting, the oldest since {}", print::time(since));
+        finding(&what, Err(text)).see(LANE_STANDS)
+    } else {
+        finding(&what, Ok(format!("{waiting} waiting")))
+    }
+}
+
+fn expires_soon(token: &TokenRow, now: Timestamp) -> Option<Finding> {
+    let at = token.expires_at.filter(|at| *at > now && now.duration_until(*at) < EXPIRES_SOON)?;
+    let text = format!("stops working {}; hand over a new one", print::time(at));
+    Some(finding(&format!("token {}", token.name), Err(text)).see(TOKEN_EXPIRES))
+}
+
 async fn bus(config: &Config) -> Finding {
     let bus = match app::open_bus(config) {
         Ok(bus) => bus,
-        Err(error) => return finding("bus", Err(format!("{error:#}"))),
+        Err(error) => return finding("bus", Err(format!("{error:#}"))).see(BUS_AWAY),
     };
+    let mut see = BUS_AWAY;
     let outcome = match tokio::time::timeout(LOOK_LASTS, bus.healthy()).await {
         Ok(Ok(())) => match bus.dead().await {
             Ok(0) => Ok("answers, no dead parcels".to_owned()),
             Ok(dead) => {
-                Err(format!("{dead} dead parcel(s) in tierlink.dead; see ops/errors/B007.md"))
+                see = DEAD_PARCELS;
+                Err(format!("{dead} dead parcel(s) in tierlink.dead"))
             }
             Err(error) => Err(format!("{}: {error}", error.code())),
         },
@@ -145,7 +192,7 @@ async fn bus(config: &Config) -> Finding {
         Err(_) => Err("B001: does not answer; is RabbitMQ running?".to_owned()),
     };
     bus.close().await;
-    finding("bus", outcome)
+    finding("bus", outcome).see(see)
 }
 
 async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
@@ -165,6 +212,6 @@ async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
             },
             Err(problem) => Err(problem.to_string()),
         };
-        findings.push(finding(&what, outcome));
+        findings.push(finding(&what, outcome).see(LANE_SILENT));
     }
 }

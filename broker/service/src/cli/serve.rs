@@ -11,6 +11,10 @@ use super::ConfigFile;
 use crate::app::{self, App};
 use crate::config::{Config, LogFormat, LogSettings};
 
+/// The pool tells of each connection that is broken or slow to be had; what uses the store tells
+/// it once.
+const STORE_LOG_DIRECTIVE: &str = "sqlx_core::pool=error,sqlx::pool=error";
+
 /// Run the broker.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
@@ -81,10 +85,11 @@ fn warn_of_calendar(config: &Config) {
     }
 }
 
-/// Starts the log. lapin logs its own reconnects line by line; the bus tells them once.
+/// Starts the log. Libraries tell of broken connections one by one; we tell it once.
 pub fn start_log(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = std::env::var("TIERLINK_LOG").unwrap_or_else(|_| settings.filter.clone());
-    let filter = EnvFilter::try_new(format!("{filter},{}", tierlink_bus::LOG_DIRECTIVE))
+    let quiet = format!("{},{STORE_LOG_DIRECTIVE}", tierlink_bus::LOG_DIRECTIVE);
+    let filter = EnvFilter::try_new(format!("{filter},{quiet}"))
         .map_err(|error| anyhow::anyhow!("X002 log.filter: is no filter ({error})"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -8,7 +8,7 @@ use tierlink::app::codecs;
 use tierlink::clock::Clock;
 use tierlink::committer::Committer;
 use tierlink::counters::Counters;
-use tierlink::lane::Lane;
+use tierlink::lane::{Lane, Troubles};
 use tierlink::lease::Lease;
 use tierlink::live::Live;
 use tierlink::nature::Nature;
@@ -102,6 +102,7 @@ impl Process {
         tasks.spawn(deadlines.run(stop.clone()));
         let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
         tasks.spawn(watch_paused(Arc::clone(&store), paused, stop.clone()));
+        let troubles = Arc::new(Troubles::default());
         for code in EVERYBODY {
             let lane = Lane {
                 organisation: org(code),
@@ -113,6 +114,7 @@ impl Process {
                 codecs: codecs(),
                 settler: settler.clone(),
                 paused: seen.clone(),
+                troubles: Arc::clone(&troubles),
             };
             tasks.spawn(lane.run(stop.clone()));
         }

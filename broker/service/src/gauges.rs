@@ -1,0 +1,129 @@
+//! What alerts watch: servers, lanes, the outbox, deadlines, our clock.
+//!
+//! Counters begin at zero and are there from the start, because Prometheus sees no increase in a
+//! figure whose first value is one. A lane that is empty is told as zero and not left as it was.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tierlink_bus::Bus;
+use tierlink_schemas::OrganisationCode;
+use tierlink_store::{DeliveryId, Error, LaneRow, Store};
+use tracing::debug;
+
+use crate::committer::count;
+use crate::report::chain;
+
+/// How long one round may take. What could not be measured keeps its last value.
+const ROUND_LASTS: Duration = Duration::from_secs(10);
+/// Codes of a store that does not write; each has a counter of its own.
+const STORE_CODES: [&str; 5] = ["S001", "S002", "S003", "S004", "S005"];
+
+/// The delivery that should go to the bus next, and since when we see it there.
+struct Head {
+    id: DeliveryId,
+    round: u32,
+    since: Instant,
+}
+
+/// Measures, and remembers what it told last.
+pub struct Gauges {
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    head: Option<Head>,
+    told: HashSet<OrganisationCode>,
+}
+
+impl Gauges {
+    /// Begins with every figure that an alert watches at zero.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>) -> Self {
+        metrics::counter!("tierlink_refusals_total").increment(0);
+        metrics::counter!("tierlink_conflicts_total").increment(0);
+        metrics::counter!("tierlink_buried_total").increment(0);
+        metrics::counter!("tierlink_repaired_total").increment(0);
+        for code in STORE_CODES {
+            metrics::counter!("tierlink_commit_failures_total", "code" => code).increment(0);
+        }
+        metrics::gauge!("tierlink_start_timestamp_seconds").set(unix(Timestamp::now()));
+        Self { store, bus, head: None, told: HashSet::new() }
+    }
+
+    /// One round. What a server that is away would be asked is left out.
+    pub async fn measure(&mut self, store_is_up: bool, bus_is_up: bool) {
+        metrics::gauge!("tierlink_clock_timestamp_seconds").set(unix(Timestamp::now()));
+        metrics::gauge!("tierlink_store_up").set(f64::from(u8::from(store_is_up)));
+        metrics::gauge!("tierlink_bus_up").set(f64::from(u8::from(bus_is_up)));
+        let round = async {
+            if store_is_up && let Err(error) = self.ask_the_store().await {
+                debug!(code = %error.code(), "Queues cannot be measured: {}.", chain(&error));
+            }
+            if bus_is_up && let Ok(dead) = self.bus.dead().await {
+                gauge("tierlink_bus_dead", dead);
+            }
+        };
+        if tokio::time::timeout(ROUND_LASTS, round).await.is_err() {
+            debug!("Queues were not measured in time.");
+        }
+    }
+
+    async fn ask_the_store(&mut self) -> Result<(), Error> {
+        let now = Timestamp::now();
+        let figures = self.store.figures(now).await?;
+        gauge("tierlink_cases_open", figures.open);
+        gauge("tierlink_deadlines_due", figures.overdue);
+        gauge("tierlink_outbox_unpublished", figures.unpublished);
+        let lanes = self.store.lanes().await?;
+        let mut gone = std::mem::take(&mut self.told);
+        for lane in lanes {
+            gone.remove(&lane.lane);
+            tell(&lane, now);
+            self.told.insert(lane.lane);
+        }
+        for lane in gone {
+            tell(&LaneRow::empty(lane), now);
+        }
+        self.watch_the_outbox(now).await
+    }
+
+    /// Looks how long the same delivery is the next for the bus, whoever should relay it.
+    async fn watch_the_outbox(&mut self, now: Timestamp) -> Result<(), Error> {
+        let next = self.store.to_publish(now, 1).await?.into_iter().next();
+        self.head = next.map(|next| match self.head.take() {
+            Some(head) if head.id == next.id && head.round == next.round => head,
+            _ => Head { id: next.id, round: next.round, since: Instant::now() },
+        });
+        let stands = self.head.as_ref().map_or(0.0, |head| head.since.elapsed().as_secs_f64());
+        metrics::gauge!("tierlink_outbox_stands_seconds").set(stands);
+        Ok(())
+    }
+}
+
+fn tell(lane: &LaneRow, now: Timestamp) {
+    let label = lane.lane.as_str();
+    let set = |name: &'static str, value: f64| {
+        metrics::gauge!(name, "lane" => label.to_owned()).set(value);
+    };
+    set("tierlink_lane_depth", small(lane.waiting));
+    set("tierlink_lane_parked", small(lane.parked));
+    set(
+        "tierlink_lane_oldest_seconds",
+        lane.oldest_at.map_or(0.0, |at| now.duration_since(at).as_secs_f64()),
+    );
+    set("tierlink_lane_silent", f64::from(u8::from(lane.trouble.is_some())));
+    set("tierlink_lane_paused", f64::from(u8::from(lane.paused)));
+}
+
+fn unix(at: Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}
+
+fn small(value: u64) -> f64 {
+    count(usize::try_from(value).unwrap_or(usize::MAX))
+}
+
+fn gauge(name: &'static str, value: u64) {
+    metrics::gauge!(name).set(small(value));
+}
