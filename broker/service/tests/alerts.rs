@@ -163,7 +163,7 @@ fn every_figure_that_a_page_names_exists() {
     }
 }
 
-/// Seen to fail with the test of `TierLinkDown` renamed, and with one `exp_samples: []` taken out.
+/// Seen to fail with the test of `TierLinkStoreAway` renamed, and with every `exp_samples: []` gone.
 #[test]
 fn every_alert_is_tested_to_fire_and_to_clear() {
     let text = repository::file("ops/prometheus/alerts_test.yml");

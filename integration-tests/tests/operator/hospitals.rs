@@ -27,8 +27,6 @@ async fn refer(county: &County, to: &str) -> String {
     county.must_send(&message).await.unwrap()
 }
 
-/// Seen to fail with a line told at every try, and with `silence` of the lane begun anew with each
-/// batch: then its end is never told.
 async fn a_silent_hospital_is_told_once_and_named_everywhere(mode: Mode) {
     let mut county = County::open(mode).await.unwrap();
     doctor_is_content(&county).await;
@@ -59,7 +57,6 @@ async fn a_silent_hospital_is_told_once_and_named_everywhere(mode: Mode) {
     assert!(told.is_some_and(|told| told >= 10), "the end is told with a count: {told:?}");
 }
 
-/// Seen to fail with parked deliveries left out of what `doctor` looks at.
 async fn a_parked_delivery_is_named_everywhere_until_it_is_replayed(mode: Mode) {
     let mut county = County::open(mode).await.unwrap();
     let before = county.logs().unwrap().len();
@@ -89,8 +86,7 @@ async fn a_parked_delivery_is_named_everywhere_until_it_is_replayed(mode: Mode) 
     figure_is(&county, "tierlink_lane_parked", |parked| parked == 0.0).await;
 }
 
-/// Seen to fail with the trouble called over each time that the lane is joined: a line every five
-/// seconds for as long as the secret is missing.
+/// The lane is joined anew at every try, which must not look like the end of its trouble.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_that_is_not_set_up_is_told_once_and_its_end_as_well() {
     let mut county = County::plan(Mode::Embedded).await.unwrap();

@@ -51,8 +51,7 @@ async fn every_alert_fires_and_clears_in_prometheus_own_tool() {
     }
 }
 
-/// Seen to fail with `tierlink_repaired_total` not begun at zero: it has no value until something
-/// was lost, and Prometheus sees no increase in a figure whose first value is one.
+/// Prometheus sees no increase in a figure whose first value is one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_that_an_alert_watches_has_a_value_before_anything_is_wrong() {
     let county = County::open(Mode::Embedded).await.unwrap();

@@ -31,9 +31,7 @@ async fn refer(county: &County, to: &str) -> Result<Option<String>> {
     Ok(county.send(&message).await?.accepted().ok())
 }
 
-/// Seen to fail with a line for every lane that cannot ask the store, with a line for every message
-/// that gets no case number, and with the announcements' trouble called over by each look at the
-/// outbox.
+/// Seen to fail with the database pool's own line for each connection that broke or was late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_away_is_named_everywhere_until_it_is_back() {
     let (postgres, rabbit) = futures::try_join!(Postgres::start(), Rabbit::start()).unwrap();
