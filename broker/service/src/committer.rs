@@ -116,8 +116,8 @@ async fn commit_batch(
     trouble: &Trouble,
 ) -> Vec<Result<Judged, Problem>> {
     let length = works.len();
-    let singles = if length > 1 { works.clone() } else { Vec::new() };
-    match store.commit(works, Arc::clone(&judge)).await {
+    let works: Arc<[Work]> = works.into();
+    match store.commit(Arc::clone(&works), Arc::clone(&judge)).await {
         Ok(judged) => {
             trouble.is_over();
             judged.into_iter().map(Ok).collect()
@@ -133,8 +133,8 @@ async fn commit_batch(
         Err(error) => {
             error!(error = %chain(&error), "A batch was refused; its messages go one by one.");
             let mut outcomes = Vec::with_capacity(length);
-            for work in singles {
-                let outcome = store.commit(vec![work], Arc::clone(&judge)).await;
+            for work in &*works {
+                let outcome = store.commit([work.clone()].into(), Arc::clone(&judge)).await;
                 outcomes.push(match outcome {
                     Ok(mut judged) => judged.pop().ok_or_else(not_stored),
                     Err(error) => {

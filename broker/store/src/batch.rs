@@ -14,6 +14,7 @@ mod meant;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use tierlink_core::case::Booking;
 use tierlink_core::find::Key;
@@ -76,7 +77,7 @@ pub(crate) struct NewRefusal {
 
 /// A batch on its way.
 pub(crate) struct Batch {
-    works: Vec<Work>,
+    works: Arc<[Work]>,
     judged: Vec<Option<Judged>>,
     firsts: HashMap<SourceId, First>,
     /// All keys of all works; each work has a range of its own, and one for its parent.
@@ -101,10 +102,11 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Takes the works. What can be refused without looking anything up is refused here.
-    pub(crate) fn new(works: Vec<Work>) -> Self {
+    pub(crate) fn new(works: impl Into<Arc<[Work]>>) -> Self {
+        let works = works.into();
         let mut keys = Vec::new();
         let mut ranges = Vec::with_capacity(works.len());
-        for work in &works {
+        for work in &*works {
             let from = keys.len();
             let Content::Message(asked) = &work.content else {
                 ranges.push((from..from, from..from));
@@ -171,25 +173,6 @@ impl Batch {
         (0..self.len())
             .filter_map(|at| self.asked(at))
             .map(|asked| source_id(&asked.message))
-            .collect()
-    }
-
-    /// The names under which cases may be opened now: nobody else may open one meanwhile.
-    pub(crate) fn opening_names(&self) -> Vec<i64> {
-        let opening = (0..self.len()).filter_map(|at| self.asked(at));
-        opening
-            .filter(|asked| asked.message.kind().opens())
-            .flat_map(|asked| &asked.keys)
-            .filter_map(|key| match key {
-                Key::Theirs { organisation: Some(organisation), number } => {
-                    Some(name_of(organisation, number))
-                }
-                Key::Theirs { organisation: None, .. }
-                | Key::Id(_)
-                | Key::Number(_)
-                | Key::Answered { .. }
-                | Key::AnsweredId(_) => None,
-            })
             .collect()
     }
 
@@ -334,6 +317,28 @@ impl Batch {
         assert!(answered.len() == self.works.len(), "every work is answered");
         answered
     }
+}
+
+/// The names under which these works may open cases: nobody else may open one meanwhile.
+pub(crate) fn opening_names(works: &[Work]) -> Vec<i64> {
+    let asked = works.iter().filter_map(|work| match &work.content {
+        Content::Message(asked) => Some(asked),
+        Content::Refused { .. } => None,
+    });
+    asked
+        .filter(|asked| asked.message.kind().opens())
+        .flat_map(|asked| &asked.keys)
+        .filter_map(|key| match key {
+            Key::Theirs { organisation: Some(organisation), number } => {
+                Some(name_of(organisation, number))
+            }
+            Key::Theirs { organisation: None, .. }
+            | Key::Id(_)
+            | Key::Number(_)
+            | Key::Answered { .. }
+            | Key::AnsweredId(_) => None,
+        })
+        .collect()
 }
 
 fn source_id(message: &Message) -> SourceId {

@@ -1,8 +1,11 @@
 //! Group commit: one transaction for all messages that arrived together.
 //!
 //! ```text
-//!   names ▶ firsts ▶ keys ▶ cases FOR UPDATE ▶ lines ▶ wishes ▶ judge ▶ write ▶ commit
+//!   begin, names ▶ find ▶ cases FOR UPDATE ▶ lines ▶ wishes ▶ judge ▶ write ▶ commit
 //! ```
+//!
+//! A message that opens a case, as most do, is four round trips: begin, find, write, commit. What
+//! comes between is asked only where something was found.
 //!
 //! Two processes may take the same message, or messages of one case, at the same moment. Cases are
 //! locked, so the second waits; what it then refuses is looked up once more, because by now it may
@@ -10,6 +13,7 @@
 //! transaction then runs again from the start and finds what the other one wrote.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tierlink_core::case::{Booking, Case};
 use tierlink_core::find::Key;
@@ -33,17 +37,11 @@ pub const REFUSALS_KEPT_MAX: u32 = 1_000;
 /// Judges and writes a batch.
 pub(crate) async fn commit<S: Session>(
     session: &mut S,
-    works: Vec<Work>,
+    works: Arc<[Work]>,
     judge: &dyn Judge,
 ) -> Result<Vec<Judged>, Failed> {
     let mut batch = Batch::new(works);
-    let names = batch.opening_names();
-    if !names.is_empty() {
-        session.lock_names(names).await?;
-    }
-    let firsts = find_firsts(session, batch.source_ids()).await?;
-    batch.know_firsts(firsts);
-    find_cases(session, &mut batch).await?;
+    find(session, &mut batch).await?;
     let (locked, seen) = batch.candidates();
     let cases = lock_cases(session, locked).await?;
     hold(session, &mut batch.draft, cases).await?;
@@ -62,10 +60,11 @@ pub(crate) async fn commit<S: Session>(
     batch.know_firsts_late(&firsts);
     write_slots(session, &batch).await?;
     write_refusals(session, &batch).await?;
-    write(session, std::mem::take(&mut batch.draft)).await?;
+    write(session, &batch.draft, Vec::new()).await?;
     Ok(batch.verdicts())
 }
 
+/// What was accepted meanwhile under the ids of messages that were refused.
 async fn find_firsts<S: Session>(
     session: &mut S,
     ids: Vec<SourceId>,
@@ -83,70 +82,118 @@ async fn find_firsts<S: Session>(
     let mut firsts = HashMap::new();
     for row in session.rows_for(sql, given, vec![]).await? {
         let row = Reader::new(&row, "messages");
-        let first = First {
-            id: row.id("id")?,
-            fingerprint: row.bytes("fingerprint")?,
-            case_number: row.case_number_if_any("case_number")?,
-            state: row.text_if_any("case_state")?,
-        };
-        firsts.insert((row.organisation("organisation")?, row.text("source_message_id")?), first);
+        let id = (row.organisation("organisation")?, row.text("source_message_id")?);
+        firsts.insert(id, first(&row)?);
     }
     Ok(firsts)
 }
 
-/// Finds out which cases the keys of the batch name.
-async fn find_cases<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Failed> {
-    let mut ids = Given::new(&[("place", Type::Int), ("id", Type::Id)]);
-    let mut numbers = Given::new(&[("place", Type::Int), ("number", Type::Text)]);
-    let mut theirs =
-        Given::new(&[("place", Type::Int), ("number", Type::Text), ("organisation", Type::Text)]);
-    let mut answered =
-        Given::new(&[("place", Type::Int), ("first_id", Type::Id), ("last_id", Type::Id)]);
+const FIRST: &str = "first";
+const LOOKUP: &[(&str, Type)] = &[
+    ("what", Type::Text),
+    ("place", Type::Int),
+    ("organisation", Type::Text),
+    ("text", Type::Text),
+    ("id", Type::Id),
+    ("last_id", Type::Id),
+];
+
+/// Finds out which works are repeats, and which cases the keys of the others name.
+///
+/// One statement for all, so that everything is seen at one moment and in one round trip. Open
+/// cases come first, then young ones: only so many of them count.
+async fn find<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Failed> {
+    let sql = "-- find
+        SELECT * FROM (
+            SELECT given.what, given.place, messages.case_id, true AS open, messages.id,
+                messages.fingerprint, messages.case_number, messages.case_state
+            FROM given CROSS JOIN messages
+            WHERE given.what = 'first' AND messages.organisation = given.organisation
+                AND messages.source_message_id = given.text AND messages.inbound
+            UNION ALL
+            SELECT given.what, given.place, cases.id, cases.open, NULL, NULL, NULL, NULL
+            FROM given CROSS JOIN cases
+            WHERE given.what = 'id' AND cases.id = given.id
+            UNION ALL
+            SELECT given.what, given.place, cases.id, cases.open, NULL, NULL, NULL, NULL
+            FROM given CROSS JOIN cases
+            WHERE given.what = 'number' AND cases.number = given.text
+            UNION ALL
+            SELECT given.what, given.place, cases.id, cases.open, NULL, NULL, NULL, NULL
+            FROM given CROSS JOIN case_numbers CROSS JOIN cases
+            WHERE given.what = 'theirs' AND case_numbers.number = given.text
+                AND cases.id = case_numbers.case_id
+                AND (given.organisation IS NULL
+                    OR case_numbers.organisation = given.organisation)
+            UNION ALL
+            SELECT given.what, given.place, messages.case_id, true, NULL, NULL, NULL, NULL
+            FROM given CROSS JOIN messages
+            WHERE given.what = 'answered' AND messages.id >= given.id
+                AND messages.id <= given.last_id AND messages.case_id IS NOT NULL
+        ) AS found
+        ORDER BY place, open DESC, case_id DESC";
+    let ids = batch.source_ids();
+    let mut given = Given::new(LOOKUP);
+    for (place, (organisation, id)) in ids.iter().enumerate() {
+        given.push(values![FIRST, row_number(place), organisation, id.as_str(), NO_ID, NO_ID]);
+    }
     for (place, key) in batch.lookups() {
-        let place = i64::try_from(place).unwrap_or(i64::MAX);
+        let place = row_number(place);
         match key {
-            Key::Id(id) => ids.push(values![place, *id]),
-            Key::Number(number) => numbers.push(values![place, number.as_str()]),
+            Key::Id(id) => given.push(values!["id", place, NO_TEXT, NO_TEXT, *id, NO_ID]),
+            Key::Number(number) => {
+                given.push(values!["number", place, NO_TEXT, number.as_str(), NO_ID, NO_ID]);
+            }
             Key::Theirs { organisation, number } if storable::text(number) => {
-                theirs.push(values![place, number.as_str(), organisation.as_ref()]);
+                let whose = organisation.as_ref();
+                given.push(values!["theirs", place, whose, number.as_str(), NO_ID, NO_ID]);
             }
             // Nothing that could not be stored can be found.
             Key::Theirs { .. } => {}
-            Key::Answered { first, last } => answered.push(values![place, *first, *last]),
-            Key::AnsweredId(id) => answered.push(values![place, *id, *id]),
+            Key::Answered { first, last } => {
+                given.push(values!["answered", place, NO_TEXT, NO_TEXT, *first, *last]);
+            }
+            Key::AnsweredId(id) => {
+                given.push(values!["answered", place, NO_TEXT, NO_TEXT, *id, *id]);
+            }
         }
     }
-    let sql = "-- find_cases_by_id
-        SELECT given.place, cases.id AS case_id
-        FROM given CROSS JOIN cases WHERE cases.id = given.id";
-    know_keys(batch, &session.rows_for(sql, ids, vec![]).await?)?;
-    let sql = "-- find_cases_by_number
-        SELECT given.place, cases.id AS case_id
-        FROM given CROSS JOIN cases WHERE cases.number = given.number";
-    know_keys(batch, &session.rows_for(sql, numbers, vec![]).await?)?;
-    // Open cases first, then young ones: only so many of them count.
-    let sql = "-- find_cases_by_their_number
-        SELECT given.place, case_numbers.case_id
-        FROM given CROSS JOIN case_numbers CROSS JOIN cases
-        WHERE case_numbers.number = given.number AND cases.id = case_numbers.case_id
-            AND (given.organisation IS NULL OR case_numbers.organisation = given.organisation)
-        ORDER BY given.place, cases.open DESC, cases.id DESC";
-    know_keys(batch, &session.rows_for(sql, theirs, vec![]).await?)?;
-    let sql = "-- find_cases_by_message
-        SELECT given.place, messages.case_id
-        FROM given CROSS JOIN messages
-        WHERE messages.id >= given.first_id AND messages.id <= given.last_id
-            AND messages.case_id IS NOT NULL";
-    know_keys(batch, &session.rows_for(sql, answered, vec![]).await?)
-}
-
-fn know_keys<R: Fields>(batch: &mut Batch, rows: &[R]) -> Result<(), Failed> {
-    for row in rows {
+    let rows = session.rows_for(sql, given, vec![]).await?;
+    let mut firsts = HashMap::new();
+    let mut named = Vec::new();
+    for row in &rows {
         let row = Reader::new(row, "cases");
         let place = usize::try_from(row.u64("place")?).map_err(|_| row.damaged())?;
-        batch.know_key(place, row.id("case_id")?);
+        if row.text("what")? == FIRST {
+            let id = ids.get(place).ok_or_else(|| row.damaged())?;
+            firsts.insert(id.clone(), first(&row)?);
+        } else {
+            named.push((place, row.id("case_id")?));
+        }
+    }
+    batch.know_firsts(firsts);
+    // What is a repeat is answered by now, and needs no case.
+    let asked: HashSet<usize> = batch.lookups().into_iter().map(|(place, _)| place).collect();
+    for (place, case) in named.into_iter().filter(|(place, _)| asked.contains(place)) {
+        batch.know_key(place, case);
     }
     Ok(())
+}
+
+const NO_ID: Option<Uuid> = None;
+const NO_TEXT: Option<&str> = None;
+
+fn row_number(place: usize) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
+}
+
+fn first<R: Fields>(row: &Reader<'_, R>) -> Result<First, Failed> {
+    Ok(First {
+        id: row.id("id")?,
+        fingerprint: row.bytes("fingerprint")?,
+        case_number: row.case_number_if_any("case_number")?,
+        state: row.text_if_any("case_state")?,
+    })
 }
 
 /// Reads cases and keeps everybody else from changing them until the transaction ends. In order

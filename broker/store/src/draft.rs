@@ -131,11 +131,6 @@ impl Draft {
         self.held.values().filter(|held| held.changed)
     }
 
-    /// Whether nothing is to be written.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.held.values().all(|held| !held.changed)
-    }
-
     /// Takes a change: the case, its event, its messages and their deliveries. The first message
     /// is the one that arrived, if one did. Returns how many deliveries it makes.
     pub(crate) fn change(&mut self, change: Change, mut arrival: Option<Arrival>) -> u32 {

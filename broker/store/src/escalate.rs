@@ -43,7 +43,7 @@ pub(crate) async fn escalate<S: Session>(
         }
     }
     put_off(session, &idle, now).await?;
-    write(session, draft).await?;
+    write(session, &draft, Vec::new()).await?;
     Ok(escalated)
 }
 

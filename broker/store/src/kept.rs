@@ -14,6 +14,7 @@ use tierlink_core::delivery;
 use tierlink_schemas::OrganisationCode;
 use uuid::Uuid;
 
+use crate::batch::opening_names;
 use crate::records::{
     Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Judged,
     LaneRow, MessageRow, Outgoing, ParkedRow, RefusalQuery, RefusalRow, Repair, Settlement,
@@ -69,7 +70,7 @@ impl<E: Engine> Kept<E> {
         let task = tokio::spawn(async move {
             let mut tries = 1;
             loop {
-                match once(&engine, purpose, &work).await {
+                match once(&engine, purpose.clone(), &work).await {
                     Ok((session, done)) => {
                         let end = session.commit().await;
                         return end.map(|()| done).map_err(|source| failed::<E>(what, source));
@@ -133,13 +134,20 @@ macro_rules! in_one {
 
 #[async_trait]
 impl<E: Engine> Store for Kept<E> {
-    async fn commit(&self, works: Vec<Work>, judge: Arc<dyn Judge>) -> Result<Vec<Judged>, Error> {
+    async fn commit(
+        &self,
+        works: Arc<[Work]>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<Vec<Judged>, Error> {
         if works.is_empty() {
             return Ok(Vec::new());
         }
-        in_one!(self, Change, "store messages", [works, judge], |session| commit::commit(
-            session, works, &*judge
-        ))
+        let purpose = Purpose::Open(opening_names(&works));
+        self.transact("store messages", purpose, move |session| {
+            let (works, judge) = (Arc::clone(&works), Arc::clone(&judge));
+            Box::pin(async move { commit::commit(session, works, &*judge).await })
+        })
+        .await
     }
 
     async fn escalate(

@@ -81,7 +81,8 @@ pub trait Store: Send + Sync {
     /// Judges and writes a batch of arrivals together. The verdicts come in the same order.
     ///
     /// Either everything is on disk when it returns, or it returns an error and nothing is.
-    async fn commit(&self, works: Vec<Work>, judge: Arc<dyn Judge>) -> Result<Vec<Judged>, Error>;
+    async fn commit(&self, works: Arc<[Work]>, judge: Arc<dyn Judge>)
+    -> Result<Vec<Judged>, Error>;
 
     /// Escalates up to `limit` cases whose deadline is due. Returns how many.
     async fn escalate(

@@ -11,7 +11,8 @@ use crate::outbox::next_state;
 use crate::records::{DeliveryId, ParkedRow};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
 use crate::session::{Failed, Session, Value, values};
-use crate::settle::write_receipts;
+use crate::settle::draft_receipts;
+use crate::write;
 
 /// Parked deliveries, oldest first.
 pub(crate) async fn parked<S: Session>(
@@ -87,7 +88,8 @@ pub(crate) async fn act<S: Session>(
     session.run(sql, values![id.message, &id.to, name, by, why, now]).await?;
     let receipt = receipt.filter(|_| next == State::Withdrawn).and_then(|of| of(&row));
     if let Some(receipt) = receipt {
-        write_receipts(session, vec![(*receipt, row.source, now)]).await?;
+        let draft = draft_receipts(session, vec![(*receipt, row.source, now)]).await?;
+        write::write(session, &draft, Vec::new()).await?;
     }
     Ok(Some(next))
 }

@@ -4,6 +4,7 @@
 //! its limit, whatever becomes of this process. A connection that lay idle is tried before it is
 //! trusted, so that a restarted server costs a moment and not a refused message.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Error, PgConnection, PgPool, Postgres, Row, Transaction};
 
 use crate::migrations;
-use crate::session::{Engine, Failed, Given, Purpose, Session, Type, Value, with_given};
+use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Type, Value, with_given};
 
 /// No statement of ours runs longer, migrations apart.
 const STATEMENT_TIMEOUT: &str = "30s";
@@ -53,6 +54,17 @@ impl PostgresEngine {
                 ("default_transaction_isolation", "read committed"),
                 // Lists read a page; to start more processes for it takes longer than the page.
                 ("max_parallel_workers_per_gather", "0"),
+                // Every statement has an index for what it looks up, and every list is short: one
+                // plan is right for all. Left to itself the planner takes statistics for facts: a
+                // plan made while the tables were empty reads them from end to end for as long as
+                // the connection lives, and takes a thousand times longer once they are full.
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_seqscan", "off"),
+                ("enable_hashjoin", "off"),
+                ("enable_mergejoin", "off"),
+                // Where a small table has no index to be read by, the ban above makes the plan
+                // look dear enough to be compiled first, which takes a quarter of a second.
+                ("jit", "off"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(1))
@@ -95,6 +107,9 @@ impl Engine for PostgresEngine {
                 self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
             ),
             Purpose::Change => PostgresSession::Inside(self.pool.begin().await?),
+            Purpose::Open(names) => PostgresSession::Inside(
+                self.pool.begin_with(AssertSqlSafe(begin_and_lock(names))).await?,
+            ),
         })
     }
 
@@ -207,20 +222,15 @@ impl Session for PostgresSession {
         Ok(())
     }
 
-    async fn lock_names(&mut self, mut names: Vec<i64>) -> Result<(), Failed> {
-        // Everybody takes them in the same order, so nobody waits in a circle.
-        names.sort_unstable();
-        names.dedup();
-        let mut given = Given::new(&[("name", Type::Int)]);
-        for name in names {
-            given.push(vec![name.into()]);
+    async fn run_together(&mut self, parts: Vec<Part>) -> Result<(), Failed> {
+        let mut parts: Vec<Part> =
+            parts.into_iter().filter(|part| !part.given.is_empty()).collect();
+        let Some(last) = parts.pop() else { return Ok(()) };
+        if parts.is_empty() {
+            self.run_for(last.sql, last.given, Vec::new()).await?;
+            return Ok(());
         }
-        self.rows_for(
-            "-- lock_names\nSELECT pg_advisory_xact_lock(name) FROM given",
-            given,
-            vec![],
-        )
-        .await?;
+        bound_together(parts, last).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -251,21 +261,66 @@ fn bind(mut query: Bound, values: Vec<Value>) -> Bound {
     query
 }
 
+/// Begins a transaction and locks names in one round trip. Everybody takes them in the same order,
+/// so nobody waits in a circle.
+fn begin_and_lock(mut names: Vec<i64>) -> String {
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return "BEGIN".to_owned();
+    }
+    let names: Vec<String> = names.iter().map(i64::to_string).collect();
+    format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(name) FROM unnest('{{{}}}'::bigint[]) AS name",
+        names.join(",")
+    )
+}
+
 /// A list travels as one array per column.
 fn bound_list(sql: &str, given: Given, values: Vec<Value>) -> Bound {
+    let table = format!("WITH {}", table_of("given", 1, &given));
+    let query = sqlx::query(AssertSqlSafe(with_given(sql, &table)));
+    bind(bind_columns(query, given), values)
+}
+
+/// Several statements become parts of one: each writes under `WITH`, the last one stands by itself.
+/// All of them see the rows as they were before.
+fn bound_together(parts: Vec<Part>, last: Part) -> Bound {
+    let mut text = String::from("-- together\nWITH ");
+    let mut place = 1;
+    let mut lists = Vec::with_capacity(parts.len() + 1);
+    for (number, part) in parts.into_iter().enumerate() {
+        let name = format!("given_{number}");
+        text.push_str(&table_of(&name, place, &part.given));
+        let _infallible = write!(text, ", part_{number} AS (\n{}\n), ", renamed(part.sql, &name));
+        place += part.given.columns.len();
+        lists.push(part.given);
+    }
+    text.push_str(&table_of("given_last", place, &last.given));
+    text.push('\n');
+    text.push_str(&renamed(last.sql, "given_last"));
+    lists.push(last.given);
+    lists.into_iter().fold(sqlx::query(AssertSqlSafe(text)), bind_columns)
+}
+
+/// A statement for the list of this name.
+fn renamed(sql: &str, name: &str) -> String {
+    sql.replace("given.", &format!("{name}.")).replace("FROM given", &format!("FROM {name}"))
+}
+
+/// The list as a table, its arrays counted from `$first`.
+fn table_of(name: &str, first: usize, given: &Given) -> String {
     let names: Vec<&str> = given.columns.iter().map(|(name, _)| *name).collect();
     let arrays: Vec<String> = given
         .columns
         .iter()
         .enumerate()
-        .map(|(at, (_, its))| format!("${}::{}[]", at + 1, type_name(*its)))
+        .map(|(at, (_, its))| format!("${}::{}[]", first + at, type_name(*its)))
         .collect();
-    let table = format!(
-        "WITH given ({}) AS (SELECT * FROM unnest({}))",
-        names.join(", "),
-        arrays.join(", ")
-    );
-    let mut query = sqlx::query(AssertSqlSafe(with_given(sql, &table)));
+    format!("{name} ({}) AS (SELECT * FROM unnest({}))", names.join(", "), arrays.join(", "))
+}
+
+fn bind_columns(mut query: Bound, given: Given) -> Bound {
     let mut rows = given.rows;
     for (at, (_, its)) in given.columns.iter().enumerate() {
         let column = rows.iter_mut().map(|row| std::mem::replace(&mut row[at], Value::Flag(false)));
@@ -277,7 +332,7 @@ fn bound_list(sql: &str, given: Given, values: Vec<Value>) -> Bound {
             Type::Flag => query.bind(column.map(flag).collect::<Vec<_>>()),
         };
     }
-    bind(query, values)
+    query
 }
 
 const fn type_name(its: Type) -> &'static str {

@@ -72,6 +72,20 @@ impl Given {
     }
 }
 
+/// A statement for a list, to be run together with others. Its text has no values of its own.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) sql: &'static str,
+    pub(crate) given: Given,
+}
+
+impl Part {
+    /// A part.
+    pub(crate) fn new(sql: &'static str, given: Given) -> Self {
+        Self { sql, given }
+    }
+}
+
 /// What stopped a transaction.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -115,15 +129,16 @@ pub(crate) trait Session: Send + Sized + 'static {
     /// Lets nobody else take bookings until the transaction ends.
     async fn lock_bookings(&mut self) -> Result<(), Failed>;
 
-    /// Lets nobody else open cases under these names until the transaction ends.
-    async fn lock_names(&mut self, names: Vec<i64>) -> Result<(), Failed>;
+    /// Runs statements for lists that do not depend on each other and touch different rows: in
+    /// PostgreSQL one round trip for all of them.
+    async fn run_together(&mut self, parts: Vec<Part>) -> Result<(), Failed>;
 
     /// Ends it well. Only now is anything written.
     async fn commit(self) -> Result<(), sqlx::Error>;
 }
 
 /// What a conversation is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Single statements that write nothing.
     Look,
@@ -131,6 +146,8 @@ pub(crate) enum Purpose {
     Snapshot,
     /// Changes, together or not at all.
     Change,
+    /// Changes that open cases. Nobody else opens one under these names until they are done.
+    Open(Vec<i64>),
 }
 
 /// A database.

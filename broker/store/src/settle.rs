@@ -21,7 +21,7 @@ use crate::fields::json;
 use crate::outbox::came_back;
 use crate::records::{DeliveryId, DeliveryRow, Settlement};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
-use crate::session::{Failed, Given, Session, Type, values};
+use crate::session::{Failed, Given, Part, Session, Type, values};
 use crate::write::write;
 
 /// A delivery that an outcome moved.
@@ -80,9 +80,9 @@ pub(crate) async fn settle<S: Session>(
             },
         );
     }
-    write_receipts(session, receipts).await?;
-    write_moved(session, moved).await?;
-    write_lanes(session, lanes).await
+    let draft = draft_receipts(session, receipts).await?;
+    let [answered, silent] = write_lanes(lanes);
+    write(session, &draft, vec![write_moved(moved), answered, silent]).await
 }
 
 fn show(
@@ -133,27 +133,24 @@ async fn lock_deliveries<S: Session>(
 }
 
 /// Receipts stand in the lines of their cases, so these are locked to count on from their numbers.
-pub(crate) async fn write_receipts<S: Session>(
+pub(crate) async fn draft_receipts<S: Session>(
     session: &mut S,
     receipts: Vec<(Message, OrganisationCode, Timestamp)>,
-) -> Result<(), Failed> {
+) -> Result<Draft, Failed> {
+    let mut draft = Draft::default();
     if receipts.is_empty() {
-        return Ok(());
+        return Ok(draft);
     }
     let cases: BTreeSet<_> = receipts.iter().filter_map(|(receipt, ..)| receipt.case.id).collect();
     let cases = lock_cases(session, cases.into_iter().collect()).await?;
-    let mut draft = Draft::default();
     hold(session, &mut draft, cases).await?;
     for (receipt, to, at) in receipts {
         draft.tell(receipt, to, at);
     }
-    write(session, draft).await
+    Ok(draft)
 }
 
-async fn write_moved<S: Session>(
-    session: &mut S,
-    moved: BTreeMap<DeliveryId, Moved>,
-) -> Result<(), Failed> {
+fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
     let mut given = Given::new(&[
         ("message_id", Type::Id),
         ("destination", Type::Text),
@@ -217,40 +214,40 @@ async fn write_moved<S: Session>(
         FROM given
         WHERE deliveries.message_id = given.message_id
             AND deliveries.destination = given.destination";
-    session.run_for(sql, given, vec![]).await?;
-    Ok(())
+    Part::new(sql, given)
 }
 
-async fn write_lanes<S: Session>(
-    session: &mut S,
-    lanes: BTreeMap<OrganisationCode, Shown>,
-) -> Result<(), Failed> {
-    let mut given = Given::new(&[
-        ("organisation", Type::Text),
-        ("settled_at", Type::Int),
-        ("published_at", Type::Int),
-        ("answered", Type::Flag),
-    ]);
-    for (lane, shown) in lanes {
-        given.push(values![&lane, shown.settled_at, shown.published_at, shown.answered]);
-    }
-    let sql = "-- show_lanes
-        INSERT INTO lanes (organisation, paused) SELECT organisation, false FROM given WHERE true
-        ON CONFLICT (organisation) DO NOTHING";
-    let mut known = Given::new(given.columns);
-    known.rows.clone_from(&given.rows);
-    session.run_for(sql, known, vec![]).await?;
-    let sql = "-- settle_lanes
-        UPDATE lanes
-        SET last_settled_at = CASE WHEN lanes.last_settled_at > given.settled_at
-                THEN lanes.last_settled_at ELSE given.settled_at END,
+macro_rules! upsert_lanes {
+    ($name:literal) => {
+        concat!(
+            "-- ",
+            $name,
+            "
+        INSERT INTO lanes (organisation, paused, last_settled_at, settled_published_at)
+        SELECT organisation, false, settled_at, published_at FROM given WHERE true
+        ON CONFLICT (organisation) DO UPDATE
+        SET last_settled_at = CASE
+                WHEN lanes.last_settled_at > excluded.last_settled_at
+                THEN lanes.last_settled_at ELSE excluded.last_settled_at END,
             settled_published_at = CASE
-                WHEN given.published_at IS NULL
-                    OR lanes.settled_published_at > given.published_at
-                THEN lanes.settled_published_at ELSE given.published_at END,
-            trouble_at = CASE WHEN given.answered THEN NULL ELSE lanes.trouble_at END,
-            trouble = CASE WHEN given.answered THEN NULL ELSE lanes.trouble END
-        FROM given WHERE lanes.organisation = given.organisation";
-    session.run_for(sql, given, vec![]).await?;
-    Ok(())
+                WHEN excluded.settled_published_at IS NULL
+                    OR lanes.settled_published_at > excluded.settled_published_at
+                THEN lanes.settled_published_at ELSE excluded.settled_published_at END"
+        )
+    };
+}
+
+/// What lanes showed: of those that were answered, trouble is over.
+fn write_lanes(lanes: BTreeMap<OrganisationCode, Shown>) -> [Part; 2] {
+    const LANE: &[(&str, Type)] =
+        &[("organisation", Type::Text), ("settled_at", Type::Int), ("published_at", Type::Int)];
+    let (mut answered, mut silent) = (Given::new(LANE), Given::new(LANE));
+    for (lane, shown) in lanes {
+        let list = if shown.answered { &mut answered } else { &mut silent };
+        list.push(values![&lane, shown.settled_at, shown.published_at]);
+    }
+    let answered_sql =
+        concat!(upsert_lanes!("settle_lanes"), ", trouble_at = NULL, trouble = NULL");
+    let silent_sql = upsert_lanes!("settle_silent_lanes");
+    [Part::new(answered_sql, answered), Part::new(silent_sql, silent)]
 }

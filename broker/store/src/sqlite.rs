@@ -16,7 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Error, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::migrations;
-use crate::session::{Engine, Failed, Given, Purpose, Session, Value, with_given};
+use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Value, with_given};
 
 /// Longest wait for the writer.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,7 +100,8 @@ impl Engine for SqliteEngine {
         Ok(match purpose {
             Purpose::Look => SqliteSession::Plain(self.readers.acquire().await?),
             Purpose::Snapshot => SqliteSession::Inside(self.readers.begin().await?),
-            Purpose::Change => {
+            // There is one writer, so names need no lock.
+            Purpose::Change | Purpose::Open(_) => {
                 SqliteSession::Inside(self.writer.begin_with("BEGIN IMMEDIATE").await?)
             }
         })
@@ -200,8 +201,10 @@ impl Session for SqliteSession {
         Ok(())
     }
 
-    /// There is one writer.
-    async fn lock_names(&mut self, _: Vec<i64>) -> Result<(), Failed> {
+    async fn run_together(&mut self, parts: Vec<Part>) -> Result<(), Failed> {
+        for part in parts {
+            self.run_for(part.sql, part.given, Vec::new()).await?;
+        }
         Ok(())
     }
 

@@ -1,34 +1,40 @@
-//! Carries a draft to the database: one statement per table, whatever the number of rows.
+//! Carries a draft to the database: a fixed number of statements, whatever the number of rows.
 //!
-//! Order matters twice: cases come before what refers to them, and bookings are given up before
-//! others are taken, so that a room may change hands within one transaction.
+//! What nearly every message writes goes together, in one round trip. Bookings and slots come
+//! after it, because they refer to cases, and are given up before others are taken, so that a room
+//! may change hands within one transaction.
 
 use std::collections::BTreeSet;
 
 use tierlink_schemas::message::to_vec;
 use tierlink_schemas::{CaseNumber, OrganisationCode};
 
-use crate::draft::{Draft, Held, SlotChange};
+use crate::draft::{Draft, Held, NewDelivery, NewMessage, SlotChange};
 use crate::fields::json;
-use crate::session::{Failed, Given, Session, Type, values};
+use crate::session::{Failed, Given, Part, Session, Type, values};
 
-/// Writes everything that a draft holds.
-pub(crate) async fn write<S: Session>(session: &mut S, draft: Draft) -> Result<(), Failed> {
-    if draft.is_empty() {
-        return Ok(());
-    }
+/// Writes everything that a draft holds, and `more` together with it.
+pub(crate) async fn write<S: Session>(
+    session: &mut S,
+    draft: &Draft,
+    more: Vec<Part>,
+) -> Result<(), Failed> {
     let changed: Vec<&Held> = draft.changed().collect();
-    insert_cases(session, &changed).await?;
-    update_cases(session, &changed).await?;
-    write_parties(session, &changed).await?;
-    insert_numbers(session, &changed).await?;
+    delete_parties(session, &changed).await?;
+    let mut parts = vec![
+        insert_cases(&changed),
+        update_cases(&changed),
+        insert_parties(&changed),
+        turn_parties(&changed),
+        insert_numbers(&changed),
+        insert_messages(&draft.messages),
+        insert_events(&draft.events),
+        insert_deliveries(&draft.deliveries),
+    ];
+    parts.extend(more);
+    session.run_together(parts).await?;
     write_bookings(session, &changed).await?;
-    write_slot_uses(session, &changed).await?;
-    drop(changed);
-    let Draft { messages, events, deliveries, .. } = draft;
-    insert_messages(session, messages).await?;
-    insert_events(session, events).await?;
-    insert_deliveries(session, deliveries).await
+    write_slot_uses(session, &changed).await
 }
 
 const CASE: &[(&str, Type)] = &[
@@ -90,7 +96,7 @@ pub(crate) fn urgency(priority: tierlink_schemas::Priority) -> i64 {
     }
 }
 
-async fn insert_cases<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+fn insert_cases(changed: &[&Held]) -> Part {
     let opened = case_rows(changed.iter().filter(|held| held.before.is_none()));
     let sql = "-- insert_cases
         INSERT INTO cases (id, number, family, state, open, origin, target, reviewer, priority,
@@ -98,11 +104,10 @@ async fn insert_cases<S: Session>(session: &mut S, changed: &[&Held]) -> Result<
         SELECT id, number, family, state, open, origin, target, reviewer, priority,
             urgency, parent, opened_at, changed_at, due_at, events, body
         FROM given";
-    session.run_for(sql, opened, vec![]).await?;
-    Ok(())
+    Part::new(sql, opened)
 }
 
-async fn update_cases<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+fn update_cases(changed: &[&Held]) -> Part {
     let known = case_rows(changed.iter().filter(|held| held.before.is_some()));
     let sql = "-- update_cases
         UPDATE cases
@@ -111,50 +116,66 @@ async fn update_cases<S: Session>(session: &mut S, changed: &[&Held]) -> Result<
             parent = given.parent, changed_at = given.changed_at, due_at = given.due_at,
             events = given.events, body = given.body
         FROM given WHERE cases.id = given.id";
-    session.run_for(sql, known, vec![]).await?;
-    Ok(())
+    Part::new(sql, known)
 }
 
-/// Who has a part now, compared with who had one: most messages change nothing here.
-async fn write_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
-    const PARTY: &[(&str, Type)] =
-        &[("organisation", Type::Text), ("case_id", Type::Id), ("open", Type::Flag)];
+const PARTY: &[(&str, Type)] =
+    &[("organisation", Type::Text), ("case_id", Type::Id), ("open", Type::Flag)];
+
+/// Who has a part no more. Most messages change nothing here.
+async fn delete_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
     let mut gone = Given::new(PARTY);
-    let mut come = Given::new(PARTY);
-    let mut turned = Given::new(&[("case_id", Type::Id), ("open", Type::Flag)]);
     for held in changed {
-        let case = &held.case;
-        let open = !case.state.is_terminal();
-        let now: BTreeSet<OrganisationCode> = case.parties().cloned().collect();
-        let none = BTreeSet::new();
-        let before = held.before.as_ref().map_or(&none, |before| &before.parties);
-        for party in before.difference(&now) {
-            gone.push(values![party, case.id, open]);
-        }
-        for party in now.difference(before) {
-            come.push(values![party, case.id, open]);
-        }
-        if held.before.as_ref().is_some_and(|before| before.open != open) {
-            turned.push(values![case.id, open]);
+        let now: BTreeSet<&OrganisationCode> = held.case.parties().collect();
+        let open = !held.case.state.is_terminal();
+        let before = held.before.iter().flat_map(|before| &before.parties);
+        for party in before.filter(|party| !now.contains(party)) {
+            gone.push(values![party, held.case.id, open]);
         }
     }
     let sql = "-- delete_parties
         DELETE FROM case_parties WHERE (organisation, case_id) IN
             (SELECT organisation, case_id FROM given)";
     session.run_for(sql, gone, vec![]).await?;
+    Ok(())
+}
+
+/// Who has a part from now on.
+fn insert_parties(changed: &[&Held]) -> Part {
+    let mut come = Given::new(PARTY);
+    for held in changed {
+        let open = !held.case.state.is_terminal();
+        let now: BTreeSet<&OrganisationCode> = held.case.parties().collect();
+        let is_new = |party: &OrganisationCode| {
+            held.before.as_ref().is_none_or(|before| !before.parties.contains(party))
+        };
+        for party in now.into_iter().filter(|party| is_new(party)) {
+            come.push(values![party, held.case.id, open]);
+        }
+    }
     let sql = "-- insert_parties
         INSERT INTO case_parties (organisation, case_id, open)
         SELECT organisation, case_id, open FROM given WHERE true
         ON CONFLICT (organisation, case_id) DO NOTHING";
-    session.run_for(sql, come, vec![]).await?;
+    Part::new(sql, come)
+}
+
+/// Cases that ended, or opened again, for those who had a part before.
+fn turn_parties(changed: &[&Held]) -> Part {
+    let mut turned = Given::new(&[("case_id", Type::Id), ("open", Type::Flag)]);
+    for held in changed {
+        let open = !held.case.state.is_terminal();
+        if held.before.as_ref().is_some_and(|before| before.open != open) {
+            turned.push(values![held.case.id, open]);
+        }
+    }
     let sql = "-- turn_parties
         UPDATE case_parties SET open = given.open
         FROM given WHERE case_parties.case_id = given.case_id";
-    session.run_for(sql, turned, vec![]).await?;
-    Ok(())
+    Part::new(sql, turned)
 }
 
-async fn insert_numbers<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+fn insert_numbers(changed: &[&Held]) -> Part {
     let mut given =
         Given::new(&[("number", Type::Text), ("organisation", Type::Text), ("case_id", Type::Id)]);
     for held in changed {
@@ -168,8 +189,7 @@ async fn insert_numbers<S: Session>(session: &mut S, changed: &[&Held]) -> Resul
         INSERT INTO case_numbers (number, organisation, case_id)
         SELECT number, organisation, case_id FROM given WHERE true
         ON CONFLICT (number, organisation, case_id) DO NOTHING";
-    session.run_for(sql, given, vec![]).await?;
-    Ok(())
+    Part::new(sql, given)
 }
 
 async fn write_bookings<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
@@ -233,10 +253,7 @@ async fn write_slot_uses<S: Session>(session: &mut S, changed: &[&Held]) -> Resu
     Ok(())
 }
 
-async fn insert_messages<S: Session>(
-    session: &mut S,
-    messages: Vec<crate::draft::NewMessage>,
-) -> Result<(), Failed> {
+fn insert_messages(messages: &[NewMessage]) -> Part {
     let mut given = Given::new(&[
         ("id", Type::Id),
         ("case_id", Type::Id),
@@ -256,11 +273,14 @@ async fn insert_messages<S: Session>(
     for new in messages {
         let canonical = to_vec(&new.message);
         let inbound = new.arrival.is_some();
-        let (format, fingerprint, raw, deviations) = match new.arrival {
-            Some(arrival) => {
-                (arrival.format, arrival.fingerprint.to_vec(), arrival.raw, arrival.deviations)
-            }
-            None => ("", Vec::new(), Vec::new(), Vec::new()),
+        let (format, fingerprint, raw, deviations) = match &new.arrival {
+            Some(arrival) => (
+                arrival.format,
+                arrival.fingerprint.to_vec(),
+                arrival.raw.clone(),
+                arrival.deviations.as_slice(),
+            ),
+            None => ("", Vec::new(), Vec::new(), &[][..]),
         };
         given.push(values![
             new.message.id,
@@ -271,11 +291,11 @@ async fn insert_messages<S: Session>(
             new.message.kind().as_str(),
             format,
             fingerprint,
-            new.case_number,
-            new.case_state,
+            new.case_number.as_deref(),
+            new.case_state.as_deref(),
             raw,
             canonical,
-            json(&deviations),
+            json(deviations),
             new.received_at,
         ]);
     }
@@ -285,14 +305,10 @@ async fn insert_messages<S: Session>(
         SELECT id, case_id, organisation, source_message_id, inbound, kind, format,
             fingerprint, case_number, case_state, raw, canonical, deviations, received_at
         FROM given";
-    session.run_for(sql, given, vec![]).await?;
-    Ok(())
+    Part::new(sql, given)
 }
 
-async fn insert_events<S: Session>(
-    session: &mut S,
-    events: Vec<(uuid::Uuid, String, tierlink_core::decide::Event)>,
-) -> Result<(), Failed> {
+fn insert_events(events: &[(uuid::Uuid, String, tierlink_core::decide::Event)]) -> Part {
     let mut given = Given::new(&[
         ("case_id", Type::Id),
         ("number", Type::Int),
@@ -308,17 +324,17 @@ async fn insert_events<S: Session>(
     ]);
     for (case, number, event) in events {
         given.push(values![
-            case,
+            *case,
             event.number,
-            number,
+            number.as_str(),
             event.message,
             event.kind.as_str(),
             &event.by,
             event.from_state,
             event.to_state,
             event.at,
-            event.reason,
-            event.note,
+            event.reason.as_deref(),
+            event.note.as_deref(),
         ]);
     }
     let sql = "-- insert_events
@@ -327,14 +343,10 @@ async fn insert_events<S: Session>(
         SELECT case_id, number, case_number, message_id, kind, organisation,
             from_state, to_state, recorded_at, reason, note, false
         FROM given";
-    session.run_for(sql, given, vec![]).await?;
-    Ok(())
+    Part::new(sql, given)
 }
 
-async fn insert_deliveries<S: Session>(
-    session: &mut S,
-    deliveries: Vec<crate::draft::NewDelivery>,
-) -> Result<(), Failed> {
+fn insert_deliveries(deliveries: &[NewDelivery]) -> Part {
     let mut given = Given::new(&[
         ("message_id", Type::Id),
         ("destination", Type::Text),
@@ -350,6 +362,5 @@ async fn insert_deliveries<S: Session>(
             attempts)
         SELECT message_id, destination, case_id, number, created_at, 'queued', 1, 0
         FROM given";
-    session.run_for(sql, given, vec![]).await?;
-    Ok(())
+    Part::new(sql, given)
 }

@@ -62,7 +62,7 @@ impl Desk {
     }
 
     /// The verdicts as they would be, and the commit later, if the process lives to see it.
-    fn answer_first(&self, works: Vec<Work>, judge: Arc<dyn Judge>) -> Vec<Judged> {
+    fn answer_first(&self, works: Arc<[Work]>, judge: Arc<dyn Judge>) -> Vec<Judged> {
         let judged = self.lock().clone().commit(&works, &*judge);
         let desk = self.clone();
         tokio::spawn(async move {
@@ -81,7 +81,11 @@ fn not_played<T>() -> Result<T, Error> {
 
 #[async_trait]
 impl Store for Desk {
-    async fn commit(&self, works: Vec<Work>, judge: Arc<dyn Judge>) -> Result<Vec<Judged>, Error> {
+    async fn commit(
+        &self,
+        works: Arc<[Work]>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<Vec<Judged>, Error> {
         if self.sabotage == Some(Sabotage::AnswerBeforeCommit) {
             self.power.on().await;
             return Ok(self.answer_first(works, judge));

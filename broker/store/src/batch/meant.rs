@@ -136,7 +136,7 @@ impl Batch {
         state: Option<String>,
     ) -> Option<Arrival> {
         let id = source_id(&self.asked(at)?.message);
-        let work = &mut self.works[at];
+        let work = &self.works[at];
         let first = First {
             id: work.id,
             fingerprint: work.fingerprint.to_vec(),
@@ -148,9 +148,9 @@ impl Batch {
         self.judged[at] = Some(Judged { verdict, deliveries: 0, conflict: false });
         Some(Arrival {
             format: work.format,
-            raw: std::mem::take(&mut work.raw),
+            raw: work.raw.clone(),
             fingerprint: work.fingerprint,
-            deviations: std::mem::take(&mut work.deviations),
+            deviations: work.deviations.clone(),
             received_at: work.received_at,
         })
     }

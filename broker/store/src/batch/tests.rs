@@ -162,15 +162,15 @@ fn a_wish_is_asked_once() {
 
 #[test]
 fn slots_published_and_withdrawn_together_end_withdrawn() {
-    let mut batch =
-        Batch::new(vec![work(Kind::SlotPublish, "m-1", 7), work(Kind::SlotWithdraw, "m-2", 7)]);
-    let Content::Message(asked) = &mut batch.works[1].content else { panic!("it is a message") };
+    let mut withdrawing = work(Kind::SlotWithdraw, "m-2", 7);
+    let Content::Message(asked) = &mut withdrawing.content else { panic!("it is a message") };
     asked.message.set_body(tierlink_schemas::Body::SlotWithdraw(
         tierlink_schemas::answer::SlotWithdraw {
             numbers: vec!["CARD-BED-0326".to_owned()],
             note: None,
         },
     ));
+    let mut batch = Batch::new(vec![work(Kind::SlotPublish, "m-1", 7), withdrawing]);
     let judge = Scripted::default();
 
     batch.judge(0, &judge);

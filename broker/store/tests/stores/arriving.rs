@@ -124,7 +124,7 @@ pub async fn a_batch_is_written_whole_or_not_at_all(place: &Place) {
     // Its event gets a number that is taken, so the database refuses the whole batch.
     let clashing = accept("h-1", &verdict);
 
-    let outcome = place.store.commit(vec![fine, clashing], spoilt_core()).await;
+    let outcome = place.store.commit([fine, clashing].into(), spoilt_core()).await;
 
     assert!(matches!(outcome, Err(Error::Refused { .. })), "{outcome:?}");
     assert!(place.store.message(fine_id, None).await.unwrap().is_none());
@@ -228,7 +228,7 @@ pub async fn a_case_is_found_by_every_name_it_has(place: &Place) {
         );
         let Content::Message(asked) = &mut work.content else { panic!("it is a message") };
         asked.keys = vec![key.clone()];
-        let judged = place.store.commit(vec![work], core()).await.unwrap();
+        let judged = place.store.commit([work].into(), core()).await.unwrap();
         assert!(judged[0].verdict.is_positive(), "{key:?}: {judged:?}");
     }
 }

@@ -116,7 +116,7 @@ pub fn refusal_code(judged: &Judged) -> &str {
 }
 
 pub async fn commit(store: &dyn Store, works: Vec<Work>) -> Vec<Judged> {
-    store.commit(works, core()).await.unwrap()
+    store.commit(works.into(), core()).await.unwrap()
 }
 
 pub async fn commit_one(store: &dyn Store, work: Work) -> Judged {
