@@ -1,10 +1,15 @@
 //! Leases: work that one process does at a time, and another takes over when it dies.
+//!
+//! A lease that has run out is free. But the clocks of two processes may differ: one that was an
+//! hour ahead when it died leaves a lease that runs for an hour. So whoever waits also watches:
+//! a lease that nobody renews is free after [`LEASE_LASTS`] on the watcher's own stopwatch, which
+//! no clock moves.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use tierlink_store::Store;
+use jiff::{SignedDuration, Timestamp};
+use tierlink_store::{Hold, Store};
 use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
@@ -32,6 +37,8 @@ pub struct Lease {
     holder: Uuid,
     held: bool,
     asked_at: Option<Instant>,
+    /// The end of somebody else's lease, and since when it was not renewed.
+    watched: Option<(Timestamp, Instant)>,
     trouble: Trouble,
 }
 
@@ -46,7 +53,7 @@ impl Lease {
     ) -> Self {
         renewed(name, 0.0);
         let trouble = Trouble::new(format!("The lease `{name}` cannot be renewed"));
-        Self { store, nature, name, holder, held: false, asked_at: None, trouble }
+        Self { store, nature, name, holder, held: false, asked_at: None, watched: None, trouble }
     }
 
     /// Whether we hold it now, asking the store as often as needed.
@@ -57,16 +64,20 @@ impl Lease {
         }
         self.asked_at = Some(Instant::now());
         let now = self.nature.now();
-        let held = match self.store.hold_lease(self.name, self.holder, now, now + LEASE_LASTS).await
-        {
-            Ok(held) => {
+        let (until, abandoned) = (now + LEASE_LASTS, self.abandoned());
+        let asked = self.store.hold_lease(self.name, self.holder, now, until, abandoned).await;
+        let held = match asked {
+            Ok(hold) => {
                 self.trouble.is_over();
-                held
+                self.watch(hold);
+                hold == Hold::Ours
             }
             Err(error) => {
                 if let Some(line) = self.trouble.begins_or_goes_on(&chain(&error).to_string()) {
                     error!(code = %error.code(), "{line}");
                 }
+                // Whoever holds it cannot renew it either.
+                self.watched = None;
                 false
             }
         };
@@ -78,6 +89,20 @@ impl Lease {
         }
         self.held = held;
         held
+    }
+
+    /// The end of a lease that was watched for long enough, and is still the same.
+    fn abandoned(&self) -> Option<Timestamp> {
+        let (until, since) = self.watched?;
+        (since.elapsed() >= LEASE_LASTS.unsigned_abs()).then_some(until)
+    }
+
+    fn watch(&mut self, hold: Hold) {
+        match hold {
+            Hold::Ours => self.watched = None,
+            Hold::Theirs { until } if self.watched.is_some_and(|(seen, _)| seen == until) => {}
+            Hold::Theirs { until } => self.watched = Some((until, Instant::now())),
+        }
     }
 
     /// Gives it up, so that another process need not wait.

@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use crate::batch::opening_names;
 use crate::records::{
-    Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Judged,
-    LaneRow, MessageRow, Outgoing, ParkedRow, RefusalQuery, RefusalRow, Repair, Settlement,
+    Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Hold,
+    Judged, LaneRow, MessageRow, Outgoing, ParkedRow, RefusalQuery, RefusalRow, Repair, Settlement,
     SlotRow, TokenRow, Work,
 };
 use crate::session::{Engine, Failed, Purpose, Session};
@@ -237,10 +237,11 @@ impl<E: Engine> Store for Kept<E> {
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, Error> {
+        abandoned: Option<Timestamp>,
+    ) -> Result<Hold, Error> {
         let name = name.to_owned();
         in_one!(self, Change, "hold a lease", [name], |session| async move {
-            operations::hold_lease(session, &name, holder, now, until).await
+            operations::hold_lease(session, &name, holder, now, until, abandoned).await
         })
     }
 

@@ -126,14 +126,19 @@ pub trait Store: Send + Sync {
     /// Marks events as announced.
     async fn mark_announced(&self, events: Vec<(Uuid, u32)>) -> Result<(), Error>;
 
-    /// Takes or renews the lease `name` for `holder`. True while the holder has it.
+    /// Takes or renews the lease `name` for `holder`.
+    ///
+    /// `abandoned` is the end of somebody's lease that the asker has watched for long enough to
+    /// know that nobody renews it. It is taken although it has not run out: the clock of its
+    /// holder may have been wrong.
     async fn hold_lease(
         &self,
         name: &str,
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, Error>;
+        abandoned: Option<Timestamp>,
+    ) -> Result<Hold, Error>;
 
     /// Gives the lease up, so that another process need not wait for its end.
     async fn release_lease(&self, name: &str, holder: Uuid) -> Result<(), Error>;

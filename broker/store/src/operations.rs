@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::cases::PAGE_MAX;
 use crate::fields::Reader;
-use crate::records::{RefusalQuery, RefusalRow, SlotRow, TokenRow};
+use crate::records::{Hold, RefusalQuery, RefusalRow, SlotRow, TokenRow};
 use crate::session::{Failed, Session, values};
 
 /// Counters that one process takes at a time, so that a case number costs no round trip.
@@ -85,12 +85,21 @@ pub(crate) async fn hold_lease<S: Session>(
     holder: Uuid,
     now: Timestamp,
     until: Timestamp,
-) -> Result<bool, Failed> {
+    abandoned: Option<Timestamp>,
+) -> Result<Hold, Failed> {
     let sql = "-- hold_lease
         INSERT INTO leases (name, holder, until_at) VALUES ($1, $2, $3)
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_at = excluded.until_at
-        WHERE leases.holder = excluded.holder OR leases.until_at <= $4";
-    Ok(session.run(sql, values![name, holder, until, now]).await? == 1)
+        WHERE leases.holder = excluded.holder OR leases.until_at <= $4 OR leases.until_at = $5";
+    if session.run(sql, values![name, holder, until, now, abandoned]).await? == 1 {
+        return Ok(Hold::Ours);
+    }
+    let sql = "-- whose_lease
+        SELECT until_at FROM leases WHERE name = $1";
+    let found = session.rows(sql, values![name]).await?;
+    // Given up in between: then it has ended now, and the next to ask gets it.
+    let ends = found.first().map(|row| Reader::new(row, "leases").at("until_at")).transpose()?;
+    Ok(Hold::Theirs { until: ends.unwrap_or(now) })
 }
 
 /// Gives a lease up.

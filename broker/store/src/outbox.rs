@@ -29,6 +29,9 @@ fn name_after(state: State, event: &Event) -> &'static str {
 }
 
 /// Deliveries that may go to the bus now, oldest first.
+///
+/// A wait that began in the future was measured by a clock that has been set back since. It is
+/// over, because nobody can say how much of it is left.
 pub(crate) async fn to_publish<S: Session>(
     session: &mut S,
     now: Timestamp,
@@ -41,7 +44,8 @@ pub(crate) async fn to_publish<S: Session>(
                 deliveries.number, deliveries.created_at
             FROM deliveries
             WHERE deliveries.state IN ('queued', 'waiting')
-                AND (deliveries.due_at IS NULL OR deliveries.due_at <= $1)
+                AND (deliveries.due_at IS NULL OR deliveries.due_at <= $1
+                    OR deliveries.published_at > $1)
                 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier
                     WHERE earlier.case_id = deliveries.case_id
                         AND earlier.destination = deliveries.destination

@@ -465,3 +465,15 @@ pub struct Figures {
 
 /// The receipt body that a settled delivery gives, kept here for adapters beside a hospital.
 pub type RemoteReceipt = Receipt;
+
+/// What came of asking for a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The asker has it now.
+    Ours,
+    /// Somebody else has it.
+    Theirs {
+        /// When it ends, by the clock of whoever has it.
+        until: Timestamp,
+    },
+}

@@ -195,7 +195,7 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
             due,
             row.round,
             row.attempts,
-            published_at.filter(|_| due.is_none()),
+            published_at,
             Some(at).filter(|_| due.is_none()),
             Some(at).filter(|_| parked),
             silent_since,

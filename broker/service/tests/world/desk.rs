@@ -142,8 +142,10 @@ impl Store for Desk {
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, Error> {
-        self.transact("hold a lease", |memory| memory.hold_lease(name, holder, now, until)).await
+        abandoned: Option<Timestamp>,
+    ) -> Result<Hold, Error> {
+        let hold = |memory: &mut Memory| memory.hold_lease(name, holder, now, until, abandoned);
+        self.transact("hold a lease", hold).await
     }
 
     async fn release_lease(&self, name: &str, holder: Uuid) -> Result<(), Error> {

@@ -17,8 +17,8 @@ use tierlink_core::find::{self, Key, Picked};
 use tierlink_schemas::message::to_vec;
 use tierlink_schemas::{Code, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{
-    Attempt, Content, DeliveryId, DeliveryRow, Found, Judge, Judged, Judgement, LaneRow, Outgoing,
-    Repair, Settlement, ToJudge, Work,
+    Attempt, Content, DeliveryId, DeliveryRow, Found, Hold, Judge, Judged, Judgement, LaneRow,
+    Outgoing, Repair, Settlement, ToJudge, Work,
 };
 use uuid::Uuid;
 
@@ -293,10 +293,10 @@ impl Memory {
     pub fn to_publish(&self, now: Timestamp, limit: u32) -> Vec<Outgoing> {
         let mut ready: Vec<&DeliveryRow> = Vec::new();
         for id in &self.unsettled {
-            let row = &self.deliveries[id].row;
+            let Delivery { row, published_at } = &self.deliveries[id];
             let due = match row.state {
                 Stand::Queued => true,
-                Stand::Waiting { due } => due <= now,
+                Stand::Waiting { due } => due <= now || *published_at > Some(now),
                 Stand::Published | Stand::Delivered | Stand::Parked { .. } | Stand::Withdrawn => {
                     false
                 }
@@ -386,7 +386,6 @@ impl Memory {
             delivery.row.attempts = delivery.row.attempts.max(settlement.attempts);
             if let Stand::Waiting { .. } = next {
                 delivery.row.silent_since.get_or_insert(settlement.at);
-                delivery.published_at = None;
             }
             if matches!(next, Stand::Queued | Stand::Waiting { .. }) {
                 delivery.row.round += 1;
@@ -455,12 +454,17 @@ impl Memory {
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
-    ) -> bool {
-        let free = self.leases.get(name).is_none_or(|held| held.0 == holder || held.1 <= now);
-        if free {
-            self.leases.insert(name.to_owned(), (holder, until));
+        abandoned: Option<Timestamp>,
+    ) -> Hold {
+        match self.leases.get(name) {
+            Some((other, ends)) if *other != holder && *ends > now && Some(*ends) != abandoned => {
+                Hold::Theirs { until: *ends }
+            }
+            _ => {
+                self.leases.insert(name.to_owned(), (holder, until));
+                Hold::Ours
+            }
         }
-        free
     }
 
     pub fn release_lease(&mut self, name: &str, holder: Uuid) {

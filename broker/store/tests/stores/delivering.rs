@@ -129,6 +129,21 @@ pub async fn a_wait_is_respected(place: &Place) {
     assert_eq!(row.silent_since, Some(noon()));
 }
 
+pub async fn a_wait_from_a_wrong_clock_is_over(place: &Place) {
+    let store = &*place.store;
+    line(store, "m-1", 0).await;
+    let ahead = later(3_600);
+    let head = publish(store, ahead).await.remove(0);
+    let not_now = Outcome::NotNow { problems: vec![problem()] };
+
+    settle(store, &head.id, head.round, not_now, ahead).await;
+
+    assert!(to_hospital(&publish(store, ahead).await).is_empty(), "the wait counts on its clock");
+    let again = publish(store, later(1)).await;
+    assert_eq!(to_hospital(&again)[0].id, head.id, "the clock was set back by an hour");
+    assert!(to_hospital(&publish(store, later(1)).await).is_empty(), "and once is enough");
+}
+
 pub async fn an_answer_may_overtake_the_publishing(place: &Place) {
     let store = &*place.store;
     line(store, "m-1", 0).await;

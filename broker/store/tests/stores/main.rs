@@ -56,6 +56,7 @@ macro_rules! keeps_its_promises {
                 a_replay_makes_older_copies_void
                 a_dropped_delivery_lets_its_followers_go
                 a_wait_is_respected
+                a_wait_from_a_wrong_clock_is_over
                 an_answer_may_overtake_the_publishing
                 what_was_taken_in_an_older_round_is_taken
                 a_paused_lane_keeps_its_deliveries
@@ -81,6 +82,7 @@ macro_rules! keeps_its_promises {
                 one_number_opens_one_case_however_it_races
                 counters_are_never_given_twice
                 a_lease_has_one_holder_at_a_time
+                a_lease_from_a_wrong_clock_is_taken_once_it_is_abandoned
             }
             running {
                 deadlines_escalate_and_move_on

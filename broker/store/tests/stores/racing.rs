@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use tierlink_schemas::{Kind, Verdict};
-use tierlink_store::{CaseKey, Judged, Store, Work};
+use tierlink_store::{CaseKey, Hold, Judged, Store, Work};
 use uuid::Uuid;
 
 use crate::open::Place;
@@ -141,6 +142,33 @@ pub async fn counters_are_never_given_twice(place: &Place) {
     stores[1].close().await;
 }
 
+/// Asks for a lease of five seconds.
+async fn holds(store: &dyn Store, name: &str, holder: Uuid, now: Timestamp) -> bool {
+    let until = now + SignedDuration::from_secs(5);
+    store.hold_lease(name, holder, now, until, None).await.unwrap() == Hold::Ours
+}
+
+pub async fn a_lease_from_a_wrong_clock_is_taken_once_it_is_abandoned(place: &Place) {
+    let store = &place.store;
+    let (wrong, right, other) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    let ahead = |second| later(second) + SignedDuration::from_hours(1);
+    let ask = |holder, second, abandoned| {
+        store.hold_lease("relay", holder, later(second), later(second + 5), abandoned)
+    };
+    assert!(holds(&**store, "relay", wrong, ahead(0)).await);
+
+    let theirs = Hold::Theirs { until: ahead(5) };
+    assert_eq!(ask(right, 0, None).await.unwrap(), theirs);
+    // It is renewed while somebody watches the old end.
+    assert!(holds(&**store, "relay", wrong, ahead(1)).await);
+    let theirs = Hold::Theirs { until: ahead(6) };
+    assert_eq!(ask(right, 6, Some(ahead(5))).await.unwrap(), theirs);
+
+    assert_eq!(ask(right, 12, Some(ahead(6))).await.unwrap(), Hold::Ours);
+    let theirs = Hold::Theirs { until: later(17) };
+    assert_eq!(ask(other, 12, Some(ahead(6))).await.unwrap(), theirs, "one takes it, not both");
+}
+
 pub async fn a_lease_has_one_holder_at_a_time(place: &Place) {
     let stores = [Arc::clone(&place.store), place.another().await];
     for round in 0..ROUNDS {
@@ -149,9 +177,7 @@ pub async fn a_lease_has_one_holder_at_a_time(place: &Place) {
             .map(|at| {
                 let (store, name) = (Arc::clone(&stores[at % 2]), name.clone());
                 let holder = Uuid::now_v7();
-                tokio::spawn(async move {
-                    (holder, store.hold_lease(&name, holder, noon(), later(5)).await.unwrap())
-                })
+                tokio::spawn(async move { (holder, holds(&*store, &name, holder, noon()).await) })
             })
             .collect();
         let mut holders = Vec::new();
@@ -163,14 +189,14 @@ pub async fn a_lease_has_one_holder_at_a_time(place: &Place) {
 
         let other = Uuid::now_v7();
         let store = &place.store;
-        assert!(!store.hold_lease(&name, other, later(4), later(9)).await.unwrap());
-        assert!(store.hold_lease(&name, holders[0], later(4), later(9)).await.unwrap());
-        assert!(!store.hold_lease(&name, other, later(8), later(13)).await.unwrap());
-        assert!(store.hold_lease(&name, other, later(9), later(14)).await.unwrap());
+        assert!(!holds(&**store, &name, other, later(4)).await);
+        assert!(holds(&**store, &name, holders[0], later(4)).await);
+        assert!(!holds(&**store, &name, other, later(8)).await);
+        assert!(holds(&**store, &name, other, later(9)).await);
         store.release_lease(&name, holders[0]).await.unwrap();
-        assert!(!store.hold_lease(&name, holders[0], later(10), later(15)).await.unwrap());
+        assert!(!holds(&**store, &name, holders[0], later(10)).await);
         store.release_lease(&name, other).await.unwrap();
-        assert!(store.hold_lease(&name, holders[0], later(10), later(15)).await.unwrap());
+        assert!(holds(&**store, &name, holders[0], later(10)).await);
     }
     stores[1].close().await;
 }
