@@ -295,9 +295,9 @@ impl County {
     /// The store's address; for SQLite the path of its file.
     #[must_use]
     pub fn store(&self) -> String {
-        match self.mode {
-            Mode::Embedded => self.folder.path().join("tierlink.db").display().to_string(),
-            Mode::Production => self.store.clone(),
+        match self.store.strip_prefix("sqlite:") {
+            Some(file) => self.folder.path().join(file).display().to_string(),
+            None => self.store.clone(),
         }
     }
 

@@ -40,7 +40,7 @@ use crate::lease::Lease;
 use crate::live::Live;
 use crate::nature::{Nature, Real};
 use crate::relay::Relay;
-use crate::report::{Trouble, chain};
+use crate::report::{self, Trouble, chain};
 use crate::settler::Settler;
 use crate::tokens::Tokens;
 
@@ -113,7 +113,10 @@ pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dy
     } else {
         tierlink_store::open(&url, connections).await.map_err(failed)?
     };
-    store.healthy().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
+    store.healthy().await.map_err(failed)?;
+    if let Some(newer) = report::newer_tables(&*store).await.map_err(failed)? {
+        warn!("{newer}");
+    }
     Ok(store)
 }
 

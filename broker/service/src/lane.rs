@@ -15,6 +15,7 @@
 //! A parcel is acknowledged only after its outcome is on disk. A parcel that comes twice is
 //! recognised by the store, which knows what is settled.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,11 @@ use crate::settler::Settler;
 const HOLD_MAX: Duration = Duration::from_mins(15);
 /// How long to wait after the bus or the store failed.
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// For so long what the store said of a batch is believed. Afterwards another process may have the
+/// lane and have delivered it: a slow hospital keeps us, or we were halted.
+const DUE_FOR: Duration = Duration::from_secs(1);
+/// A parcel that nobody can read, or that is not for this lane.
+pub(crate) const UNREADABLE: Code = Code::new("B010");
 /// An encoder could not write the message in this format.
 const CANNOT_ENCODE: Code = Code::new("E041");
 /// The loss of a safety field blocks the delivery.
@@ -108,6 +114,8 @@ struct Own {
     door: Trouble,
     /// The organisation does not answer.
     silence: Trouble,
+    /// Parcels lie in the lane that must not be sent.
+    poison: Trouble,
 }
 
 /// What a lane does next.
@@ -130,6 +138,9 @@ enum Tried {
     Stopped,
 }
 
+/// A parcel whose name can be read.
+type Known = (DeliveryId, Received);
+
 /// A delivery whose outcome is on its way to disk.
 struct Pending {
     tag: Tag,
@@ -142,6 +153,10 @@ impl Lane {
         let own = Own {
             door: Trouble::new(format!("Nothing can be sent to {}", self.organisation)),
             silence: Trouble::new(format!("{} does not answer", self.organisation)),
+            poison: Trouble::new(format!(
+                "ALARM: parcels in the lane of {} are among the dead parcels now",
+                self.organisation
+            )),
         };
         let Ok(name) = LaneName::new(self.organisation.as_str()) else {
             error!(lane = %self.organisation, "The lane's name does not fit the bus.");
@@ -250,7 +265,8 @@ impl Lane {
             {
                 batch.push(more);
             }
-            let work = Batch { lane: self, config: &config, profile, silence: &own.silence, stop };
+            let (silence, poison) = (&own.silence, &own.poison);
+            let work = Batch { lane: self, config: &config, profile, silence, poison, stop };
             match work.deliver(batch, &mut *consumer, &mut *door).await {
                 Next::GoOn => {}
                 Next::Rejoin | Next::Stop => break,
@@ -266,6 +282,7 @@ struct Batch<'a> {
     config: &'a Config,
     profile: &'a Profile,
     silence: &'a Trouble,
+    poison: &'a Trouble,
     stop: &'a CancellationToken,
 }
 
@@ -276,38 +293,34 @@ impl Batch<'_> {
         consumer: &mut dyn LaneConsumer,
         door: &mut dyn Destination,
     ) -> Next {
-        let mut asked = Vec::with_capacity(batch.len());
-        let mut known = Vec::with_capacity(batch.len());
+        let mut known: VecDeque<Known> = VecDeque::with_capacity(batch.len());
         for received in batch {
-            match read_parcel_id(&received.parcel.id) {
-                Some(id) => {
-                    asked.push((id.clone(), received.parcel.round));
-                    known.push((id, received));
-                }
-                None => self.bury(consumer, &received).await,
+            let id = read_parcel_id(&received.parcel.id);
+            // What is for somebody else must never go through this front door.
+            match id.filter(|id| id.to == self.lane.organisation) {
+                Some(id) => known.push_back((id, received)),
+                None => self.bury(consumer, &received, "its name is none of this lane").await,
             }
         }
-        let due = match self.lane.store.still_due(asked).await {
-            Ok(due) => {
-                self.lane.store_answers();
-                due
-            }
-            Err(error) => {
-                self.lane.store_fails(&error);
-                pause(WAIT_AFTER_FAILURE, self.stop).await;
-                return Next::Rejoin;
-            }
-        };
-        let mut due: std::collections::HashMap<DeliveryId, DeliveryRow> =
-            due.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let Some(mut due) = self.still_due(&known).await else { return Next::Rejoin };
+        let mut asked_at = Instant::now();
         let mut pending: Vec<Pending> = Vec::new();
-        let mut void: Vec<Tag> = Vec::new();
+        let mut void: Vec<Known> = Vec::new();
         let mut next = Next::GoOn;
-        for (id, received) in known {
+        while let Some((id, received)) = known.pop_front() {
+            if asked_at.elapsed() > DUE_FOR {
+                known.push_front((id, received));
+                let Some(now_due) = self.still_due(&known).await else {
+                    next = Next::Rejoin;
+                    break;
+                };
+                (due, asked_at) = (now_due, Instant::now());
+                continue;
+            }
             // Settled meanwhile, or a copy from an older round: nothing to do any more.
             let row = due.remove(&id).filter(|row| row.round == received.parcel.round);
             let Some(row) = row else {
-                void.push(received.tag);
+                void.push((id, received));
                 continue;
             };
             match self.one(row, &received, consumer, door).await {
@@ -323,10 +336,50 @@ impl Batch<'_> {
                 break;
             }
         }
-        if !void.is_empty() {
-            finish(consumer, &void).await;
+        let thrown_away = self.throw_away(void, consumer).await;
+        let acknowledged = self.acknowledge_all(pending, consumer).await;
+        if thrown_away && acknowledged { next } else { Next::Rejoin }
+    }
+
+    /// Which of these the destination must still get. `None`: the store cannot say.
+    async fn still_due(&self, known: &VecDeque<Known>) -> Option<HashMap<DeliveryId, DeliveryRow>> {
+        let asked = known.iter().map(|(id, received)| (id.clone(), received.parcel.round));
+        match self.lane.store.still_due(asked.collect()).await {
+            Ok(due) => {
+                self.lane.store_answers();
+                Some(due.into_iter().map(|row| (row.id.clone(), row)).collect())
+            }
+            Err(error) => self.cannot_say(&error).await,
         }
-        if self.acknowledge_all(pending, consumer).await { next } else { Next::Rejoin }
+    }
+
+    /// Finishes what need not be sent any more. What the store never heard of is none of that: the
+    /// store is an old copy, or somebody else's parcels come our way. False if it cannot say.
+    async fn throw_away(&self, void: Vec<Known>, consumer: &mut dyn LaneConsumer) -> bool {
+        if void.is_empty() {
+            return true;
+        }
+        let asked = void.iter().map(|(id, _)| id.clone()).collect();
+        let unknown = match self.lane.store.unknown(asked).await {
+            Ok(unknown) => unknown,
+            Err(error) => return self.cannot_say::<()>(&error).await.is_some(),
+        };
+        let (buried, done): (Vec<_>, Vec<_>) =
+            void.into_iter().partition(|(id, _)| unknown.contains(id));
+        for (_, received) in &buried {
+            self.bury(consumer, received, "the store does not know its delivery").await;
+        }
+        let done: Vec<Tag> = done.iter().map(|(_, received)| received.tag).collect();
+        if !done.is_empty() {
+            finish(consumer, &done).await;
+        }
+        true
+    }
+
+    async fn cannot_say<T>(&self, error: &tierlink_store::Error) -> Option<T> {
+        self.lane.store_fails(error);
+        pause(WAIT_AFTER_FAILURE, self.stop).await;
+        None
     }
 
     /// Sends one delivery and hands its outcome over. `None`: it was buried.
@@ -337,8 +390,10 @@ impl Batch<'_> {
         consumer: &mut dyn LaneConsumer,
         door: &mut dyn Destination,
     ) -> Option<Result<oneshot::Receiver<Result<(), Problem>>, Next>> {
-        let Ok(message) = from_slice(&received.parcel.body) else {
-            self.bury(consumer, received).await;
+        let message = from_slice(&received.parcel.body).ok();
+        // Another message under this name would be sent and settled in its place.
+        let Some(message) = message.filter(|message| message.id == row.id.message) else {
+            self.bury(consumer, received, "it does not hold the message of its name").await;
             return None;
         };
         let id = row.id.clone();
@@ -448,7 +503,17 @@ impl Batch<'_> {
             if let Some(tried) = self.wait(wait).await {
                 return tried;
             }
+            if !self.is_due(&row).await {
+                return Tried::GivenBack;
+            }
         }
+    }
+
+    /// Whether nobody else has settled it while its destination was silent, or seemed so because
+    /// we were halted. A store that cannot say is no reason to stop trying.
+    async fn is_due(&self, row: &DeliveryRow) -> bool {
+        let due = self.lane.store.still_due(vec![(row.id.clone(), row.round)]).await;
+        due.map_or(true, |due| !due.is_empty())
     }
 
     /// Waits between two tries. A pause, a new configuration or the end of the process cut it
@@ -524,12 +589,13 @@ impl Batch<'_> {
         }
     }
 
-    async fn bury(&self, consumer: &mut dyn LaneConsumer, received: &Received) {
+    /// Sets aside what must not be sent, and tells it once in a while: who can put one into a lane
+    /// can put ten thousand there.
+    async fn bury(&self, consumer: &mut dyn LaneConsumer, received: &Received, why: &str) {
         metrics::counter!("tierlink_buried_total").increment(1);
-        error!(
-            lane = %self.lane.organisation,
-            "ALARM: a parcel in the lane cannot be read; it is among the dead parcels now."
-        );
+        if let Some(line) = self.poison.begins_or_goes_on(why) {
+            error!(lane = %self.lane.organisation, code = %UNREADABLE, "{line}");
+        }
         if let Err(error) = consumer.bury(&[received.tag]).await {
             warn!(code = %error.code(), "It could not be buried: {}.", chain(&error));
         }

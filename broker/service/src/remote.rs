@@ -13,9 +13,10 @@ use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
 use tierlink_store::{DeliveryId, Settlement};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 use uuid::Uuid;
 
+use crate::lane::UNREADABLE;
 use crate::report::{Trouble, chain};
 use crate::settler::Settler;
 
@@ -27,11 +28,12 @@ const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Records receipts until told to stop.
 pub async fn run(bus: Arc<dyn Bus>, settler: Settler, stop: CancellationToken) {
     let trouble = Trouble::new("Receipts of remote adapters cannot be read");
+    let poison = Trouble::new("ALARM: receipts are among the dead parcels now");
     while !stop.is_cancelled() {
         match bus.receipts(PREFETCH).await {
             Ok(consumer) => {
                 trouble.is_over();
-                consume(consumer, &settler, &stop).await;
+                consume(consumer, &settler, &poison, &stop).await;
             }
             Err(error) => {
                 if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
@@ -46,7 +48,12 @@ pub async fn run(bus: Arc<dyn Bus>, settler: Settler, stop: CancellationToken) {
     }
 }
 
-async fn consume(mut consumer: Box<dyn LaneConsumer>, settler: &Settler, stop: &CancellationToken) {
+async fn consume(
+    mut consumer: Box<dyn LaneConsumer>,
+    settler: &Settler,
+    poison: &Trouble,
+    stop: &CancellationToken,
+) {
     loop {
         let received = tokio::select! {
             () = stop.cancelled() => break,
@@ -73,7 +80,10 @@ async fn consume(mut consumer: Box<dyn LaneConsumer>, settler: &Settler, stop: &
                 }
             },
             None => {
-                warn!(from = %received.parcel.lane, "A receipt cannot be read; it is buried.");
+                metrics::counter!("tierlink_buried_total").increment(1);
+                if let Some(line) = poison.begins_or_goes_on("not a receipt of its own lane") {
+                    error!(from = %received.parcel.lane, code = %UNREADABLE, "{line}");
+                }
                 consumer.bury(&[received.tag]).await
             }
         };

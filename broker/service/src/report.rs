@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use tierlink_store::Store;
 use tracing::info;
 
 /// How often trouble that goes on is mentioned again.
@@ -25,6 +26,20 @@ pub fn chain(error: &dyn std::error::Error) -> impl fmt::Display {
         }
         Ok(())
     })
+}
+
+/// What to say when a newer release has changed the tables already: in a rolling upgrade, or after
+/// going back one release.
+pub async fn newer_tables(store: &dyn Store) -> Result<Option<String>, tierlink_store::Error> {
+    let newer: Vec<String> =
+        store.newer_tables().await?.into_iter().map(|version| format!("{version:04}")).collect();
+    Ok((!newer.is_empty()).then(|| {
+        format!(
+            "A newer release has applied migrations that this one does not know: {}. This one \
+             passes over them and works on.",
+            newer.join(", ")
+        )
+    }))
 }
 
 struct Going {

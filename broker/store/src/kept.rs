@@ -45,11 +45,15 @@ impl<E: Engine> Kept<E> {
 
     /// Whether every table that this program needs is there.
     pub(crate) async fn expect_tables(&self) -> Result<(), Error> {
-        let engine = self.engine.clone();
-        let applied = tokio::spawn(async move { engine.applied().await });
-        let applied = joined(applied, "look at the tables").await?;
-        let applied = applied.map_err(|source| failed::<E>("look at the tables", source))?;
+        let applied = self.applied().await?;
         if migrations::missing(&applied).is_empty() { Ok(()) } else { Err(Error::NotMigrated) }
+    }
+
+    async fn applied(&self) -> Result<Vec<i64>, Error> {
+        let what = "look at the tables";
+        let engine = self.engine.clone();
+        let applied = joined(tokio::spawn(async move { engine.applied().await }), what).await?;
+        applied.map_err(|source| failed::<E>(what, source))
     }
 
     /// Runs `work` in one transaction, again if it loses a race.
@@ -179,6 +183,15 @@ impl<E: Engine> Store for Kept<E> {
         in_one!(self, Change, "mark deliveries as published", [done], |session| {
             outbox::mark_published(session, done, now)
         })
+    }
+
+    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Error> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        in_one!(self, Look, "look at deliveries", [asked], |session| outbox::unknown(
+            session, asked
+        ))
     }
 
     async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error> {
@@ -376,6 +389,12 @@ impl<E: Engine> Store for Kept<E> {
             | sqlx::migrate::MigrateError::ExecuteMigration(source, _) => failed::<E>(what, source),
             error => Error::Refused { what, source: sqlx::Error::Migrate(Box::new(error)) },
         })
+    }
+
+    async fn newer_tables(&self) -> Result<Vec<i64>, Error> {
+        let mut newer = migrations::newer(&self.applied().await?);
+        newer.sort_unstable();
+        Ok(newer)
     }
 
     fn name(&self) -> &'static str {

@@ -107,6 +107,10 @@ pub trait Store: Send + Sync {
     /// Of these, which still wait for an answer in this round, with what the lane needs to know.
     async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error>;
 
+    /// Which of these the store has never heard of: they came from somebody else's road, or this
+    /// store is an older copy.
+    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Error>;
+
     /// Records outcomes and writes the receipts that origins want, in one transaction.
     async fn settle(
         &self,
@@ -219,6 +223,10 @@ pub trait Store: Send + Sync {
 
     /// Brings the tables up to date. Safe to run while others run, and again.
     async fn migrate(&self) -> Result<Vec<String>, Error>;
+
+    /// The versions of migrations that a newer release has applied and this one does not know. They
+    /// are no obstacle.
+    async fn newer_tables(&self) -> Result<Vec<i64>, Error>;
 
     /// Which kind of store it is, for people: `sqlite` or `postgres`.
     fn name(&self) -> &'static str;

@@ -53,6 +53,12 @@ pub(crate) fn missing(applied: &[i64]) -> Vec<String> {
         .collect()
 }
 
+/// The versions among `applied` that this program does not know: a newer release ran there.
+pub(crate) fn newer(applied: &[i64]) -> Vec<i64> {
+    let known = |version: &i64| TWINS.iter().any(|twin| twin.version == *version);
+    applied.iter().copied().filter(|version| !known(version)).collect()
+}
+
 fn migrator(text: fn(&Twin) -> &'static str) -> Migrator {
     let migrations = TWINS
         .iter()

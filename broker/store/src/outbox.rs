@@ -125,6 +125,31 @@ pub(crate) async fn still_due<S: Session>(
     found.iter().map(|row| rows::delivery(row).map(came_back)).collect()
 }
 
+/// Which of these the store has never heard of.
+pub(crate) async fn unknown<S: Session>(
+    session: &mut S,
+    asked: Vec<DeliveryId>,
+) -> Result<Vec<DeliveryId>, Failed> {
+    let mut given = Given::new(&[("message_id", Type::Id), ("destination", Type::Text)]);
+    for id in asked {
+        given.push(values![id.message, &id.to]);
+    }
+    let sql = "-- unknown
+        SELECT given.message_id, given.destination
+        FROM given
+        WHERE NOT EXISTS (
+            SELECT 1 FROM deliveries
+            WHERE deliveries.message_id = given.message_id
+                AND deliveries.destination = given.destination
+        )";
+    let unknown = session.rows_for(sql, given, vec![]).await?;
+    let read = |row| {
+        let row = Reader::new(row, "deliveries");
+        Ok(DeliveryId { message: row.id("message_id")?, to: row.organisation("destination")? })
+    };
+    unknown.iter().map(read).collect()
+}
+
 /// A delivery of which a copy came back from the bus.
 pub(crate) fn came_back(mut row: DeliveryRow) -> DeliveryRow {
     row.state = match row.state {

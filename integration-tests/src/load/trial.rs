@@ -32,7 +32,8 @@ pub const REPORT_VARIABLE: &str = "TIERLINK_FAULTS_REPORT";
 
 // So many lives are told at once. One hospital speaks at a time in each.
 const TELLERS: u64 = 8;
-const DRAIN_WITHIN: Duration = Duration::from_mins(1);
+// What the bus has lost is found after 75 seconds at the latest.
+const DRAIN_WITHIN: Duration = Duration::from_mins(2);
 const DRAIN_WITHIN_LONG: Duration = Duration::from_mins(5);
 const FLOW_WITHIN: Duration = Duration::from_secs(45);
 
@@ -189,7 +190,7 @@ pub async fn flow(stage: &Stage, more: usize) -> Result<()> {
 ///
 /// # Errors
 ///
-/// If something still waits after a minute, or five in the long form.
+/// If something still waits after two minutes, or five in the long form.
 pub async fn drain(stage: &Stage) -> Result<()> {
     let operator = stage.county.operator()?;
     let within = if long() { DRAIN_WITHIN_LONG } else { DRAIN_WITHIN };

@@ -83,10 +83,27 @@ impl Broker {
 
     /// Asks it to end with SIGTERM, as systemd does. Returns when it has ended.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
-        let id = self.child.id().context("the broker has ended already")?;
-        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-        ensure!(sent.success(), "could not send SIGTERM to the broker");
+        self.signal("TERM").await?;
         self.wait().await
+    }
+
+    /// Halts it in the middle of whatever it does (SIGSTOP), as a machine that swaps or a virtual
+    /// one that is moved does. [`wake`](Self::wake) lets it go on.
+    pub async fn halt(&self) -> Result<()> {
+        self.signal("STOP").await
+    }
+
+    /// Undoes [`halt`](Self::halt).
+    pub async fn wake(&self) -> Result<()> {
+        self.signal("CONT").await
+    }
+
+    async fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id().context("the broker has ended already")?;
+        let words = [format!("-{name}"), id.to_string()];
+        let sent = Command::new("kill").args(words).status().await?;
+        ensure!(sent.success(), "could not send SIG{name} to the broker");
+        Ok(())
     }
 
     /// Waits until it has ended by itself.

@@ -1,5 +1,9 @@
 //! The program itself breaks: killed at random, halted, one of several killed, replaced.
 
+mod halted;
+mod replaced;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -7,8 +11,37 @@ use anyhow::{Result, ensure};
 use tierlink_integration_tests::eventually::eventually_within;
 use tierlink_integration_tests::load::chaos::{Chaos, check_log};
 use tierlink_integration_tests::load::long;
+use tierlink_integration_tests::load::teller::Stage;
 use tierlink_integration_tests::load::trial::{Trial, flow, set_the_stage};
-use tierlink_integration_tests::servers::{Postgres, Rabbit};
+use tierlink_integration_tests::servers::{
+    Broker, Postgres, Rabbit, fresh_database, shared_postgres, shared_rabbit,
+};
+
+/// RabbitMQ gives up on a silent process within twice as many seconds. Production has 10.
+const HEARTBEAT_SECONDS: u32 = 2;
+
+/// A stage with a database and a virtual host of its own, on servers that others use as well.
+pub(crate) async fn set_a_shared_stage() -> Result<Arc<Stage>> {
+    let database = fresh_database(&shared_postgres().await?).await?;
+    let vhost = shared_rabbit().await?.fresh_vhost().await?;
+    let bus = format!("{vhost}?heartbeat={HEARTBEAT_SECONDS}");
+    set_the_stage(Some(&database), Some(&bus)).await
+}
+
+/// How often a process took over the relay.
+fn leases(broker: &Broker) -> Result<usize> {
+    Ok(broker.logs()?.matches("This process has the lease `relay` now").count())
+}
+
+/// Ends a process as systemd does, and checks that it ended well and in time.
+async fn end_well(broker: &mut Broker) -> Result<()> {
+    let asked = Instant::now();
+    let ended = broker.terminate().await?;
+    let took = asked.elapsed();
+    ensure!(ended.success(), "it ended with {ended}: {}", broker.logs()?);
+    ensure!(took < ENDS_WITHIN, "it took {} s to end", took.as_secs());
+    check_log(broker)
+}
 
 const KILLS: usize = 20;
 const KILLS_LONG: usize = 100;
@@ -83,15 +116,34 @@ async fn a_second_process_takes_over_and_a_stopping_one_drops_nothing() {
         flow(&stage, 10).await?;
         first.kill9().await?;
         flow(&stage, 20).await?;
-        let asked = Instant::now();
-        let ended = second.terminate().await?;
-        let took = asked.elapsed();
-        ensure!(ended.success(), "it ended with {ended}: {}", second.logs()?);
-        ensure!(took < ENDS_WITHIN, "it took {} s to end", took.as_secs());
-        check_log(&second)?;
+        end_well(&mut second).await?;
         let third = stage.county.start_another(&[]).await?;
         flow(&stage, 10).await?;
         Ok(vec![third])
+    };
+    trial.run(&stage, breaking).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_three_processes_one_is_killed_and_one_of_the_others_relays() {
+    let trial = Trial::of("broker: one of three killed, again and again");
+    let stage = set_a_shared_stage().await.unwrap();
+    let elsewhere = [stage.county.elsewhere().unwrap(), stage.county.elsewhere().unwrap()];
+    let mut first = elsewhere[0].start().await.unwrap();
+    let mut second = elsewhere[1].start().await.unwrap();
+    let third = stage.county.start_another(&[]).await.unwrap();
+
+    let breaking = async {
+        flow(&stage, 10).await?;
+        ensure!(leases(&first)? == 1, "the first does not relay: {}", first.logs()?);
+        first.kill9().await?;
+        flow(&stage, 20).await?;
+        let took_over = [leases(&second)?, leases(&third)?];
+        ensure!(took_over.iter().sum::<usize>() == 1, "the lease went to {took_over:?}");
+        first = elsewhere[0].start().await?;
+        second.kill9().await?;
+        flow(&stage, 20).await?;
+        Ok(vec![first, third])
     };
     trial.run(&stage, breaking).await.unwrap();
 }

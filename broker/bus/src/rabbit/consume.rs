@@ -26,7 +26,7 @@ use tracing::error;
 use super::ANSWER_WAIT;
 use super::keeper::Keeper;
 use super::link::{Link, within};
-use super::trouble::CommonTrouble;
+use super::trouble::{CommonTrouble, Flood};
 use super::wire::{read, short};
 use crate::{BusError, Lane, LaneConsumer, Received, Tag};
 
@@ -65,6 +65,7 @@ struct Feeder {
     prefetch: u16,
     news: mpsc::Sender<News>,
     trouble: Arc<CommonTrouble>,
+    poison: Flood,
 }
 
 impl RabbitConsumer {
@@ -81,7 +82,8 @@ impl RabbitConsumer {
         // RabbitMQ never sends more than `prefetch`; the rest is for the two other kinds of news.
         let (tell, news) = mpsc::channel(usize::from(prefetch) + 2);
         let name = source.queue.clone();
-        let feeder = Feeder { link, keeper, source, prefetch, news: tell, trouble };
+        let poison = Flood::default();
+        let feeder = Feeder { link, keeper, source, prefetch, news: tell, trouble, poison };
         let (channel, consumer) = feeder.open().await?;
         let feeder = tokio::spawn(feeder.feed(channel.clone(), consumer));
         let held = BTreeSet::new();
@@ -177,12 +179,7 @@ impl LaneConsumer for RabbitConsumer {
     }
 
     async fn bury(&mut self, tags: &[Tag]) -> Result<(), BusError> {
-        let buried = self.mine(tags).len();
-        self.reject(tags, false).await?;
-        if buried > 0 {
-            error!(buried, "Parcels of {} that no consumer could read were set aside.", self.name);
-        }
-        Ok(())
+        self.reject(tags, false).await
     }
 
     async fn close(self: Box<Self>) {
@@ -237,7 +234,10 @@ impl Feeder {
             let received = match read(&mut delivery) {
                 Ok(parcel) => Received { parcel, tag: Tag { session, number }, again },
                 Err(why) => {
-                    error!("A message in {} was set aside: {why}.", self.source.queue);
+                    if let Some(count) = self.poison.counts() {
+                        let queue = &self.source.queue;
+                        error!(code = "B010", "Set {count} message(s) in {queue} aside: {why}.");
+                    }
                     let options = BasicNackOptions { multiple: false, requeue: false };
                     if within("set a message aside", channel.basic_nack(number, options))
                         .await

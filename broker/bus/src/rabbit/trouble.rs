@@ -1,12 +1,12 @@
 //! Says once that trouble began and once that it ended, however often it is met in between.
 //!
 //! A RabbitMQ that is away for an hour is met by hundreds of retries of hundreds of lanes. Two
-//! lines tell the same story.
+//! lines tell the same story. What has no end is told once in a while, with a count.
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -70,6 +70,26 @@ impl CommonTrouble {
     }
 }
 
+/// How long a flood is only counted before it is told again.
+const TELL_EVERY: Duration = Duration::from_mins(5);
+
+/// Something that has no end of its own and may come ten thousand times in a second.
+#[derive(Default)]
+pub(super) struct Flood(Mutex<(Option<Instant>, u64)>);
+
+impl Flood {
+    /// Counts one. Gives how many came since it was told last, when it is time to tell.
+    pub(super) fn counts(&self) -> Option<u64> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.1 += 1;
+        if known.0.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return None;
+        }
+        known.0 = Some(Instant::now());
+        Some(std::mem::take(&mut known.1))
+    }
+}
+
 /// The error and everything that caused it, on one line.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -80,4 +100,20 @@ pub(super) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Flood;
+
+    #[test]
+    fn a_flood_is_told_when_it_begins_and_then_only_counted() {
+        let flood = Flood::default();
+
+        let first = flood.counts();
+        let later: Vec<u64> = (0..1_000).filter_map(|_| flood.counts()).collect();
+
+        assert_eq!(first, Some(1));
+        assert!(later.is_empty(), "{later:?}");
+    }
 }

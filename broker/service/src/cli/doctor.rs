@@ -118,6 +118,9 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) {
     };
     findings.push(finding("store", Ok(format!("{} answers", store.name()))));
     let now = Timestamp::now();
+    if let Ok(Some(newer)) = crate::report::newer_tables(&*store).await {
+        findings.push(finding("tables", Ok(newer)));
+    }
     match store.lanes().await {
         Ok(lanes) => findings.extend(lanes.into_iter().map(|row| lane(row, now))),
         Err(error) => findings.push(finding("lanes", Err(format!("{}: {error}", error.code())))),

@@ -17,6 +17,9 @@ pub async fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     for name in done {
         print::line(&format!("Migrated: {name}."));
     }
+    if let Some(newer) = crate::report::newer_tables(&*store).await? {
+        print::line(&newer);
+    }
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }

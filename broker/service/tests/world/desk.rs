@@ -120,6 +120,10 @@ impl Store for Desk {
         self.transact("look at deliveries", |memory| memory.still_due(&asked)).await
     }
 
+    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Error> {
+        self.transact("look at deliveries", |memory| memory.unknown(&asked)).await
+    }
+
     async fn settle(
         &self,
         settlements: Vec<Settlement>,
@@ -244,6 +248,10 @@ impl Store for Desk {
     }
 
     async fn revoke_token(&self, _: &str, _: Timestamp) -> Result<bool, Error> {
+        not_played()
+    }
+
+    async fn newer_tables(&self) -> Result<Vec<i64>, Error> {
         not_played()
     }
 

@@ -354,6 +354,10 @@ impl Memory {
         rows.filter(|row| row.state == Stand::Published).collect()
     }
 
+    pub fn unknown(&self, asked: &[DeliveryId]) -> Vec<DeliveryId> {
+        asked.iter().filter(|id| !self.deliveries.contains_key(id)).cloned().collect()
+    }
+
     pub fn settle(&mut self, settlements: Vec<Settlement>, judge: &dyn Judge) {
         for settlement in settlements {
             self.settle_one(settlement, judge);

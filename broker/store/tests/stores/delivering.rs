@@ -5,8 +5,9 @@ use tierlink_core::delivery::{Event, Outcome, State};
 use tierlink_schemas::Verdict;
 use tierlink_schemas::message::from_slice;
 use tierlink_store::{Attempt, CaseKey, DeliveryId, Outgoing, Repair, Store};
+use uuid::Uuid;
 
-use crate::county::{HOSPITAL, TOWNSHIP, code};
+use crate::county::{HOSPITAL, STRANGER, TOWNSHIP, code};
 use crate::open::Place;
 use crate::said::{
     accept, accepted, amend, commit_one, drain, later, noon, problem, publish, refused, settle,
@@ -48,6 +49,23 @@ pub async fn only_the_first_of_a_line_goes_to_the_bus(place: &Place) {
     assert!(nothing.is_empty());
     let second = to_hospital(&second);
     assert_eq!(second.iter().map(|row| row.number).collect::<Vec<_>>(), [2]);
+}
+
+pub async fn a_delivery_is_known_however_it_ended(place: &Place) {
+    let store = &*place.store;
+    line(store, "m-1", 0).await;
+    let head = publish(store, noon()).await.remove(0);
+    let waits = store.unknown(vec![head.id.clone()]).await.unwrap();
+    settle(store, &head.id, head.round, taken(), noon()).await;
+    let elsewhere = DeliveryId { message: head.id.message, to: code(STRANGER) };
+    let never = DeliveryId { message: Uuid::now_v7(), to: head.id.to.clone() };
+
+    let asked = vec![never.clone(), head.id, elsewhere.clone()];
+    let mut unknown = store.unknown(asked).await.unwrap();
+
+    assert!(waits.is_empty());
+    unknown.sort_by_key(|id| *id == elsewhere);
+    assert_eq!(unknown, [never, elsewhere]);
 }
 
 pub async fn a_parked_delivery_holds_its_line_and_no_other(place: &Place) {

@@ -79,6 +79,7 @@ pub async fn newer_tables_are_no_obstacle(place: &Place) {
 
     accepted(&*opened, submit("m-1")).await;
     assert!(opened.migrate().await.unwrap().is_empty());
+    assert_eq!(opened.newer_tables().await.unwrap(), [9999]);
     opened.close().await;
 }
 
