@@ -236,6 +236,8 @@ async fn write_slot_uses<S: Session>(session: &mut S, changed: &[&Held]) -> Resu
     for held in changed {
         match &held.slot {
             SlotChange::Same => continue,
+            // A case that is new had no slot.
+            SlotChange::Freed if held.before.is_none() => continue,
             SlotChange::Freed => {}
             SlotChange::Taken((organisation, number)) => {
                 used.push(values![held.case.id, organisation, number.as_str()]);
