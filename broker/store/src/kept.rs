@@ -2,8 +2,10 @@
 //!
 //! The task matters: a caller may be dropped at any moment (a sender hangs up, a process stops),
 //! and a `begin` that is dropped half-way leaves a pooled connection inside a transaction, in
-//! which the next caller's writes would be lost. Nobody drops these tasks.
+//! which the next caller's writes would be lost. Nobody drops these tasks. A database that does not
+//! answer in time is given up from within, if its connections can be closed half-way.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,25 +74,41 @@ impl<E: Engine> Kept<E> {
     {
         let engine = self.engine.clone();
         let task = tokio::spawn(async move {
-            let mut tries = 1;
-            loop {
-                match once(&engine, purpose.clone(), &work).await {
-                    Ok((session, done)) => {
-                        let end = session.commit().await;
-                        return end.map(|()| done).map_err(|source| failed::<E>(what, source));
-                    }
-                    Err(Failed::Sql(error)) if tries < TRIES_MAX && E::may_work_again(&error) => {
-                        tokio::time::sleep(TRY_AGAIN_AFTER * tries).await;
-                        tries += 1;
-                    }
-                    Err(Failed::Sql(source)) => return Err(failed::<E>(what, source)),
-                    Err(Failed::Unreadable(table)) => {
-                        return Err(Error::Unreadable { what, table });
-                    }
-                }
-            }
+            let trying = try_until_done(&engine, what, purpose, &work);
+            let Some(answers_within) = E::answers_within() else { return trying.await };
+            tokio::time::timeout(answers_within, trying).await.unwrap_or_else(|_| {
+                engine.fell_silent();
+                Err(failed::<E>(what, sqlx::Error::Io(ErrorKind::TimedOut.into())))
+            })
         });
         joined(task, what).await?
+    }
+}
+
+async fn try_until_done<E, T, W>(
+    engine: &E,
+    what: &'static str,
+    purpose: Purpose,
+    work: &W,
+) -> Result<T, Error>
+where
+    E: Engine,
+    W: for<'s> Fn(&'s mut E::Session) -> BoxFuture<'s, Result<T, Failed>>,
+{
+    let mut tries = 1;
+    loop {
+        match once(engine, purpose.clone(), work).await {
+            Ok((session, done)) => {
+                let end = session.commit().await;
+                return end.map(|()| done).map_err(|source| failed::<E>(what, source));
+            }
+            Err(Failed::Sql(error)) if tries < TRIES_MAX && E::may_work_again(&error) => {
+                tokio::time::sleep(TRY_AGAIN_AFTER * tries).await;
+                tries += 1;
+            }
+            Err(Failed::Sql(source)) => return Err(failed::<E>(what, source)),
+            Err(Failed::Unreadable(table)) => return Err(Error::Unreadable { what, table }),
+        }
     }
 }
 
@@ -101,8 +119,13 @@ where
     W: for<'s> Fn(&'s mut E::Session) -> BoxFuture<'s, Result<T, Failed>>,
 {
     let mut session = engine.begin(purpose).await?;
-    let done = work(&mut session).await?;
-    Ok((session, done))
+    match work(&mut session).await {
+        Ok(done) => Ok((session, done)),
+        Err(failed) => {
+            session.abandon().await;
+            Err(failed)
+        }
+    }
 }
 
 async fn joined<T>(task: tokio::task::JoinHandle<T>, what: &'static str) -> Result<T, Error> {

@@ -20,6 +20,7 @@ mod draft;
 mod error;
 mod escalate;
 mod fields;
+mod held;
 mod kept;
 mod lanes;
 mod migrations;

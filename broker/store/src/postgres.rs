@@ -2,31 +2,40 @@
 //!
 //! Connections tell the server what we stand for: no statement and no idle transaction outlives
 //! its limit, whatever becomes of this process. A connection that lay idle is tried before it is
-//! trusted, so that a restarted server costs a moment and not a refused message.
+//! trusted, so that a restarted server costs a moment and not a refused message. One that falls
+//! silent, as behind a cut cable, is closed, and so is every other that was idle at that moment.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::migrate::MigrateError;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Connection, Error, PgConnection, PgPool, Postgres, Row, Transaction};
+use sqlx::{AssertSqlSafe, Connection, Error, Executor, PgConnection, PgPool, Postgres, Row};
+use tokio::time::timeout;
 
+use crate::held::Held;
 use crate::migrations;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Type, Value, with_given};
 
-/// No statement of ours runs longer, migrations apart.
-const STATEMENT_TIMEOUT: &str = "30s";
+/// No statement of ours runs longer, migrations apart. A little less than `ANSWERS_WITHIN`, so that
+/// the server stops its work before we turn away from it.
+const STATEMENT_TIMEOUT: &str = "9s";
+/// A transaction that takes longer is given up: a hospital must hear "send it again" before it
+/// loses patience, which is often after 30 s, and it may have waited behind another transaction.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// Another process that stands still inside a transaction holds its locks this long at most.
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
 /// Longest wait for a lock; afterwards the sender hears "not stored" and sends again.
 const LOCK_TIMEOUT: &str = "5s";
 /// A migration waits longer: another process may be migrating.
 const MIGRATION_LOCK_TIMEOUT: &str = "60s";
-/// Longest wait for a free connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a free connection, and for a new one to be made.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for an idle connection to show that it lives.
+const PING_WITHIN: Duration = Duration::from_secs(2);
 /// A connection that lay idle for longer is tried before use.
 const TRUSTED_FOR: Duration = Duration::from_millis(250);
 /// Cached statements per connection: more than this crate has.
@@ -36,6 +45,40 @@ const STATEMENTS_MAX: usize = 200;
 #[derive(Clone)]
 pub(crate) struct PostgresEngine {
     pool: PgPool,
+    silence: Arc<Silence>,
+}
+
+/// When the server last failed to answer. What was idle then is trusted no more: to try those
+/// connections one by one would take the time of a hospital.
+#[derive(Default)]
+struct Silence(Mutex<Option<Instant>>);
+
+impl Silence {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn came_after(&self, moment: Option<Instant>) -> bool {
+        let fell = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        fell.is_some_and(|fell| moment.is_none_or(|moment| moment <= fell))
+    }
+}
+
+/// Whether an idle connection may be used.
+async fn lives(connection: &mut PgConnection, idle_for: Duration, silence: &Silence) -> bool {
+    if silence.came_after(Instant::now().checked_sub(idle_for)) {
+        return false;
+    }
+    if idle_for < TRUSTED_FOR {
+        return true;
+    }
+    match timeout(PING_WITHIN, connection.ping()).await {
+        Ok(answer) => answer.is_ok(),
+        Err(_) => {
+            silence.note();
+            false
+        }
+    }
 }
 
 impl PostgresEngine {
@@ -66,32 +109,30 @@ impl PostgresEngine {
                 // look dear enough to be compiled first, which takes a quarter of a second.
                 ("jit", "off"),
             ]);
+        let silence = Arc::new(Silence::default());
+        let known = Arc::clone(&silence);
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(1))
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    Ok(meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok())
-                })
+            .before_acquire(move |connection, meta| {
+                let known = Arc::clone(&known);
+                Box::pin(async move { Ok(lives(connection, meta.idle_for, &known).await) })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, silence })
     }
 }
 
 /// A connection, inside a transaction or not.
-pub(crate) enum PostgresSession {
-    Plain(PoolConnection<Postgres>),
-    Inside(Transaction<'static, Postgres>),
+pub(crate) struct PostgresSession {
+    held: Held<Postgres>,
+    inside: bool,
 }
 
 impl PostgresSession {
     fn connection(&mut self) -> &mut PgConnection {
-        match self {
-            Self::Plain(connection) => connection,
-            Self::Inside(transaction) => transaction,
-        }
+        self.held.connection()
     }
 }
 
@@ -101,16 +142,23 @@ impl Engine for PostgresEngine {
     const NAME: &'static str = "postgres";
 
     async fn begin(&self, purpose: Purpose) -> Result<PostgresSession, Error> {
-        Ok(match purpose {
-            Purpose::Look => PostgresSession::Plain(self.pool.acquire().await?),
-            Purpose::Snapshot => PostgresSession::Inside(
-                self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            ),
-            Purpose::Change => PostgresSession::Inside(self.pool.begin().await?),
-            Purpose::Open(names) => PostgresSession::Inside(
-                self.pool.begin_with(AssertSqlSafe(begin_and_lock(names))).await?,
-            ),
-        })
+        let mut held = Held::new(self.pool.acquire().await?);
+        let begin = match purpose {
+            Purpose::Look => return Ok(PostgresSession { held, inside: false }),
+            Purpose::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned(),
+            Purpose::Change => "BEGIN".to_owned(),
+            Purpose::Open(names) => begin_and_lock(names),
+        };
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(held.connection()).await?;
+        Ok(PostgresSession { held, inside: true })
+    }
+
+    fn answers_within() -> Option<Duration> {
+        Some(ANSWERS_WITHIN)
+    }
+
+    fn fell_silent(&self) {
+        self.silence.note();
     }
 
     fn may_work_again(error: &Error) -> bool {
@@ -234,10 +282,17 @@ impl Session for PostgresSession {
         Ok(())
     }
 
-    async fn commit(self) -> Result<(), Error> {
-        match self {
-            Self::Plain(_) => Ok(()),
-            Self::Inside(transaction) => transaction.commit().await,
+    async fn commit(mut self) -> Result<(), Error> {
+        if self.inside {
+            self.connection().execute("COMMIT").await?;
+        }
+        self.held.give_back();
+        Ok(())
+    }
+
+    async fn abandon(mut self) {
+        if !self.inside || self.connection().execute("ROLLBACK").await.is_ok() {
+            self.held.give_back();
         }
     }
 }

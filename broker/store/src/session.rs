@@ -12,6 +12,8 @@
 //!
 //! Architecture Invariant: nothing in here knows what a case or a delivery is.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -135,6 +137,10 @@ pub(crate) trait Session: Send + Sized + 'static {
 
     /// Ends it well. Only now is anything written.
     async fn commit(self) -> Result<(), sqlx::Error>;
+
+    /// Ends it without effect, after a failure. A session that is dropped instead has no effect
+    /// either, but may take its connection along.
+    async fn abandon(self) {}
 }
 
 /// What a conversation is for.
@@ -160,6 +166,12 @@ pub(crate) trait Engine: Clone + Send + Sync + 'static {
 
     /// Begins a conversation.
     async fn begin(&self, purpose: Purpose) -> Result<Self::Session, sqlx::Error>;
+
+    /// How long a transaction may take, where one that takes longer can be dropped unharmed.
+    fn answers_within() -> Option<Duration>;
+
+    /// A transaction took longer than that.
+    fn fell_silent(&self);
 
     /// Whether the same transaction, run again from the start, may go through: it lost a race or
     /// its connection. Never asked after the commit was sent.

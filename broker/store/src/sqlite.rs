@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::MigrateError;
-use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Error, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Error, Executor, Sqlite, SqliteConnection, SqlitePool};
 
+use crate::held::Held;
 use crate::migrations;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Value, with_given};
 
@@ -35,6 +35,8 @@ const LOG_BYTES_MAX: &str = "67108864";
 /// Rows of a list that travel in one statement. One of two lengths, so that statements are
 /// prepared once.
 const ROWS_TOGETHER: usize = 16;
+/// What SQLite answers to an order that makes no sense, such as to end what has ended.
+const GENERIC_ERROR: u32 = 1;
 /// Cached statements per connection: more than this crate has, in both lengths.
 const STATEMENTS_MAX: usize = 300;
 
@@ -77,17 +79,14 @@ impl SqliteEngine {
 }
 
 /// A connection, inside a transaction or not.
-pub(crate) enum SqliteSession {
-    Plain(PoolConnection<Sqlite>),
-    Inside(Transaction<'static, Sqlite>),
+pub(crate) struct SqliteSession {
+    held: Held<Sqlite>,
+    inside: bool,
 }
 
 impl SqliteSession {
     fn connection(&mut self) -> &mut SqliteConnection {
-        match self {
-            Self::Plain(connection) => connection,
-            Self::Inside(transaction) => transaction,
-        }
+        self.held.connection()
     }
 }
 
@@ -97,15 +96,31 @@ impl Engine for SqliteEngine {
     const NAME: &'static str = "sqlite";
 
     async fn begin(&self, purpose: Purpose) -> Result<SqliteSession, Error> {
-        Ok(match purpose {
-            Purpose::Look => SqliteSession::Plain(self.readers.acquire().await?),
-            Purpose::Snapshot => SqliteSession::Inside(self.readers.begin().await?),
+        let (pool, begin) = match purpose {
+            Purpose::Look => (&self.readers, None),
+            Purpose::Snapshot => (&self.readers, Some("BEGIN")),
             // There is one writer, so names need no lock.
-            Purpose::Change | Purpose::Open(_) => {
-                SqliteSession::Inside(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            Purpose::Change | Purpose::Open(_) => (&self.writer, Some("BEGIN IMMEDIATE")),
+        };
+        let mut held = Held::new(pool.acquire().await?);
+        let Some(begin) = begin else { return Ok(SqliteSession { held, inside: false }) };
+        match held.connection().execute(begin).await {
+            Ok(_) => Ok(SqliteSession { held, inside: true }),
+            // Nothing has begun: somebody else has the file, or it cannot be read now.
+            Err(error @ Error::Database(_)) => {
+                held.give_back();
+                Err(error)
             }
-        })
+            Err(error) => Err(error),
+        }
     }
+
+    /// A file always answers, if only with "busy".
+    fn answers_within() -> Option<Duration> {
+        None
+    }
+
+    fn fell_silent(&self) {}
 
     /// There is one writer: no race can be lost.
     fn may_work_again(_: &Error) -> bool {
@@ -113,12 +128,10 @@ impl Engine for SqliteEngine {
     }
 
     fn is_silence(error: &Error) -> bool {
-        match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+        match code_of(error) {
             // Busy, locked, out of memory, interrupted, input or output failed, disk full, cannot
-            // open. The primary code is the low byte.
-            Some(code) => code
-                .parse::<u32>()
-                .is_ok_and(|code| [5, 6, 7, 9, 10, 13, 14].contains(&(code & 0xff))),
+            // open.
+            Some(code) => [5, 6, 7, 9, 10, 13, 14].contains(&code),
             None => matches!(
                 error,
                 Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed
@@ -208,12 +221,33 @@ impl Session for SqliteSession {
         Ok(())
     }
 
-    async fn commit(self) -> Result<(), Error> {
-        match self {
-            Self::Plain(_) => Ok(()),
-            Self::Inside(transaction) => transaction.commit().await,
+    async fn commit(mut self) -> Result<(), Error> {
+        if self.inside
+            && let Err(error) = self.connection().execute("COMMIT").await
+        {
+            self.abandon().await;
+            return Err(error);
+        }
+        self.held.give_back();
+        Ok(())
+    }
+
+    async fn abandon(mut self) {
+        let ended = !self.inside
+            || match self.connection().execute("ROLLBACK").await {
+                Ok(_) => true,
+                // After some failures SQLite has rolled back by itself, and says so.
+                Err(error) => code_of(&error) == Some(GENERIC_ERROR),
+            };
+        if ended {
+            self.held.give_back();
         }
     }
+}
+
+/// SQLite's primary code, which is the low byte.
+fn code_of(error: &Error) -> Option<u32> {
+    Some(error.as_database_error()?.code()?.parse::<u32>().ok()? & 0xff)
 }
 
 fn bound(sql: String, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
