@@ -153,9 +153,10 @@ impl App {
         let committer = Committer::start(&store, &live, &wake, &commit_tasks);
         let settler = Settler::start(&store, &live, &wake, &commit_tasks);
         let counters = Counters::new(Arc::clone(&store));
+        let unstored = committer.unstored();
         let intake = Arc::new(Intake::new(Arc::clone(&live), codecs(), committer, counters));
-        let health =
-            Arc::new(Health::new(Arc::clone(&store), Arc::clone(&bus), Some(prometheus()?)));
+        let (store_too, bus_too) = (Arc::clone(&store), Arc::clone(&bus));
+        let health = Arc::new(Health::new(store_too, bus_too, Some(prometheus()?), unstored));
         let tokens = Arc::new(Tokens::new(Arc::clone(&store)));
         // Before the doors open: a sender must not hear that its token is wrong because we have
         // only just begun.

@@ -11,6 +11,7 @@
 //! transaction can poison a pooled connection.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tierlink_schemas::{Code, Problem};
 use tierlink_store::{Judge, Judged, Store, Work};
@@ -26,15 +27,44 @@ pub const BUSY: Code = Code::new("A001");
 /// The store could not write.
 pub const NOT_STORED: Code = Code::new("A002");
 
+/// So long a failure speaks against the store. Afterwards it must be tried again: nobody sends
+/// messages to a process that calls itself unready, so nothing else would show that it works.
+const WITNESS_LASTS: Duration = Duration::from_secs(10);
+
 struct Offer {
     work: Work,
     answer: oneshot::Sender<Result<Judged, Problem>>,
+}
+
+/// When messages could last not be stored. A full disk still lets a store say that it is well: what
+/// became of real messages is the better witness.
+#[derive(Debug, Default)]
+pub struct Unstored(std::sync::Mutex<Option<Instant>>);
+
+impl Unstored {
+    fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
+    }
+
+    /// Whether the store failed lately, and has taken nothing since.
+    #[must_use]
+    pub fn lately(&self) -> bool {
+        let at = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        at.is_some_and(|at| at.elapsed() < WITNESS_LASTS)
+    }
+}
+
+/// What the committers share.
+struct Telling {
+    trouble: Trouble,
+    unstored: Arc<Unstored>,
 }
 
 /// The door to the committers. Cheap to clone.
 #[derive(Clone)]
 pub struct Committer {
     offers: mpsc::Sender<Offer>,
+    unstored: Arc<Unstored>,
 }
 
 impl Committer {
@@ -49,18 +79,28 @@ impl Committer {
         let limits = live.now().settings.limits.clone();
         let (offers, waiting) = mpsc::channel(limits.waiting_max);
         let waiting = Arc::new(Mutex::new(waiting));
-        let trouble = Arc::new(Trouble::new("The store does not take messages"));
+        let unstored = Arc::new(Unstored::default());
+        let telling = Arc::new(Telling {
+            trouble: Trouble::new("The store does not take messages"),
+            unstored: Arc::clone(&unstored),
+        });
         for _ in 0..limits.committers {
             tasks.spawn(commit_all(
                 Arc::clone(&waiting),
                 Arc::clone(store),
                 Arc::clone(live),
                 Arc::clone(wake),
-                Arc::clone(&trouble),
+                Arc::clone(&telling),
                 limits.batch_max,
             ));
         }
-        Self { offers }
+        Self { offers, unstored }
+    }
+
+    /// When messages could last not be stored.
+    #[must_use]
+    pub fn unstored(&self) -> Arc<Unstored> {
+        Arc::clone(&self.unstored)
     }
 
     /// Has one arrival judged and written. Returns only when it is on disk, or not stored at all.
@@ -82,7 +122,7 @@ async fn commit_all(
     store: Arc<dyn Store>,
     live: Arc<Live>,
     wake: Arc<Notify>,
-    trouble: Arc<Trouble>,
+    telling: Arc<Telling>,
     batch_max: usize,
 ) {
     loop {
@@ -94,8 +134,8 @@ async fn commit_all(
         let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: live.now() });
         let (works, answers): (Vec<Work>, Vec<_>) =
             batch.into_iter().map(|offer| (offer.work, offer.answer)).unzip();
-        let begun = std::time::Instant::now();
-        let outcomes = commit_batch(&*store, works, judge, &trouble).await;
+        let begun = Instant::now();
+        let outcomes = commit_batch(&*store, works, judge, &telling).await;
         metrics::histogram!("tierlink_commit_seconds").record(begun.elapsed().as_secs_f64());
         if outcomes.iter().any(|o| o.as_ref().is_ok_and(|judged| judged.deliveries > 0)) {
             wake.notify_one();
@@ -113,21 +153,22 @@ async fn commit_batch(
     store: &dyn Store,
     works: Vec<Work>,
     judge: Arc<dyn Judge>,
-    trouble: &Trouble,
+    telling: &Telling,
 ) -> Vec<Result<Judged, Problem>> {
     let length = works.len();
     let works: Arc<[Work]> = works.into();
     match store.commit(Arc::clone(&works), Arc::clone(&judge)).await {
         Ok(judged) => {
-            trouble.is_over();
+            telling.trouble.is_over();
+            telling.unstored.set(None);
             judged.into_iter().map(Ok).collect()
         }
         Err(error) if length == 1 => {
-            note(trouble, &error);
+            note(telling, &error);
             vec![Err(not_stored())]
         }
         Err(error @ tierlink_store::Error::Unavailable { .. }) => {
-            note(trouble, &error);
+            note(telling, &error);
             (0..length).map(|_| Err(not_stored())).collect()
         }
         Err(error) => {
@@ -138,7 +179,7 @@ async fn commit_batch(
                 outcomes.push(match outcome {
                     Ok(mut judged) => judged.pop().ok_or_else(not_stored),
                     Err(error) => {
-                        note(trouble, &error);
+                        note(telling, &error);
                         Err(not_stored())
                     }
                 });
@@ -148,10 +189,13 @@ async fn commit_batch(
     }
 }
 
-fn note(trouble: &Trouble, error: &tierlink_store::Error) {
+fn note(telling: &Telling, error: &tierlink_store::Error) {
+    if matches!(error, tierlink_store::Error::Unavailable { .. }) {
+        telling.unstored.set(Some(Instant::now()));
+    }
     metrics::counter!("tierlink_commit_failures_total", "code" => error.code().as_str().to_owned())
         .increment(1);
-    if let Some(line) = trouble.begins_or_goes_on(&chain(error).to_string()) {
+    if let Some(line) = telling.trouble.begins_or_goes_on(&chain(error).to_string()) {
         error!(code = %error.code(), "{line}");
     }
 }

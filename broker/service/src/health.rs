@@ -9,6 +9,7 @@ use tierlink_bus::Bus;
 use tierlink_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::committer::Unstored;
 use crate::gauges::Gauges;
 
 /// How long a question after health may take.
@@ -41,6 +42,7 @@ pub struct Health {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     prometheus: Option<PrometheusHandle>,
+    unstored: Arc<Unstored>,
     stopping: AtomicBool,
 }
 
@@ -51,8 +53,9 @@ impl Health {
         store: Arc<dyn Store>,
         bus: Arc<dyn Bus>,
         prometheus: Option<PrometheusHandle>,
+        unstored: Arc<Unstored>,
     ) -> Self {
-        Self { store, bus, prometheus, stopping: AtomicBool::new(false) }
+        Self { store, bus, prometheus, unstored, stopping: AtomicBool::new(false) }
     }
 
     /// From now on the process says that it is not ready.
@@ -67,6 +70,9 @@ impl Health {
         let (store, bus) = tokio::join!(store, bus);
         Report {
             store: match store {
+                Ok(Ok(())) if self.unstored.lately() => {
+                    Err("S001: the store answers and takes no messages; see the log".to_owned())
+                }
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(format!("{}: {error}", error.code())),
                 Err(_) => Err("S001: the store does not answer; check that it runs".to_owned()),
