@@ -17,6 +17,7 @@
 
 mod broker;
 mod clock;
+mod disk;
 mod folder;
 mod postgres;
 mod rabbit;
@@ -32,6 +33,7 @@ use tokio::sync::OnceCell;
 
 pub use broker::{Broker, program};
 pub use clock::MovedClock;
+pub use disk::{Disk, fill_disk, make_room};
 pub use postgres::{Postgres, fresh_database};
 pub use rabbit::{Rabbit, RabbitNode};
 

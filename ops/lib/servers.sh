@@ -305,6 +305,37 @@ stop_postgres() {
     fi
 }
 
+# start_postgres_standby DIR PRIMARY_DIR
+#
+# A copy of the running server of PRIMARY_DIR that follows it. From then on the primary confirms
+# nothing that the standby has not written, so that the standby can take its place without loss.
+start_postgres_standby() {
+    local dir=$1 primary=$2 port primary_port log=$1/logs/basebackup.log
+    port=$(free_port) && primary_port=$(postgres_port "$primary") || return 1
+    mkdir -p -- "$dir/postgres/socket" && : >"$dir/logs/postgres.log" || return 1
+    if (( EUID == 0 )); then
+        chown -R postgres: "$dir/postgres" "$dir/logs/postgres.log" || return 1
+    fi
+    if ! postgres_program "$dir" pg_basebackup --no-sync --checkpoint=fast --write-recovery-conf \
+        -d "host=127.0.0.1 port=$primary_port user=postgres" -D "$dir/postgres/data" >"$log" 2>&1; then
+        complain "pg_basebackup failed."
+        show_end_of "$log"
+        rm -rf -- "$dir/postgres/data"
+        return 1
+    fi
+    printf '%s\n' "port = $port" "unix_socket_directories = '$dir/postgres/socket'" \
+        "cluster_name = 'standby'" >>"$dir/postgres/data/postgresql.conf" || return 1
+    printf 'postgres://postgres@127.0.0.1:%s/postgres\n' "$port" >"$dir/postgres/url"
+    start_postgres "$dir" || return 1
+    postgres_program "$primary" psql -qX -h 127.0.0.1 -p "$primary_port" -U postgres \
+        -c "ALTER SYSTEM SET synchronous_standby_names = 'standby'" -c "SELECT pg_reload_conf()" >/dev/null
+}
+
+postgres_port() { sed 's|.*:\([0-9]*\)/.*|\1|' "$1/postgres/url"; }
+
+# The standby of this folder becomes a server of its own. Its primary must be gone.
+promote_postgres() { postgres_program "$1" pg_ctl promote -s -w -D "$1/postgres/data" >&2; }
+
 # As a power cut would: no checkpoint, open transactions gone, the log is read at the next start.
 kill_postgres() { stop_postgres "$1" immediate; }
 
@@ -458,12 +489,28 @@ kill_servers() {
 remove_server_dir() {
     [[ -d $1 ]] || return 0
     kill_servers "$1"
+    remove_disks "$1"
     rm -rf -- "$1"
+}
+
+# make_disk DIR NAME MIB: a file system of its own within the folder, small enough to be filled.
+# Fails where nobody may mount.
+make_disk() {
+    mkdir -p -- "$1/$2" && mount -t tmpfs -o "size=$3m,mode=755" tmpfs "$1/$2" 2>/dev/null
+}
+
+remove_disks() {
+    local disk
+    for disk in "$1"/*/; do
+        if mountpoint -q -- "$disk" 2>/dev/null; then umount -l -- "$disk"; fi
+    done
+    return 0
 }
 
 # Leaves only the logs, for whoever must find out why a run failed.
 keep_only_logs() {
     kill_servers "$1"
+    remove_disks "$1"
     rm -rf -- "$1/postgres" "$1/rabbitmq"
 }
 

@@ -1,5 +1,6 @@
 //! A PostgreSQL server of one's own, which may be stopped, killed and started again.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -21,10 +22,50 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a new, empty server.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a new, empty server with these settings, each as `name = value`.
+    pub async fn start_with(settings: &[&str]) -> Result<Self> {
+        Self::start_in(Folder::new().await?, settings).await
+    }
+
+    /// Starts a new, empty server whose files lie on a disk of its own with so many MiB. `None`
+    /// where nobody may mount one.
+    pub async fn start_on_disk(mib: u32, settings: &[&str]) -> Result<Option<Self>> {
         let folder = Folder::new().await?;
-        folder.call("start_postgres", &[]).await?;
+        if folder.call("make_disk", &["postgres", &mib.to_string()]).await.is_err() {
+            return Ok(None);
+        }
+        Self::start_in(folder, settings).await.map(Some)
+    }
+
+    async fn start_in(folder: Folder, settings: &[&str]) -> Result<Self> {
+        folder.call("start_postgres", settings).await?;
         let url = folder.call("read_postgres_url", &[]).await?;
         Ok(Self { folder, url })
+    }
+
+    /// Starts a standby that follows this server, which confirms nothing from now on that the
+    /// standby has not written.
+    pub async fn start_standby(&self) -> Result<Self> {
+        let folder = Folder::new().await?;
+        let primary = self.folder.path().to_str().context("the folder's path is not text")?;
+        folder.call("start_postgres_standby", &[primary]).await?;
+        let url = folder.call("read_postgres_url", &[]).await?;
+        Ok(Self { folder, url })
+    }
+
+    /// Makes a server of its own of a standby whose primary is gone.
+    pub async fn promote(&self) -> Result<()> {
+        self.folder.call("promote_postgres", &[]).await?;
+        Ok(())
+    }
+
+    /// The folder that holds the server's files, and is its disk if it has one of its own.
+    #[must_use]
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join("postgres")
     }
 
     /// The address of its database `postgres`. Stays the same over restarts.
