@@ -20,6 +20,9 @@ use super::broker::set_a_shared_stage;
 /// How long RabbitMQ is gone.
 const GONE: Duration = Duration::from_secs(15);
 const GONE_LONG: Duration = Duration::from_mins(10);
+/// How long it takes nothing from publishers.
+const BLOCKED: Duration = Duration::from_secs(3);
+const BLOCKED_LONG: Duration = Duration::from_mins(1);
 /// How often connections are cut, and lanes deleted or unbound.
 const TIMES: usize = 4;
 const TIMES_LONG: usize = 30;
@@ -108,6 +111,37 @@ async fn all_connections_are_closed_again_and_again() {
     let (_counts, brokers) = trial.run(&stage, breaking).await.unwrap();
 
     check_told(&brokers[0], times()).unwrap();
+}
+
+/// Publishers are blocked; acknowledgements go on, on a connection of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_of_memory_and_disk_block_publishers() {
+    let rabbit = Rabbit::start().await.unwrap();
+    for (what, on, off) in [
+        ("memory", ["set_vm_memory_high_watermark", "0.00001"], "0.4"),
+        ("disk", ["set_disk_free_limit", "900TB"], "1MB"),
+    ] {
+        let trial = Trial::of(&format!("rabbitmq: {what} alarm"));
+        let database = fresh_database(&shared_postgres().await.unwrap()).await.unwrap();
+        let vhost = rabbit.fresh_vhost().await.unwrap();
+        let stage = set_the_stage(Some(&database), Some(&vhost)).await.unwrap();
+        let broker = stage.county.start_another(&[]).await.unwrap();
+
+        let breaking = async {
+            flow(&stage, 10).await?;
+            rabbit.node().administer(&on).await?;
+            let blocked = |bus: &str| bus.starts_with("B003");
+            wait_for_bus(&stage.county, "the bus is known to be blocked", blocked).await?;
+            tokio::time::sleep(if long() { BLOCKED_LONG } else { BLOCKED }).await;
+            rabbit.node().administer(&[on[0], off]).await?;
+            wait_for_bus(&stage.county, "the alarm is over", |bus| bus == "ok").await?;
+            flow(&stage, 10).await?;
+            Ok(vec![broker])
+        };
+        let (_counts, brokers) = trial.run(&stage, breaking).await.unwrap();
+
+        check_told(&brokers[0], 1).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
