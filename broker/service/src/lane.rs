@@ -307,6 +307,7 @@ impl Batch<'_> {
         let mut pending: Vec<Pending> = Vec::new();
         let mut void: Vec<Known> = Vec::new();
         let mut next = Next::GoOn;
+        let mut stored = true;
         while let Some((id, received)) = known.pop_front() {
             if asked_at.elapsed() > DUE_FOR {
                 known.push_front((id, received));
@@ -332,13 +333,17 @@ impl Batch<'_> {
                 None => {}
             }
             if !self.acknowledge_ready(&mut pending, consumer).await {
-                next = Next::Rejoin;
+                stored = false;
                 break;
             }
         }
         let thrown_away = self.throw_away(void, consumer).await;
-        let acknowledged = self.acknowledge_all(pending, consumer).await;
-        if thrown_away && acknowledged { next } else { Next::Rejoin }
+        stored &= self.acknowledge_all(pending, consumer).await;
+        if !stored {
+            // What the hospital took and we cannot write down comes to it again: not at once.
+            pause(WAIT_AFTER_FAILURE, self.stop).await;
+        }
+        if thrown_away && stored { next } else { Next::Rejoin }
     }
 
     /// Which of these the destination must still get. `None`: the store cannot say.

@@ -140,7 +140,10 @@ async fn alarms_of_memory_and_disk_block_publishers() {
         };
         let (_counts, brokers) = trial.run(&stage, breaking).await.unwrap();
 
-        check_told(&brokers[0], 1).unwrap();
+        // A short alarm only delays confirms, which is no trouble yet; `/readyz` told of it above.
+        if long() {
+            check_told(&brokers[0], 1).unwrap();
+        }
     }
 }
 

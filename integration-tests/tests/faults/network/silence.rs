@@ -110,7 +110,7 @@ async fn a_silent_rabbitmq_is_noticed_and_holds_up_no_sender() {
         let ready = county_health(&stage.county).await?;
         ensure!(ready.status == 200, "not ready: {}", ready.body);
         // The consumers' connection too, which nobody asks anything.
-        let noticed = broker.logs()?.contains("Reading tierlink.to.");
+        let noticed = broker.logs()?.contains("Reading what waits in RabbitMQ");
         Ok((noticed && ready.json()["bus"] != "ok").then_some(()))
     })
     .await
