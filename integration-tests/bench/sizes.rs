@@ -29,15 +29,15 @@ impl Sizes {
     /// The figures that count.
     pub const fn full() -> Self {
         Self {
-            warm: Duration::from_secs(3),
-            burst: Duration::from_secs(8),
+            warm: Duration::from_secs(2),
+            burst: Duration::from_secs(5),
             steady: Duration::from_mins(1),
             waiting: 20_000,
-            others: Duration::from_secs(30),
+            others: Duration::from_secs(15),
             cases: 1_000_000,
             lookups: 500,
             starts: 5,
-            codec: Duration::from_secs(1),
+            codec: Duration::from_millis(500),
         }
     }
 

@@ -119,7 +119,7 @@ async fn alarms_of_memory_and_disk_block_publishers() {
     let rabbit = Rabbit::start().await.unwrap();
     for (what, on, off) in [
         ("memory", ["set_vm_memory_high_watermark", "0.00001"], "0.4"),
-        ("disk", ["set_disk_free_limit", "900TB"], "1MB"),
+        ("disk", ["set_disk_free_limit", "900000GB"], "1MB"),
     ] {
         let trial = Trial::of(&format!("rabbitmq: {what} alarm"));
         let database = fresh_database(&shared_postgres().await.unwrap()).await.unwrap();
