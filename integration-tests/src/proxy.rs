@@ -144,7 +144,7 @@ impl Proxy {
         self.state.send_modify(|state| state.to = to);
     }
 
-    /// How many connections suffered from a manner until now. A trial that harmed nobody shows
+    /// How many connections suffered from a manner until now, each once for every manner. A trial that harmed nobody shows
     /// nothing.
     #[must_use]
     pub fn harmed(&self) -> usize {

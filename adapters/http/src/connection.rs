@@ -27,7 +27,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tierlink_schemas::Code;
-use tierlink_socket::{handshake, tune};
+use tierlink_socket::{Place, handshake, tune};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -84,12 +84,13 @@ impl House {
         self: &Arc<Self>,
         socket: TcpStream,
         mut peer: Peer,
+        place: Place,
         tls: Option<TlsAcceptor>,
     ) {
         // A socket that is gone says so when it is read.
         let _outcome = tune(&socket);
         let Some(tls) = tls else {
-            return self.serve(socket, peer).await;
+            return self.serve(socket, peer, place).await;
         };
 
         let agreed = tokio::select! {
@@ -99,7 +100,7 @@ impl House {
         match agreed {
             Ok((stream, names)) => {
                 peer.certificate_names = names;
-                self.serve(stream, peer).await;
+                self.serve(stream, peer, place).await;
             }
             Err(error) => {
                 self.counts.handshakes_failed.add_one();
@@ -112,11 +113,11 @@ impl House {
         }
     }
 
-    async fn serve<S>(self: &Arc<Self>, stream: S, peer: Peer)
+    async fn serve<S>(self: &Arc<Self>, stream: S, peer: Peer, place: Place)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let pace = Pace::new(self.limits);
+        let pace = Pace::new(self.limits, place);
         let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
         let service = service_fn(|request| -> BoxFuture<'static, _> {
             let (house, peer, busy) = (Arc::clone(self), peer.clone(), pace.begin());
@@ -134,7 +135,7 @@ impl House {
             tokio::select! {
                 biased;
                 ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
-                () = self.stop.cancelled(), if !stopping => {
+                () = ends_soon(&self.stop, pace.place()), if !stopping => {
                     stopping = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -218,6 +219,14 @@ impl House {
         self.handlers.close();
         let waited = timeout_at(until, self.handlers.wait()).await;
         waited.is_err().then(|| self.handlers.len())
+    }
+}
+
+/// Waits until the server stops or somebody else needs the place.
+async fn ends_soon(stop: &CancellationToken, place: &Place) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = place.wanted() => {}
     }
 }
 

@@ -16,6 +16,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use tierlink_socket::Place;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
@@ -24,6 +25,7 @@ use crate::server::Limits;
 /// The clocks of one connection.
 pub(crate) struct Pace {
     limits: Limits,
+    place: Place,
     state: Mutex<State>,
 }
 
@@ -49,9 +51,14 @@ pub(crate) enum Missing {
 
 impl Pace {
     /// A new connection owes us headers at once: whoever connects has something to say.
-    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, place: Place) -> Arc<Self> {
         let phase = Phase::Headers { since: Instant::now() };
-        Arc::new(Self { limits, state: Mutex::new(State { phase, unread_since: None }) })
+        Arc::new(Self { limits, place, state: Mutex::new(State { phase, unread_since: None }) })
+    }
+
+    /// The connection's place among all.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The headers are read. The request lasts until the result is dropped.
@@ -94,6 +101,7 @@ impl Pace {
         let mut state = self.state();
         if matches!(state.phase, Phase::Idle { .. }) {
             state.phase = Phase::Headers { since: Instant::now() };
+            self.place.works();
         }
     }
 
@@ -118,6 +126,7 @@ pub(crate) struct Busy(Arc<Pace>);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.state().phase = Phase::Idle { since: Instant::now() };
+        self.0.place.rests();
     }
 }
 

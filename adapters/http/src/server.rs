@@ -40,7 +40,8 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// The most headers of one request.
     pub headers_max: usize,
-    /// Open connections in all. Further ones are closed at once.
+    /// Open connections in all. A further one takes the place of the one that has rested longest
+    /// ([`tierlink_socket::places`]), or is closed at once.
     pub connections_max: usize,
     /// Open connections from one address.
     pub connections_per_peer_max: usize,
@@ -129,9 +130,9 @@ impl Server {
         let open = listener.serve(
             &house.stop,
             |from| gate.admit(from),
-            |socket, peer| {
+            |socket, peer, place| {
                 let (house, tls) = (Arc::clone(&house), tls.clone());
-                async move { house.welcome(socket, peer, tls).await }
+                async move { house.welcome(socket, peer, place, tls).await }
             },
         );
         let open = open.await;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tierlink_schemas::problem::Code;
+use tierlink_socket::Place;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -44,13 +45,13 @@ enum After {
 
 impl House {
     /// Serves one connection until either side ends it.
-    pub(crate) async fn serve<S>(&self, stream: S, peer: Peer)
+    pub(crate) async fn serve<S>(&self, stream: S, peer: Peer, place: &Place)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let codec = Codec::new(self.limits.codec(), self.framing);
         let mut wire = Wire::new(stream, codec);
-        while let Some(frame) = self.next(&mut wire).await {
+        while let Some(frame) = self.next(&mut wire, place).await {
             let after = match frame {
                 Frame::Message(message) => self.receive(&mut wire, &peer, message).await,
                 Frame::Broken(broken) => self.tell_broken(&mut wire, &peer, broken).await,
@@ -64,11 +65,21 @@ impl House {
     }
 
     /// The next frame to serve. Once the server stops, only what has been read before counts.
-    async fn next<S>(&self, wire: &mut Wire<S>) -> Option<Frame>
+    async fn next<S>(&self, wire: &mut Wire<S>, place: &Place) -> Option<Frame>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Limits { idle_lasts, frame_lasts, .. } = self.limits;
+        if wire.is_empty() {
+            place.rests();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                began = wire.begins(idle_lasts) => began.then_some(())?,
+                () = place.wanted() => return None,
+            }
+            place.works();
+        }
         let next = tokio::select! {
             biased;
             () = self.stop.cancelled() => return wire.next_buffered(),

@@ -70,7 +70,8 @@ pub struct Limits {
     pub junk_bytes_max: usize,
     /// How much of a broken frame the door gets to see.
     pub raw_bytes_max: usize,
-    /// Open connections in all. Further ones are closed at once.
+    /// Open connections in all. A further one takes the place of the one that has rested longest
+    /// ([`tierlink_socket::places`]), or is closed at once.
     pub connections_max: usize,
     /// Open connections from one address.
     pub connections_per_peer_max: usize,
@@ -176,9 +177,9 @@ impl Server {
         let open = listener.serve(
             &house.stop,
             |from| gate.admit(from),
-            |socket, peer| {
+            |socket, peer, place| {
                 let (house, tls) = (Arc::clone(&house), tls.clone());
-                async move { house.welcome(socket, peer, tls).await }
+                async move { house.welcome(socket, peer, &place, tls).await }
             },
         );
         open.await.end(Instant::now() + limits.stop_lasts).await;
@@ -187,13 +188,19 @@ impl Server {
 
 impl House {
     /// Sets up the socket and TLS, then serves.
-    async fn welcome(&self, socket: TcpStream, mut peer: Peer, tls: Option<TlsAcceptor>) {
+    async fn welcome(
+        &self,
+        socket: TcpStream,
+        mut peer: Peer,
+        place: &Place,
+        tls: Option<TlsAcceptor>,
+    ) {
         if let Err(error) = tune(&socket) {
             warn!(peer = %peer.address, %error, "{} was gone before it was served.", peer.address);
             return;
         }
         let Some(tls) = tls else {
-            return self.serve(socket, peer).await;
+            return self.serve(socket, peer, place).await;
         };
 
         let agreed = tokio::select! {
@@ -203,7 +210,7 @@ impl House {
         match agreed {
             Ok((stream, names)) => {
                 peer.certificate_names = names;
-                self.serve(stream, peer).await;
+                self.serve(stream, peer, place).await;
             }
             Err(error) => {
                 self.counts.handshakes_failed.add_one();

@@ -105,6 +105,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// Whether nothing is here of what comes next.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inbox.is_empty() && !self.codec.is_mid_frame() && !self.ended
+    }
+
+    /// Waits for the first bytes of what comes next, and says whether there are any.
+    ///
+    /// May be dropped at any await and called again: no byte is lost.
+    pub(crate) async fn begins(&mut self, idle_lasts: Duration) -> bool {
+        self.inbox.reserve(READ_BYTES);
+        match timeout(idle_lasts, self.stream.read_buf(&mut self.inbox)).await {
+            Ok(Ok(0) | Err(_)) => {
+                self.ended = true;
+                false
+            }
+            Ok(Ok(_)) => true,
+            Err(_elapsed) => false,
+        }
+    }
+
     /// The next frame among the bytes that are already here.
     pub(crate) fn next_buffered(&mut self) -> Option<Frame> {
         // Our codec has no errors: whatever is wrong with the bytes is a broken frame.

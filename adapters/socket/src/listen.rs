@@ -1,7 +1,7 @@
 //! A port: takes it, accepts connections until it is told to stop, and sees them out.
 //!
 //! ```text
-//!   accept ──▶ admit ── Place ──▶ welcome, in a task of its own ──▶ Place given back
+//!   accept ──▶ admit ── Place ──▶ welcome, in a task of its own
 //!     │ error     │ none
 //!     │           └── closed at once
 //!     └── say so, wait a moment, accept again
@@ -83,7 +83,7 @@ impl Listener {
     }
 
     /// Accepts until `stop` is cancelled, then gives back the port. Each connection that `admit`
-    /// has a place for is given to `welcome`, and keeps the place for as long as that takes.
+    /// has a place for is given to `welcome` together with its place.
     pub async fn serve<Admit, Welcome, Served>(
         mut self,
         stop: &CancellationToken,
@@ -92,7 +92,7 @@ impl Listener {
     ) -> Open
     where
         Admit: FnMut(SocketAddr) -> Option<Place>,
-        Welcome: Fn(TcpStream, Peer) -> Served,
+        Welcome: Fn(TcpStream, Peer, Place) -> Served,
         Served: Future<Output = ()> + Send + 'static,
     {
         let mut connections = JoinSet::new();
@@ -108,11 +108,7 @@ impl Listener {
             };
             let certificate_names = Arc::from([]);
             let peer = Peer { address: from, certificate_names, listener: self.address };
-            let served = welcome(socket, peer);
-            connections.spawn(async move {
-                served.await;
-                drop(place);
-            });
+            connections.spawn(welcome(socket, peer, place));
         }
         Open { connections, listener: self.address }
     }

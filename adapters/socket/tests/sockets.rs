@@ -12,11 +12,12 @@ use rustls::pki_types::CertificateDer;
 use socket2::SockRef;
 use tierlink_schemas::Code;
 use tierlink_socket::grumble::GRUMBLE_EVERY;
+use tierlink_socket::places::RESTS_AT_LEAST;
 use tierlink_socket::{CannotListen, Count, Grumble, Listener, Place, Places, certificates, tune};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, advance, timeout};
 use tokio_util::sync::CancellationToken;
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -54,6 +55,53 @@ fn a_place_that_is_dropped_can_be_taken_again() {
     assert_eq!(open.get(), 0);
     let _again = places.take(peer(1)).unwrap();
     assert_eq!(open.get(), 1);
+}
+
+/// Whether this connection was told to make room.
+async fn is_wanted(place: &Place) -> bool {
+    timeout(Duration::ZERO, place.wanted()).await.is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_connection_that_has_rested_longest_makes_room() {
+    let (places, open) = places(3, 3);
+    let [works, first, second] = [1, 2, 3].map(|it| places.take(peer(it)).unwrap());
+    first.rests();
+    advance(Duration::from_millis(1)).await;
+    second.rests();
+    advance(RESTS_AT_LEAST - Duration::from_millis(1)).await;
+
+    let newcomer = places.take(peer(4));
+
+    assert!(newcomer.is_some());
+    assert!(is_wanted(&first).await);
+    assert!(!is_wanted(&second).await && !is_wanted(&works).await);
+    // The second has not rested for long enough.
+    assert!(places.take(peer(5)).is_none());
+    second.works();
+    advance(RESTS_AT_LEAST).await;
+    assert!(places.take(peer(5)).is_none(), "whoever works keeps its place");
+    drop(first);
+    assert_eq!(open.get(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_has_all_its_places_displaces_its_own_only() {
+    let (places, open) = places(9, 2);
+    let [theirs, first, second] = [1, 2, 2].map(|it| places.take(peer(it)).unwrap());
+    for place in [&theirs, &first, &second] {
+        place.rests();
+        advance(RESTS_AT_LEAST).await;
+    }
+
+    let newcomer = places.take(peer(2)).unwrap();
+
+    assert!(is_wanted(&first).await);
+    assert!(!is_wanted(&theirs).await && !is_wanted(&second).await);
+    drop((theirs, first, second));
+    assert_eq!(open.get(), 1);
+    drop(newcomer);
+    assert_eq!(open.get(), 0);
 }
 
 #[test]
@@ -124,13 +172,13 @@ async fn whoever_gets_no_place_is_closed_at_once_and_the_others_are_waited_for()
         let (stop, welcomed, leave) = (stop.clone(), Arc::clone(&welcomed), Arc::clone(&leave));
         async move {
             let admit = |from: SocketAddr| places.take(from.ip());
-            let open = listener.serve(&stop, admit, |socket, peer| {
+            let open = listener.serve(&stop, admit, |socket, peer, place| {
                 let (welcomed, leave) = (Arc::clone(&welcomed), Arc::clone(&leave));
                 async move {
                     assert_eq!(peer.listener, address);
                     welcomed.add_permits(1);
                     leave.acquire().await.unwrap().forget();
-                    drop(socket);
+                    drop((socket, place));
                 }
             });
             open.await.end(Instant::now() + HANGS_AFTER).await;
@@ -159,11 +207,11 @@ async fn a_connection_that_does_not_end_in_time_is_cut_off() {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     let admit = |from: SocketAddr| places.take(from.ip());
-    let left = listener.serve(&stop, admit, |socket, _peer| {
+    let left = listener.serve(&stop, admit, |socket, _peer, place| {
         stopping.cancel();
         async move {
             std::future::pending::<()>().await;
-            drop(socket);
+            drop((socket, place));
         }
     });
 

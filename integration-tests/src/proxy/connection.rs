@@ -83,7 +83,7 @@ struct Pump<'a> {
     black: bool,
     /// The manner has not changed since it came.
     is_new: bool,
-    /// Counted as harmed.
+    /// Counted as harmed since the manner changed.
     suffered: bool,
 }
 
@@ -144,6 +144,8 @@ impl<'a> Pump<'a> {
     /// The manner has changed.
     fn begin_again(&mut self) {
         (self.passed, self.is_new) = (0, false);
+        // What a black hole has made worthless suffers from nothing else.
+        self.suffered = self.black;
     }
 
     /// Passes on as much of what waits as the manner lets through now.

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use tierlink_http::Limits;
+use tierlink_socket::places::RESTS_AT_LEAST;
 use tokio::io::AsyncWriteExt;
 
 use crate::handlers::{Waiting, check_problem, say};
@@ -37,6 +38,22 @@ async fn a_connection_too_many_is_closed_at_once_and_counted() {
     until(|| running.counts.open.get() == 1).await;
     let response = say(&running, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
+}
+
+#[tokio::test]
+async fn a_connection_that_has_long_been_silent_makes_room_for_another() {
+    let running = Running::start(Router::new(), Limits { connections_max: 1, ..limits() }).await;
+    let mut silent = running.connect().await;
+    silent.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    until(|| running.counts.requests.get() == 1).await;
+    tokio::time::sleep(RESTS_AT_LEAST).await;
+
+    let response = say(&running, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+
+    assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
+    // One response, and then the end.
+    assert!(read_to_end(&mut silent).await.starts_with("HTTP/1.1 404 "));
+    assert_eq!(running.counts.refused_full.get(), 0);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tierlink_mllp::server::Settings;
 use tierlink_mllp::{Door, Framing, Server, Why};
+use tierlink_socket::places::RESTS_AT_LEAST;
 use tokio::time::Instant;
 
 use crate::support::{Echo, Sender, frame, serve, until};
@@ -286,6 +287,29 @@ async fn one_connection_too_many_is_closed_at_once_and_a_freed_place_is_given_ag
     let mut third = Sender::connect(server.address).await;
     third.write(&frame(b"three")).await;
     assert_eq!(third.read().await.unwrap(), "ok:three");
+}
+
+#[tokio::test]
+async fn a_connection_that_has_long_been_silent_makes_room_for_another() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.connections_max = 2).await;
+    let mut silent = Sender::connect(server.address).await;
+    let mut half = Sender::connect(server.address).await;
+    silent.write(&frame(b"one")).await;
+    assert_eq!(silent.read().await.unwrap(), "ok:one");
+    half.write(&frame(b"two")[..2]).await;
+    until(|| server.counts.open.get() == 2).await;
+    tokio::time::sleep(RESTS_AT_LEAST).await;
+
+    let mut third = Sender::connect(server.address).await;
+    third.write(&frame(b"three")).await;
+
+    assert_eq!(third.read().await.unwrap(), "ok:three");
+    assert_eq!(silent.read().await, None);
+    // A message that is on its way is not cut off.
+    half.write(&frame(b"two")[2..]).await;
+    assert_eq!(half.read().await.unwrap(), "ok:two");
+    assert_eq!(server.counts.refused_full.get(), 0);
 }
 
 #[tokio::test]
