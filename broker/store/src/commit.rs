@@ -98,40 +98,65 @@ const LOOKUP: &[(&str, Type)] = &[
     ("last_id", Type::Id),
 ];
 
+/// How each kind of thing that is asked for is found.
+const FINDS: [(&str, &str); 5] = [
+    (
+        FIRST,
+        "SELECT given.what, given.place, messages.case_id, true AS open, messages.id,
+            messages.fingerprint, messages.case_number, messages.case_state
+        FROM given CROSS JOIN messages
+        WHERE given.what = 'first' AND messages.organisation = given.organisation
+            AND messages.source_message_id = given.text AND messages.inbound",
+    ),
+    (
+        "id",
+        "SELECT given.what, given.place, cases.id AS case_id, cases.open, NULL AS id,
+            NULL AS fingerprint, NULL AS case_number, NULL AS case_state
+        FROM given CROSS JOIN cases
+        WHERE given.what = 'id' AND cases.id = given.id",
+    ),
+    (
+        "number",
+        "SELECT given.what, given.place, cases.id AS case_id, cases.open, NULL AS id,
+            NULL AS fingerprint, NULL AS case_number, NULL AS case_state
+        FROM given CROSS JOIN cases
+        WHERE given.what = 'number' AND cases.number = given.text",
+    ),
+    (
+        "theirs",
+        "SELECT given.what, given.place, cases.id AS case_id, cases.open, NULL AS id,
+            NULL AS fingerprint, NULL AS case_number, NULL AS case_state
+        FROM given CROSS JOIN case_numbers CROSS JOIN cases
+        WHERE given.what = 'theirs' AND case_numbers.number = given.text
+            AND cases.id = case_numbers.case_id
+            AND (given.organisation IS NULL OR case_numbers.organisation = given.organisation)",
+    ),
+    (
+        "answered",
+        "SELECT given.what, given.place, messages.case_id, true AS open, NULL AS id,
+            NULL AS fingerprint, NULL AS case_number, NULL AS case_state
+        FROM given CROSS JOIN messages
+        WHERE given.what = 'answered' AND messages.id >= given.id
+            AND messages.id <= given.last_id AND messages.case_id IS NOT NULL",
+    ),
+];
+
+/// The statement that finds what is asked for and nothing else: most messages ask for two of the
+/// five. Open cases come first, then young ones, because only so many of them count.
+fn find_for(asked: &HashSet<&str>) -> String {
+    let asked = FINDS.iter().filter(|(what, _)| asked.contains(what));
+    let parts: Vec<&str> = asked.map(|(_, sql)| *sql).collect();
+    let parts = parts.join("\n        UNION ALL\n        ");
+    format!(
+        "-- find\n        SELECT * FROM ({parts}) AS found
+        ORDER BY place, open DESC, case_id DESC"
+    )
+}
+
 /// Finds out which works are repeats, and which cases the keys of the others name.
 ///
-/// One statement for all, so that everything is seen at one moment and in one round trip. Open
-/// cases come first, then young ones: only so many of them count.
+/// One statement for all, so that everything is seen at one moment and in one round trip.
 async fn find<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Failed> {
-    let sql = "-- find
-        SELECT * FROM (
-            SELECT given.what, given.place, messages.case_id, true AS open, messages.id,
-                messages.fingerprint, messages.case_number, messages.case_state
-            FROM given CROSS JOIN messages
-            WHERE given.what = 'first' AND messages.organisation = given.organisation
-                AND messages.source_message_id = given.text AND messages.inbound
-            UNION ALL
-            SELECT given.what, given.place, cases.id, cases.open, NULL, NULL, NULL, NULL
-            FROM given CROSS JOIN cases
-            WHERE given.what = 'id' AND cases.id = given.id
-            UNION ALL
-            SELECT given.what, given.place, cases.id, cases.open, NULL, NULL, NULL, NULL
-            FROM given CROSS JOIN cases
-            WHERE given.what = 'number' AND cases.number = given.text
-            UNION ALL
-            SELECT given.what, given.place, cases.id, cases.open, NULL, NULL, NULL, NULL
-            FROM given CROSS JOIN case_numbers CROSS JOIN cases
-            WHERE given.what = 'theirs' AND case_numbers.number = given.text
-                AND cases.id = case_numbers.case_id
-                AND (given.organisation IS NULL
-                    OR case_numbers.organisation = given.organisation)
-            UNION ALL
-            SELECT given.what, given.place, messages.case_id, true, NULL, NULL, NULL, NULL
-            FROM given CROSS JOIN messages
-            WHERE given.what = 'answered' AND messages.id >= given.id
-                AND messages.id <= given.last_id AND messages.case_id IS NOT NULL
-        ) AS found
-        ORDER BY place, open DESC, case_id DESC";
     let ids = batch.source_ids();
     let mut given = Given::new(LOOKUP);
     for (place, (organisation, id)) in ids.iter().enumerate() {
@@ -158,7 +183,8 @@ async fn find<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Fail
             }
         }
     }
-    let rows = session.rows_for(sql, given, vec![]).await?;
+    let asked: HashSet<&str> = given.rows.iter().filter_map(|row| row.first()?.text()).collect();
+    let rows = session.rows_for(&find_for(&asked), given, vec![]).await?;
     let mut firsts = HashMap::new();
     let mut named = Vec::new();
     for row in &rows {

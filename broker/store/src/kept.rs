@@ -203,7 +203,7 @@ impl<E: Engine> Store for Kept<E> {
         if done.is_empty() {
             return Ok(());
         }
-        in_one!(self, Change, "mark deliveries as published", [done], |session| {
+        in_one!(self, Statement, "mark deliveries as published", [done], |session| {
             outbox::mark_published(session, done, now)
         })
     }
@@ -243,7 +243,7 @@ impl<E: Engine> Store for Kept<E> {
         if attempts.is_empty() {
             return Ok(());
         }
-        in_one!(self, Change, "note tries", [attempts], |session| outbox::note_attempts(
+        in_one!(self, Statement, "note tries", [attempts], |session| outbox::note_attempts(
             session, attempts
         ))
     }
@@ -262,7 +262,7 @@ impl<E: Engine> Store for Kept<E> {
         if events.is_empty() {
             return Ok(());
         }
-        in_one!(self, Change, "mark events as announced", [events], |session| {
+        in_one!(self, Statement, "mark events as announced", [events], |session| {
             outbox::mark_announced(session, events)
         })
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::fields::{Reader, json};
 use crate::records::{Attempt, DeliveryId, DeliveryRow, EventRow, Outgoing, Repair};
 use crate::rows::{self, delivery_columns, event_columns, state_name};
-use crate::session::{Failed, Given, Session, Type, values};
+use crate::session::{Failed, Given, Part, Session, Type, values};
 
 /// What the core makes of an event that needs no circumstances. `None`: nothing.
 pub(crate) fn next_state(state: &State, event: &Event, now: Timestamp) -> Option<State> {
@@ -207,14 +207,13 @@ pub(crate) async fn note_attempts<S: Session>(
         WHERE deliveries.message_id = given.message_id
             AND deliveries.destination = given.destination
             AND deliveries.state IN ('queued', 'waiting', 'published')";
-    session.run_for(sql, given, vec![]).await?;
+    let noted = Part::new(sql, given);
     let sql = "-- note_trouble
         INSERT INTO lanes (organisation, paused, trouble_at, trouble)
         SELECT organisation, false, at, problem FROM given WHERE true
         ON CONFLICT (organisation) DO UPDATE
         SET trouble_at = excluded.trouble_at, trouble = excluded.trouble";
-    session.run_for(sql, lanes, vec![]).await?;
-    Ok(())
+    session.run_together(vec![noted, Part::new(sql, lanes)]).await
 }
 
 /// Queues again what the road lost.

@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Connection, Error, Executor, PgConnection, PgPool, Postgres, Row};
+use sqlx::{AssertSqlSafe, Connection, Error, Executor, PgConnection, Postgres, Row};
 use tokio::time::timeout;
 
-use crate::held::Held;
+use crate::held::{Connections, Held, Lives};
 use crate::migrations;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Type, Value, with_given};
 
@@ -38,13 +38,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const PING_WITHIN: Duration = Duration::from_secs(2);
 /// A connection that lay idle for longer is tried before use.
 const TRUSTED_FOR: Duration = Duration::from_millis(250);
+/// Locks that one statement takes, from left to right. The server counts columns to 1,664.
+const LOCKS_TOGETHER: usize = 100;
 /// Cached statements per connection: more than this crate has.
 const STATEMENTS_MAX: usize = 200;
 
 /// A pool of connections.
 #[derive(Clone)]
 pub(crate) struct PostgresEngine {
-    pool: PgPool,
+    connections: Connections<Postgres>,
     silence: Arc<Silence>,
 }
 
@@ -109,18 +111,18 @@ impl PostgresEngine {
                 // look dear enough to be compiled first, which takes a quarter of a second.
                 ("jit", "off"),
             ]);
-        let silence = Arc::new(Silence::default());
-        let known = Arc::clone(&silence);
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(1))
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .before_acquire(move |connection, meta| {
-                let known = Arc::clone(&known);
-                Box::pin(async move { Ok(lives(connection, meta.idle_for, &known).await) })
-            })
             .connect_lazy_with(options);
-        Ok(Self { pool, silence })
+        let silence = Arc::new(Silence::default());
+        let known = Arc::clone(&silence);
+        let lives: Lives<Postgres> = Arc::new(move |connection, idle_for| {
+            let known = Arc::clone(&known);
+            Box::pin(async move { lives(connection, idle_for, &known).await })
+        });
+        Ok(Self { connections: Connections::of(pool, lives), silence })
     }
 }
 
@@ -142,9 +144,12 @@ impl Engine for PostgresEngine {
     const NAME: &'static str = "postgres";
 
     async fn begin(&self, purpose: Purpose) -> Result<PostgresSession, Error> {
-        let mut held = Held::new(self.pool.acquire().await?);
+        let mut held = self.connections.take().await?;
         let begin = match purpose {
-            Purpose::Look => return Ok(PostgresSession { held, inside: false }),
+            // The server makes a transaction of every single statement.
+            Purpose::Look | Purpose::Statement => {
+                return Ok(PostgresSession { held, inside: false });
+            }
             Purpose::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned(),
             Purpose::Change => "BEGIN".to_owned(),
             Purpose::Open(names) => begin_and_lock(names),
@@ -192,7 +197,7 @@ impl Engine for PostgresEngine {
 
     async fn migrate(&self) -> Result<Vec<String>, MigrateError> {
         // A connection of its own, because building an index may take longer than a statement may.
-        let options = (*self.pool.connect_options())
+        let options = (*self.connections.pool().connect_options())
             .clone()
             .options([("statement_timeout", "0"), ("lock_timeout", MIGRATION_LOCK_TIMEOUT)]);
         let alone = PgPoolOptions::new()
@@ -206,11 +211,14 @@ impl Engine for PostgresEngine {
     }
 
     async fn applied(&self) -> Result<Vec<i64>, Error> {
-        applied(&mut *self.pool.acquire().await?).await
+        let mut held = self.connections.take().await?;
+        let versions = applied(held.connection()).await?;
+        held.give_back();
+        Ok(versions)
     }
 
     async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
     }
 }
 
@@ -321,14 +329,13 @@ fn bind(mut query: Bound, values: Vec<Value>) -> Bound {
 fn begin_and_lock(mut names: Vec<i64>) -> String {
     names.sort_unstable();
     names.dedup();
-    if names.is_empty() {
-        return "BEGIN".to_owned();
+    let mut text = "BEGIN".to_owned();
+    for names in names.chunks(LOCKS_TOGETHER) {
+        let locks: Vec<String> =
+            names.iter().map(|name| format!("pg_advisory_xact_lock({name})")).collect();
+        let _infallible = write!(text, "; SELECT {}", locks.join(", "));
     }
-    let names: Vec<String> = names.iter().map(i64::to_string).collect();
-    format!(
-        "BEGIN; SELECT pg_advisory_xact_lock(name) FROM unnest('{{{}}}'::bigint[]) AS name",
-        names.join(",")
-    )
+    text
 }
 
 /// A list travels as one array per column.

@@ -30,6 +30,16 @@ pub(crate) enum Value {
     Flag(bool),
 }
 
+impl Value {
+    /// What it holds, if it is a text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => text.as_deref(),
+            Self::Id(_) | Self::Int(_) | Self::Bytes(_) | Self::Flag(_) => None,
+        }
+    }
+}
+
 /// The type of a column of `given`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -150,6 +160,8 @@ pub(crate) enum Purpose {
     Look,
     /// Several statements that see the same moment and write nothing.
     Snapshot,
+    /// One statement that changes something and may be run twice.
+    Statement,
     /// Changes, together or not at all.
     Change,
     /// Changes that open cases. Nobody else opens one under these names until they are done.

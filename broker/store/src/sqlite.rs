@@ -3,6 +3,7 @@
 //! One connection writes and a few read. SQLite allows one writer anyway; to queue for it in our
 //! own pool is fair and needs no busy loops.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,9 +13,9 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Error, Executor, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, Error, Executor, Sqlite, SqliteConnection};
 
-use crate::held::Held;
+use crate::held::{Connections, Held, Lives};
 use crate::migrations;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Value, with_given};
 
@@ -43,8 +44,8 @@ const STATEMENTS_MAX: usize = 300;
 /// The file.
 #[derive(Clone)]
 pub(crate) struct SqliteEngine {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: Connections<Sqlite>,
+    readers: Connections<Sqlite>,
 }
 
 impl SqliteEngine {
@@ -74,7 +75,12 @@ impl SqliteEngine {
         let readers = pool(READERS).connect_lazy_with(
             options.pragma("cache_size", READER_CACHE).pragma("query_only", "on"),
         );
-        Self { writer, readers }
+        // A file is there or it is not: whoever uses the connection finds out.
+        let lives: Lives<Sqlite> = Arc::new(|_, _| Box::pin(std::future::ready(true)));
+        Self {
+            writer: Connections::of(writer, Arc::clone(&lives)),
+            readers: Connections::of(readers, lives),
+        }
     }
 }
 
@@ -100,9 +106,11 @@ impl Engine for SqliteEngine {
             Purpose::Look => (&self.readers, None),
             Purpose::Snapshot => (&self.readers, Some("BEGIN")),
             // There is one writer, so names need no lock.
-            Purpose::Change | Purpose::Open(_) => (&self.writer, Some("BEGIN IMMEDIATE")),
+            Purpose::Statement | Purpose::Change | Purpose::Open(_) => {
+                (&self.writer, Some("BEGIN IMMEDIATE"))
+            }
         };
-        let mut held = Held::new(pool.acquire().await?);
+        let mut held = pool.take().await?;
         let Some(begin) = begin else { return Ok(SqliteSession { held, inside: false }) };
         match held.connection().execute(begin).await {
             Ok(_) => Ok(SqliteSession { held, inside: true }),
@@ -140,13 +148,16 @@ impl Engine for SqliteEngine {
     }
 
     async fn migrate(&self) -> Result<Vec<String>, MigrateError> {
-        let before = applied(&mut *self.writer.acquire().await?).await?;
-        migrations::sqlite().run(&self.writer).await?;
+        let before = self.applied().await?;
+        migrations::sqlite().run(self.writer.pool()).await?;
         Ok(migrations::missing(&before))
     }
 
     async fn applied(&self) -> Result<Vec<i64>, Error> {
-        applied(&mut *self.writer.acquire().await?).await
+        let mut held = self.writer.take().await?;
+        let versions = applied(held.connection()).await?;
+        held.give_back();
+        Ok(versions)
     }
 
     async fn close(&self) {
