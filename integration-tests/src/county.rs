@@ -137,6 +137,7 @@ impl County {
                 format,
                 address: Some(hospital.address()),
                 inbound,
+                answer_seconds: 2,
                 outbound: Vec::new(),
                 retry: Vec::new(),
                 more: String::new(),

@@ -1,6 +1,7 @@
 //! The profiles of the county's organisations, as a test may change them.
 //!
-//! Waits are short and answers are expected soon, so that a test with a silent hospital is quick.
+//! Waits are short and answers are expected soon, so that a test with a silent hospital is quick. A
+//! test in which hospitals think for long says so.
 
 use crate::hospitals::Speaks;
 
@@ -14,6 +15,8 @@ pub struct Profile {
     pub address: Option<String>,
     /// Further lines under `[inbound]`.
     pub inbound: Vec<String>,
+    /// So many seconds an answer may take.
+    pub answer_seconds: u32,
     /// Further lines under `[outbound]`.
     pub outbound: Vec<String>,
     /// Further lines under `[retry]`. Waits are short already.
@@ -70,12 +73,13 @@ impl Profile {
             self.address.as_ref().map_or_else(String::new, |it| format!("address = \"{it}\"\n"));
         format!(
             "{}\n[organisation]\ncode = \"{code}\"\n{}\n\n[format]\n{}\n\n[inbound]\n{}\n\n\
-             [outbound]\n{address}token_secret = \"inbox-{code}\"\nanswer_seconds = 2\n{}\n\n\
+             [outbound]\n{address}token_secret = \"inbox-{code}\"\nanswer_seconds = {}\n{}\n\n\
              [retry]\nfirst_wait_ms = 50\nwait_ms_max = 300\n{}\n\n{}\n",
             self.before,
             self.identity,
             self.format,
             self.inbound.join("\n"),
+            self.answer_seconds,
             self.outbound.join("\n"),
             self.retry.join("\n"),
             self.more,

@@ -23,7 +23,7 @@ use super::chaos::check_log;
 use super::ledger::{Counts, count};
 use super::long;
 use super::teller::{Stage, Teller};
-use crate::county::{County, Mode};
+use crate::county::{County, EVERYBODY, Mode};
 use crate::eventually::eventually_within;
 use crate::servers::Broker;
 
@@ -155,6 +155,19 @@ pub async fn set_the_stage(store: Option<&str>, bus: Option<&str>) -> Result<Arc
 /// If the program does not start.
 pub async fn set_the_stage_in(mode: Mode) -> Result<Arc<Stage>> {
     set_the_stage_with(County::plan(mode).await?, None, None).await
+}
+
+/// The same, where answers may take half a minute: a slow hospital is no silent one.
+///
+/// # Errors
+///
+/// If the program does not start.
+pub async fn set_the_patient_stage_in(mode: Mode) -> Result<Arc<Stage>> {
+    let mut county = County::plan(mode).await?;
+    for code in EVERYBODY {
+        county.profile(code)?.answer_seconds = 30;
+    }
+    set_the_stage_with(county, None, None).await
 }
 
 async fn set_the_stage_with(

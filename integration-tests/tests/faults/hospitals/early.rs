@@ -13,7 +13,7 @@ use tierlink_integration_tests::hospitals::{
 };
 use tierlink_integration_tests::load::long;
 use tierlink_integration_tests::load::teller::Stage;
-use tierlink_integration_tests::load::trial::{Trial, set_the_stage_in};
+use tierlink_integration_tests::load::trial::{Trial, set_the_patient_stage_in};
 use tokio::sync::Semaphore;
 
 use super::{heard, label};
@@ -21,12 +21,12 @@ use super::{heard, label};
 for_both_modes! { a_decision_before_the_acknowledgement_counts }
 
 fn lives() -> usize {
-    if long() { 500 } else { 15 }
+    if long() { 100 } else { 15 }
 }
 
 async fn a_decision_before_the_acknowledgement_counts(mode: Mode) {
     let trial = Trial::of(&format!("{}: decisions before the acknowledgement", label(mode)));
-    let stage = set_the_stage_in(mode).await.unwrap();
+    let stage = set_the_patient_stage_in(mode).await.unwrap();
     let broker = stage.county.start_another(&[]).await.unwrap();
     let gates = [LEAD, SECOND].map(|code| {
         let gate = Arc::new(Semaphore::new(0));
@@ -51,7 +51,7 @@ async fn at_the_gate(stage: &Stage, code: &str, number: &str) -> Result<Received
     stage.county.hospital(code).wait_for(&format!("{number} arrives"), find).await
 }
 
-/// Nobody has said AA yet. Then the gate opens, for this answer and for tries of the same message.
+/// Nobody has said AA yet. Then the gate opens, for this answer.
 async fn open(stage: &Stage, code: &str, number: &str, gate: &Semaphore) -> Result<()> {
     let before = at_the_gate(stage, code, number).await?;
     ensure!(!before.taken, "it was acknowledged before the decision");

@@ -27,11 +27,11 @@ const PATIENT: usize = 32;
 const WINDOW: usize = 100;
 
 fn hasty_messages() -> usize {
-    if long() { 1_000 } else { 100 }
+    if long() { 500 } else { 100 }
 }
 
 fn patient_messages() -> usize {
-    if long() { 100 } else { 8 }
+    if long() { 50 } else { 8 }
 }
 
 /// What the broker may need in all, as the county's operators are told.

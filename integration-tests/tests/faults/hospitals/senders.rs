@@ -27,7 +27,7 @@ for_both_modes! {
 const TIMES: usize = 100;
 
 fn rounds() -> usize {
-    if long() { 50 } else { 3 }
+    if long() { 20 } else { 3 }
 }
 
 /// A request, in the format of its sender.

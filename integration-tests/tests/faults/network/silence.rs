@@ -95,7 +95,7 @@ async fn ask(county: &County, is_taken: bool) -> Result<Duration> {
 async fn a_silent_rabbitmq_is_noticed_and_holds_up_no_sender() {
     let (stage, proxies) = set_with(Link::RabbitMq).await.unwrap();
     let broker = stage.county.start_another(&[]).await.unwrap();
-    let sender = stage.county.http(FENGQIAO).unwrap();
+    let sender = stage.county.http(FENGQIAO).unwrap().patient_for(HEARS_WITHIN);
     let send = async || -> Result<String> {
         sender.send(&said(FENGQIAO, "referral.submit", None, Some(LEAD))?).await?.accepted()
     };
