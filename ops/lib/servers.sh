@@ -280,7 +280,7 @@ create_postgres() {
         printf '%s\n' "port = $port" \
             "listen_addresses = '127.0.0.1'" \
             "unix_socket_directories = '$dir/postgres/socket'" \
-            "max_connections = 200" \
+            "max_connections = 600" \
             "fsync = on" \
             "synchronous_commit = on" \
             "full_page_writes = on" \
