@@ -196,7 +196,13 @@ impl Destination for Mllp {
         match self.client.exchange(&encoded.bytes, &matches).await {
             Ok(answers) => match answers.last() {
                 Some(answer) => {
-                    Heard::Answered(codec.read_answer(&encoded.control_id, answer, None, with))
+                    let answered = codec.read_answer(&encoded.control_id, answer, None, with);
+                    if !matches!(answered, Answered::Taken { .. }) {
+                        // What is not taken is sent again under the same id. Some systems answer
+                        // twice, and a late second answer must not meet the next try.
+                        self.client.close().await;
+                    }
+                    Heard::Answered(answered)
                 }
                 None => Heard::Silent(Problem::new(
                     Code::new("E003"),

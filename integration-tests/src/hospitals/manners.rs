@@ -28,7 +28,7 @@ pub enum Turn {
     Silent,
     /// Taken; but the answer comes when the broker waits for it no more, on the old connection.
     Late,
-    /// Refused, and taken in the same breath: two answers to one message.
+    /// Refused, and then called taken, which it is not: two answers to one message.
     TwoMinds,
 }
 

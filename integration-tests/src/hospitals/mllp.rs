@@ -33,6 +33,9 @@ impl Pending {
     }
 }
 
+/// Long enough for an operator to replay what the first answer refused.
+const SECOND_ANSWER_AFTER: Duration = Duration::from_millis(1_500);
+
 fn framed(message: &[u8]) -> Vec<u8> {
     [&[FRAME_BEGINS], message, &FRAME_ENDS].concat()
 }
@@ -49,7 +52,10 @@ pub(super) async fn attend(mut stream: TcpStream, ward: &Ward) -> Result<()> {
             if turn == Turn::Silent {
                 return wait_for_the_end(&mut stream).await;
             }
-            for answer in turn.answers() {
+            for (number, answer) in turn.answers().into_iter().enumerate() {
+                if number > 0 {
+                    tokio::time::sleep(SECOND_ANSWER_AFTER).await;
+                }
                 match answer::hl7(&message, answer) {
                     Some(answer) => stream.write_all(&framed(&answer)).await?,
                     None => return Ok(()),
