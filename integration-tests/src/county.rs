@@ -60,6 +60,8 @@ pub const QINGSHI_FACILITY: &str = "QSWSY";
 
 // So much of the log is shown when a test fails.
 const LOG_LINES_SHOWN: usize = 60;
+/// Operators wait longer than hospitals: what they ask for may be long.
+const OPERATOR_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The two modes of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -396,7 +398,8 @@ impl County {
 
     /// An HTTP client with an operator's token.
     pub fn operator(&self) -> Result<HttpSender> {
-        HttpSender::new(self.http, Some(self.token("operator")?))
+        let sender = HttpSender::new(self.http, Some(self.token("operator")?))?;
+        Ok(sender.patient_for(OPERATOR_PATIENCE))
     }
 
     /// An HTTP client without any token.

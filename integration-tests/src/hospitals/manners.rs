@@ -28,7 +28,8 @@ pub enum Turn {
     Silent,
     /// Taken; but the answer comes when the broker waits for it no more, on the old connection.
     Late,
-    /// Refused, and then called taken, which it is not: two answers to one message.
+    /// Refused, and then called taken, which it is not: two answers to one message, and the end of
+    /// the connection.
     TwoMinds,
 }
 

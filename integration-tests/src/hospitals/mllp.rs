@@ -64,7 +64,7 @@ pub(super) async fn attend(mut stream: TcpStream, ward: &Ward) -> Result<()> {
             if turn.takes() {
                 ward.taken(place);
             }
-            if manners.closes_after_each {
+            if manners.closes_after_each || turn == Turn::TwoMinds {
                 return Ok(());
             }
         }
