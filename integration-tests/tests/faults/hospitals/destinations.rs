@@ -172,10 +172,8 @@ async fn answers_that_come_after_the_retry_find_nobody(mode: Mode) {
     assert!(counts.repeats > 0, "each was sent again before its answer: {counts}");
 }
 
-/// Seen to fail while the next try went over the same connection: each time the tries behind the
-/// refusal met the end of the connection, and once, on a busy machine, the late acceptance was taken
-/// for the answer to the next try, so that a message which the hospital had refused was called
-/// delivered.
+/// Seen to fail while the next try went over the same connection: it met the end that this hospital
+/// makes of it.
 async fn a_refusal_with_an_acceptance_behind_it_is_a_refusal(mode: Mode) {
     let torn = |manners: &mut Manners| manners.first_time = Some(Turn::TwoMinds);
 
