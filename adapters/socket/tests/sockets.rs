@@ -67,9 +67,9 @@ async fn the_connection_that_has_rested_longest_makes_room() {
     let (places, open) = places(3, 3);
     let [works, first, second] = [1, 2, 3].map(|it| places.take(peer(it)).unwrap());
     first.rests();
-    advance(Duration::from_millis(1)).await;
+    advance(RESTS_AT_LEAST / 2).await;
     second.rests();
-    advance(RESTS_AT_LEAST - Duration::from_millis(1)).await;
+    advance(RESTS_AT_LEAST / 2).await;
 
     let newcomer = places.take(peer(4));
 
