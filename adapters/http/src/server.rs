@@ -163,11 +163,19 @@ impl Gate {
     fn admit(&mut self, from: SocketAddr) -> Option<Place> {
         // An IPv4 address that came over an IPv6 socket is still that IPv4 address.
         let place = self.places.take(from.ip().to_canonical());
-        if place.is_some() {
+        let code = TOO_MANY_CONNECTIONS;
+        if let Some(place) = &place {
             self.counts.accepted.add_one();
+            if place.displaced_another() {
+                self.grumble.say(Instant::now(), |more| {
+                    warn!(
+                        code = code.as_str(), peer = %from, more,
+                        "{code}: closed the connection that was silent longest, to let {from} in: too many are open."
+                    );
+                });
+            }
         } else {
             self.counts.refused_full.add_one();
-            let code = TOO_MANY_CONNECTIONS;
             self.grumble.say(Instant::now(), |more| {
                 warn!(
                     code = code.as_str(), peer = %from, more,

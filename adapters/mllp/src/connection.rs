@@ -70,12 +70,18 @@ impl House {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Limits { idle_lasts, frame_lasts, .. } = self.limits;
-        if wire.is_empty() {
+        loop {
+            if let Some(frame) = wire.next_buffered() {
+                return Some(frame);
+            }
+            if wire.is_mid_frame() {
+                break;
+            }
             place.rests();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
-                began = wire.begins(idle_lasts) => began.then_some(())?,
+                more = wire.hears_more(idle_lasts) => more.then_some(())?,
                 () = place.wanted() => return None,
             }
             place.works();

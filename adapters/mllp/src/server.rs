@@ -254,8 +254,16 @@ impl Gate {
             return None;
         }
         let place = self.places.take(ip);
-        if place.is_some() {
+        if let Some(place) = &place {
             self.counts.accepted.add_one();
+            if place.displaced_another() {
+                self.grumble.say(Instant::now(), |more| {
+                    warn!(
+                        code = FULL.as_str(), peer = %from, more,
+                        "{FULL}: closed the connection that was silent longest, to let {from} in: too many are open."
+                    );
+                });
+            }
         } else {
             self.counts.refused_full.add_one();
             self.grumble.say(Instant::now(), |more| {

@@ -105,15 +105,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Whether nothing is here of what comes next.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.inbox.is_empty() && !self.codec.is_mid_frame() && !self.ended
+    /// Whether a frame has begun that has not ended. Padding between frames is none.
+    ///
+    /// Call it only after [`Self::next_buffered`] returned `None`.
+    pub(crate) fn is_mid_frame(&self) -> bool {
+        self.codec.is_mid_frame()
     }
 
-    /// Waits for the first bytes of what comes next, and says whether there are any.
+    /// Waits for more bytes between two frames, and says whether there are any.
     ///
     /// May be dropped at any await and called again: no byte is lost.
-    pub(crate) async fn begins(&mut self, idle_lasts: Duration) -> bool {
+    pub(crate) async fn hears_more(&mut self, idle_lasts: Duration) -> bool {
         self.inbox.reserve(READ_BYTES);
         match timeout(idle_lasts, self.stream.read_buf(&mut self.inbox)).await {
             Ok(Ok(0) | Err(_)) => {

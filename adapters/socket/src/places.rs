@@ -53,6 +53,7 @@ struct Seat {
 pub struct Place {
     places: Arc<Places>,
     number: u64,
+    displaced: bool,
     wanted: CancellationToken,
 }
 
@@ -66,17 +67,17 @@ impl Places {
     /// for [`RESTS_AT_LEAST`]. An address that has all it may have can only displace its own.
     pub fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
-        if taken.by_peer.get(&peer).is_some_and(|theirs| *theirs >= self.per_peer_max) {
-            taken.make_room(|seat| seat.peer == peer)?;
-        } else if taken.seats.len() >= self.max {
-            taken.make_room(|_anybody| true)?;
+        let theirs_full = taken.by_peer.get(&peer).is_some_and(|it| *it >= self.per_peer_max);
+        let displaced = theirs_full || taken.seats.len() >= self.max;
+        if displaced {
+            taken.make_room(|seat| !theirs_full || seat.peer == peer)?;
         }
         let (number, wanted) = (taken.next, CancellationToken::new());
         taken.next += 1;
         taken.seats.insert(number, Seat { peer, resting_since: None, wanted: wanted.clone() });
         *taken.by_peer.entry(peer).or_default() += 1;
         self.open.set(taken.seats.len());
-        Some(Place { places: Arc::clone(self), number, wanted })
+        Some(Place { places: Arc::clone(self), number, displaced, wanted })
     }
 
     fn change(&self, number: u64, resting_since: Option<Instant>) {
@@ -115,6 +116,12 @@ impl Taken {
 }
 
 impl Place {
+    /// Whether another connection had to leave for this one.
+    #[must_use]
+    pub fn displaced_another(&self) -> bool {
+        self.displaced
+    }
+
     /// Nothing is in hand on this connection: it waits for the other side to say something.
     pub fn rests(&self) {
         self.places.change(self.number, Some(Instant::now()));

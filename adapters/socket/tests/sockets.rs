@@ -71,9 +71,9 @@ async fn the_connection_that_has_rested_longest_makes_room() {
     second.rests();
     advance(RESTS_AT_LEAST / 2).await;
 
-    let newcomer = places.take(peer(4));
+    let newcomer = places.take(peer(4)).unwrap();
 
-    assert!(newcomer.is_some());
+    assert!(newcomer.displaced_another() && !first.displaced_another());
     assert!(is_wanted(&first).await);
     assert!(!is_wanted(&second).await && !is_wanted(&works).await);
     // The second has not rested for long enough.
