@@ -6,6 +6,10 @@
 //!               └────────────────────── kept, as it is ◀────────────────┘            ▼ closed
 //! ```
 //!
+//! New ones are made one after another, and with growing pauses while they come to nothing. A
+//! network may close our end of a connection and leave the server's open; whoever tries again at
+//! once, with every connection that it may have, takes all that the server has for anybody.
+//!
 //! Whoever drops a connection half-way closes it: a transaction that nobody ended must not meet the
 //! next user, and a connection that has not answered in time may never answer. Transactions are
 //! begun and ended with plain statements. The library's own count of open ones goes wrong when a
@@ -23,7 +27,13 @@ use futures::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Error, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout_at};
+
+/// The pause after the first new connection that came to nothing. It doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause. A server forgets a connection that never said who it is after a minute, so
+/// that some sixty of ours remain on it, of the hundred that it has unless told otherwise.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Whether a connection that lay idle for so long may be used.
 pub(crate) type Lives<D> = Arc<
@@ -37,8 +47,31 @@ pub(crate) struct Connections<D: Database> {
     pool: Pool<D>,
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Idle<D>>>>,
+    making: Arc<tokio::sync::Mutex<()>>,
+    luck: Arc<Mutex<Luck>>,
     lives: Lives<D>,
     acquire_timeout: Duration,
+}
+
+/// How many new connections in a row came to nothing, and when the last one did.
+#[derive(Default)]
+struct Luck {
+    failed: u32,
+    last: Option<tokio::time::Instant>,
+}
+
+impl Luck {
+    fn fails(&mut self) {
+        self.failed = self.failed.saturating_add(1);
+        self.last = Some(tokio::time::Instant::now());
+    }
+
+    /// When the next one may be tried, if not at once.
+    fn turns(&self) -> Option<tokio::time::Instant> {
+        let doubled = 1_u32.checked_shl(self.failed.saturating_sub(1)).unwrap_or(u32::MAX);
+        let pause = FIRST_PAUSE.saturating_mul(doubled).min(PAUSE_MAX);
+        self.last.map(|last| last + pause)
+    }
 }
 
 struct Idle<D: Database> {
@@ -49,6 +82,8 @@ struct Idle<D: Database> {
 /// A connection in use.
 pub(crate) struct Held<D: Database> {
     connection: Option<PoolConnection<D>>,
+    /// Whether it has never been given back yet.
+    new: bool,
     ended: bool,
     home: Connections<D>,
     _permit: OwnedSemaphorePermit,
@@ -60,6 +95,8 @@ impl<D: Database> Clone for Connections<D> {
             pool: self.pool.clone(),
             permits: Arc::clone(&self.permits),
             idle: Arc::clone(&self.idle),
+            making: Arc::clone(&self.making),
+            luck: Arc::clone(&self.luck),
             lives: Arc::clone(&self.lives),
             acquire_timeout: self.acquire_timeout,
         }
@@ -72,7 +109,8 @@ impl<D: Database> Connections<D> {
         let max = usize::try_from(pool.options().get_max_connections()).unwrap_or(1);
         let acquire_timeout = pool.options().get_acquire_timeout();
         let permits = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Self { pool, permits, idle: Arc::default(), lives, acquire_timeout }
+        let (idle, making, luck) = Default::default();
+        Self { pool, permits, idle, making, luck, lives, acquire_timeout }
     }
 
     /// The pool, with all connections that nobody holds, for what the library does by itself.
@@ -83,19 +121,38 @@ impl<D: Database> Connections<D> {
 
     /// Takes a connection that is idle and lives, or a new one.
     pub(crate) async fn take(&self) -> Result<Held<D>, Error> {
-        let permit = timeout(self.acquire_timeout, Arc::clone(&self.permits).acquire_owned());
+        let until = tokio::time::Instant::now() + self.acquire_timeout;
+        let permit = timeout_at(until, Arc::clone(&self.permits).acquire_owned());
         let permit = permit.await.map_err(|_elapsed| Error::PoolTimedOut)?;
         let permit = permit.map_err(|_closed| Error::PoolClosed)?;
-        let connection = loop {
+        let (connection, new) = loop {
             let last = self.idle().pop();
-            let Some(mut idle) = last else { break self.pool.acquire().await? };
+            let Some(mut idle) = last else { break (self.make(until).await?, true) };
             if (self.lives)(&mut idle.connection, idle.since.elapsed()).await {
-                break idle.connection;
+                break (idle.connection, false);
             }
             idle.connection.close_on_drop();
         };
         let home = self.clone();
-        Ok(Held { connection: Some(connection), ended: false, home, _permit: permit })
+        Ok(Held { connection: Some(connection), new, ended: false, home, _permit: permit })
+    }
+
+    /// Makes one when its turn comes, which must be before `until`.
+    async fn make(&self, until: tokio::time::Instant) -> Result<PoolConnection<D>, Error> {
+        let turn = async {
+            let turn = self.making.lock().await;
+            let turns = self.luck().turns();
+            if let Some(turns) = turns {
+                sleep_until(turns).await;
+            }
+            turn
+        };
+        let _turn = timeout_at(until, turn).await.map_err(|_elapsed| Error::PoolTimedOut)?;
+        let made = self.pool.acquire().await;
+        if made.is_err() {
+            self.luck().fails();
+        }
+        made
     }
 
     /// Lets nobody take another one, and closes them after what is in hand.
@@ -108,6 +165,10 @@ impl<D: Database> Connections<D> {
     /// The list is right even after a panic elsewhere: each change to it is one step.
     fn idle(&self) -> MutexGuard<'_, Vec<Idle<D>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn luck(&self) -> MutexGuard<'_, Luck> {
+        self.luck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,8 +188,14 @@ impl<D: Database> Drop for Held<D> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         if !self.ended {
+            if self.new {
+                self.home.luck().fails();
+            }
             connection.close_on_drop();
-        } else if !self.home.permits.is_closed() {
+            return;
+        }
+        *self.home.luck() = Luck::default();
+        if !self.home.permits.is_closed() {
             self.home.idle().push(Idle { connection, since: Instant::now() });
         }
     }

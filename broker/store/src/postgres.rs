@@ -299,7 +299,13 @@ impl Session for PostgresSession {
     }
 
     async fn abandon(mut self) {
-        if !self.inside || self.connection().execute("ROLLBACK").await.is_ok() {
+        // What failed may have been the connection: the next user must not inherit it.
+        let lives = if self.inside {
+            self.connection().execute("ROLLBACK").await.is_ok()
+        } else {
+            self.connection().ping().await.is_ok()
+        };
+        if lives {
             self.held.give_back();
         }
     }

@@ -14,6 +14,7 @@ mod delivering;
 mod looking;
 mod open;
 mod racing;
+mod reaching;
 mod running;
 mod said;
 mod twins;
