@@ -49,6 +49,9 @@ const BOTH: &[Way] = &[Way::There, Way::Back];
 /// Every message of these tests is longer, and so is RabbitMQ's and PostgreSQL's side of a greeting
 /// with a few questions behind it.
 const FRAME_BREAKS_AFTER: usize = 700;
+/// Every answer to a message is longer. A hospital that asks little on each connection never hears
+/// as much as a message is long.
+const ANSWER_BREAKS_AFTER: usize = 60;
 
 const MANNERS: [(Manner, &str, &[&[Way]]); 5] = [
     (Manner::Cut, "cut", &[BOTH]),
@@ -69,6 +72,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const FLOWS: usize = 3;
 
 impl Link {
+    /// A manner, fitted to what this link carries in these directions.
+    fn fitted(self, manner: Manner, ways: &[Way]) -> Manner {
+        let answers = !matches!(self, Self::PostgreSql | Self::RabbitMq) && ways == BACK;
+        match manner {
+            Manner::ResetAfter(_) if answers => Manner::ResetAfter(ANSWER_BREAKS_AFTER),
+            manner => manner,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::MllpDoors => "hospitals to the MLLP doors",
@@ -131,16 +143,16 @@ async fn set_with(link: Link) -> Result<(Arc<Stage>, Vec<Proxy>)> {
 }
 
 /// Every manner in every direction.
-fn all_phases() -> Vec<Phase> {
+fn all_phases(link: Link) -> Vec<Phase> {
     let phases = |(manner, name, ways): (Manner, &'static str, &'static [&'static [Way]])| {
-        ways.iter().map(move |ways| Phase { manner, name, ways })
+        ways.iter().map(move |ways| Phase { manner: link.fitted(manner, ways), name, ways })
     };
     MANNERS.into_iter().flat_map(phases).collect()
 }
 
 /// Breaks a link: three times by chance, or in all ways that there are, a trial for each manner.
 async fn break_it(link: Link) -> Result<()> {
-    let mut all = all_phases();
+    let mut all = all_phases(link);
     if long() {
         for (_, name, _) in MANNERS {
             let trial = Trial::of(&format!("network: {}: {name}", link.name()));
