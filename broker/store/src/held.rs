@@ -148,6 +148,9 @@ impl<D: Database> Connections<D> {
             turn
         };
         let _turn = timeout_at(until, turn).await.map_err(|_elapsed| Error::PoolTimedOut)?;
+        if self.permits.is_closed() {
+            return Err(Error::PoolClosed);
+        }
         let made = self.pool.acquire().await;
         if made.is_err() {
             self.luck().fails();
