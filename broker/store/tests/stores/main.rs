@@ -17,6 +17,7 @@ mod racing;
 mod reaching;
 mod running;
 mod said;
+mod surging;
 mod twins;
 
 macro_rules! keeps_its_promises {
