@@ -5,6 +5,7 @@
 //! with an even place speak HL7 v2 and send; the others speak FHIR; all receive.
 
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use tierlink_integration_tests::servers::{Broker, free_port, program};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::ledger::Ledger;
@@ -28,8 +30,10 @@ pub const ORGANISATIONS: usize = 40;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How often a starting process is asked.
 const ASK_EVERY: Duration = Duration::from_millis(1);
-/// A lease that nobody gets while a measurement lasts.
+/// A lease that nobody gets while it is renewed.
 const FAR_FUTURE_AT: i64 = 4_000_000_000_000_000;
+/// How often it is renewed. One that stands still is taken after five seconds.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// Lines of a broker's log that are shown.
 const LOG_LINES_MAX: usize = 5;
@@ -73,6 +77,8 @@ pub struct Town {
     /// What was sent and received.
     pub ledger: Arc<Ledger>,
     broker: Option<Broker>,
+    /// Stands for a process that relays, where this one does not.
+    elsewhere: JoinSet<()>,
 }
 
 /// The code of the organisation at this place.
@@ -82,6 +88,48 @@ pub fn code(place: usize) -> String {
 
 fn speaks(place: usize) -> Speaks {
     if place.is_multiple_of(2) { Speaks::Hl7v2 } else { Speaks::Fhir }
+}
+
+/// The relay's lease, in the hands of a process that relays nothing.
+struct Lease {
+    ground: Ground,
+    store: PathBuf,
+    holder: Uuid,
+}
+
+impl Lease {
+    async fn renew(self) {
+        for until_at in FAR_FUTURE_AT + 1.. {
+            tokio::time::sleep(RENEW_EVERY).await;
+            // Once the measurement is over there is no store any more.
+            let _gone = self.hold(until_at).await;
+        }
+    }
+
+    async fn hold(&self, until_at: i64) -> Result<()> {
+        const SQLITE: &str = "INSERT INTO leases (name, holder, until_at) VALUES ('relay', ?, ?) \
+             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_at = excluded.until_at";
+        const POSTGRES: &str = "INSERT INTO leases (name, holder, until_at) \
+             VALUES ('relay', $1, $2) \
+             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_at = excluded.until_at";
+        match &self.ground {
+            Ground::Production { store, .. } => {
+                let mut db = PgConnection::connect(store).await?;
+                sqlx::query(POSTGRES).bind(self.holder).bind(until_at).execute(&mut db).await?;
+                db.close().await?;
+            }
+            Ground::Embedded => {
+                let mut db = sqlite(&self.store).await?;
+                sqlx::query(SQLITE).bind(self.holder).bind(until_at).execute(&mut db).await?;
+                db.close().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn sqlite(store: &Path) -> Result<SqliteConnection> {
+    Ok(SqliteConnection::connect(&format!("sqlite:{}", store.display())).await?)
 }
 
 impl Town {
@@ -94,10 +142,16 @@ impl Town {
         }
         let folder = TempDir::with_prefix("tierlink-bench.")?;
         let (http, mllp) = (free_port()?, free_port()?);
-        let town = Self { folder, ground, http, mllp, receivers, ledger, broker: None };
+        let (broker, elsewhere) = (None, JoinSet::new());
+        let mut town = Self { folder, ground, http, mllp, receivers, ledger, broker, elsewhere };
         town.write()?;
         town.run(&["migrate"]).await?;
-        town.give_relay(relay).await?;
+        if relay == Relay::Elsewhere {
+            let (ground, store) = (town.ground.clone(), town.folder.path().join("tierlink.db"));
+            let lease = Lease { ground, store, holder: Uuid::now_v7() };
+            lease.hold(FAR_FUTURE_AT).await?;
+            town.elsewhere.spawn(lease.renew());
+        }
         Ok(town)
     }
 
@@ -139,43 +193,6 @@ impl Town {
             std::fs::write(profiles.join(format!("{code}.toml")), profile)?;
         }
         Ok(())
-    }
-
-    async fn give_relay(&self, relay: Relay) -> Result<()> {
-        const SQLITE: &str = "INSERT INTO leases (name, holder, until_at) VALUES ('relay', ?, ?) \
-             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_at = excluded.until_at";
-        const POSTGRES: &str = "INSERT INTO leases (name, holder, until_at) \
-             VALUES ('relay', $1, $2) \
-             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_at = excluded.until_at";
-        if relay == Relay::Here {
-            return Ok(());
-        }
-        match &self.ground {
-            Ground::Production { store, .. } => {
-                let mut db = PgConnection::connect(store).await?;
-                sqlx::query(POSTGRES)
-                    .bind(Uuid::now_v7())
-                    .bind(FAR_FUTURE_AT)
-                    .execute(&mut db)
-                    .await?;
-                db.close().await?;
-            }
-            Ground::Embedded => {
-                let mut db = self.sqlite().await?;
-                sqlx::query(SQLITE)
-                    .bind(Uuid::now_v7())
-                    .bind(FAR_FUTURE_AT)
-                    .execute(&mut db)
-                    .await?;
-                db.close().await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn sqlite(&self) -> Result<SqliteConnection> {
-        let path = self.folder.path().join("tierlink.db");
-        Ok(SqliteConnection::connect(&format!("sqlite:{}", path.display())).await?)
     }
 
     /// Runs a command of the program on this town's configuration and returns what it printed.
@@ -264,7 +281,7 @@ impl Town {
                 sqlx::query_as(SQL).fetch_one(&mut db).await?
             }
             Ground::Embedded => {
-                let mut db = self.sqlite().await?;
+                let mut db = sqlite(&self.folder.path().join("tierlink.db")).await?;
                 sqlx::query_as(SQL).fetch_one(&mut db).await?
             }
         };
