@@ -35,7 +35,7 @@ impl Sizes {
             waiting: 20_000,
             others: Duration::from_secs(15),
             cases: 1_000_000,
-            lookups: 500,
+            lookups: 3_000,
             starts: 5,
             codec: Duration::from_millis(500),
         }
@@ -50,7 +50,7 @@ impl Sizes {
             waiting: 2_000,
             others: Duration::from_secs(6),
             cases: 50_000,
-            lookups: 100,
+            lookups: 300,
             starts: 3,
             codec: Duration::from_millis(200),
         }

@@ -32,6 +32,7 @@ const TWINS: &[Twin] = twins![
     2 "deliveries" "0002_deliveries.sql",
     3 "bookings and slots" "0003_bookings_and_slots.sql",
     4 "operations" "0004_operations.sql",
+    5 "worklists" "0005_worklists.sql",
 ];
 
 /// Those for PostgreSQL.

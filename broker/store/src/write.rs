@@ -25,7 +25,7 @@ pub(crate) async fn write<S: Session>(
         insert_cases(&changed),
         update_cases(&changed),
         insert_parties(&changed),
-        turn_parties(&changed),
+        move_parties(&changed),
         insert_numbers(&changed),
         insert_messages(&draft.messages),
         insert_events(&draft.events),
@@ -119,18 +119,22 @@ fn update_cases(changed: &[&Held]) -> Part {
     Part::new(sql, known)
 }
 
-const PARTY: &[(&str, Type)] =
-    &[("organisation", Type::Text), ("case_id", Type::Id), ("open", Type::Flag)];
+const PARTY: &[(&str, Type)] = &[
+    ("organisation", Type::Text),
+    ("case_id", Type::Id),
+    ("open", Type::Flag),
+    ("urgency", Type::Int),
+    ("changed_at", Type::Int),
+];
 
 /// Who has a part no more. Most messages change nothing here.
 async fn delete_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
-    let mut gone = Given::new(PARTY);
+    let mut gone = Given::new(&[("organisation", Type::Text), ("case_id", Type::Id)]);
     for held in changed {
         let now: BTreeSet<&OrganisationCode> = held.case.parties().collect();
-        let open = !held.case.state.is_terminal();
         let before = held.before.iter().flat_map(|before| &before.parties);
         for party in before.filter(|party| !now.contains(party)) {
-            gone.push(values![party, held.case.id, open]);
+            gone.push(values![party, held.case.id]);
         }
     }
     let sql = "-- delete_parties
@@ -144,35 +148,48 @@ async fn delete_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Resul
 fn insert_parties(changed: &[&Held]) -> Part {
     let mut come = Given::new(PARTY);
     for held in changed {
-        let open = !held.case.state.is_terminal();
-        let now: BTreeSet<&OrganisationCode> = held.case.parties().collect();
+        let case = &held.case;
+        let now: BTreeSet<&OrganisationCode> = case.parties().collect();
         let is_new = |party: &OrganisationCode| {
             held.before.as_ref().is_none_or(|before| !before.parties.contains(party))
         };
         for party in now.into_iter().filter(|party| is_new(party)) {
-            come.push(values![party, held.case.id, open]);
+            come.push(values![
+                party,
+                case.id,
+                !case.state.is_terminal(),
+                urgency(case.priority),
+                case.changed_at
+            ]);
         }
     }
     let sql = "-- insert_parties
-        INSERT INTO case_parties (organisation, case_id, open)
-        SELECT organisation, case_id, open FROM given WHERE true
+        INSERT INTO case_parties (organisation, case_id, open, urgency, changed_at)
+        SELECT organisation, case_id, open, urgency, changed_at FROM given WHERE true
         ON CONFLICT (organisation, case_id) DO NOTHING";
     Part::new(sql, come)
 }
 
-/// Cases that ended, or opened again, for those who had a part before.
-fn turn_parties(changed: &[&Held]) -> Part {
-    let mut turned = Given::new(&[("case_id", Type::Id), ("open", Type::Flag)]);
+/// Where cases stand now in the worklists of those who had a part before. Ended ones are in none.
+fn move_parties(changed: &[&Held]) -> Part {
+    let mut moved = Given::new(&[
+        ("case_id", Type::Id),
+        ("open", Type::Flag),
+        ("urgency", Type::Int),
+        ("changed_at", Type::Int),
+    ]);
     for held in changed {
-        let open = !held.case.state.is_terminal();
-        if held.before.as_ref().is_some_and(|before| before.open != open) {
-            turned.push(values![held.case.id, open]);
+        let case = &held.case;
+        let open = !case.state.is_terminal();
+        if held.before.as_ref().is_some_and(|before| before.open || open) {
+            moved.push(values![case.id, open, urgency(case.priority), case.changed_at]);
         }
     }
-    let sql = "-- turn_parties
-        UPDATE case_parties SET open = given.open
+    let sql = "-- move_parties
+        UPDATE case_parties
+        SET open = given.open, urgency = given.urgency, changed_at = given.changed_at
         FROM given WHERE case_parties.case_id = given.case_id";
-    Part::new(sql, turned)
+    Part::new(sql, moved)
 }
 
 fn insert_numbers(changed: &[&Held]) -> Part {

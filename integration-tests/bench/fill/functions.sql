@@ -1,15 +1,6 @@
--- What the copying needs, for one connection: the first case, and names for its copies.
+-- Names for copies of the first case, for one connection.
 --
 -- Copies are a year older than any real case of a measurement, 25 seconds apart.
-
-CREATE TEMP TABLE first_case AS
-    SELECT cases.id, cases.number,
-        (SELECT source_message_id FROM messages WHERE messages.id = cases.id) AS letter
-    FROM cases WHERE number NOT LIKE 'R25%';
-
-CREATE TEMP TABLE first_messages AS
-    SELECT id, row_number() OVER (ORDER BY received_at, id) AS place
-    FROM messages WHERE case_id = (SELECT id FROM first_case);
 
 CREATE FUNCTION pg_temp.at(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
     RETURN 1735689600000000 + n * 25000000;
@@ -44,5 +35,3 @@ CREATE FUNCTION pg_temp.restated(
     RETURN convert_to(replace(replace(replace(convert_from(body, 'UTF8'),
         first_id, pg_temp.id(n, 1)::text), first_number, number),
         first_letter, pg_temp.letter(n)), 'UTF8');
-
-CREATE TEMP TABLE copies (n bigint PRIMARY KEY, id uuid NOT NULL, number text NOT NULL);

@@ -112,7 +112,7 @@ impl Bench {
     /// The store with closed cases; it is filled when it is first needed.
     async fn filled(&mut self) -> Result<&Filled> {
         if self.filled.is_none() {
-            self.filled = Some(Filled::new(self.sizes).await?);
+            self.filled = Some(Filled::new(self.sizes.cases).await?);
         }
         Ok(self.filled.get_or_insert_with(|| unreachable!("it was filled just now")))
     }
@@ -157,9 +157,15 @@ async fn drop_database(url: &str) -> Result<()> {
 async fn clear(ground: &Ground) -> Result<()> {
     if let Ground::Production { store, bus } = ground {
         drop_database(store).await?;
-        if let Some((_, vhost)) = bus.rsplit_once('/') {
-            rabbit().await?.administer(&["delete_vhost", vhost]).await?;
-        }
+        drop_vhost(bus).await?;
+    }
+    Ok(())
+}
+
+/// Drops a virtual host with its queues.
+async fn drop_vhost(url: &str) -> Result<()> {
+    if let Some((_, name)) = url.rsplit_once('/') {
+        rabbit().await?.administer(&["delete_vhost", name]).await?;
     }
     Ok(())
 }

@@ -79,16 +79,51 @@ pub async fn the_most_urgent_come_first(place: &Place) {
         accepted(store, work).await;
     }
 
-    let rows = store.cases(CaseQuery { open: Some(true), ..all(10) }).await.unwrap();
+    for seen_by in [None, Some(code(HOSPITAL))] {
+        let query = CaseQuery { open: Some(true), seen_by, ..all(10) };
+        let rows = store.cases(query).await.unwrap();
 
-    let order: Vec<_> = rows.iter().map(|row| (row.priority, row.changed_at)).collect();
-    let wanted = [
-        (Priority::Urgent, later(1)),
-        (Priority::Urgent, later(3)),
-        (Priority::Routine, noon()),
-        (Priority::Chronic, later(2)),
-    ];
-    assert_eq!(order, wanted);
+        let order: Vec<_> = rows.iter().map(|row| (row.priority, row.changed_at)).collect();
+        let wanted = [
+            (Priority::Urgent, later(1)),
+            (Priority::Urgent, later(3)),
+            (Priority::Routine, noon()),
+            (Priority::Chronic, later(2)),
+        ];
+        assert_eq!(order, wanted);
+    }
+}
+
+pub async fn what_was_touched_last_waits_behind(place: &Place) {
+    let store = &*place.store;
+    let mut verdicts = Vec::new();
+    for at in 0..3 {
+        let mut work = submit(&format!("m-{at}"));
+        work.received_at = later(at);
+        verdicts.push(accepted(store, work).await);
+    }
+    let mut accepting = accept("h-1", &verdicts[0]);
+    accepting.received_at = later(5);
+    accepted(store, accepting).await;
+    let mut cancelling = answer(Kind::ReferralCancel, TOWNSHIP, "c-1", &verdicts[1]);
+    cancelling.received_at = later(6);
+    accepted(store, cancelling).await;
+
+    let numbers = |places: &[usize]| -> Vec<String> {
+        places.iter().map(|place| number_of(&verdicts[*place])).collect()
+    };
+    for who in [None, Some(code(TOWNSHIP)), Some(code(HOSPITAL))] {
+        for (open, wanted) in [
+            (Some(true), numbers(&[2, 0])),
+            (Some(false), numbers(&[1])),
+            (None, numbers(&[2, 1, 0])),
+        ] {
+            let query = CaseQuery { open, seen_by: who.clone(), ..all(10) };
+            let rows = store.cases(query).await.unwrap();
+            let listed: Vec<_> = rows.iter().map(|row| row.number.as_str().to_owned()).collect();
+            assert_eq!(listed, wanted, "{who:?} {open:?}");
+        }
+    }
 }
 
 pub async fn a_past_target_sees_up_to_its_end(place: &Place) {

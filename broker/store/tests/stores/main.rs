@@ -75,6 +75,7 @@ macro_rules! keeps_its_promises {
                 a_stranger_sees_nothing
                 pages_show_each_case_once
                 the_most_urgent_come_first
+                what_was_touched_last_waits_behind
                 a_past_target_sees_up_to_its_end
                 lists_narrow_down
                 lanes_and_figures_count_what_is_there

@@ -1,15 +1,22 @@
-//! What PostgreSQL does when much arrives after a quiet night, in which it took its statistics.
+//! What PostgreSQL reads: beside much of others, and when much arrives after a quiet night, in which
+//! it took its statistics.
 
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::open::postgres;
+use tierlink_store::{CaseQuery, Store};
+
+use crate::county::{HOSPITAL, code};
+use crate::open::{Place, postgres};
 use crate::said::{accepted, noon, publish, submit};
 
 /// Enough to be more than a handful of pages.
 const SETTLED: u32 = 20_000;
 const SURGE: usize = 60;
+/// Cases of others, and a page of one's own.
+const OTHERS: i64 = 5_000;
+const PAGE: u32 = 10;
 
 async fn run(db: &mut PgConnection, sql: String) {
     sqlx::query(AssertSqlSafe(sql)).execute(db).await.unwrap();
@@ -17,6 +24,17 @@ async fn run(db: &mut PgConnection, sql: String) {
 
 async fn count(db: &mut PgConnection, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(db).await.unwrap()
+}
+
+/// Waits until all connections but ours are gone: each tells what it has read when it ends.
+async fn end(store: &dyn Store, place: &Place, db: &mut PgConnection) {
+    store.close().await;
+    place.store.close().await;
+    let others = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    while count(db, others).await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,14 +54,7 @@ async fn what_is_known_by_its_key_is_not_looked_for_among_all_that_waits() {
         accepted(&*store, submit(&format!("m-{number}"))).await;
     }
     let published = publish(&*store, noon()).await;
-    // A connection tells what it has scanned when it ends.
-    store.close().await;
-    place.store.close().await;
-    let others = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
-    while count(&mut db, others).await > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    end(&*store, &place, &mut db).await;
     let lookups =
         "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'deliveries_pkey'";
     let lookups = count(&mut db, lookups).await;
@@ -52,4 +63,48 @@ async fn what_is_known_by_its_key_is_not_looked_for_among_all_that_waits() {
 
     assert_eq!(published.len(), SURGE);
     assert!(usize::try_from(lookups).unwrap() >= SURGE, "{lookups} of {SURGE} were looked up");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_one_reads_no_cases_of_others() {
+    for open in [true, false] {
+        let place = postgres().await;
+        let mut db = PgConnection::connect(&place.url).await.unwrap();
+        let sql = format!(
+            "WITH made AS (
+                INSERT INTO cases (id, number, family, state, open, origin, target, priority,
+                    urgency, opened_at, changed_at, events, body)
+                SELECT gen_random_uuid(), 'N' || n, 'referral', 'submitted', {open}, 'A', 'B',
+                    'urgent', 1, n, n, 1, ''
+                FROM generate_series(1, {OTHERS}) AS n
+                RETURNING id, urgency, changed_at)
+            INSERT INTO case_parties (organisation, case_id, open, urgency, changed_at)
+            SELECT organisation, id, {open}, urgency, changed_at
+            FROM made CROSS JOIN (VALUES ('A'), ('B')) AS parties (organisation)"
+        );
+        run(&mut db, sql).await;
+        run(&mut db, "VACUUM ANALYZE".to_owned()).await;
+        let store = place.another().await;
+        for number in 0..2 * PAGE {
+            accepted(&*store, submit(&format!("m-{number}"))).await;
+        }
+        store.close().await;
+        let read = "SELECT pg_stat_get_tuples_fetched('cases'::regclass)";
+        let store = place.another().await;
+        let query = CaseQuery {
+            open: open.then_some(true),
+            seen_by: Some(code(HOSPITAL)),
+            limit: PAGE,
+            ..CaseQuery::default()
+        };
+        let before = count(&mut db, read).await;
+        let page = store.cases(query).await.unwrap();
+        end(&*store, &place, &mut db).await;
+        let read = count(&mut db, read).await - before;
+        db.close().await.unwrap();
+        place.clear().await;
+
+        assert_eq!(page.len(), PAGE as usize);
+        assert!(read <= OTHERS / 10, "{read} cases were read for {PAGE} (open: {open})");
+    }
 }

@@ -32,6 +32,10 @@ fn names(sql: &str) -> Tables {
             ("CREATE", "TABLE") => third.clone_into(&mut table),
             ("CREATE", "INDEX") => add(&mut tables, "indexes", third),
             ("CREATE", "UNIQUE") => add(&mut tables, "indexes", words.next().unwrap_or("")),
+            ("DROP", _) => add(&mut tables, "dropped", third.trim_end_matches(';')),
+            ("ALTER", "TABLE") if line.contains(" ADD COLUMN ") => {
+                add(&mut tables, third, words.nth(2).unwrap_or(""));
+            }
             ("CONSTRAINT", name) => add(&mut tables, &table, name),
             (word, kind) if is_type(kind) => add(&mut tables, &table, word),
             _ => {}
