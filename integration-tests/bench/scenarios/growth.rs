@@ -78,10 +78,10 @@ impl Filled {
         Ok(Self { store: store.clone(), cases })
     }
 
-    /// Has the system keep in memory what people look at, as it does on a server that has run for a
-    /// while. Documents and what came raw stay on the disk: who looks at a case reads neither.
+    /// Has PostgreSQL hold what people look at, as far as it has room, as on a server that has run
+    /// for a while. Documents and what came raw stay on the disk: who looks at a case reads neither.
     async fn read_once(&self) -> Result<()> {
-        const READ: &str = "SELECT count(pg_prewarm(oid, 'read')) FROM pg_class \
+        const READ: &str = "SELECT count(pg_prewarm(oid)) FROM pg_class \
              WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')";
         let mut db = PgConnection::connect(&self.store).await?;
         sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_prewarm").execute(&mut db).await?;

@@ -15,7 +15,7 @@ use crate::said::{accepted, noon, publish, submit};
 const SETTLED: u32 = 20_000;
 const SURGE: usize = 60;
 /// Cases of others, and a page of one's own.
-const OTHERS: i64 = 5_000;
+const OTHERS: i64 = 20_000;
 const PAGE: u32 = 10;
 
 async fn run(db: &mut PgConnection, sql: String) {
@@ -74,13 +74,14 @@ async fn a_page_of_one_reads_no_cases_of_others() {
             "WITH made AS (
                 INSERT INTO cases (id, number, family, state, open, origin, target, priority,
                     urgency, opened_at, changed_at, events, body)
-                SELECT gen_random_uuid(), 'N' || n, 'referral', 'submitted', {open}, 'A', 'B',
+                SELECT ('ffffffff' || lpad(to_hex(n), 24, '0'))::uuid, 'N' || n, 'referral', 'submitted', {open}, 'A', 'B',
                     'urgent', 1, n, n, 1, ''
                 FROM generate_series(1, {OTHERS}) AS n
                 RETURNING id, urgency, changed_at)
             INSERT INTO case_parties (organisation, case_id, open, urgency, changed_at)
             SELECT organisation, id, {open}, urgency, changed_at
-            FROM made CROSS JOIN (VALUES ('A'), ('B')) AS parties (organisation)"
+            FROM made CROSS JOIN (VALUES ('A'), ('B')) AS parties (organisation)
+            ORDER BY id"
         );
         run(&mut db, sql).await;
         run(&mut db, "VACUUM ANALYZE".to_owned()).await;
@@ -89,7 +90,8 @@ async fn a_page_of_one_reads_no_cases_of_others() {
             accepted(&*store, submit(&format!("m-{number}"))).await;
         }
         store.close().await;
-        let read = "SELECT pg_stat_get_tuples_fetched('cases'::regclass)";
+        let read = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes \
+             WHERE relname IN ('cases', 'case_parties')";
         let store = place.another().await;
         let query = CaseQuery {
             open: open.then_some(true),
@@ -105,6 +107,6 @@ async fn a_page_of_one_reads_no_cases_of_others() {
         place.clear().await;
 
         assert_eq!(page.len(), PAGE as usize);
-        assert!(read <= OTHERS / 10, "{read} cases were read for {PAGE} (open: {open})");
+        assert!(read <= OTHERS / 10, "{read} entries were read for {PAGE} (open: {open})");
     }
 }
