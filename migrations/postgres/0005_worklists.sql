@@ -3,6 +3,9 @@
 -- Before, a page for an organisation with few open cases read those of everybody.
 -- The defaults are for a release before this one that still runs: its cases come first, not last.
 
+-- Its processes go on meanwhile: both tables at once, in the order in which they take them.
+LOCK TABLE cases, case_parties IN ACCESS EXCLUSIVE MODE;
+
 ALTER TABLE case_parties ADD COLUMN urgency bigint NOT NULL DEFAULT 0;     -- as in cases
 ALTER TABLE case_parties ADD COLUMN changed_at bigint NOT NULL DEFAULT 0;  -- as in cases, while open
 
