@@ -25,37 +25,24 @@ pub(crate) async fn cases<S: Session>(
     session: &mut S,
     query: CaseQuery,
 ) -> Result<Vec<CaseRow>, Failed> {
-    let open = query.open == Some(true);
     let mut filter = Filter::default();
     // Who must act on a case has a part in it, so the list of the one is within that of the other.
-    let (tables, order) = match (query.seen_by.as_ref().or(query.with.as_ref()), query.open) {
-        (None, Some(true)) => {
-            filter.add("cases.open", vec![]);
-            ("cases", "cases.urgency, cases.changed_at, cases.id")
-        }
-        (None, Some(false)) => {
-            filter.add("NOT cases.open", vec![]);
-            ("cases", "cases.id DESC")
-        }
-        (None, None) => ("cases", "cases.id DESC"),
-        (Some(organisation), listed) => {
+    let whose = query.seen_by.as_ref().or(query.with.as_ref());
+    let (tables, table, id) = match whose {
+        None => ("cases", "cases", "cases.id"),
+        Some(organisation) => {
             filter.add("parties.organisation = ?", values![organisation]);
             filter.add("cases.id = parties.case_id", vec![]);
-            // Of the case itself it is not asked: there it would offer the planner indexes that it
-            // takes for empty after a night without open cases.
-            match listed {
-                Some(true) => filter.add("parties.open", vec![]),
-                Some(false) => filter.add("NOT parties.open", vec![]),
-                None => {}
-            }
-            let order = if open {
-                "parties.urgency, parties.changed_at, parties.case_id"
-            } else {
-                "parties.case_id DESC"
-            };
-            ("case_parties AS parties CROSS JOIN cases", order)
+            ("case_parties AS parties CROSS JOIN cases", "parties", "parties.case_id")
         }
     };
+    // Where `parties` says it, `cases` is not asked: that would offer the planner indexes which it
+    // takes for empty after a night without open cases.
+    match query.open {
+        Some(true) => filter.add(&format!("{table}.open"), vec![]),
+        Some(false) => filter.add(&format!("NOT {table}.open"), vec![]),
+        None => {}
+    }
     if let Some(family) = query.family {
         filter.add("cases.family = ?", values![family.as_str()]);
     }
@@ -69,17 +56,19 @@ pub(crate) async fn cases<S: Session>(
     if let Some(at) = query.overdue_at {
         filter.add("cases.due_at < ?", values![at]);
     }
-    match query.after {
-        None => {}
-        Some((changed_at, id)) if open => {
-            let condition = format!("({order}) > (?, ?, ?)");
-            filter.add(&condition, values![urgency_of(session, id).await?, changed_at, id]);
+    let order = if query.open == Some(true) {
+        let place = format!("{table}.urgency, {table}.changed_at, {id}");
+        if let Some(last) = query.after {
+            let (urgency, changed_at) = place_of(session, whose, last).await?;
+            filter.add(&format!("({place}) > (?, ?, ?)"), values![urgency, changed_at, last.1]);
         }
-        Some((_, id)) => {
-            let condition = format!("{} < ?", order.trim_end_matches(" DESC"));
-            filter.add(&condition, values![id]);
+        place
+    } else {
+        if let Some((_, last)) = query.after {
+            filter.add(&format!("{id} < ?"), values![last]);
         }
-    }
+        format!("{id} DESC")
+    };
     let Filter { conditions, mut values } = filter;
     values.push(query.limit.min(PAGE_MAX).into());
     let sql = format!(
@@ -120,11 +109,26 @@ impl Filter {
     }
 }
 
-/// The urgency of the last case of the page before, so that the next page goes on behind it.
-async fn urgency_of<S: Session>(session: &mut S, id: Uuid) -> Result<i64, Failed> {
-    let sql = "-- urgency_of\nSELECT urgency FROM cases WHERE id = $1";
-    let found = session.rows(sql, values![id]).await?;
-    found.first().map_or(Ok(0), |row| Reader::new(row, "cases").int("urgency"))
+/// Where the last case of the page before stands in a worklist, so that the next page goes on
+/// behind it. If it has moved on since, what it moved past must still be shown; a place that a
+/// release without worklists wrote is at their very beginning.
+async fn place_of<S: Session>(
+    session: &mut S,
+    whose: Option<&OrganisationCode>,
+    (changed_at, id): (Timestamp, Uuid),
+) -> Result<(i64, Timestamp), Failed> {
+    let found = if let Some(organisation) = whose {
+        let sql = "-- place_in_worklist
+            SELECT urgency, changed_at FROM case_parties
+            WHERE organisation = $1 AND case_id = $2";
+        session.rows(sql, values![organisation, id]).await?
+    } else {
+        let sql = "-- place_of_case\nSELECT urgency, changed_at FROM cases WHERE id = $1";
+        session.rows(sql, values![id]).await?
+    };
+    let Some(row) = found.first() else { return Ok((0, changed_at)) };
+    let row = Reader::new(row, "cases");
+    Ok((row.int("urgency")?, row.at("changed_at")?.min(changed_at)))
 }
 
 /// One case with its whole history.

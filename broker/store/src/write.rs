@@ -119,14 +119,6 @@ fn update_cases(changed: &[&Held]) -> Part {
     Part::new(sql, known)
 }
 
-const PARTY: &[(&str, Type)] = &[
-    ("organisation", Type::Text),
-    ("case_id", Type::Id),
-    ("open", Type::Flag),
-    ("urgency", Type::Int),
-    ("changed_at", Type::Int),
-];
-
 /// Who has a part no more. Most messages change nothing here.
 async fn delete_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
     let mut gone = Given::new(&[("organisation", Type::Text), ("case_id", Type::Id)]);
@@ -146,7 +138,13 @@ async fn delete_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Resul
 
 /// Who has a part from now on.
 fn insert_parties(changed: &[&Held]) -> Part {
-    let mut come = Given::new(PARTY);
+    let mut come = Given::new(&[
+        ("organisation", Type::Text),
+        ("case_id", Type::Id),
+        ("open", Type::Flag),
+        ("urgency", Type::Int),
+        ("changed_at", Type::Int),
+    ]);
     for held in changed {
         let case = &held.case;
         let now: BTreeSet<&OrganisationCode> = case.parties().collect();

@@ -79,7 +79,7 @@ impl Filled {
     }
 
     /// Has PostgreSQL hold what people look at, as far as it has room, as on a server that has run
-    /// for a while. Documents and what came raw stay on the disk: who looks at a case reads neither.
+    /// for a while. What is too long for its row stays on the disk: a case is shown without it.
     async fn read_once(&self) -> Result<()> {
         const READ: &str = "SELECT count(pg_prewarm(oid)) FROM pg_class \
              WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')";

@@ -1,15 +1,16 @@
 //! What PostgreSQL reads: beside much of others, and when much arrives after a quiet night, in which
 //! it took its statistics.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
+use tierlink_schemas::Kind;
 use tierlink_store::{CaseQuery, Store};
 
-use crate::county::{HOSPITAL, code};
+use crate::county::{HOSPITAL, TOWNSHIP, code};
 use crate::open::{Place, postgres};
-use crate::said::{accepted, noon, publish, submit};
+use crate::said::{accepted, answer, noon, publish, submit};
 
 /// Enough to be more than a handful of pages.
 const SETTLED: u32 = 20_000;
@@ -74,8 +75,8 @@ async fn a_page_of_one_reads_no_cases_of_others() {
             "WITH made AS (
                 INSERT INTO cases (id, number, family, state, open, origin, target, priority,
                     urgency, opened_at, changed_at, events, body)
-                SELECT ('ffffffff' || lpad(to_hex(n), 24, '0'))::uuid, 'N' || n, 'referral', 'submitted', {open}, 'A', 'B',
-                    'urgent', 1, n, n, 1, ''
+                SELECT ('ffffffff' || lpad(to_hex(n), 24, '0'))::uuid, 'N' || n, 'referral',
+                    'submitted', {open}, 'A', 'B', 'urgent', 1, n, n, 1, ''
                 FROM generate_series(1, {OTHERS}) AS n
                 RETURNING id, urgency, changed_at)
             INSERT INTO case_parties (organisation, case_id, open, urgency, changed_at)
@@ -87,14 +88,18 @@ async fn a_page_of_one_reads_no_cases_of_others() {
         run(&mut db, "VACUUM ANALYZE".to_owned()).await;
         let store = place.another().await;
         for number in 0..2 * PAGE {
-            accepted(&*store, submit(&format!("m-{number}"))).await;
+            let opened = accepted(&*store, submit(&format!("m-{number}"))).await;
+            if !open {
+                let id = format!("c-{number}");
+                accepted(&*store, answer(Kind::ReferralCancel, TOWNSHIP, &id, &opened)).await;
+            }
         }
         store.close().await;
         let read = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes \
              WHERE relname IN ('cases', 'case_parties')";
         let store = place.another().await;
         let query = CaseQuery {
-            open: open.then_some(true),
+            open: Some(open),
             seen_by: Some(code(HOSPITAL)),
             limit: PAGE,
             ..CaseQuery::default()
@@ -109,4 +114,38 @@ async fn a_page_of_one_reads_no_cases_of_others() {
         assert_eq!(page.len(), PAGE as usize);
         assert!(read <= OTHERS / 10, "{read} entries were read for {PAGE} (open: {open})");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_go_on_behind_what_a_release_without_worklists_wrote() {
+    let place = postgres().await;
+    for number in 0..3 * PAGE {
+        accepted(&*place.store, submit(&format!("m-{number}"))).await;
+    }
+    let mut db = PgConnection::connect(&place.url).await.unwrap();
+    let first = "UPDATE case_parties SET urgency = DEFAULT, changed_at = DEFAULT WHERE case_id IN
+        (SELECT id FROM cases ORDER BY id LIMIT 5)";
+    run(&mut db, first.to_owned()).await;
+    db.close().await.unwrap();
+
+    let mut seen = HashSet::new();
+    let mut after = None;
+    loop {
+        let query = CaseQuery {
+            open: Some(true),
+            seen_by: Some(code(HOSPITAL)),
+            after,
+            limit: 3,
+            ..CaseQuery::default()
+        };
+        let page = place.store.cases(query).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.changed_at, last.id));
+        for row in &page {
+            assert!(seen.insert(row.id), "{} is shown twice", row.number);
+        }
+    }
+    place.clear().await;
+
+    assert_eq!(seen.len(), 3 * PAGE as usize);
 }
