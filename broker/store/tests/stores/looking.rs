@@ -94,6 +94,25 @@ pub async fn the_most_urgent_come_first(place: &Place) {
     }
 }
 
+pub async fn a_cursor_tells_nothing_of_a_case_of_others(place: &Place) {
+    let store = &*place.store;
+    let chronic = say(Kind::ReferralSubmit, TOWNSHIP, "m-1", |message| {
+        message["priority"] = json!("chronic");
+    });
+    let theirs = chronic.id;
+    accepted(store, chronic).await;
+    accepted(store, submit_from(OTHER_TOWNSHIP, "m-2")).await;
+
+    let mut lengths = Vec::new();
+    for behind in [theirs, Uuid::now_v7()] {
+        let after = Some((later(-1), behind));
+        let seen_by = Some(code(OTHER_TOWNSHIP));
+        let query = CaseQuery { open: Some(true), seen_by, after, ..all(10) };
+        lengths.push(count(store, query).await);
+    }
+    assert_eq!(lengths, [1, 1]);
+}
+
 pub async fn what_was_touched_last_waits_behind(place: &Place) {
     let store = &*place.store;
     let mut verdicts = Vec::new();

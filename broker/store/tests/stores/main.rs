@@ -75,6 +75,7 @@ macro_rules! keeps_its_promises {
                 a_stranger_sees_nothing
                 pages_show_each_case_once
                 the_most_urgent_come_first
+                a_cursor_tells_nothing_of_a_case_of_others
                 what_was_touched_last_waits_behind
                 a_past_target_sees_up_to_its_end
                 lists_narrow_down
