@@ -31,14 +31,14 @@ use crate::codecs::Codecs;
 use crate::committer::Committer;
 use crate::config::{Config, TlsSettings};
 use crate::counters::Counters;
+use crate::current_config::CurrentConfig;
 use crate::destination::Network;
 use crate::doors::mllp::{Addresses, MllpDoor, peers};
+use crate::environment::{Environment, SystemEnvironment};
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::lane::{Lane, Troubles};
 use crate::lease::Lease;
-use crate::live::Live;
-use crate::nature::{Nature, Real};
 use crate::relay::Relay;
 use crate::report::{self, Trouble, chain};
 use crate::settler::Settler;
@@ -59,7 +59,7 @@ pub struct Options {
 
 /// A running broker.
 pub struct App {
-    live: Arc<Live>,
+    current_config: Arc<CurrentConfig>,
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     health: Arc<Health>,
@@ -143,18 +143,19 @@ impl App {
     pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
         let store = open_store(&config, options.migrate).await?;
         let bus = open_bus(&config)?;
-        let live = Arc::new(Live::new(config));
+        let current_config = Arc::new(CurrentConfig::new(config));
         let (doors, workers) = (CancellationToken::new(), CancellationToken::new());
         let (door_tasks, worker_tasks) = (TaskTracker::new(), TaskTracker::new());
         let commit_tasks = TaskTracker::new();
         let broken = CancellationToken::new();
         let wake = Arc::new(Notify::new());
 
-        let committer = Committer::start(&store, &live, &wake, &commit_tasks);
-        let settler = Settler::start(&store, &live, &wake, &commit_tasks);
+        let committer = Committer::start(&store, &current_config, &wake, &commit_tasks);
+        let settler = Settler::start(&store, &current_config, &wake, &commit_tasks);
         let counters = Counters::new(Arc::clone(&store));
         let unstored = committer.unstored();
-        let intake = Arc::new(Intake::new(Arc::clone(&live), codecs(), committer, counters));
+        let intake =
+            Arc::new(Intake::new(Arc::clone(&current_config), codecs(), committer, counters));
         let (store_too, bus_too) = (Arc::clone(&store), Arc::clone(&bus));
         let health = Arc::new(Health::new(store_too, bus_too, Some(prometheus()?), unstored));
         let tokens = Arc::new(Tokens::new(Arc::clone(&store)));
@@ -163,7 +164,7 @@ impl App {
         tokens.read().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
 
         let mut app = Self {
-            live,
+            current_config,
             store,
             bus,
             health,
@@ -185,22 +186,22 @@ impl App {
 
     fn start_workers(&self, settler: &Settler, wake: &Arc<Notify>) {
         let holder = Uuid::now_v7();
-        let (store, live) = (&self.store, &self.live);
-        let nature = || -> Arc<dyn Nature> { Arc::new(Real) };
+        let (store, current_config) = (&self.store, &self.current_config);
+        let environment = || -> Arc<dyn Environment> { Arc::new(SystemEnvironment) };
         let relay = Relay {
             store: Arc::clone(store),
             bus: Arc::clone(&self.bus),
-            live: Arc::clone(live),
-            nature: nature(),
+            current_config: Arc::clone(current_config),
+            environment: environment(),
             wake: Arc::clone(wake),
-            lease: Lease::new(Arc::clone(store), nature(), "relay", holder),
+            lease: Lease::new(Arc::clone(store), environment(), "relay", holder),
         };
         let clock = Clock {
             store: Arc::clone(store),
-            live: Arc::clone(live),
-            nature: nature(),
+            current_config: Arc::clone(current_config),
+            environment: environment(),
             wake: Arc::clone(wake),
-            lease: Lease::new(Arc::clone(store), nature(), "clock", holder),
+            lease: Lease::new(Arc::clone(store), environment(), "clock", holder),
         };
         let stop = || self.workers.clone();
         let broken = &self.broken;
@@ -216,7 +217,7 @@ impl App {
             Lanes {
                 store: Arc::clone(store),
                 bus: Arc::clone(&self.bus),
-                live: Arc::clone(live),
+                current_config: Arc::clone(current_config),
                 settler: settler.clone(),
                 paused: seen,
             },
@@ -227,7 +228,7 @@ impl App {
     }
 
     async fn open_mllp(&mut self, intake: &Arc<Intake>) -> anyhow::Result<()> {
-        let config = self.live.now();
+        let config = self.current_config.load();
         for settings in &config.settings.mllp {
             let limits = &config.settings.limits;
             let mut listen = mllp::server::Settings::new(settings.listen);
@@ -261,7 +262,7 @@ impl App {
     }
 
     async fn open_http(&mut self, intake: Arc<Intake>) -> anyhow::Result<()> {
-        let config = self.live.now();
+        let config = self.current_config.load();
         let Some(settings) = &config.settings.http else { return Ok(()) };
         let limits = &config.settings.limits;
         let http_limits = http::Limits {
@@ -321,8 +322,8 @@ impl App {
 
     /// The configuration in force.
     #[must_use]
-    pub fn live(&self) -> Arc<Live> {
-        Arc::clone(&self.live)
+    pub fn current_config(&self) -> Arc<CurrentConfig> {
+        Arc::clone(&self.current_config)
     }
 
     /// The API tokens, for whoever adds one and will not wait for the next reading.
@@ -340,7 +341,9 @@ impl App {
 
     /// Stops: no new messages, what is in hand is finished, nothing is dropped.
     pub async fn stop(self) {
-        let lasts = Duration::from_secs(u64::from(self.live.now().settings.limits.drain_seconds));
+        let lasts = Duration::from_secs(u64::from(
+            self.current_config.load().settings.limits.drain_seconds,
+        ));
         info!("Stopping: no new messages are taken, what is in hand is finished.");
         self.health.stop();
         self.doors.cancel();
@@ -448,7 +451,7 @@ async fn watch_paused(
 struct Lanes {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
-    live: Arc<Live>,
+    current_config: Arc<CurrentConfig>,
     settler: Settler,
     paused: watch::Receiver<Arc<HashSet<OrganisationCode>>>,
 }
@@ -460,14 +463,14 @@ async fn run_lanes(
     stop: CancellationToken,
     broken: CancellationToken,
 ) {
-    let mut changes = lanes.live.changes();
+    let mut changes = lanes.current_config.changes();
     let mut running: HashSet<OrganisationCode> = HashSet::new();
     let trouble = Trouble::new("Lanes cannot be opened yet");
     let troubles = Arc::new(Troubles::default());
     loop {
-        let names = crate::relay::lanes_of(&lanes.live);
+        let names = crate::relay::lanes_of(&lanes.current_config);
         let fresh: Vec<_> = lanes
-            .live
+            .current_config
             .now()
             .profiles
             .keys()
@@ -492,8 +495,8 @@ async fn run_lanes(
                 organisation,
                 store: Arc::clone(&lanes.store),
                 bus: Arc::clone(&lanes.bus),
-                live: Arc::clone(&lanes.live),
-                nature: Arc::new(Real),
+                current_config: Arc::clone(&lanes.current_config),
+                environment: Arc::new(SystemEnvironment),
                 doors: Arc::new(Network),
                 codecs: codecs(),
                 settler: lanes.settler.clone(),

@@ -8,10 +8,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use crate::current_config::CurrentConfig;
+use crate::environment::Environment;
 use crate::judge::CoreJudge;
 use crate::lease::Lease;
-use crate::live::Live;
-use crate::nature::Nature;
 use crate::report::{Trouble, chain};
 
 /// How often deadlines are looked at. The shortest is minutes.
@@ -24,9 +24,9 @@ pub struct Clock {
     /// The memory.
     pub store: Arc<dyn Store>,
     /// The configuration in force.
-    pub live: Arc<Live>,
+    pub current_config: Arc<CurrentConfig>,
     /// Time and fresh ids.
-    pub nature: Arc<dyn Nature>,
+    pub environment: Arc<dyn Environment>,
     /// Notified when an escalation created deliveries.
     pub wake: Arc<Notify>,
     /// One clock at a time.
@@ -45,9 +45,9 @@ impl Clock {
             if !self.lease.hold().await {
                 continue;
             }
-            let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: self.live.now() });
-            let spares = (0..BATCH_MAX).map(|_| self.nature.id()).collect();
-            match self.store.escalate(self.nature.now(), BATCH_MAX, spares, judge).await {
+            let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: self.current_config.load() });
+            let spares = (0..BATCH_MAX).map(|_| self.environment.id()).collect();
+            match self.store.escalate(self.environment.now(), BATCH_MAX, spares, judge).await {
                 Ok(0) => trouble.is_over(),
                 Ok(escalated) => {
                     trouble.is_over();

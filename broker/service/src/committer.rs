@@ -18,8 +18,8 @@ use tierlink_store::{Judge, Judged, Store, Work};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tracing::error;
 
+use crate::current_config::CurrentConfig;
 use crate::judge::CoreJudge;
-use crate::live::Live;
 use crate::report::{Trouble, chain};
 
 /// Too many messages wait for the store.
@@ -72,11 +72,11 @@ impl Committer {
     #[must_use]
     pub fn start(
         store: &Arc<dyn Store>,
-        live: &Arc<Live>,
+        current_config: &Arc<CurrentConfig>,
         wake: &Arc<Notify>,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Self {
-        let limits = live.now().settings.limits.clone();
+        let limits = current_config.load().settings.limits.clone();
         let (offers, waiting) = mpsc::channel(limits.waiting_max);
         let waiting = Arc::new(Mutex::new(waiting));
         let unstored = Arc::new(Unstored::default());
@@ -88,7 +88,7 @@ impl Committer {
             tasks.spawn(commit_all(
                 Arc::clone(&waiting),
                 Arc::clone(store),
-                Arc::clone(live),
+                Arc::clone(current_config),
                 Arc::clone(wake),
                 Arc::clone(&telling),
                 limits.batch_max,
@@ -120,7 +120,7 @@ fn not_stored() -> Problem {
 async fn commit_all(
     waiting: Arc<Mutex<mpsc::Receiver<Offer>>>,
     store: Arc<dyn Store>,
-    live: Arc<Live>,
+    current_config: Arc<CurrentConfig>,
     wake: Arc<Notify>,
     telling: Arc<Telling>,
     batch_max: usize,
@@ -131,7 +131,7 @@ async fn commit_all(
             return;
         }
         metrics::histogram!("tierlink_commit_batch_messages").record(count(batch.len()));
-        let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: live.now() });
+        let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: current_config.load() });
         let (works, answers): (Vec<Work>, Vec<_>) =
             batch.into_iter().map(|offer| (offer.work, offer.answer)).unzip();
         let begun = Instant::now();

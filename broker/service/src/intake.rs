@@ -25,7 +25,7 @@ use crate::codecs::Codecs;
 use crate::committer::Committer;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::live::Live;
+use crate::current_config::CurrentConfig;
 
 /// Who sent it cannot be told, or may not send in this name.
 pub const UNKNOWN_SENDER: Code = Code::new("A003");
@@ -37,7 +37,7 @@ pub const UNKNOWN_ORGANISATION: &str = "UNKNOWN";
 
 /// The door that all transports share.
 pub struct Intake {
-    live: Arc<Live>,
+    current_config: Arc<CurrentConfig>,
     codecs: Codecs,
     committer: Committer,
     counters: Counters,
@@ -46,14 +46,19 @@ pub struct Intake {
 impl Intake {
     /// Puts the door together.
     #[must_use]
-    pub fn new(live: Arc<Live>, codecs: Codecs, committer: Committer, counters: Counters) -> Self {
-        Self { live, codecs, committer, counters }
+    pub fn new(
+        current_config: Arc<CurrentConfig>,
+        codecs: Codecs,
+        committer: Committer,
+        counters: Counters,
+    ) -> Self {
+        Self { current_config, codecs, committer, counters }
     }
 
     /// The configuration in force.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
-        self.live.now()
+        self.current_config.load()
     }
 
     /// The formats.
@@ -70,7 +75,7 @@ impl Intake {
     /// The same, in a format that the transport chose (FHIR or JSON by path).
     pub async fn take_as(&self, sender: &Profile, codec: Arc<dyn Codec>, raw: Bytes) -> Answer {
         let begun = Instant::now();
-        let config = self.live.now();
+        let config = self.current_config.load();
         let received_at = Timestamp::now();
         let reading = Reading {
             profile: sender,
@@ -110,7 +115,7 @@ impl Intake {
 
     /// Refuses bytes whose sender cannot be told, and keeps them for the operator.
     pub async fn refuse_unknown(&self, guess: &Profile, raw: Bytes, problem: Problem) -> Answer {
-        let config = self.live.now();
+        let config = self.current_config.load();
         let codec = self.codecs.of(guess.format.name);
         let reading = Reading {
             profile: guess,

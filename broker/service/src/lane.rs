@@ -32,9 +32,9 @@ use tracing::{debug, error, warn};
 
 use self::batch::Batch;
 use crate::codecs::Codecs;
+use crate::current_config::CurrentConfig;
 use crate::destination::Doors;
-use crate::live::Live;
-use crate::nature::Nature;
+use crate::environment::Environment;
 use crate::report::{CommonTrouble, Trouble, chain};
 use crate::settler::Settler;
 
@@ -65,9 +65,9 @@ pub struct Lane {
     /// The road.
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
-    pub live: Arc<Live>,
+    pub current_config: Arc<CurrentConfig>,
     /// Time, chance and fresh ids.
-    pub nature: Arc<dyn Nature>,
+    pub environment: Arc<dyn Environment>,
     /// Who opens front doors.
     pub doors: Arc<dyn Doors>,
     /// The formats.
@@ -137,7 +137,7 @@ impl Lane {
             if !self.may_run(&stop).await {
                 continue;
             }
-            let prefetch = self.live.now().settings.limits.lane_prefetch;
+            let prefetch = self.current_config.load().settings.limits.lane_prefetch;
             match self.bus.consume(&name, prefetch).await {
                 Ok(consumer) => {
                     self.troubles.bus.is_over_for(self.organisation.as_str());
@@ -168,7 +168,7 @@ impl Lane {
 
     /// Waits while the lane is paused, has no address, or is served beside the hospital.
     async fn may_run(&mut self, stop: &CancellationToken) -> bool {
-        let config = self.live.now();
+        let config = self.current_config.load();
         let ready = config
             .profiles
             .get(&self.organisation)
@@ -177,7 +177,7 @@ impl Lane {
         if ready && !paused {
             return true;
         }
-        let mut changes = self.live.changes();
+        let mut changes = self.current_config.changes();
         tokio::select! {
             () = stop.cancelled() => {}
             _ = self.paused.changed() => {}
@@ -192,8 +192,8 @@ impl Lane {
         own: &Own,
         stop: &CancellationToken,
     ) {
-        let config = self.live.now();
-        let mut changes = self.live.changes();
+        let config = self.current_config.load();
+        let mut changes = self.current_config.changes();
         let Some(profile) = config.profiles.get(&self.organisation) else { return };
         let mut door = match self.doors.open(&config, profile) {
             Ok(Some(door)) => door,

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::nature::Nature;
+use crate::environment::Environment;
 use crate::report::{Trouble, chain};
 
 /// After this much silence of its holder, another process may take a lease.
@@ -32,7 +32,7 @@ fn renewed(name: &'static str, at: f64) {
 /// One lease, as one holder sees it.
 pub struct Lease {
     store: Arc<dyn Store>,
-    nature: Arc<dyn Nature>,
+    environment: Arc<dyn Environment>,
     name: &'static str,
     holder: Uuid,
     held: bool,
@@ -47,13 +47,22 @@ impl Lease {
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
-        nature: Arc<dyn Nature>,
+        environment: Arc<dyn Environment>,
         name: &'static str,
         holder: Uuid,
     ) -> Self {
         renewed(name, 0.0);
         let trouble = Trouble::new(format!("The lease `{name}` cannot be renewed"));
-        Self { store, nature, name, holder, held: false, asked_at: None, watched: None, trouble }
+        Self {
+            store,
+            environment,
+            name,
+            holder,
+            held: false,
+            asked_at: None,
+            watched: None,
+            trouble,
+        }
     }
 
     /// Whether we hold it now, asking the store as often as needed.
@@ -63,7 +72,7 @@ impl Lease {
             return self.held;
         }
         self.asked_at = Some(Instant::now());
-        let now = self.nature.now();
+        let now = self.environment.now();
         let (until, abandoned) = (now + LEASE_LASTS, self.abandoned());
         let asked = self.store.hold_lease(self.name, self.holder, now, until, abandoned).await;
         let held = match asked {

@@ -25,12 +25,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::current_config::CurrentConfig;
 use crate::destination::ANSWER_LASTS;
+use crate::environment::Environment;
 use crate::judge::CoreJudge;
 use crate::lane::parcel_id;
 use crate::lease::Lease;
-use crate::live::Live;
-use crate::nature::Nature;
 use crate::report::{Trouble, chain};
 
 /// How often the outbox is looked at when nobody wakes us: the way in which other processes'
@@ -67,9 +67,9 @@ pub struct Relay {
     /// The road.
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
-    pub live: Arc<Live>,
+    pub current_config: Arc<CurrentConfig>,
     /// Time and fresh ids.
-    pub nature: Arc<dyn Nature>,
+    pub environment: Arc<dyn Environment>,
     /// Notified when there is something in the outbox.
     pub wake: Arc<Notify>,
     /// One relay at a time.
@@ -118,7 +118,7 @@ impl Relay {
 
     /// Opens all lanes; and if the road forgets, queues again what it held.
     async fn begin(&self, trouble: &Trouble) -> bool {
-        let lanes = lanes_of(&self.live);
+        let lanes = lanes_of(&self.current_config);
         if let Err(error) = self.bus.open_lanes(&lanes).await {
             tell(trouble, error.code().as_str(), &chain(&error).to_string());
             return false;
@@ -135,10 +135,10 @@ impl Relay {
 
     /// Relays until the outbox is empty. True if there was anything.
     async fn relay_all(&self, trouble: &Trouble) -> bool {
-        let limit = self.live.now().settings.limits.relay_batch;
+        let limit = self.current_config.load().settings.limits.relay_batch;
         let mut worked = false;
         loop {
-            let outgoing = match self.store.to_publish(self.nature.now(), limit).await {
+            let outgoing = match self.store.to_publish(self.environment.now(), limit).await {
                 Ok(outgoing) => outgoing,
                 Err(error) => {
                     tell(trouble, error.code().as_str(), &chain(&error).to_string());
@@ -200,7 +200,7 @@ impl Relay {
         if unsafe_count > 0 {
             tell(trouble, "B003", &format!("{unsafe_count} parcel(s) were not confirmed"));
         }
-        if let Err(error) = self.store.mark_published(safe, self.nature.now()).await {
+        if let Err(error) = self.store.mark_published(safe, self.environment.now()).await {
             tell(trouble, error.code().as_str(), &chain(&error).to_string());
             return false;
         }
@@ -214,7 +214,7 @@ impl Relay {
         if too_long.is_empty() {
             return;
         }
-        let at = self.nature.now();
+        let at = self.environment.now();
         let settlements = too_long
             .into_iter()
             .map(|(id, round)| {
@@ -234,11 +234,11 @@ impl Relay {
                     attempts: 0,
                     losses: Vec::new(),
                     at,
-                    spare: self.nature.id(),
+                    spare: self.environment.id(),
                 }
             })
             .collect();
-        let judge = Arc::new(CoreJudge { config: self.live.now() });
+        let judge = Arc::new(CoreJudge { config: self.current_config.load() });
         if let Err(error) = self.store.settle(settlements, judge).await {
             error!(code = %error.code(), "They are tried again: {}.", chain(&error));
         }
@@ -268,7 +268,7 @@ impl Relay {
     }
 
     async fn repair(&self, trouble: &Trouble) {
-        let now = self.nature.now();
+        let now = self.environment.now();
         let waiting = match self.store.lanes().await {
             Ok(lanes) => lanes
                 .into_iter()
@@ -299,7 +299,7 @@ impl Relay {
     /// Whether a silent organisation that was tried last at `at` is still being tried. Each try is
     /// noted; when no new one is, nobody holds its parcels any more, and they are lost as well.
     fn is_tried(&self, lane: &OrganisationCode, at: Timestamp, now: Timestamp) -> bool {
-        let config = self.live.now();
+        let config = self.current_config.load();
         let Some(profile) = config.profiles.get(lane) else { return false };
         let answer_lasts = profile
             .outbound
@@ -311,7 +311,7 @@ impl Relay {
     }
 
     async fn announce(&self, trouble: &Trouble) {
-        if !self.live.now().settings.bus.announce {
+        if !self.current_config.load().settings.bus.announce {
             return;
         }
         let events = match self.store.to_announce(ANNOUNCE_MAX).await {
@@ -357,8 +357,8 @@ fn announcement(event: &tierlink_store::EventRow) -> Announcement {
 }
 
 /// The lanes of all organisations.
-pub(crate) fn lanes_of(live: &Live) -> Vec<Lane> {
-    let config = live.now();
+pub(crate) fn lanes_of(current_config: &CurrentConfig) -> Vec<Lane> {
+    let config = current_config.load();
     let mut lanes: Vec<Lane> =
         config.profiles.keys().filter_map(|code| Lane::new(code.as_str()).ok()).collect();
     lanes.sort();

@@ -12,8 +12,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::error;
 
 use crate::committer::NOT_STORED;
+use crate::current_config::CurrentConfig;
 use crate::judge::CoreJudge;
-use crate::live::Live;
 use crate::report::{Trouble, chain};
 
 /// Outcomes that share one transaction.
@@ -38,13 +38,14 @@ impl Settler {
     #[must_use]
     pub fn start(
         store: &Arc<dyn Store>,
-        live: &Arc<Live>,
+        current_config: &Arc<CurrentConfig>,
         wake: &Arc<Notify>,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Self {
         let (offers, waiting) = mpsc::channel(WAITING_MAX);
-        let (store, live, wake) = (Arc::clone(store), Arc::clone(live), Arc::clone(wake));
-        tasks.spawn(settle_all(waiting, store, live, wake));
+        let (store, current_config, wake) =
+            (Arc::clone(store), Arc::clone(current_config), Arc::clone(wake));
+        tasks.spawn(settle_all(waiting, store, current_config, wake));
         Self { offers }
     }
 
@@ -60,7 +61,7 @@ impl Settler {
 async fn settle_all(
     mut waiting: mpsc::Receiver<Offer>,
     store: Arc<dyn Store>,
-    live: Arc<Live>,
+    current_config: Arc<CurrentConfig>,
     wake: Arc<Notify>,
 ) {
     let trouble = Trouble::new("The store does not take outcomes of deliveries");
@@ -69,7 +70,7 @@ async fn settle_all(
         if waiting.recv_many(&mut batch, BATCH_MAX).await == 0 {
             return;
         }
-        let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: live.now() });
+        let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: current_config.load() });
         let (settlements, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|offer| (offer.settlement, offer.done)).unzip();
         let outcome = match store.settle(settlements, judge).await {

@@ -7,7 +7,7 @@
 //! Architecture Invariant: no state is decided in SQL. Every transaction runs in a task of its own
 //! that nobody drops: a cancelled `begin` would leave a pooled connection inside a transaction.
 //!
-//! Read in this order: [`records`] (what goes in and comes out), `kept.rs` (a method is a
+//! Read in this order: [`records`] (what goes in and comes out), `transactions.rs` (a method is a
 //! transaction), `session.rs` (where the two databases differ, and nowhere else), `commit.rs` and
 //! `batch.rs` (group commit), `outbox.rs` and `settle.rs` (deliveries).
 //!
@@ -16,12 +16,11 @@
 mod batch;
 mod cases;
 mod commit;
+mod connections;
 mod draft;
 mod error;
 mod escalate;
 mod fields;
-mod held;
-mod kept;
 mod lanes;
 mod migrations;
 mod open;
@@ -35,6 +34,7 @@ mod session;
 mod settle;
 mod sqlite;
 mod storable;
+mod transactions;
 mod write;
 
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::kept::Kept;
 use crate::postgres::PostgresEngine;
 use crate::session::Engine;
 use crate::sqlite::SqliteEngine;
+use crate::transactions::Transactions;
 use crate::{Error, Store};
 
 /// PostgreSQL.
@@ -48,8 +48,8 @@ pub async fn open(url: &str, connections: u32) -> Result<Arc<dyn Store>, Error> 
 /// Opens a store whose tables may be missing or old, to call [`Store::migrate`] on it.
 pub fn open_to_migrate(url: &str, connections: u32) -> Result<Arc<dyn Store>, Error> {
     Ok(match sqlite_path(url) {
-        Some(path) => Arc::new(Kept::new(SqliteEngine::new(path))),
-        None => Arc::new(Kept::new(Postgres::engine(url, connections)?)),
+        Some(path) => Arc::new(Transactions::new(SqliteEngine::new(path))),
+        None => Arc::new(Transactions::new(Postgres::engine(url, connections)?)),
     })
 }
 
@@ -59,7 +59,7 @@ fn sqlite_path(url: &str) -> Option<&str> {
 }
 
 async fn checked<E: Engine>(engine: E) -> Result<Arc<dyn Store>, Error> {
-    let store = Kept::new(engine);
+    let store = Transactions::new(engine);
     store.expect_tables().await?;
     Ok(Arc::new(store))
 }

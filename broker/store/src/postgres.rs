@@ -16,7 +16,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Error, Executor, PgConnection, Postgres, Row};
 use tokio::time::timeout;
 
-use crate::held::{Connections, Held, Lives};
+use crate::connections::{Connections, InUse, IsAlive};
 use crate::migrations;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Type, Value, with_given};
 
@@ -34,7 +34,7 @@ const LOCK_TIMEOUT: &str = "5s";
 const MIGRATION_LOCK_TIMEOUT: &str = "60s";
 /// Longest wait for a free connection, and for a new one to be made.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for an idle connection to show that it lives.
+/// Longest wait for an idle connection to show that it is alive.
 const PING_WITHIN: Duration = Duration::from_secs(2);
 /// A connection that lay idle for longer is tried before use.
 const TRUSTED_FOR: Duration = Duration::from_millis(250);
@@ -47,28 +47,34 @@ const STATEMENTS_MAX: usize = 200;
 #[derive(Clone)]
 pub(crate) struct PostgresEngine {
     connections: Connections<Postgres>,
-    silence: Arc<Silence>,
+    last_timeout: Arc<LastTimeout>,
 }
 
-/// When the server last failed to answer. What was idle then is trusted no more: to try those
-/// connections one by one would take the time of a hospital.
+/// When the server last failed to answer within its time.
+///
+/// Every connection that was idle at that moment is closed: testing each of them in turn could
+/// block intake for seconds.
 #[derive(Default)]
-struct Silence(Mutex<Option<Instant>>);
+struct LastTimeout(Mutex<Option<Instant>>);
 
-impl Silence {
+impl LastTimeout {
     fn note(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    fn came_after(&self, moment: Option<Instant>) -> bool {
-        let fell = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        fell.is_some_and(|fell| moment.is_none_or(|moment| moment <= fell))
+    fn is_after(&self, moment: Option<Instant>) -> bool {
+        let timed_out_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        timed_out_at.is_some_and(|at| moment.is_none_or(|moment| moment <= at))
     }
 }
 
 /// Whether an idle connection may be used.
-async fn lives(connection: &mut PgConnection, idle_for: Duration, silence: &Silence) -> bool {
-    if silence.came_after(Instant::now().checked_sub(idle_for)) {
+async fn is_alive(
+    connection: &mut PgConnection,
+    idle_for: Duration,
+    last_timeout: &LastTimeout,
+) -> bool {
+    if last_timeout.is_after(Instant::now().checked_sub(idle_for)) {
         return false;
     }
     if idle_for < TRUSTED_FOR {
@@ -77,7 +83,7 @@ async fn lives(connection: &mut PgConnection, idle_for: Duration, silence: &Sile
     match timeout(PING_WITHIN, connection.ping()).await {
         Ok(answer) => answer.is_ok(),
         Err(_) => {
-            silence.note();
+            last_timeout.note();
             false
         }
     }
@@ -116,19 +122,19 @@ impl PostgresEngine {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        let silence = Arc::new(Silence::default());
-        let known = Arc::clone(&silence);
-        let lives: Lives<Postgres> = Arc::new(move |connection, idle_for| {
+        let last_timeout = Arc::new(LastTimeout::default());
+        let known = Arc::clone(&last_timeout);
+        let is_alive: IsAlive<Postgres> = Arc::new(move |connection, idle_for| {
             let known = Arc::clone(&known);
-            Box::pin(async move { lives(connection, idle_for, &known).await })
+            Box::pin(async move { is_alive(connection, idle_for, &known).await })
         });
-        Ok(Self { connections: Connections::of(pool, lives), silence })
+        Ok(Self { connections: Connections::of(pool, is_alive), last_timeout })
     }
 }
 
 /// A connection, inside a transaction or not.
 pub(crate) struct PostgresSession {
-    held: Held<Postgres>,
+    held: InUse<Postgres>,
     inside: bool,
 }
 
@@ -163,7 +169,7 @@ impl Engine for PostgresEngine {
     }
 
     fn fell_silent(&self) {
-        self.silence.note();
+        self.last_timeout.note();
     }
 
     fn may_work_again(error: &Error) -> bool {
@@ -300,12 +306,12 @@ impl Session for PostgresSession {
 
     async fn abandon(mut self) {
         // What failed may have been the connection: the next user must not inherit it.
-        let lives = if self.inside {
+        let is_alive = if self.inside {
             self.connection().execute("ROLLBACK").await.is_ok()
         } else {
             self.connection().ping().await.is_ok()
         };
-        if lives {
+        if is_alive {
             self.held.give_back();
         }
     }

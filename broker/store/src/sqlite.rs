@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, Error, Executor, Sqlite, SqliteConnection};
 
-use crate::held::{Connections, Held, Lives};
+use crate::connections::{Connections, InUse, IsAlive};
 use crate::migrations;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Value, with_given};
 
@@ -76,17 +76,17 @@ impl SqliteEngine {
             options.pragma("cache_size", READER_CACHE).pragma("query_only", "on"),
         );
         // A file is there or it is not: whoever uses the connection finds out.
-        let lives: Lives<Sqlite> = Arc::new(|_, _| Box::pin(std::future::ready(true)));
+        let is_alive: IsAlive<Sqlite> = Arc::new(|_, _| Box::pin(std::future::ready(true)));
         Self {
-            writer: Connections::of(writer, Arc::clone(&lives)),
-            readers: Connections::of(readers, lives),
+            writer: Connections::of(writer, Arc::clone(&is_alive)),
+            readers: Connections::of(readers, is_alive),
         }
     }
 }
 
 /// A connection, inside a transaction or not.
 pub(crate) struct SqliteSession {
-    held: Held<Sqlite>,
+    held: InUse<Sqlite>,
     inside: bool,
 }
 

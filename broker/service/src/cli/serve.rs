@@ -57,7 +57,7 @@ fn reload(file: &ConfigFile, app: &App) {
         Ok(config) => {
             warn_of_calendar(&config);
             let organisations = config.profiles.len();
-            app.live().exchange(config);
+            app.current_config().exchange(config);
             info!(
                 organisations,
                 "The configuration was read again. Listeners, store and bus stay as they are \

@@ -6,10 +6,10 @@
 //! `ops/examples/county.toml` documents every setting; the demo runs on that very file.
 
 //!
-//! `settings.rs` says what can be set, `sound.rs` what must hold among settings and profiles.
+//! `settings.rs` says what can be set, `validate.rs` checks that settings and profiles fit together.
 
 mod settings;
-mod sound;
+mod validate;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ impl Config {
         mut problems: Vec<Problem>,
     ) -> Result<Self, ConfigError> {
         let profiles = by_code(profiles, &mut problems);
-        sound::check(&settings, &profiles, &mut problems);
+        validate::check(&settings, &profiles, &mut problems);
         let calendar = read_calendar(&settings.calendar, &folder, &mut problems);
         let Some(calendar) = calendar.filter(|_| problems.is_empty()) else {
             return Err(ConfigError(problems));

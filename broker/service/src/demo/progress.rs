@@ -41,7 +41,7 @@ impl Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Watched {
     /// To a terminal, where they are rewritten.
-    Live,
+    CurrentConfig,
     /// To a file or a pipe, one line per step.
     Later,
     /// Nowhere.
@@ -59,9 +59,9 @@ impl Board {
     /// A board on which nothing has begun, on standard error.
     #[must_use]
     pub fn new() -> Self {
-        let live = std::io::stderr().is_terminal();
-        let board = Self::to(if live { Watched::Live } else { Watched::Later });
-        if live {
+        let current_config = std::io::stderr().is_terminal();
+        let board = Self::to(if current_config { Watched::CurrentConfig } else { Watched::Later });
+        if current_config {
             print(&drawn(&vec![(Mark::Waits, String::new()); FLOWS.len()], false));
         }
         board
@@ -81,7 +81,7 @@ impl Board {
     /// Whether somebody watches, so that the story should not run away.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.watched == Watched::Live
+        self.watched == Watched::CurrentConfig
     }
 
     /// Shows where a flow is.
@@ -92,7 +92,7 @@ impl Board {
             *line = (mark, text.to_owned());
         }
         match self.watched {
-            Watched::Live => print(&drawn(&lines, true)),
+            Watched::CurrentConfig => print(&drawn(&lines, true)),
             Watched::Later => {
                 let seconds = self.begun.elapsed().as_secs_f64();
                 print(&format!("{seconds:6.1}s {} {}: {text}\n", mark.sign(), named(flow)));

@@ -181,9 +181,9 @@ impl Batch<'_> {
         let created_at = row.created_at;
         match self.send(row, &message, door).await {
             Tried::Settled(outcome, attempts, losses) => {
-                let at = self.lane.nature.now();
+                let at = self.lane.environment.now();
                 self.tell(&id, &message, &outcome, created_at, at);
-                let spare = self.lane.nature.id();
+                let spare = self.lane.environment.id();
                 let settlement = Settlement { id, round, outcome, attempts, losses, at, spare };
                 Some(Ok(self.lane.settler.settle(settlement).await))
             }
@@ -269,7 +269,7 @@ impl Batch<'_> {
             let problem = problem.unwrap_or_else(|| {
                 Problem::new(Code::new("E003"), "outbound", "no answer to this message came")
             });
-            let now = self.lane.nature.now();
+            let now = self.lane.environment.now();
             let since = *silent_since.get_or_insert(now);
             if gives_up(since, now, &policy) {
                 let outcome = Outcome::GaveUp { problems: vec![problem] };
@@ -279,7 +279,7 @@ impl Batch<'_> {
             if held_since.elapsed() > HOLD_MAX {
                 return Tried::GivenBack;
             }
-            let wait = delivery::wait_after(in_place, &policy, self.lane.nature.chance());
+            let wait = delivery::wait_after(in_place, &policy, self.lane.environment.random());
             if let Some(tried) = self.wait(wait).await {
                 return tried;
             }
@@ -300,7 +300,7 @@ impl Batch<'_> {
     /// short.
     async fn wait(&self, wait: Duration) -> Option<Tried> {
         let mut paused = self.lane.paused.clone();
-        let mut changes = self.lane.live.changes();
+        let mut changes = self.lane.current_config.changes();
         tokio::select! {
             () = self.stop.cancelled() => Some(Tried::Stopped),
             _ = changes.changed() => Some(Tried::GivenBack),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tierlink::nature::Nature;
+use tierlink::environment::Environment;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ impl Dice {
     }
 }
 
-/// The nature that one process sees: its clock may be wrong.
+/// The environment that one process sees: its clock may be wrong.
 pub struct OneClock {
     dice: Dice,
     begun: Instant,
@@ -76,7 +76,7 @@ impl OneClock {
     }
 }
 
-impl Nature for OneClock {
+impl Environment for OneClock {
     fn now(&self) -> Timestamp {
         // A Wednesday morning at ten, in Shanghai.
         let morning: Timestamp = Timestamp::from_second(1_772_589_600).unwrap();
@@ -84,7 +84,7 @@ impl Nature for OneClock {
         morning + gone + SignedDuration::from_secs(self.wrong_by_s.load(Ordering::Relaxed))
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         f64::from(u32::try_from(self.dice.below(1_000)).unwrap()) / 1_000.0
     }
 

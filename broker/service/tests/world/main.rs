@@ -35,7 +35,7 @@ mod store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tierlink::live::Live;
+use tierlink::current_config::CurrentConfig;
 
 use crate::plot::{End, play};
 use crate::sabotage::Sabotage;
@@ -55,7 +55,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Plays so many worlds and gives those that failed.
 fn play_all(worlds: u64) -> Vec<(u64, End)> {
-    let live = Arc::new(Live::new(county::config()));
+    let current_config = Arc::new(CurrentConfig::new(county::config()));
     let next = AtomicU64::new(0);
     let play_on = || {
         let mut failed = Vec::new();
@@ -64,7 +64,7 @@ fn play_all(worlds: u64) -> Vec<(u64, End)> {
             if seed >= worlds {
                 return failed;
             }
-            let end = play(seed, &live, None);
+            let end = play(seed, &current_config, None);
             if !end.failures.is_empty() {
                 failed.push((seed, end));
             }
@@ -99,9 +99,9 @@ fn in_every_world_what_was_promised_comes_once_and_in_order() {
 #[test]
 fn one_world() {
     let seed = number("TIERLINK_WORLD").unwrap_or(1);
-    let live = Arc::new(Live::new(county::config()));
+    let current_config = Arc::new(CurrentConfig::new(county::config()));
 
-    let end = play(seed, &live, None);
+    let end = play(seed, &current_config, None);
 
     assert!(end.promised > 0 && end.heard > 0, "world {seed} is empty");
     assert!(end.failures.is_empty(), "{}", told(&[(seed, end)]));
@@ -110,9 +110,9 @@ fn one_world() {
 /// Plants a bug and plays worlds until the check of the promise that it breaks sees it. So each
 /// kind of check is known to be able to fail.
 fn is_seen(bug: Sabotage, complaint: &str) {
-    let live = Arc::new(Live::new(county::config()));
+    let current_config = Arc::new(CurrentConfig::new(county::config()));
     let sees = |seed| {
-        let failures = play(seed, &live, Some(bug)).failures;
+        let failures = play(seed, &current_config, Some(bug)).failures;
         failures.iter().any(|said| said.starts_with(complaint))
     };
 

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tierlink::live::Live;
-use tierlink::nature::Nature;
+use tierlink::current_config::CurrentConfig;
+use tierlink::environment::Environment;
 use tokio::time::Instant;
 
 use crate::checks;
@@ -34,13 +34,13 @@ pub struct End {
 }
 
 /// Plays the world of this seed on this thread.
-pub fn play(seed: u64, live: &Arc<Live>, sabotage: Option<Sabotage>) -> End {
+pub fn play(seed: u64, current_config: &Arc<CurrentConfig>, sabotage: Option<Sabotage>) -> End {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(async { World::new(seed, Arc::clone(live), sabotage).play().await })
+    runtime.block_on(async { World::new(seed, Arc::clone(current_config), sabotage).play().await })
 }
 
 /// Plays a story in a world where nothing goes wrong by chance, and gives what failed at its end.
@@ -51,7 +51,7 @@ pub fn tell<F: Future<Output = World>>(story: impl FnOnce(World) -> F) -> Vec<St
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut world = World::new(0, Arc::new(Live::new(crate::county::config())), None);
+        let mut world = World::new(0, Arc::new(CurrentConfig::new(crate::county::config())), None);
         world.ground.remembers = true;
         world.ground.faults.end();
         world.start_one();
@@ -70,7 +70,7 @@ pub struct World {
 }
 
 impl World {
-    fn new(seed: u64, live: Arc<Live>, sabotage: Option<Sabotage>) -> Self {
+    fn new(seed: u64, current_config: Arc<CurrentConfig>, sabotage: Option<Sabotage>) -> Self {
         let dice = Dice::new(seed);
         // A third of the worlds are embedded: one process, and a bus that forgets.
         let remembers = !dice.percent(33);
@@ -80,7 +80,7 @@ impl World {
             seen: Arc::new(Mutex::new(Seen::default())),
             faults: Faults::new(*dice.pick(&[0, 50, 100, 100, 200, 300])),
             begun: Instant::now(),
-            live,
+            current_config,
             remembers,
             sabotage,
             dice,

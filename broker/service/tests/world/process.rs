@@ -8,10 +8,10 @@ use tierlink::app::codecs;
 use tierlink::clock::Clock;
 use tierlink::committer::Committer;
 use tierlink::counters::Counters;
+use tierlink::current_config::CurrentConfig;
+use tierlink::environment::Environment;
 use tierlink::lane::{Lane, Troubles};
 use tierlink::lease::Lease;
-use tierlink::live::Live;
-use tierlink::nature::Nature;
 use tierlink::relay::Relay;
 use tierlink::settler::Settler;
 use tierlink_bus::Bus;
@@ -40,7 +40,7 @@ pub struct Ground {
     pub dice: Dice,
     pub faults: Faults,
     pub begun: tokio::time::Instant,
-    pub live: Arc<Live>,
+    pub current_config: Arc<CurrentConfig>,
     pub remembers: bool,
     pub sabotage: Option<Sabotage>,
 }
@@ -57,7 +57,7 @@ pub struct Process {
 
 impl Process {
     pub fn start(ground: &Ground) -> Self {
-        let Ground { dice, faults, live, .. } = ground.clone();
+        let Ground { dice, faults, current_config, .. } = ground.clone();
         let power = Power::new();
         let store: Arc<dyn Store> = Arc::new(Desk {
             memory: Arc::clone(&ground.memory),
@@ -76,25 +76,25 @@ impl Process {
         let seen = Arc::clone(&ground.seen);
         let doors = Arc::new(Town { seen, power: power.clone(), dice: dice.clone(), faults });
         let clock = Arc::new(OneClock::new(dice, ground.begun));
-        let nature: Arc<dyn Nature> = Arc::<OneClock>::clone(&clock);
+        let environment: Arc<dyn Environment> = Arc::<OneClock>::clone(&clock);
         let (stop, tasks, wake) =
             (CancellationToken::new(), TaskTracker::new(), Arc::new(Notify::new()));
-        let committer = Committer::start(&store, &live, &wake, &tasks);
-        let settler = Settler::start(&store, &live, &wake, &tasks);
-        let holder = nature.id();
-        let lease = |name| Lease::new(Arc::clone(&store), Arc::clone(&nature), name, holder);
+        let committer = Committer::start(&store, &current_config, &wake, &tasks);
+        let settler = Settler::start(&store, &current_config, &wake, &tasks);
+        let holder = environment.id();
+        let lease = |name| Lease::new(Arc::clone(&store), Arc::clone(&environment), name, holder);
         let relay = Relay {
             store: Arc::clone(&store),
             bus: Arc::clone(&bus),
-            live: Arc::clone(&live),
-            nature: Arc::clone(&nature),
+            current_config: Arc::clone(&current_config),
+            environment: Arc::clone(&environment),
             wake: Arc::clone(&wake),
             lease: lease("relay"),
         };
         let deadlines = Clock {
             store: Arc::clone(&store),
-            live: Arc::clone(&live),
-            nature: Arc::clone(&nature),
+            current_config: Arc::clone(&current_config),
+            environment: Arc::clone(&environment),
             wake,
             lease: lease("clock"),
         };
@@ -108,8 +108,8 @@ impl Process {
                 organisation: org(code),
                 store: Arc::clone(&store),
                 bus: Arc::clone(&bus),
-                live: Arc::clone(&live),
-                nature: Arc::clone(&nature),
+                current_config: Arc::clone(&current_config),
+                environment: Arc::clone(&environment),
                 doors: Arc::<Town>::clone(&doors),
                 codecs: codecs(),
                 settler: settler.clone(),

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tierlink::nature::Nature;
+use tierlink::environment::Environment;
 use tierlink_core::find;
 use tierlink_schemas::message::Source;
 use tierlink_schemas::{CaseNumber, Kind, Message, Priority, Verdict};
@@ -180,11 +180,11 @@ impl Senders {
 }
 
 /// What intake makes of a message.
-fn work(letter: &Letter, nature: &dyn Nature, counter: u64) -> Work {
+fn work(letter: &Letter, environment: &dyn Environment, counter: u64) -> Work {
     let mut message = letter.message.clone();
     let sender = message.source.organisation.clone();
-    message.id = nature.id();
-    let received_at = nature.now();
+    message.id = environment.id();
+    let received_at = environment.now();
     message.received_at = Some(received_at);
     Work {
         id: message.id,
@@ -200,7 +200,7 @@ fn work(letter: &Letter, nature: &dyn Nature, counter: u64) -> Work {
             message,
         })),
         deviations: Vec::new(),
-        spare: nature.id(),
+        spare: environment.id(),
         counter,
     }
 }

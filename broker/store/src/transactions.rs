@@ -35,11 +35,11 @@ const TRIES_MAX: u32 = 6;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 /// A store on the database `E`.
-pub(crate) struct Kept<E> {
+pub(crate) struct Transactions<E> {
     engine: E,
 }
 
-impl<E: Engine> Kept<E> {
+impl<E: Engine> Transactions<E> {
     /// A store on this database. Its tables are not looked at.
     pub(crate) fn new(engine: E) -> Self {
         Self { engine }
@@ -160,7 +160,7 @@ macro_rules! in_one {
 }
 
 #[async_trait]
-impl<E: Engine> Store for Kept<E> {
+impl<E: Engine> Store for Transactions<E> {
     async fn commit(
         &self,
         works: Arc<[Work]>,

@@ -1,4 +1,4 @@
-//! The configuration in force, which may be exchanged while the program runs.
+//! The configuration in force. It is replaced as a whole on reload.
 
 use std::sync::{Arc, RwLock};
 
@@ -7,12 +7,12 @@ use tokio::sync::watch;
 use crate::config::Config;
 
 /// The configuration in force. Whoever works takes it once per piece of work.
-pub struct Live {
+pub struct CurrentConfig {
     config: RwLock<Arc<Config>>,
     changed: watch::Sender<u64>,
 }
 
-impl Live {
+impl CurrentConfig {
     /// Puts the first configuration in force.
     #[must_use]
     pub fn new(config: Config) -> Self {
@@ -21,7 +21,7 @@ impl Live {
 
     /// The configuration in force.
     #[must_use]
-    pub fn now(&self) -> Arc<Config> {
+    pub fn load(&self) -> Arc<Config> {
         Arc::clone(&self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 

@@ -1,7 +1,7 @@
 //! Connections that are held while something is done on them, and kept for the next afterwards.
 //!
 //! ```text
-//!   take ──▶ a permit ──▶ one that is idle and lives, or a new one ──▶ Held
+//!   take ──▶ a permit ──▶ one that is idle and alive, or a new one ──▶ InUse
 //!               ▲                                                       │ ended      │ not ended
 //!               └────────────────────── kept, as it is ◀────────────────┘            ▼ closed
 //! ```
@@ -17,7 +17,7 @@
 //! never begin another.
 //!
 //! The library's pool makes connections and closes them. It does not get them back in between: it
-//! would ask each one whether it still lives, a round trip after every transaction, and would wait
+//! would ask each one whether it is still alive, a round trip after every transaction, and would wait
 //! for the answer of one that fell silent for ever.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +36,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Whether a connection that lay idle for so long may be used.
-pub(crate) type Lives<D> = Arc<
+pub(crate) type IsAlive<D> = Arc<
     dyn for<'c> Fn(&'c mut <D as Database>::Connection, Duration) -> BoxFuture<'c, bool>
         + Send
         + Sync,
@@ -49,7 +49,7 @@ pub(crate) struct Connections<D: Database> {
     idle: Arc<Mutex<Vec<Idle<D>>>>,
     making: Arc<tokio::sync::Mutex<()>>,
     luck: Arc<Mutex<Luck>>,
-    lives: Lives<D>,
+    is_alive: IsAlive<D>,
     acquire_timeout: Duration,
 }
 
@@ -80,7 +80,7 @@ struct Idle<D: Database> {
 }
 
 /// A connection in use.
-pub(crate) struct Held<D: Database> {
+pub(crate) struct InUse<D: Database> {
     connection: Option<PoolConnection<D>>,
     /// Whether it has never been given back yet.
     new: bool,
@@ -97,20 +97,20 @@ impl<D: Database> Clone for Connections<D> {
             idle: Arc::clone(&self.idle),
             making: Arc::clone(&self.making),
             luck: Arc::clone(&self.luck),
-            lives: Arc::clone(&self.lives),
+            is_alive: Arc::clone(&self.is_alive),
             acquire_timeout: self.acquire_timeout,
         }
     }
 }
 
 impl<D: Database> Connections<D> {
-    /// Those that this pool makes, as long as each of them `lives`.
-    pub(crate) fn of(pool: Pool<D>, lives: Lives<D>) -> Self {
+    /// Those that this pool makes, each checked with `is_alive` before it is used again.
+    pub(crate) fn of(pool: Pool<D>, is_alive: IsAlive<D>) -> Self {
         let max = usize::try_from(pool.options().get_max_connections()).unwrap_or(1);
         let acquire_timeout = pool.options().get_acquire_timeout();
         let permits = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
         let (idle, making, luck) = Default::default();
-        Self { pool, permits, idle, making, luck, lives, acquire_timeout }
+        Self { pool, permits, idle, making, luck, is_alive, acquire_timeout }
     }
 
     /// The pool, with all connections that nobody holds, for what the library does by itself.
@@ -119,8 +119,8 @@ impl<D: Database> Connections<D> {
         &self.pool
     }
 
-    /// Takes a connection that is idle and lives, or a new one.
-    pub(crate) async fn take(&self) -> Result<Held<D>, Error> {
+    /// Takes a connection that is idle and alive, or a new one.
+    pub(crate) async fn take(&self) -> Result<InUse<D>, Error> {
         let until = tokio::time::Instant::now() + self.acquire_timeout;
         let permit = timeout_at(until, Arc::clone(&self.permits).acquire_owned());
         let permit = permit.await.map_err(|_elapsed| Error::PoolTimedOut)?;
@@ -128,13 +128,13 @@ impl<D: Database> Connections<D> {
         let (connection, new) = loop {
             let last = self.idle().pop();
             let Some(mut idle) = last else { break (self.make(until).await?, true) };
-            if (self.lives)(&mut idle.connection, idle.since.elapsed()).await {
+            if (self.is_alive)(&mut idle.connection, idle.since.elapsed()).await {
                 break (idle.connection, false);
             }
             idle.connection.close_on_drop();
         };
         let home = self.clone();
-        Ok(Held { connection: Some(connection), new, ended: false, home, _permit: permit })
+        Ok(InUse { connection: Some(connection), new, ended: false, home, _permit: permit })
     }
 
     /// Makes one when its turn comes, which must be before `until`.
@@ -175,7 +175,7 @@ impl<D: Database> Connections<D> {
     }
 }
 
-impl<D: Database> Held<D> {
+impl<D: Database> InUse<D> {
     pub(crate) fn connection(&mut self) -> &mut D::Connection {
         let held = self.connection.as_mut();
         held.unwrap_or_else(|| unreachable!("a connection is held until it is dropped"))
@@ -187,7 +187,7 @@ impl<D: Database> Held<D> {
     }
 }
 
-impl<D: Database> Drop for Held<D> {
+impl<D: Database> Drop for InUse<D> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         if !self.ended {
