@@ -471,7 +471,7 @@ async fn run_lanes(
         let names = crate::relay::lanes_of(&lanes.current_config);
         let fresh: Vec<_> = lanes
             .current_config
-            .now()
+            .load()
             .profiles
             .keys()
             .filter(|code| !running.contains(*code))
