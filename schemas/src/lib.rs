@@ -29,6 +29,6 @@ pub mod verdict;
 
 pub use kind::{Body, Family, Kind};
 pub use message::Message;
-pub use names::{CaseNumber, OrganisationCode, Priority, Tier};
+pub use names::{CaseNumber, LaneName, OrganisationCode, Priority, SystemName, Tier};
 pub use problem::{Code, Deviation, Loss, Problem};
 pub use verdict::{Refusal, Verdict};

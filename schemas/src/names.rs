@@ -2,11 +2,15 @@
 //!
 //! Each is checked when it is made, so that a queue name, a URL or a log line can use it as it is.
 
+mod lane;
+
 use std::fmt;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use lane::{LaneName, NotALaneName, NotASystemName, SYSTEM_NAME_LENGTH_MAX, SystemName};
 
 /// Longest organisation code. The 22 characters of WS 218-2002 fit, with room for a suffix; the
 /// limit keeps queue names well under RabbitMQ's 255 bytes.
