@@ -3,16 +3,19 @@
 //! ```text
 //!             Published                 Answered(Taken)
 //!   Queued ──────────────▶ Published ───────────────────────▶ Delivered
-//!     ▲ ▲                   │   │  └─ Refused, Unsendable, GaveUp ─▶ Parked ──Dropped──▶ Withdrawn
-//!     │ └─────Repaired──────┘   └─ NotNow ─▶ Waiting ──too long──────▲ │
-//!     └──────────Due, Replayed─────────────────┘ ◀───────Replayed──────┘
+//!     ▲ ▲                   │   │  └─ Refused, Unsendable ─────▶ Parked ──Drop──▶ Withdrawn
+//!     │ └─────Repaired──────┘   └─ NotNow, Unanswered ─▶ Waiting ──too long──▲ │
+//!     └──────────Due, Replay─────────────────────────────┘ ◀──────Replay───────┘
 //! ```
 //!
+//! Events ([`step`]) are what happens to deliveries; acts ([`act`]) are what operators do with them.
+//!
 //! "Not now" is the destination's own word for "this message, later" (a case it does not know yet,
-//! a lock). The lane tries such a message [`NOT_NOW_IN_PLACE_MAX`] times in place; then it waits
-//! here, with growing waits, so that the lane goes on with other cases. A refusal is never retried
-//! blindly: it is parked for a person. Silence concerns the whole lane, which waits as long as the
-//! policy says and then gives up this delivery.
+//! a lock). The lane tries such a message three times in place; then it waits here, with growing
+//! waits, so that the lane goes on with other cases. A refusal is never retried blindly: it is
+//! parked for a person. Silence concerns the whole lane: it tries the same delivery in place for as
+//! long as the policy says, and then the delivery is parked. [`after_try`] decides which of the two
+//! comes next.
 //!
 //! This file decides. It never sends, stores, sleeps, looks at a clock or throws dice.
 
@@ -27,7 +30,7 @@ use uuid::Uuid;
 
 /// How often a lane tries a message again in place after "not now". Few, because the whole lane
 /// stands still meanwhile.
-pub const NOT_NOW_IN_PLACE_MAX: u32 = 3;
+const NOT_NOW_IN_PLACE_MAX: u32 = 3;
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,23 +69,42 @@ pub enum Why {
 }
 
 /// What happened to a delivery.
+///
+/// What an operator does is no event but an [`Act`], so that no event can be written down as one:
+///
+/// ```compile_fail,E0308
+/// use tierlink_core::delivery::{Event, State, act};
+///
+/// let _ = act(&State::Queued, Event::Published);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The bus confirmed it.
     Published,
-    /// A try came to its end.
+    /// A lane has done with it: its last try ended like this.
     Answered(Outcome),
-    /// A person asked for it to be sent again.
-    Replayed,
-    /// A person dropped it.
-    Dropped,
     /// The bus may have lost it.
     Repaired,
-    /// Its wait is over.
-    Due,
+    /// Somebody looked whether its wait is over.
+    Due {
+        /// When the wait began, by the clock of whoever published it. A wait that began in the
+        /// future was measured by a clock that has been set back since. It is over, because nobody
+        /// can say how much of it is left.
+        waits_since: Option<Timestamp>,
+    },
 }
 
-/// What came of a try, as the lane saw it.
+/// What an operator does with a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Send it again.
+    Replay,
+    /// Never send it.
+    Drop,
+}
+
+/// How a try ended, as the lane saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
@@ -107,9 +129,14 @@ pub enum Outcome {
         /// Why.
         problems: Vec<Problem>,
     },
-    /// The destination stayed silent for as long as the policy allows.
+    /// No answer came that can be read. The destination may have the message all the same.
+    Unanswered {
+        /// What kind of silence it was.
+        problems: Vec<Problem>,
+    },
+    /// An adapter beside the hospital, which counts silence itself, gave up.
     GaveUp {
-        /// What the last try said.
+        /// What its last try said.
         problems: Vec<Problem>,
     },
 }
@@ -123,6 +150,7 @@ impl Outcome {
             Self::Refused { problems }
             | Self::Unsendable { problems }
             | Self::NotNow { problems }
+            | Self::Unanswered { problems }
             | Self::GaveUp { problems } => problems,
         }
     }
@@ -181,17 +209,66 @@ pub fn step(state: &State, event: &Event, at: &Circumstances, policy: &RetryPoli
     match event {
         Event::Published => published(state),
         Event::Answered(outcome) => answered(state, outcome, at, policy),
-        Event::Replayed => replayed(state),
-        Event::Dropped => dropped(state),
         Event::Repaired => repaired(state),
-        Event::Due => due(state, at.now),
+        Event::Due { waits_since } => due(state, *waits_since, at.now),
+    }
+}
+
+/// Decides what an operator's act does to a delivery in `state`.
+pub fn act(state: &State, act: Act) -> Step {
+    match act {
+        Act::Replay => replay(state),
+        Act::Drop => drop_for_good(state),
+    }
+}
+
+/// The tries of a lane that holds a delivery and the line behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InPlace {
+    /// How many, the last one included.
+    pub tries: u32,
+    /// How many of them were answered with "not now".
+    pub not_now: u32,
+}
+
+/// What a lane does after a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum AfterTry {
+    /// It has done with the delivery: the outcome is an [`Event::Answered`].
+    Settle,
+    /// It keeps the delivery and tries it again.
+    TryAgain {
+        /// After this wait.
+        after: Duration,
+    },
+}
+
+/// Decides whether a lane tries a delivery again in place after a try that ended with `outcome`.
+pub fn after_try(
+    outcome: &Outcome,
+    in_place: InPlace,
+    at: &Circumstances,
+    policy: &RetryPolicy,
+) -> AfterTry {
+    let again = match outcome {
+        Outcome::Taken { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Unsendable { .. }
+        | Outcome::GaveUp { .. } => false,
+        Outcome::NotNow { .. } => in_place.not_now < NOT_NOW_IN_PLACE_MAX,
+        Outcome::Unanswered { .. } => true,
+    };
+    if again && !is_too_long(at, policy) {
+        AfterTry::TryAgain { after: wait_after(in_place.tries, policy, at.jitter) }
+    } else {
+        AfterTry::Settle
     }
 }
 
 fn published(state: &State) -> Step {
     match state {
         State::Queued => Step::Move(State::Published),
-        // An answer may overtake the bus's own confirmation.
         State::Published
         | State::Waiting { .. }
         | State::Delivered
@@ -206,9 +283,10 @@ fn answered(state: &State, outcome: &Outcome, at: &Circumstances, policy: &Retry
         Outcome::Refused { .. } => State::Parked { why: Why::Refused },
         Outcome::Unsendable { .. } => State::Parked { why: Why::Unsendable },
         Outcome::GaveUp { .. } => State::Parked { why: Why::Silent },
-        Outcome::NotNow { .. } => after_not_now(at, policy),
+        Outcome::NotNow { .. } | Outcome::Unanswered { .. } => wait_or_park(at, policy),
     };
     match state {
+        // An answer may overtake the bus's own confirmation.
         State::Queued | State::Published | State::Waiting { .. } => Step::Move(next),
         // An acceptance is true however late it is heard; a late "no" adds nothing.
         State::Parked { .. } if next == State::Delivered => Step::Move(next),
@@ -216,24 +294,28 @@ fn answered(state: &State, outcome: &Outcome, at: &Circumstances, policy: &Retry
     }
 }
 
-fn after_not_now(at: &Circumstances, policy: &RetryPolicy) -> State {
+/// Whether silence, or "not now", has lasted so long that a person must look.
+fn is_too_long(at: &Circumstances, policy: &RetryPolicy) -> bool {
     let since = at.silent_since.unwrap_or(at.now);
-    let waited = Duration::try_from(at.now.duration_since(since)).unwrap_or_default();
-    if waited >= policy.give_up_after {
+    Duration::try_from(at.now.duration_since(since)).unwrap_or_default() >= policy.give_up_after
+}
+
+fn wait_or_park(at: &Circumstances, policy: &RetryPolicy) -> State {
+    if is_too_long(at, policy) {
         return State::Parked { why: Why::Silent };
     }
     let wait = wait_after(at.attempts, policy, at.jitter);
     State::Waiting { due: at.now.checked_add(wait).unwrap_or(Timestamp::MAX) }
 }
 
-fn replayed(state: &State) -> Step {
+fn replay(state: &State) -> Step {
     match state {
         State::Parked { .. } | State::Waiting { .. } => Step::Move(State::Queued),
         State::Queued | State::Published | State::Delivered | State::Withdrawn => Step::Ignore,
     }
 }
 
-fn dropped(state: &State) -> Step {
+fn drop_for_good(state: &State) -> Step {
     match state {
         State::Parked { .. } | State::Waiting { .. } => Step::Move(State::Withdrawn),
         // On the road nobody can call it back.
@@ -252,9 +334,10 @@ fn repaired(state: &State) -> Step {
     }
 }
 
-fn due(state: &State, now: Timestamp) -> Step {
+fn due(state: &State, waits_since: Option<Timestamp>, now: Timestamp) -> Step {
+    let began_in_the_future = waits_since.is_some_and(|since| since > now);
     match state {
-        State::Waiting { due } if *due <= now => Step::Move(State::Queued),
+        State::Waiting { due } if *due <= now || began_in_the_future => Step::Move(State::Queued),
         State::Waiting { .. }
         | State::Queued
         | State::Published
@@ -368,6 +451,7 @@ fn receipt(
             Outcome::Refused { .. }
             | Outcome::Unsendable { .. }
             | Outcome::NotNow { .. }
+            | Outcome::Unanswered { .. }
             | Outcome::GaveUp { .. },
         )
         | None => None,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
 use tierlink_core::delivery::{
-    Circumstances, Event, Outcome, RetryPolicy, Sent, State, Step, Wants, Why, receipt_for, step,
-    wait_after,
+    Act, AfterTry, Circumstances, Event, InPlace, Outcome, RetryPolicy, Sent, State, Step, Wants,
+    Why, act, after_try, receipt_for, step, wait_after,
 };
 use tierlink_schemas::answer::ReceiptOutcome;
 use tierlink_schemas::{Body, Code, Kind, OrganisationCode, Problem};
@@ -39,24 +39,43 @@ fn states() -> Vec<State> {
     ]
 }
 
-fn events() -> Vec<Event> {
+fn outcomes() -> Vec<Outcome> {
     vec![
-        Event::Published,
-        Event::Answered(Outcome::Taken { number: None }),
-        Event::Answered(Outcome::Refused { problems: problems() }),
-        Event::Answered(Outcome::Unsendable { problems: problems() }),
-        Event::Answered(Outcome::NotNow { problems: problems() }),
-        Event::Answered(Outcome::GaveUp { problems: problems() }),
-        Event::Replayed,
-        Event::Dropped,
-        Event::Repaired,
-        Event::Due,
+        Outcome::Taken { number: None },
+        Outcome::Refused { problems: problems() },
+        Outcome::Unsendable { problems: problems() },
+        Outcome::NotNow { problems: problems() },
+        Outcome::Unanswered { problems: problems() },
+        Outcome::GaveUp { problems: problems() },
     ]
 }
 
-fn name(event: &Event) -> String {
-    let text = format!("{event:?}");
+fn events() -> Vec<Event> {
+    let mut events = vec![Event::Published];
+    events.extend(outcomes().into_iter().map(Event::Answered));
+    events.extend([
+        Event::Repaired,
+        Event::Due { waits_since: Some(noon() - 1.hour()) },
+        Event::Due { waits_since: Some(noon() + 1.hour()) },
+    ]);
+    events
+}
+
+/// The name of an outcome without what was said.
+fn name(outcome: &Outcome) -> String {
+    let text = format!("{outcome:?}");
     text.split(" {").next().unwrap().to_owned()
+}
+
+fn event_name(event: &Event) -> String {
+    match event {
+        Event::Answered(outcome) => format!("Answered({})", name(outcome)),
+        Event::Due { waits_since } => {
+            let future = waits_since.is_some_and(|since| since > noon());
+            if future { "Due, began in the future" } else { "Due" }.to_owned()
+        }
+        Event::Published | Event::Repaired => format!("{event:?}"),
+    }
 }
 
 #[test]
@@ -66,10 +85,51 @@ fn every_pair_has_an_answer() {
         writeln!(table, "{state:?}").unwrap();
         for event in events() {
             let next = step(&state, &event, &at(None), &RetryPolicy::default());
-            writeln!(table, "  {:<22} {next:?}", name(&event)).unwrap();
+            writeln!(table, "  {:<24} {next:?}", event_name(&event)).unwrap();
+        }
+        for its in [Act::Replay, Act::Drop] {
+            writeln!(table, "  act {:<20} {:?}", format!("{its:?}"), act(&state, its)).unwrap();
         }
     }
     insta::assert_snapshot!("delivery", table);
+}
+
+/// What a lane does after its `tries`th try in place, of which `not_now` were so answered.
+fn after(outcome: &Outcome, tries: u32, not_now: u32, silent_since: Timestamp) -> AfterTry {
+    let in_place = InPlace { tries, not_now };
+    after_try(outcome, in_place, &at(Some(silent_since)), &RetryPolicy::default())
+}
+
+#[test]
+fn every_outcome_has_an_answer_in_place() {
+    let mut table = String::new();
+    let (long, lately) = (noon() - 72.hours(), noon() - 72.hours() + 1.second());
+    for outcome in outcomes() {
+        writeln!(table, "{}", name(&outcome)).unwrap();
+        for (tries, not_now) in [(1, 0), (1, 1), (3, 2), (3, 3)] {
+            for (since, said) in [(lately, "not yet too long"), (long, "too long")] {
+                let next = after(&outcome, tries, not_now, since);
+                let circumstances = format!("try {tries}, not now {not_now}, {said}");
+                writeln!(table, "  {circumstances:<36} {next:?}").unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!("in_place", table);
+}
+
+#[test]
+fn silence_is_tried_in_place_until_a_person_must_look() {
+    let silence = Outcome::Unanswered { problems: problems() };
+    let settled = Event::Answered(silence.clone());
+    let policy = RetryPolicy::default();
+
+    let early = after(&silence, 1_000, 0, noon() - 71.hours());
+    let late = after(&silence, 1_000, 0, noon() - 72.hours());
+    let parked = step(&State::Published, &settled, &at(Some(noon() - 72.hours())), &policy);
+
+    assert_eq!(early, AfterTry::TryAgain { after: policy.wait_max });
+    assert_eq!(late, AfterTry::Settle);
+    assert_eq!(parked, Step::Move(State::Parked { why: Why::Silent }));
 }
 
 #[test]
@@ -105,9 +165,7 @@ fn not_now_waits_until_a_person_must_look() {
 
 #[test]
 fn a_replay_after_a_delivery_changes_nothing() {
-    let next = step(&State::Delivered, &Event::Replayed, &at(None), &RetryPolicy::default());
-
-    assert_eq!(next, Step::Ignore);
+    assert_eq!(act(&State::Delivered, Act::Replay), Step::Ignore);
 }
 
 fn receipt(kind: Kind, source: &str, next: State, wants: Wants) -> Option<ReceiptOutcome> {
@@ -176,26 +234,28 @@ proptest! {
     }
 
     #[test]
-    fn no_delivery_is_ever_forgotten(life in prop::collection::vec(0..10_usize, 1..60)) {
+    fn no_delivery_is_ever_forgotten(life in prop::collection::vec(0..12_usize, 1..60)) {
+        let policy = RetryPolicy::default();
         let mut state = State::Queued;
         let mut now = noon();
-        for event in life {
+        for happens in life {
             now += 5.minutes();
             let at = Circumstances { now, ..at(Some(noon())) };
-            let Step::Move(next) = step(&state, &events()[event], &at, &RetryPolicy::default())
-            else {
-                continue;
+            let next = match happens {
+                0 => act(&state, Act::Replay),
+                1 => act(&state, Act::Drop),
+                event => step(&state, &events()[event - 2], &at, &policy),
             };
+            let Step::Move(next) = next else { continue };
             let ended = matches!(state, State::Delivered | State::Withdrawn);
             prop_assert!(!ended, "{state:?} became {next:?}");
             state = next;
         }
         // Somebody can always bring it on: the bus, the clock or a person.
-        let ways = [Event::Published, Event::Due, Event::Replayed, Event::Repaired];
+        let ways = [Event::Published, Event::Due { waits_since: None }, Event::Repaired];
         let at = Circumstances { now: now + 1.hour(), ..at(None) };
-        let goes_on = ways
-            .iter()
-            .any(|way| step(&state, way, &at, &RetryPolicy::default()) != Step::Ignore);
+        let goes_on = ways.iter().any(|way| step(&state, way, &at, &policy) != Step::Ignore)
+            || act(&state, Act::Replay) != Step::Ignore;
         prop_assert!(goes_on || matches!(state, State::Delivered | State::Withdrawn));
     }
 }

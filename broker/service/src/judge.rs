@@ -58,7 +58,7 @@ impl Judge for CoreJudge {
         let circumstances = Circumstances {
             now: settlement.at,
             attempts: settlement.attempts,
-            silent_since: row.silent_since,
+            silent_since: settlement.silent_since_with(row),
             jitter: f64::from(settlement.spare.as_bytes()[15]) / 255.0,
         };
         let policy = self

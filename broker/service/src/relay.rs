@@ -1,7 +1,7 @@
 //! The relay: outbox rows go to the bus, and are marked only when the bus has them.
 //!
 //! ```text
-//!   store.to_publish ─▶ bus.publish (a window at once) ─▶ store.mark_published
+//!   store.to_publish ─▶ store.queue_due ─▶ bus.publish (a window at once) ─▶ store.mark_published
 //!                            └─ lane missing ─▶ open it, queue again what it held
 //! ```
 //!
@@ -11,13 +11,14 @@
 //! The store hands out only the first unsettled delivery of each case and destination, so order
 //! does not depend on the bus at all.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tierlink_bus::{Announcement, Bus, Lane, Parcel, Published};
-use tierlink_core::delivery::Outcome;
+use tierlink_core::delivery::{self, Outcome};
 use tierlink_schemas::{Code, OrganisationCode, Problem};
 use tierlink_store::{DeliveryId, Outgoing, Repair, Settlement, Store};
 use tokio::sync::Notify;
@@ -138,8 +139,8 @@ impl Relay {
         let limit = self.current_config.load().settings.limits.relay_batch;
         let mut worked = false;
         loop {
-            let outgoing = match self.store.to_publish(self.environment.now(), limit).await {
-                Ok(outgoing) => outgoing,
+            let (outgoing, full) = match self.take(limit).await {
+                Ok(taken) => taken,
                 Err(error) => {
                     tell(trouble, error.code().as_str(), &chain(&error).to_string());
                     return worked;
@@ -150,7 +151,6 @@ impl Relay {
                 return worked;
             }
             worked = true;
-            let full = outgoing.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
             if !self.publish(outgoing, trouble).await {
                 return worked;
             }
@@ -159,6 +159,22 @@ impl Relay {
                 return worked;
             }
         }
+    }
+
+    /// A window of what may go to the bus, all of it queued, and whether more may wait behind it.
+    async fn take(&self, limit: u32) -> Result<(Vec<Outgoing>, bool), tierlink_store::Error> {
+        let now = self.environment.now();
+        let mut outgoing = self.store.to_publish(now, limit).await?;
+        let full = outgoing.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        let key = |row: &Outgoing| (row.id.clone(), row.round);
+        let waits = |row: &&Outgoing| row.state != delivery::State::Queued;
+        let waiting: Vec<_> = outgoing.iter().filter(waits).map(key).collect();
+        if !waiting.is_empty() {
+            let queued: HashSet<_> =
+                self.store.queue_due(waiting, now).await?.into_iter().collect();
+            outgoing.retain(|row| !waits(&row) || queued.contains(&key(row)));
+        }
+        Ok((outgoing, full))
     }
 
     /// Publishes a window. False if something must be tried again later.
@@ -232,6 +248,7 @@ impl Relay {
                     round,
                     outcome: Outcome::Unsendable { problems: vec![problem] },
                     attempts: 0,
+                    silent_since: None,
                     losses: Vec::new(),
                     at,
                     spare: self.environment.id(),

@@ -115,6 +115,7 @@ fn read(received: &Received) -> Option<Settlement> {
         round: received.parcel.round,
         outcome,
         attempts: receipt.attempts,
+        silent_since: None,
         losses: Vec::new(),
         at: Timestamp::now(),
         spare: Uuid::now_v7(),

@@ -95,10 +95,17 @@ pub trait Store: Send + Sync {
     ) -> Result<u32, Error>;
 
     /// Deliveries that may go to the bus now, oldest first: queued or due, and the first unsettled
-    /// one of their case for their destination.
+    /// one of their case for their destination. Those that wait must be queued before.
     async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error>;
 
-    /// Marks them as published. Those that settled meanwhile stay as they are.
+    /// Queues those of these deliveries and rounds whose wait is over, and returns them.
+    async fn queue_due(
+        &self,
+        asked: Vec<(DeliveryId, u32)>,
+        now: Timestamp,
+    ) -> Result<Vec<(DeliveryId, u32)>, Error>;
+
+    /// Marks queued deliveries as published. Those that settled meanwhile stay as they are.
     async fn mark_published(
         &self,
         done: Vec<(DeliveryId, u32)>,
@@ -189,7 +196,7 @@ pub trait Store: Send + Sync {
     async fn act_on_parked(
         &self,
         delivery: DeliveryId,
-        act: delivery::Event,
+        act: delivery::Act,
         by: &str,
         why: &str,
         now: Timestamp,

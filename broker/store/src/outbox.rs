@@ -12,13 +12,14 @@ use tierlink_core::delivery::{Circumstances, Event, RetryPolicy, State, Step, st
 use tierlink_schemas::OrganisationCode;
 use uuid::Uuid;
 
-use crate::fields::{Reader, json};
+use crate::fields::{Fields, Reader, json};
 use crate::records::{Attempt, DeliveryId, DeliveryRow, EventRow, Outgoing, Repair};
 use crate::rows::{self, delivery_columns, event_columns, state_name};
 use crate::session::{Failed, Given, Part, Session, Type, values};
 
-/// What the core makes of an event that needs no circumstances. `None`: nothing.
-pub(crate) fn next_state(state: &State, event: &Event, now: Timestamp) -> Option<State> {
+/// Which state the core moves to on an event that needs no circumstances but `now`.
+/// `None` if it stays.
+fn next_state(state: &State, event: &Event, now: Timestamp) -> Option<State> {
     let at = Circumstances { now, attempts: 0, silent_since: None, jitter: 0.0 };
     match step(state, event, &at, &RetryPolicy::default()) {
         Step::Move(next) => Some(next),
@@ -26,16 +27,17 @@ pub(crate) fn next_state(state: &State, event: &Event, now: Timestamp) -> Option
     }
 }
 
-/// What the core calls the state after `event`. Its name is bound into statements over many rows.
-fn name_after(state: State, event: &Event) -> &'static str {
-    let next = next_state(&state, event, Timestamp::UNIX_EPOCH);
-    next.map_or_else(|| state_name(&state), |next| state_name(&next))
+/// The states before and after `event`, as the core says, for a statement that moves every row in
+/// the state `from`. `None`: the core moves none, so nothing may be written.
+fn move_all(from: State, event: &Event) -> Option<(&'static str, &'static str)> {
+    let to = next_state(&from, event, Timestamp::UNIX_EPOCH)?;
+    Some((state_name(&from), state_name(&to)))
 }
 
-/// Deliveries that may go to the bus now, oldest first.
+/// Deliveries that may go to the bus now, oldest first. Those that wait must be queued before:
+/// see [`queue_due`].
 ///
-/// A wait that began in the future was measured by a clock that has been set back since. It is
-/// over, because nobody can say how much of it is left.
+/// SQL only finds candidates; which wait is over is said by the core.
 pub(crate) async fn to_publish<S: Session>(
     session: &mut S,
     now: Timestamp,
@@ -43,9 +45,10 @@ pub(crate) async fn to_publish<S: Session>(
 ) -> Result<Vec<Outgoing>, Failed> {
     let sql = "-- to_publish
         SELECT ready.message_id, ready.destination, ready.round, ready.number, ready.created_at,
-            messages.canonical
+            ready.state, ready.due_at, ready.published_at, ready.parked_why, messages.canonical
         FROM (SELECT deliveries.message_id, deliveries.destination, deliveries.round,
-                deliveries.number, deliveries.created_at
+                deliveries.number, deliveries.created_at, deliveries.state, deliveries.due_at,
+                deliveries.published_at, deliveries.parked_why
             FROM deliveries
             WHERE deliveries.state IN ('queued', 'waiting')
                 AND (deliveries.due_at IS NULL OR deliveries.due_at <= $1
@@ -62,18 +65,70 @@ pub(crate) async fn to_publish<S: Session>(
         CROSS JOIN messages
         WHERE messages.id = ready.message_id
         ORDER BY ready.created_at, ready.message_id, ready.destination";
-    let found = session.rows(sql, values![now, limit]).await?;
-    let outgoing = found.iter().map(|row| {
-        let row = Reader::new(row, "deliveries");
-        Ok(Outgoing {
+    let mut outgoing = Vec::new();
+    for row in session.rows(sql, values![now, limit]).await? {
+        let row = Reader::new(&row, "deliveries");
+        let state = rows::state(&row)?;
+        if state != State::Queued && queued_when_due(&row, &state, now)?.is_none() {
+            continue;
+        }
+        outgoing.push(Outgoing {
             id: DeliveryId { message: row.id("message_id")?, to: row.organisation("destination")? },
             round: row.u32("round")?,
             number: row.u32("number")?,
+            state,
             body: row.bytes("canonical")?,
             created_at: row.at("created_at")?,
-        })
-    });
-    outgoing.collect()
+        });
+    }
+    Ok(outgoing)
+}
+
+/// What the core says of the wait of a delivery in `state`.
+fn queued_when_due<R: Fields>(
+    row: &Reader<'_, R>,
+    state: &State,
+    now: Timestamp,
+) -> Result<Option<State>, Failed> {
+    let event = Event::Due { waits_since: row.at_if_any("published_at")? };
+    Ok(next_state(state, &event, now))
+}
+
+/// Queues those of these deliveries whose wait is over, and returns them.
+pub(crate) async fn queue_due<S: Session>(
+    session: &mut S,
+    mut asked: Vec<(DeliveryId, u32)>,
+    now: Timestamp,
+) -> Result<Vec<(DeliveryId, u32)>, Failed> {
+    // In one order, so that nobody waits in a circle.
+    asked.sort();
+    asked.dedup();
+    let sql = "-- lock_waiting
+        SELECT deliveries.message_id, deliveries.destination, deliveries.round, deliveries.state,
+            deliveries.due_at, deliveries.published_at, deliveries.parked_why
+        FROM given CROSS JOIN deliveries
+        WHERE deliveries.message_id = given.message_id
+            AND deliveries.destination = given.destination
+            AND deliveries.round = given.round
+        ORDER BY deliveries.message_id, deliveries.destination
+        FOR UPDATE OF deliveries";
+    let mut given =
+        Given::new(&[("message_id", Type::Id), ("destination", Type::Text), ("state", Type::Text)]);
+    let mut queued = Vec::new();
+    for row in session.rows_for(sql, rounds(asked), vec![]).await? {
+        let row = Reader::new(&row, "deliveries");
+        let Some(next) = queued_when_due(&row, &rows::state(&row)?, now)? else { continue };
+        let (message, to) = (row.id("message_id")?, row.organisation("destination")?);
+        given.push(values![message, &to, state_name(&next)]);
+        queued.push((DeliveryId { message, to }, row.u32("round")?));
+    }
+    let sql = "-- queue_due
+        UPDATE deliveries SET state = given.state, due_at = NULL, published_at = NULL
+        FROM given
+        WHERE deliveries.message_id = given.message_id
+            AND deliveries.destination = given.destination";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(queued)
 }
 
 /// A list of deliveries and rounds.
@@ -86,7 +141,7 @@ fn rounds(keys: Vec<(DeliveryId, u32)>) -> Given {
     given
 }
 
-/// Marks deliveries as published. Those that were answered meanwhile stay as they are.
+/// Marks queued deliveries as published. Those that were answered meanwhile stay as they are.
 pub(crate) async fn mark_published<S: Session>(
     session: &mut S,
     mut done: Vec<(DeliveryId, u32)>,
@@ -95,20 +150,22 @@ pub(crate) async fn mark_published<S: Session>(
     // In one order, so that nobody waits in a circle.
     done.sort();
     done.dedup();
-    let published = name_after(State::Queued, &Event::Published);
+    let Some((queued, published)) = move_all(State::Queued, &Event::Published) else {
+        return Ok(());
+    };
     let sql = "-- mark_published
-        UPDATE deliveries SET state = $4, published_at = $5, due_at = NULL
+        UPDATE deliveries SET state = $4, published_at = $5
         FROM given
         WHERE deliveries.message_id = given.message_id
             AND deliveries.destination = given.destination
             AND deliveries.round = given.round
-            AND (deliveries.state || '') IN ('queued', 'waiting')";
-    session.run_for(sql, rounds(done), values![published, now]).await?;
+            AND (deliveries.state || '') = $6";
+    session.run_for(sql, rounds(done), values![published, now, queued]).await?;
     Ok(())
 }
 
-/// Those that still wait for an answer in this round. A copy may come back from the bus before it
-/// is marked as published: then the bus has it, whatever the row still says.
+/// Those that still wait for an answer in this round. A copy may come from the bus before its row is
+/// marked as published, so a queued one is due as well.
 pub(crate) async fn still_due<S: Session>(
     session: &mut S,
     asked: Vec<(DeliveryId, u32)>,
@@ -126,7 +183,7 @@ pub(crate) async fn still_due<S: Session>(
             AND messages.id = deliveries.message_id"
     );
     let found = session.rows_for(sql, rounds(asked), vec![]).await?;
-    found.iter().map(|row| rows::delivery(row).map(came_back)).collect()
+    found.iter().map(rows::delivery).collect()
 }
 
 /// Which of these the store has never heard of.
@@ -152,15 +209,6 @@ pub(crate) async fn unknown<S: Session>(
         Ok(DeliveryId { message: row.id("message_id")?, to: row.organisation("destination")? })
     };
     unknown.iter().map(read).collect()
-}
-
-/// A delivery of which a copy came back from the bus.
-pub(crate) fn came_back(mut row: DeliveryRow) -> DeliveryRow {
-    row.state = match row.state {
-        State::Queued | State::Waiting { .. } | State::Published => State::Published,
-        State::Delivered | State::Parked { .. } | State::Withdrawn => row.state,
-    };
-    row
 }
 
 /// Records tries without an answer.
@@ -221,8 +269,13 @@ pub(crate) async fn note_attempts<S: Session>(
 }
 
 /// Queues again what the road lost.
+///
+/// The state before is written out in these statements and not bound, so that PostgreSQL may use the
+/// index that holds only published rows.
 pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Result<u64, Failed> {
-    let queued = name_after(State::Published, &Event::Repaired);
+    let Some((_published, queued)) = move_all(State::Published, &Event::Repaired) else {
+        return Ok(0);
+    };
     match repair {
         Repair::RoadIsNew => {
             let sql = "-- repair_road

@@ -1,13 +1,12 @@
 //! Parked deliveries, and what operators do with them.
 
 use jiff::Timestamp;
-use tierlink_core::delivery::{Event, State};
+use tierlink_core::delivery::{self, Act, State, Step};
 use tierlink_schemas::OrganisationCode;
 
 use crate::ReceiptOf;
 use crate::cases::PAGE_MAX;
 use crate::fields::Reader;
-use crate::outbox::next_state;
 use crate::records::{DeliveryId, ParkedRow};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
 use crate::session::{Failed, Session, Value, values};
@@ -53,7 +52,7 @@ pub(crate) async fn parked<S: Session>(
 pub(crate) async fn act<S: Session>(
     session: &mut S,
     id: &DeliveryId,
-    act: &Event,
+    act: Act,
     by: &str,
     why: &str,
     now: Timestamp,
@@ -72,13 +71,14 @@ pub(crate) async fn act<S: Session>(
     let found = session.rows(sql, values![id.message, &id.to]).await?;
     let Some(row) = found.first() else { return Ok(None) };
     let row = rows::delivery(row)?;
-    let Some(next) = next_state(&row.state, act, now) else { return Ok(None) };
+    let next = match delivery::act(&row.state, act) {
+        Step::Move(next) => next,
+        Step::Ignore => return Ok(None),
+    };
     write(session, id, &next, now).await?;
     let name = match act {
-        Event::Replayed => "replay",
-        Event::Dropped => "drop",
-        // No other event moves a parked delivery but an answer, and that comes from its lane.
-        Event::Published | Event::Answered(_) | Event::Repaired | Event::Due => return Ok(None),
+        Act::Replay => "replay",
+        Act::Drop => "drop",
     };
     let sql = "-- journal
         INSERT INTO acts (message_id, destination, act, by_whom, why, acted_at)

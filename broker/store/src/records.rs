@@ -160,13 +160,15 @@ pub struct Outgoing {
     pub round: u32,
     /// Its number within (case, destination).
     pub number: u32,
+    /// Queued, or waiting although its wait is over.
+    pub state: delivery::State,
     /// The canonical bytes.
     pub body: Vec<u8>,
     /// When it was created, for latency.
     pub created_at: Timestamp,
 }
 
-/// What became of one try at a delivery, final or not.
+/// How the last try of a lane at a delivery ended.
 #[derive(Clone, Debug)]
 pub struct Settlement {
     /// Which delivery.
@@ -177,12 +179,23 @@ pub struct Settlement {
     pub outcome: delivery::Outcome,
     /// Tries in this round, the last one included.
     pub attempts: u32,
+    /// The first try of this round without an answer, as the lane knows it. A note of it may not have
+    /// reached the store.
+    pub silent_since: Option<Timestamp>,
     /// What the format could not carry.
     pub losses: Vec<Loss>,
     /// When.
     pub at: Timestamp,
     /// An id for the receipt, should one be written.
     pub spare: Uuid,
+}
+
+impl Settlement {
+    /// The first try of this round without an answer, of what the lane and the row know.
+    #[must_use]
+    pub fn silent_since_with(&self, row: &DeliveryRow) -> Option<Timestamp> {
+        row.silent_since.into_iter().chain(self.silent_since).min()
+    }
 }
 
 /// What a settlement means.

@@ -38,7 +38,8 @@ pub(crate) fn delivery<R: Fields>(row: &R) -> Result<DeliveryRow, Failed> {
     })
 }
 
-fn state<R: Fields>(row: &Reader<'_, R>) -> Result<State, Failed> {
+/// Where a delivery stands, from its columns `state`, `due_at` and `parked_why`.
+pub(crate) fn state<R: Fields>(row: &Reader<'_, R>) -> Result<State, Failed> {
     Ok(match row.text("state")?.as_str() {
         "queued" => State::Queued,
         "published" => State::Published,

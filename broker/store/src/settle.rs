@@ -18,7 +18,6 @@ use crate::Judge;
 use crate::commit::{hold, lock_cases};
 use crate::draft::Draft;
 use crate::fields::json;
-use crate::outbox::came_back;
 use crate::records::{DeliveryId, DeliveryRow, Settlement};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
 use crate::session::{Failed, Given, Part, Session, Type, values};
@@ -57,9 +56,8 @@ pub(crate) async fn settle<S: Session>(
         if settlement.round != row.round && !taken {
             continue;
         }
-        let before = came_back(row.clone());
-        show(&mut lanes, &before, *published_at, &settlement);
-        let settled = judge.settle(&before, &settlement);
+        show(&mut lanes, row, *published_at, &settlement);
+        let settled = judge.settle(row, &settlement);
         let Some(next) = settled.next else { continue };
         row.attempts = row.attempts.max(settlement.attempts);
         row.state = next;
@@ -97,7 +95,7 @@ fn show(
     // What could not be written was never sent, and what was given up was never answered.
     shown.answered |= match settlement.outcome {
         Outcome::Taken { .. } | Outcome::Refused { .. } | Outcome::NotNow { .. } => true,
-        Outcome::Unsendable { .. } | Outcome::GaveUp { .. } => false,
+        Outcome::Unsendable { .. } | Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => false,
     };
 }
 
@@ -184,6 +182,7 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
             Outcome::Refused { .. }
             | Outcome::Unsendable { .. }
             | Outcome::NotNow { .. }
+            | Outcome::Unanswered { .. }
             | Outcome::GaveUp { .. } => None,
         };
         let problems = Some(outcome.problems()).filter(|problems| !problems.is_empty());

@@ -195,6 +195,19 @@ impl<E: Engine> Store for Transactions<E> {
         ))
     }
 
+    async fn queue_due(
+        &self,
+        asked: Vec<(DeliveryId, u32)>,
+        now: Timestamp,
+    ) -> Result<Vec<(DeliveryId, u32)>, Error> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        in_one!(self, Change, "queue what is due", [asked], |session| outbox::queue_due(
+            session, asked, now
+        ))
+    }
+
     async fn mark_published(
         &self,
         done: Vec<(DeliveryId, u32)>,
@@ -340,22 +353,16 @@ impl<E: Engine> Store for Transactions<E> {
     async fn act_on_parked(
         &self,
         delivery: DeliveryId,
-        act: delivery::Event,
+        act: delivery::Act,
         by: &str,
         why: &str,
         now: Timestamp,
         receipt: Option<ReceiptOf>,
     ) -> Result<Option<delivery::State>, Error> {
         let (by, why) = (by.to_owned(), why.to_owned());
-        in_one!(
-            self,
-            Change,
-            "act on a parked delivery",
-            [delivery, act, by, why, receipt],
-            |session| {
-                async move { parked::act(session, &delivery, &act, &by, &why, now, receipt).await }
-            }
-        )
+        in_one!(self, Change, "act on a parked delivery", [delivery, by, why, receipt], |session| {
+            async move { parked::act(session, &delivery, act, &by, &why, now, receipt).await }
+        })
     }
 
     async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error> {

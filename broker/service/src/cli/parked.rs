@@ -71,8 +71,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List { file, lane, json } => list(&file, lane, json).await,
         Command::Show { file, delivery, json } => show(&file, &delivery, json).await,
-        Command::Replay(act) => apply(act, delivery::Event::Replayed).await,
-        Command::Drop(act) => apply(act, delivery::Event::Dropped).await,
+        Command::Replay(act) => apply(act, delivery::Act::Replay).await,
+        Command::Drop(act) => apply(act, delivery::Act::Drop).await,
     }
 }
 
@@ -133,7 +133,7 @@ async fn show(file: &ConfigFile, delivery: &str, json: bool) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-async fn apply(act: Act, event: delivery::Event) -> anyhow::Result<ExitCode> {
+async fn apply(act: Act, its: delivery::Act) -> anyhow::Result<ExitCode> {
     let id = read(&act.delivery)?;
     if act.because.trim().is_empty() {
         bail!("--because must say why; it is kept in the journal.");
@@ -142,7 +142,7 @@ async fn apply(act: Act, event: delivery::Event) -> anyhow::Result<ExitCode> {
     let store = act.file.store().await?;
     let (now, spare) = (Timestamp::now(), Uuid::now_v7());
     let receipt: ReceiptOf = Arc::new(move |row| judge.withdrawn(row, now, spare));
-    let next = store.act_on_parked(id, event, &act.by, &act.because, now, Some(receipt)).await?;
+    let next = store.act_on_parked(id, its, &act.by, &act.because, now, Some(receipt)).await?;
     store.close().await;
     match next {
         Some(state) => {

@@ -272,7 +272,7 @@ impl Play {
             .store
             .act_on_parked(
                 id.clone(),
-                delivery::Event::Replayed,
+                delivery::Act::Replay,
                 OPERATOR,
                 REPAIRED,
                 Timestamp::now(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tierlink_bus::{LaneConsumer, Received, Tag};
 use tierlink_codec::{Answered, Encoded, Profile};
-use tierlink_core::delivery::{self, NOT_NOW_IN_PLACE_MAX, Outcome, RetryPolicy};
+use tierlink_core::delivery::{self, AfterTry, Circumstances, InPlace, Outcome};
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, Loss, Message, Problem};
 use tierlink_store::{Attempt, DeliveryId, DeliveryRow, Settlement};
@@ -35,11 +35,27 @@ const SAFETY_LOSS: Code = Code::new("E042");
 /// What became of one delivery, before it is settled.
 enum Tried {
     /// An outcome to settle.
-    Settled(Outcome, u32, Vec<Loss>),
+    Settled(Ended),
     /// Held for too long, or the lane was paused: back to the bus.
     GivenBack,
     /// The process stops.
     Stopped,
+}
+
+/// How the last try at a delivery ended.
+struct Ended {
+    outcome: Outcome,
+    attempts: u32,
+    silent_since: Option<Timestamp>,
+    losses: Vec<Loss>,
+}
+
+impl Ended {
+    /// It was never tried.
+    fn unsendable(problems: Vec<Problem>, losses: Vec<Loss>) -> Tried {
+        let outcome = Outcome::Unsendable { problems };
+        Tried::Settled(Self { outcome, attempts: 0, silent_since: None, losses })
+    }
 }
 
 /// A parcel whose name can be read.
@@ -180,11 +196,12 @@ impl Batch<'_> {
         let round = row.round;
         let created_at = row.created_at;
         match self.send(row, &message, door).await {
-            Tried::Settled(outcome, attempts, losses) => {
+            Tried::Settled(Ended { outcome, attempts, silent_since, losses }) => {
                 let at = self.lane.environment.now();
                 self.tell(&id, &message, &outcome, created_at, at);
                 let spare = self.lane.environment.id();
-                let settlement = Settlement { id, round, outcome, attempts, losses, at, spare };
+                let settlement =
+                    Settlement { id, round, outcome, attempts, silent_since, losses, at, spare };
                 Some(Ok(self.lane.settler.settle(settlement).await))
             }
             Tried::GivenBack => Some(Err(Next::Rejoin)),
@@ -201,7 +218,7 @@ impl Batch<'_> {
                 if problems.is_empty() {
                     problems.push(Problem::new(CANNOT_ENCODE, "message", "cannot be written"));
                 }
-                return Tried::Settled(Outcome::Unsendable { problems }, 0, Vec::new());
+                return Ended::unsendable(problems, Vec::new());
             }
         };
         if let Some(loss) = encoded.losses.iter().find(|loss| loss.safety) {
@@ -213,8 +230,7 @@ impl Batch<'_> {
                     loss.text
                 ),
             );
-            let problems = vec![problem];
-            return Tried::Settled(Outcome::Unsendable { problems }, 0, encoded.losses);
+            return Ended::unsendable(vec![problem], encoded.losses);
         }
         self.send_until_answered(row, encoded, door).await
     }
@@ -231,55 +247,44 @@ impl Batch<'_> {
         let held_since = Instant::now();
         let mut silent_since = row.silent_since;
         let mut attempts = row.attempts;
-        let mut in_place = 0;
-        let mut refused_now = 0;
+        let mut in_place = InPlace::default();
         loop {
             attempts += 1;
-            in_place += 1;
+            in_place.tries += 1;
             metrics::counter!(
                 "tierlink_attempts_total",
                 "lane" => self.lane.organisation.as_str().to_owned()
             )
             .increment(1);
-            let problem = match door.send(&encoded, &*codec, &with).await {
-                Heard::Answered(Answered::Taken { number }) => {
-                    self.silence.is_over();
-                    let outcome = Outcome::Taken { number };
-                    return Tried::Settled(outcome, attempts, encoded.losses);
-                }
-                Heard::Answered(Answered::Refused { problems }) => {
-                    self.silence.is_over();
-                    let outcome = Outcome::Refused { problems };
-                    return Tried::Settled(outcome, attempts, encoded.losses);
-                }
-                Heard::Answered(Answered::NotNow { problems }) => {
-                    self.silence.is_over();
-                    refused_now += 1;
-                    if refused_now >= NOT_NOW_IN_PLACE_MAX {
-                        let outcome = Outcome::NotNow { problems };
-                        return Tried::Settled(outcome, attempts, encoded.losses);
-                    }
-                    problems.into_iter().next()
-                }
-                Heard::Answered(Answered::Unreadable { problem }) | Heard::Silent(problem) => {
-                    Some(problem)
-                }
-                Heard::Answered(Answered::Stray | Answered::MoreComes) => None,
-            };
-            let problem = problem.unwrap_or_else(|| {
-                Problem::new(Code::new("E003"), "outbound", "no answer to this message came")
-            });
+            let outcome = outcome(door.send(&encoded, &*codec, &with).await);
             let now = self.lane.environment.now();
-            let since = *silent_since.get_or_insert(now);
-            if gives_up(since, now, &policy) {
-                let outcome = Outcome::GaveUp { problems: vec![problem] };
-                return Tried::Settled(outcome, attempts, encoded.losses);
+            match &outcome {
+                Outcome::Taken { .. } | Outcome::Refused { .. } => self.silence.is_over(),
+                Outcome::NotNow { .. } => {
+                    self.silence.is_over();
+                    in_place.not_now += 1;
+                    silent_since.get_or_insert(now);
+                }
+                Outcome::Unanswered { .. }
+                | Outcome::Unsendable { .. }
+                | Outcome::GaveUp { .. } => {
+                    silent_since.get_or_insert(now);
+                }
             }
+            let jitter = self.lane.environment.random();
+            let at = Circumstances { now, attempts, silent_since, jitter };
+            let wait = match delivery::after_try(&outcome, in_place, &at, &policy) {
+                AfterTry::TryAgain { after } => after,
+                AfterTry::Settle => {
+                    let losses = encoded.losses;
+                    return Tried::Settled(Ended { outcome, attempts, silent_since, losses });
+                }
+            };
+            let problem = outcome.problems().first().cloned().unwrap_or_else(no_answer);
             self.note(&row.id, attempts, problem, now).await;
             if held_since.elapsed() > HOLD_MAX {
                 return Tried::GivenBack;
             }
-            let wait = delivery::wait_after(in_place, &policy, self.lane.environment.random());
             if let Some(tried) = self.wait(wait).await {
                 return tried;
             }
@@ -361,6 +366,7 @@ impl Batch<'_> {
             ),
             Outcome::Refused { problems }
             | Outcome::Unsendable { problems }
+            | Outcome::Unanswered { problems }
             | Outcome::GaveUp { problems } => error!(
                 message.id = %id.message, %lane,
                 "Parked a {kind} to {lane} ({label}): {}. See `tierlink parked show {}`.",
@@ -433,7 +439,7 @@ fn label(outcome: &Outcome) -> &'static str {
         Outcome::Refused { .. } => "refused",
         Outcome::Unsendable { .. } => "unsendable",
         Outcome::NotNow { .. } => "not_now",
-        Outcome::GaveUp { .. } => "gave_up",
+        Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => "gave_up",
     }
 }
 
@@ -450,6 +456,21 @@ fn codes(problems: &[Problem]) -> String {
     codes.join(", ")
 }
 
-fn gives_up(since: Timestamp, now: Timestamp, policy: &RetryPolicy) -> bool {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default() >= policy.give_up_after
+fn no_answer() -> Problem {
+    Problem::new(Code::new("E003"), "outbound", "no answer to this message came")
+}
+
+/// How a try ended.
+fn outcome(heard: Heard) -> Outcome {
+    match heard {
+        Heard::Answered(Answered::Taken { number }) => Outcome::Taken { number },
+        Heard::Answered(Answered::Refused { problems }) => Outcome::Refused { problems },
+        Heard::Answered(Answered::NotNow { problems }) => Outcome::NotNow { problems },
+        Heard::Answered(Answered::Unreadable { problem }) | Heard::Silent(problem) => {
+            Outcome::Unanswered { problems: vec![problem] }
+        }
+        Heard::Answered(Answered::Stray | Answered::MoreComes) => {
+            Outcome::Unanswered { problems: vec![no_answer()] }
+        }
+    }
 }

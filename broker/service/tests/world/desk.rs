@@ -108,6 +108,14 @@ impl Store for Desk {
         self.transact("read the outbox", |memory| memory.to_publish(now, limit)).await
     }
 
+    async fn queue_due(
+        &self,
+        asked: Vec<(DeliveryId, u32)>,
+        now: Timestamp,
+    ) -> Result<Vec<(DeliveryId, u32)>, Error> {
+        self.transact("queue what is due", |memory| memory.queue_due(&asked, now)).await
+    }
+
     async fn mark_published(
         &self,
         done: Vec<(DeliveryId, u32)>,
@@ -217,7 +225,7 @@ impl Store for Desk {
     async fn act_on_parked(
         &self,
         _: DeliveryId,
-        _: delivery::Event,
+        _: delivery::Act,
         _: &str,
         _: &str,
         _: Timestamp,

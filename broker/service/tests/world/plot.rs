@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tierlink::current_config::CurrentConfig;
-use tierlink::environment::Environment;
 use tokio::time::Instant;
 
 use crate::checks;
@@ -193,11 +192,10 @@ impl World {
     /// A person looks at what is parked and clears up some of it.
     fn replay(&self, percent: u64) {
         let mut memory = self.ground.memory.lock().unwrap();
-        let now = crate::dice::OneClock::new(self.ground.dice.clone(), self.ground.begun).now();
         for id in memory.parked() {
             if self.ground.dice.percent(percent) {
                 self.ground.seen.lock().unwrap().refused.remove(&id);
-                memory.replay(&id, now);
+                memory.replay(&id);
             }
         }
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tierlink_core::Change;
 use tierlink_core::case::Case;
 use tierlink_core::decide::{Event, needs_request};
-use tierlink_core::delivery::{self, Circumstances, Outcome, RetryPolicy, State as Stand, Step};
+use tierlink_core::delivery::{self, Act, Outcome, State as Stand, Step};
 use tierlink_core::find::{self, Key, Picked};
 use tierlink_schemas::message::to_vec;
 use tierlink_schemas::{Code, Message, OrganisationCode, Problem, Refusal, Verdict};
@@ -330,16 +330,44 @@ impl Memory {
             id: row.id.clone(),
             round: row.round,
             number: row.number,
+            state: row.state,
             body: to_vec(&message),
             created_at: row.created_at,
         }
     }
 
+    pub fn queue_due(
+        &mut self,
+        asked: &[(DeliveryId, u32)],
+        now: Timestamp,
+    ) -> Vec<(DeliveryId, u32)> {
+        let is_due = |(id, round): &&(DeliveryId, u32)| {
+            self.deliveries.get(id).is_some_and(|Delivery { row, published_at }| {
+                let over = match row.state {
+                    Stand::Waiting { due } => due <= now || *published_at > Some(now),
+                    Stand::Queued
+                    | Stand::Published
+                    | Stand::Delivered
+                    | Stand::Parked { .. }
+                    | Stand::Withdrawn => false,
+                };
+                over && row.round == *round
+            })
+        };
+        let queued: Vec<(DeliveryId, u32)> = asked.iter().filter(is_due).cloned().collect();
+        for (id, _) in &queued {
+            if let Some(delivery) = self.deliveries.get_mut(id) {
+                delivery.published_at = None;
+            }
+            self.stand(id, Stand::Queued);
+        }
+        queued
+    }
+
     pub fn mark_published(&mut self, done: &[(DeliveryId, u32)], now: Timestamp) {
         for (id, round) in done {
             let Some(delivery) = self.deliveries.get_mut(id) else { continue };
-            let waits = matches!(delivery.row.state, Stand::Queued | Stand::Waiting { .. });
-            if waits && delivery.row.round == *round {
+            if delivery.row.state == Stand::Queued && delivery.row.round == *round {
                 delivery.published_at = Some(now);
                 self.stand(id, Stand::Published);
             }
@@ -349,9 +377,9 @@ impl Memory {
     pub fn still_due(&self, asked: &[(DeliveryId, u32)]) -> Vec<DeliveryRow> {
         let rows = asked.iter().filter_map(|(id, round)| {
             let row = &self.deliveries.get(id)?.row;
-            (row.round == *round).then(|| came_back(row.clone()))
+            (row.round == *round && waits_for_an_answer(&row.state)).then(|| row.clone())
         });
-        rows.filter(|row| row.state == Stand::Published).collect()
+        rows.collect()
     }
 
     pub fn unknown(&self, asked: &[DeliveryId]) -> Vec<DeliveryId> {
@@ -374,7 +402,7 @@ impl Memory {
             settlement.outcome = Outcome::Refused { problems: Vec::new() };
         }
         let published_at = delivery.published_at;
-        let before = came_back(delivery.row.clone());
+        let before = delivery.row.clone();
         let lane = self.lanes.entry(settlement.id.to.clone()).or_default();
         lane.last_settled_at = lane.last_settled_at.max(Some(settlement.at));
         lane.settled_published_at = lane.settled_published_at.max(published_at);
@@ -382,7 +410,7 @@ impl Memory {
             Outcome::Taken { .. } | Outcome::Refused { .. } | Outcome::NotNow { .. } => {
                 lane.trouble = None;
             }
-            Outcome::Unsendable { .. } | Outcome::GaveUp { .. } => {}
+            Outcome::Unsendable { .. } | Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => {}
         }
         let settled = judge.settle(&before, &settlement);
         let Some(next) = settled.next else { return };
@@ -409,7 +437,7 @@ impl Memory {
             let lane = self.lanes.entry(attempt.id.to.clone()).or_default();
             lane.trouble = Some((attempt.at, attempt.problem));
             if let Some(delivery) = self.deliveries.get_mut(&attempt.id)
-                && came_back(delivery.row.clone()).state == Stand::Published
+                && waits_for_an_answer(&delivery.row.state)
             {
                 delivery.row.attempts = delivery.row.attempts.max(attempt.attempts);
                 delivery.row.silent_since.get_or_insert(attempt.at);
@@ -506,11 +534,9 @@ impl Memory {
         self.unsettled.iter().filter(parked).cloned().collect()
     }
 
-    pub fn replay(&mut self, id: &DeliveryId, now: Timestamp) {
-        let at = Circumstances { now, attempts: 0, silent_since: None, jitter: 0.0 };
+    pub fn replay(&mut self, id: &DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(id) else { return };
-        let event = delivery::Event::Replayed;
-        match delivery::step(&delivery.row.state, &event, &at, &RetryPolicy::default()) {
+        match delivery::act(&delivery.row.state, Act::Replay) {
             Step::Move(next) => {
                 delivery.row.round += 1;
                 delivery.row.silent_since = None;
@@ -530,12 +556,11 @@ impl Memory {
     }
 }
 
-fn came_back(mut row: DeliveryRow) -> DeliveryRow {
-    row.state = match row.state {
-        Stand::Queued | Stand::Waiting { .. } | Stand::Published => Stand::Published,
-        Stand::Delivered | Stand::Parked { .. } | Stand::Withdrawn => row.state,
-    };
-    row
+fn waits_for_an_answer(state: &Stand) -> bool {
+    match state {
+        Stand::Queued | Stand::Waiting { .. } | Stand::Published => true,
+        Stand::Delivered | Stand::Parked { .. } | Stand::Withdrawn => false,
+    }
 }
 
 pub fn source_id(message: &Message) -> SourceId {

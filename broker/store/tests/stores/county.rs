@@ -117,7 +117,7 @@ impl Judge for Core {
         let at = Circumstances {
             now: settlement.at,
             attempts: settlement.attempts,
-            silent_since: row.silent_since,
+            silent_since: settlement.silent_since_with(row),
             jitter: 0.0,
         };
         let event = delivery::Event::Answered(settlement.outcome.clone());

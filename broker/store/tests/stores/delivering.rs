@@ -1,7 +1,7 @@
 //! Promises about deliveries: in order, once per round, and never forgotten.
 
 use jiff::SignedDuration;
-use tierlink_core::delivery::{Event, Outcome, State};
+use tierlink_core::delivery::{Act, Outcome, State};
 use tierlink_schemas::Verdict;
 use tierlink_schemas::message::from_slice;
 use tierlink_store::{Attempt, CaseKey, DeliveryId, Outgoing, Repair, Store};
@@ -93,7 +93,7 @@ pub async fn a_replay_makes_older_copies_void(place: &Place) {
     park(store, &head).await;
 
     let next = store
-        .act_on_parked(head.id.clone(), Event::Replayed, "admin", "mended", later(9), None)
+        .act_on_parked(head.id.clone(), Act::Replay, "admin", "mended", later(9), None)
         .await
         .unwrap();
 
@@ -107,9 +107,8 @@ pub async fn a_replay_makes_older_copies_void(place: &Place) {
     // A late "no" of the older round changes nothing.
     settle(store, &head.id, head.round, refused(), later(11)).await;
     assert!(due(store, &head.id, again.round).await);
-    let nothing = store
-        .act_on_parked(head.id.clone(), Event::Replayed, "admin", "again", later(12), None)
-        .await;
+    let nothing =
+        store.act_on_parked(head.id.clone(), Act::Replay, "admin", "again", later(12), None).await;
     assert_eq!(nothing.unwrap(), None);
 }
 
@@ -119,9 +118,8 @@ pub async fn a_dropped_delivery_lets_its_followers_go(place: &Place) {
     let head = publish(store, noon()).await.remove(0);
     park(store, &head).await;
 
-    let next = store
-        .act_on_parked(head.id, Event::Dropped, "admin", "told by phone", later(1), None)
-        .await;
+    let next =
+        store.act_on_parked(head.id, Act::Drop, "admin", "told by phone", later(1), None).await;
 
     assert_eq!(next.unwrap(), Some(State::Withdrawn));
     let follower = publish(store, later(2)).await;

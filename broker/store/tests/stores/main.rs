@@ -12,6 +12,7 @@ mod booking;
 mod county;
 mod delivering;
 mod looking;
+mod moving;
 mod open;
 mod racing;
 mod reaching;
@@ -80,6 +81,9 @@ macro_rules! keeps_its_promises {
                 a_past_target_sees_up_to_its_end
                 lists_narrow_down
                 lanes_and_figures_count_what_is_there
+            }
+            moving {
+                a_delivery_moves_only_as_the_core_says
             }
             racing {
                 one_message_taken_twice_at_once_is_accepted_once

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tierlink_core::delivery::Outcome;
+use tierlink_core::delivery::{Outcome, State};
 use tierlink_core::find;
 use tierlink_schemas::message::{from_value, to_vec};
 use tierlink_schemas::{Kind, OrganisationCode, Verdict, examples};
@@ -132,7 +132,12 @@ pub async fn accepted(store: &dyn Store, work: Work) -> Verdict {
 
 /// Everything that may go to the bus now, taken and marked.
 pub async fn publish(store: &dyn Store, now: Timestamp) -> Vec<Outgoing> {
-    let outgoing = store.to_publish(now, 500).await.unwrap();
+    let mut outgoing = store.to_publish(now, 500).await.unwrap();
+    let waiting = outgoing.iter().filter(|row| row.state != State::Queued);
+    let waiting = waiting.map(|row| (row.id.clone(), row.round)).collect();
+    let queued = store.queue_due(waiting, now).await.unwrap();
+    outgoing
+        .retain(|row| row.state == State::Queued || queued.contains(&(row.id.clone(), row.round)));
     let keys = outgoing.iter().map(|row| (row.id.clone(), row.round)).collect();
     store.mark_published(keys, now).await.unwrap();
     outgoing
@@ -162,6 +167,7 @@ pub async fn settle(
         round,
         outcome,
         attempts: 1,
+        silent_since: None,
         losses: Vec::new(),
         at,
         spare: Uuid::now_v7(),
