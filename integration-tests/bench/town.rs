@@ -213,7 +213,9 @@ impl Town {
     /// A token of the organisation at this place.
     pub async fn token(&self, place: usize) -> Result<String> {
         let name = Uuid::now_v7().to_string();
-        self.run(&["token", "create", &name, "--organisation", &code(place)]).await
+        let whose = code(place);
+        let why = "for a measurement";
+        self.run(&["token", "create", &name, "--organisation", &whose, "--why", why]).await
     }
 
     /// Starts the broker, and says how long that took.

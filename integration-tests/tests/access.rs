@@ -159,15 +159,31 @@ async fn routes(county: &County, theirs: &Named, nobodys: &Named) {
                     assert_eq!(barred.status, 401, "{what} without a token");
                     let operator = county.operator().unwrap();
                     let operator = operator.post(&mine, "application/json", "{}").await.unwrap();
-                    assert_eq!(operator.status, 403, "{what} as an operator");
+                    if is_act(path) {
+                        let first = stranger.post(&mine, "application/json", WHY).await.unwrap();
+                        let second = stranger.post(&other, "application/json", WHY).await.unwrap();
+                        assert_eq!(first.status, 403, "{what} as a stranger");
+                        must_be_alike(&what, (theirs, &first), (nobodys, &second));
+                        assert_eq!(operator.status, 400, "{what} as an operator without a reason");
+                    } else {
+                        assert_eq!(operator.status, 403, "{what} as an operator");
+                    }
                 }
             }
         }
     }
     assert!(walked >= 10, "only {walked} routes are documented");
-    for barred in ["/api/v1/lanes", "/api/v1/parked"] {
+    for barred in ["/api/v1/lanes", "/api/v1/parked", "/api/v1/acts"] {
         assert_eq!(stranger.get(barred).await.unwrap().status, 403, "{barred}");
     }
+}
+
+/// The body of an act.
+const WHY: &str = r#"{ "why": "curious" }"#;
+
+/// Whether operators act there, instead of organisations sending messages.
+fn is_act(path: &str) -> bool {
+    ["/replay", "/drop", "/pause", "/resume"].iter().any(|act| path.ends_with(act))
 }
 
 /// The same question about both cases. A route that this test does not know fails it.
@@ -197,11 +213,21 @@ fn questions(path: &str, theirs: &Named, nobodys: &Named) -> Vec<(String, String
             all.extend(alike(&format!("?with={LEAD}")));
             all
         }
+        "/api/v1/parked/{message}/{organisation}/replay"
+        | "/api/v1/parked/{message}/{organisation}/drop" => {
+            let path = path.replace("{organisation}", FENGQIAO);
+            let about = |id: &str| path.replace("{message}", id);
+            vec![(about(&theirs.message), about(&nobodys.message))]
+        }
+        "/api/v1/lanes/{lane}/pause" | "/api/v1/lanes/{lane}/resume" => {
+            vec![about("{lane}", LEAD, "999999999")]
+        }
         "/api/v1/slots" => alike(&format!("?organisation={LEAD}")),
         "/api/v1/messages"
         | "/fhir/$process-message"
         | "/api/v1/lanes"
         | "/api/v1/parked"
+        | "/api/v1/acts"
         | "/fhir/metadata"
         | "/healthz"
         | "/readyz"

@@ -32,6 +32,7 @@ use crate::committer::Committer;
 use crate::config::{Config, TlsSettings};
 use crate::counters::Counters;
 use crate::current_config::CurrentConfig;
+use crate::desk::Desk;
 use crate::destination::Network;
 use crate::doors::mllp::{Addresses, MllpDoor, peers};
 use crate::environment::{Environment, SystemEnvironment};
@@ -59,6 +60,7 @@ pub struct Options {
 
 /// A running broker.
 pub struct App {
+    desk: Arc<Desk>,
     current_config: Arc<CurrentConfig>,
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
@@ -163,7 +165,15 @@ impl App {
         // only just begun.
         tokens.read().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
 
+        let desk = Arc::new(Desk::new(
+            Arc::clone(&store),
+            Arc::clone(&current_config),
+            Arc::new(SystemEnvironment),
+            Arc::clone(&wake),
+        ));
+
         let mut app = Self {
+            desk,
             current_config,
             store,
             bus,
@@ -295,6 +305,7 @@ impl App {
         let router = api::router(Api {
             intake,
             store: Arc::clone(&self.store),
+            desk: Arc::clone(&self.desk),
             tokens: Arc::clone(&self.tokens),
             health: Arc::clone(&self.health),
         });
@@ -318,6 +329,12 @@ impl App {
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
+    }
+
+    /// What people do goes through here.
+    #[must_use]
+    pub fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
     }
 
     /// The configuration in force.

@@ -3,7 +3,7 @@
 //! The straight line, in the order of the files: [`doors`] and [`api`] (listen), the codecs
 //! (decode), [`intake`], the core through [`judge`] (decide), [`committer`] (commit, answer),
 //! [`relay`], [`lane`] (deliver), [`settler`] (receipt). [`app`] wires them together; [`cli`] is
-//! the command line; [`demo`] plays a whole county.
+//! the command line; [`desk`] does what people ask for; [`demo`] plays a whole county.
 
 pub mod api;
 pub mod app;
@@ -15,6 +15,7 @@ pub mod config;
 pub mod counters;
 pub mod current_config;
 pub mod demo;
+pub mod desk;
 pub mod destination;
 pub mod doors;
 pub mod environment;

@@ -27,8 +27,11 @@ const READ_EVERY: Duration = Duration::from_secs(5);
 pub enum Caller {
     /// One organisation: sees and does what is its own.
     Organisation(OrganisationCode),
-    /// An operator of the broker: sees queues and cases of all.
-    Operator,
+    /// An operator of the broker: sees queues and cases of all, and acts under the token's name.
+    Operator {
+        /// The name of the token.
+        token: String,
+    },
 }
 
 /// A new token: the text to hand over once, and the row to store.
@@ -64,7 +67,8 @@ fn tell_next_expiry(rows: &[TokenRow]) {
         .set(next.map_or(f64::INFINITY, |at| at.as_duration().as_secs_f64()));
 }
 
-type Known = HashMap<[u8; 32], (Option<OrganisationCode>, Option<Timestamp>)>;
+/// Tokens by their hash.
+type Known = HashMap<[u8; 32], TokenRow>;
 
 /// The tokens that work now.
 pub struct Tokens {
@@ -83,19 +87,21 @@ impl Tokens {
     #[must_use]
     pub fn caller(&self, text: &str) -> Option<Caller> {
         let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (organisation, expires_at) = known.get(&hash(text))?;
-        if expires_at.is_some_and(|at| at <= Timestamp::now()) {
+        let token = known.get(&hash(text))?;
+        if token.expires_at.is_some_and(|at| at <= Timestamp::now()) {
             return None;
         }
-        Some(organisation.clone().map_or(Caller::Operator, Caller::Organisation))
+        Some(match &token.organisation {
+            Some(organisation) => Caller::Organisation(organisation.clone()),
+            None => Caller::Operator { token: token.name.clone() },
+        })
     }
 
     /// Reads the tokens from the store.
     pub async fn read(&self) -> Result<(), tierlink_store::Error> {
         let rows = self.store.tokens().await?;
         tell_next_expiry(&rows);
-        let known =
-            rows.into_iter().map(|row| (row.hash, (row.organisation, row.expires_at))).collect();
+        let known = rows.into_iter().map(|row| (row.hash, row)).collect();
         *self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner) = known;
         Ok(())
     }

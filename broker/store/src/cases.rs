@@ -88,14 +88,14 @@ pub(crate) async fn cases<S: Session>(
 
 /// Conditions with their values. The texts are ours; only values come from outside.
 #[derive(Default)]
-struct Filter {
-    conditions: Vec<String>,
-    values: Vec<Value>,
+pub(crate) struct Filter {
+    pub(crate) conditions: Vec<String>,
+    pub(crate) values: Vec<Value>,
 }
 
 impl Filter {
     /// Adds a condition in which each `?` stands for one of the values.
-    fn add(&mut self, condition: &str, values: Vec<Value>) {
+    pub(crate) fn add(&mut self, condition: &str, values: Vec<Value>) {
         let mut numbered = String::new();
         for (at, part) in condition.split('?').enumerate() {
             if at > 0 {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tierlink_schemas::OrganisationCode;
 
+use crate::acts::Acted;
 use crate::fields::Reader;
 use crate::records::{Figures, LaneRow};
 use crate::session::{Failed, Session, values};
@@ -52,17 +53,29 @@ fn lane(lanes: &mut BTreeMap<OrganisationCode, LaneRow>, code: OrganisationCode)
     lanes.entry(code.clone()).or_insert_with(|| LaneRow::empty(code))
 }
 
-/// Pauses or resumes a lane.
+/// Pauses a lane, if it is open.
 pub(crate) async fn pause<S: Session>(
     session: &mut S,
     lane: &OrganisationCode,
-    paused: bool,
-) -> Result<(), Failed> {
+) -> Result<Acted, Failed> {
     let sql = "-- pause_lane
-        INSERT INTO lanes (organisation, paused) VALUES ($1, $2)
-        ON CONFLICT (organisation) DO UPDATE SET paused = excluded.paused";
-    session.run(sql, values![lane, paused]).await?;
-    Ok(())
+        INSERT INTO lanes (organisation, paused) VALUES ($1, true)
+        ON CONFLICT (organisation) DO UPDATE SET paused = true WHERE NOT lanes.paused";
+    Ok(if_changed(session.run(sql, values![lane]).await?))
+}
+
+/// Opens a lane, if it is paused.
+pub(crate) async fn resume<S: Session>(
+    session: &mut S,
+    lane: &OrganisationCode,
+) -> Result<Acted, Failed> {
+    let sql = "-- resume_lane
+        UPDATE lanes SET paused = false WHERE organisation = $1 AND paused";
+    Ok(if_changed(session.run(sql, values![lane]).await?))
+}
+
+fn if_changed(rows: u64) -> Acted {
+    if rows == 0 { Acted::AsBefore } else { Acted::Done }
 }
 
 /// Figures for metrics.

@@ -9,14 +9,16 @@
 //!
 //! Read in this order: [`records`] (what goes in and comes out), `transactions.rs` (a method is a
 //! transaction), `session.rs` (where the two databases differ, and nowhere else), `commit.rs` and
-//! `batch.rs` (group commit), `outbox.rs` and `settle.rs` (deliveries).
+//! `batch.rs` (group commit), `outbox.rs` and `settle.rs` (deliveries), `desk.rs` (what people do).
 //!
 //! `tests/stores/` is the conformance suite: every promise, on both databases.
 
+mod acts;
 mod batch;
 mod cases;
 mod commit;
 mod connections;
+mod desk;
 mod draft;
 mod error;
 mod escalate;
@@ -42,10 +44,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tierlink_core::case::Case;
-use tierlink_core::delivery;
 use tierlink_schemas::{CaseNumber, OrganisationCode};
 use uuid::Uuid;
 
+pub use acts::{Act, ActName, ActQuery, ActRow, Acted, ConfigFingerprint, NewAct, Through};
 pub use batch::CONFLICT;
 pub use cases::PAGE_MAX;
 pub use commit::REFUSALS_KEPT_MAX;
@@ -180,9 +182,6 @@ pub trait Store: Send + Sync {
     /// The lanes that have anything in them or a setting, for people and metrics.
     async fn lanes(&self) -> Result<Vec<LaneRow>, Error>;
 
-    /// Pauses or resumes a lane. A paused lane keeps its deliveries.
-    async fn pause_lane(&self, lane: &OrganisationCode, paused: bool) -> Result<(), Error>;
-
     /// Parked deliveries, oldest first.
     async fn parked(
         &self,
@@ -190,18 +189,12 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<ParkedRow>, Error>;
 
-    /// Replays or drops one parked delivery, with who and why for the journal. The step is the
-    /// core's; `None` when there is no such parked delivery. `receipt` writes what the origin
-    /// hears of a drop.
-    async fn act_on_parked(
-        &self,
-        delivery: DeliveryId,
-        act: delivery::Act,
-        by: &str,
-        why: &str,
-        now: Timestamp,
-        receipt: Option<ReceiptOf>,
-    ) -> Result<Option<delivery::State>, Error>;
+    /// Does what a person asks for and records who, why and when, in one transaction. `receipt`
+    /// makes what the origin of a delivery hears of its drop.
+    async fn act(&self, act: NewAct, receipt: Option<ReceiptOf>) -> Result<Acted, Error>;
+
+    /// A page of the acts that were recorded, newest first.
+    async fn acts(&self, query: ActQuery) -> Result<Vec<ActRow>, Error>;
 
     /// Arrivals that were refused, newest first, with their raw bytes if asked for one.
     async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error>;
@@ -214,14 +207,8 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<SlotRow>, Error>;
 
-    /// Remembers the hash of an API token of an organisation (or of an operator: `None`).
-    async fn add_token(&self, token: TokenRow) -> Result<(), Error>;
-
     /// Every token that is not revoked.
     async fn tokens(&self) -> Result<Vec<TokenRow>, Error>;
-
-    /// Revokes a token by its name. False when there is none.
-    async fn revoke_token(&self, name: &str, now: Timestamp) -> Result<bool, Error>;
 
     /// Whether the store answers and may be written, for readiness.
     async fn healthy(&self) -> Result<(), Error>;

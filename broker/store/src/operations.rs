@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tierlink_schemas::OrganisationCode;
 use uuid::Uuid;
 
+use crate::acts::Acted;
 use crate::cases::PAGE_MAX;
 use crate::fields::Reader;
 use crate::records::{Hold, RefusalQuery, RefusalRow, SlotRow, TokenRow};
@@ -127,22 +128,25 @@ pub(crate) async fn take_counters<S: Session>(session: &mut S) -> Result<(u64, u
 }
 
 /// Remembers a token. A name that was revoked may be given again.
-pub(crate) async fn add_token<S: Session>(session: &mut S, token: TokenRow) -> Result<(), Failed> {
+pub(crate) async fn create_token<S: Session>(
+    session: &mut S,
+    token: &TokenRow,
+) -> Result<Acted, Failed> {
     let sql = "-- forget_revoked_token
         DELETE FROM tokens WHERE name = $1 AND revoked_at IS NOT NULL";
     session.run(sql, values![token.name.as_str()]).await?;
-    let sql = "-- add_token
+    let sql = "-- create_token
         INSERT INTO tokens (name, organisation, hash, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5)";
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING";
     let values = values![
-        token.name,
+        token.name.as_str(),
         token.organisation.as_ref(),
         token.hash.to_vec(),
         token.created_at,
         token.expires_at
     ];
-    session.run(sql, values).await?;
-    Ok(())
+    let added = session.run(sql, values).await?;
+    Ok(if added == 0 { Acted::NameTaken } else { Acted::Done })
 }
 
 /// Every token that is not revoked.
@@ -164,15 +168,19 @@ pub(crate) async fn tokens<S: Session>(session: &mut S) -> Result<Vec<TokenRow>,
     tokens.collect()
 }
 
-/// Revokes a token.
+/// Revokes a token. Gives whose it was, with `Some(None)` for an operator's; `None` if no token of
+/// this name works.
 pub(crate) async fn revoke_token<S: Session>(
     session: &mut S,
     name: &str,
     now: Timestamp,
-) -> Result<bool, Failed> {
+) -> Result<Option<Option<OrganisationCode>>, Failed> {
     let sql = "-- revoke_token
-        UPDATE tokens SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL";
-    Ok(session.run(sql, values![name, now]).await? == 1)
+        UPDATE tokens SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL
+        RETURNING organisation";
+    let found = session.rows(sql, values![name, now]).await?;
+    let whose = found.first().map(|row| Reader::new(row, "tokens"));
+    whose.map(|row| row.organisation_if_any("organisation")).transpose()
 }
 
 /// Whether the store may be written. Touches no row: a database that only reads says no to the

@@ -5,6 +5,7 @@ use tierlink_core::delivery::{self, Act, State, Step};
 use tierlink_schemas::OrganisationCode;
 
 use crate::ReceiptOf;
+use crate::acts::Acted;
 use crate::cases::PAGE_MAX;
 use crate::fields::Reader;
 use crate::records::{DeliveryId, ParkedRow};
@@ -48,16 +49,14 @@ pub(crate) async fn parked<S: Session>(
     parked.collect()
 }
 
-/// Replays or drops a parked delivery, and journals who did it and why.
+/// Replays or drops a parked delivery. `receipt` makes what its origin hears of a drop.
 pub(crate) async fn act<S: Session>(
     session: &mut S,
     id: &DeliveryId,
     act: Act,
-    by: &str,
-    why: &str,
     now: Timestamp,
     receipt: Option<ReceiptOf>,
-) -> Result<Option<State>, Failed> {
+) -> Result<Acted, Failed> {
     let sql = concat!(
         "-- lock_parked
         SELECT ",
@@ -65,33 +64,24 @@ pub(crate) async fn act<S: Session>(
         "
         FROM deliveries JOIN messages ON messages.id = deliveries.message_id
         WHERE deliveries.message_id = $1 AND deliveries.destination = $2
-            AND deliveries.state = 'parked'
         FOR UPDATE OF deliveries"
     );
     let found = session.rows(sql, values![id.message, &id.to]).await?;
-    let Some(row) = found.first() else { return Ok(None) };
+    let Some(row) = found.first() else { return Ok(Acted::Unknown) };
     let row = rows::delivery(row)?;
+    // The core would let a waiting delivery be replayed too, but nobody is offered that.
+    let is_parked = matches!(row.state, State::Parked { .. });
     let next = match delivery::act(&row.state, act) {
-        Step::Move(next) => next,
-        Step::Ignore => return Ok(None),
+        Step::Move(next) if is_parked => next,
+        Step::Move(_) | Step::Ignore => return Ok(Acted::NotParked(row.state)),
     };
     write(session, id, &next, now).await?;
-    let name = match act {
-        Act::Replay => "replay",
-        Act::Drop => "drop",
-    };
-    let sql = "-- journal
-        INSERT INTO acts (message_id, destination, act, by_whom, why, acted_at)
-        VALUES ($1, $2, $3, $4, $5, $6)";
-    // Typed by a person: the database cannot keep NUL.
-    let (by, why) = (by.replace('\0', ""), why.replace('\0', ""));
-    session.run(sql, values![id.message, &id.to, name, by, why, now]).await?;
     let receipt = receipt.filter(|_| next == State::Withdrawn).and_then(|of| of(&row));
     if let Some(receipt) = receipt {
         let draft = draft_receipts(session, vec![(*receipt, row.source, now)]).await?;
         write::write(session, &draft, Vec::new()).await?;
     }
-    Ok(Some(next))
+    Ok(Acted::Done)
 }
 
 /// Queued again, it is a new round: copies that are still on the road are void.

@@ -12,10 +12,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use tierlink_core::delivery;
 use tierlink_schemas::OrganisationCode;
 use uuid::Uuid;
 
+use crate::acts::{ActQuery, ActRow, Acted, NewAct};
 use crate::batch::opening_names;
 use crate::records::{
     Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Hold,
@@ -24,7 +24,7 @@ use crate::records::{
 };
 use crate::session::{Engine, Failed, Purpose, Session};
 use crate::{
-    CaseKey, Error, Judge, ReceiptOf, Store, cases, commit, escalate, lanes, migrations,
+    CaseKey, Error, Judge, ReceiptOf, Store, cases, commit, desk, escalate, lanes, migrations,
     operations, outbox, parked, settle,
 };
 
@@ -333,13 +333,6 @@ impl<E: Engine> Store for Transactions<E> {
         in_one!(self, Snapshot, "look at the lanes", [], |session| lanes::lanes(session))
     }
 
-    async fn pause_lane(&self, lane: &OrganisationCode, paused: bool) -> Result<(), Error> {
-        let lane = lane.clone();
-        in_one!(self, Change, "pause or resume a lane", [lane], |session| async move {
-            lanes::pause(session, &lane, paused).await
-        })
-    }
-
     async fn parked(
         &self,
         lane: Option<OrganisationCode>,
@@ -350,19 +343,14 @@ impl<E: Engine> Store for Transactions<E> {
         ))
     }
 
-    async fn act_on_parked(
-        &self,
-        delivery: DeliveryId,
-        act: delivery::Act,
-        by: &str,
-        why: &str,
-        now: Timestamp,
-        receipt: Option<ReceiptOf>,
-    ) -> Result<Option<delivery::State>, Error> {
-        let (by, why) = (by.to_owned(), why.to_owned());
-        in_one!(self, Change, "act on a parked delivery", [delivery, by, why, receipt], |session| {
-            async move { parked::act(session, &delivery, act, &by, &why, now, receipt).await }
+    async fn act(&self, act: NewAct, receipt: Option<ReceiptOf>) -> Result<Acted, Error> {
+        in_one!(self, Change, "do and record an act", [act, receipt], |session| {
+            desk::act(session, act, receipt)
         })
+    }
+
+    async fn acts(&self, query: ActQuery) -> Result<Vec<ActRow>, Error> {
+        in_one!(self, Look, "list acts", [query], |session| desk::acts(session, query))
     }
 
     async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error> {
@@ -385,21 +373,8 @@ impl<E: Engine> Store for Transactions<E> {
         ))
     }
 
-    async fn add_token(&self, token: TokenRow) -> Result<(), Error> {
-        in_one!(self, Change, "add a token", [token], |session| operations::add_token(
-            session, token
-        ))
-    }
-
     async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
         in_one!(self, Look, "read tokens", [], |session| operations::tokens(session))
-    }
-
-    async fn revoke_token(&self, name: &str, now: Timestamp) -> Result<bool, Error> {
-        let name = name.to_owned();
-        in_one!(self, Change, "revoke a token", [name], |session| async move {
-            operations::revoke_token(session, &name, now).await
-        })
     }
 
     async fn healthy(&self) -> Result<(), Error> {

@@ -14,6 +14,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod acts;
 mod consultations;
 mod delivery;
 mod formats;

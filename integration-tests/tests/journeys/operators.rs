@@ -21,7 +21,7 @@ for_both_modes! {
 async fn a_paused_lane_waits_and_a_resumed_one_delivers_in_order(mode: Mode) {
     let county = County::open(mode).await.unwrap();
     let (second, operator) = (county.hospital(SECOND), county.operator().unwrap());
-    county.run(&["lane", "pause", SECOND]).await.unwrap().succeeded().unwrap();
+    county.run(&["lane", "pause", SECOND, "--why", "upgrade"]).await.unwrap().succeeded().unwrap();
     // A broker follows within two seconds. Until then what it is sent is delivered at once.
     eventually("the pause is followed", async || {
         let case = refer(&county, FENGQIAO, SECOND).await;
@@ -44,7 +44,12 @@ async fn a_paused_lane_waits_and_a_resumed_one_delivers_in_order(mode: Mode) {
     county.hospital(LEAD).wait_for_kind("REF^I12", &beside).await.unwrap();
     assert_eq!(second.received().len(), 0, "a paused lane delivers nothing");
 
-    county.run(&["lane", "resume", SECOND]).await.unwrap().succeeded().unwrap();
+    county
+        .run(&["lane", "resume", SECOND, "--why", "upgraded"])
+        .await
+        .unwrap()
+        .succeeded()
+        .unwrap();
 
     let of_ours = |all: &[Received]| -> Vec<String> {
         let numbers = all.iter().filter(|one| one.taken).map(|one| one.case_numbers[0].clone());

@@ -6,7 +6,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tierlink_schemas::{Code, OrganisationCode};
 
-use super::Api;
+use super::shared::Api;
+use crate::desk::Person;
 use crate::tokens::Caller;
 
 /// The request carries no valid token.
@@ -45,7 +46,7 @@ impl Authenticated {
     pub fn sees(&self) -> Option<OrganisationCode> {
         match &self.0 {
             Caller::Organisation(organisation) => Some(organisation.clone()),
-            Caller::Operator => None,
+            Caller::Operator { .. } => None,
         }
     }
 
@@ -53,17 +54,17 @@ impl Authenticated {
     pub fn organisation(&self) -> Result<&OrganisationCode, Response> {
         match &self.0 {
             Caller::Organisation(organisation) => Ok(organisation),
-            Caller::Operator => Err(not_for_you(
+            Caller::Operator { .. } => Err(not_for_you(
                 "Messages are sent by organisations; use a token \
                                                  of one.",
             )),
         }
     }
 
-    /// Refuses everybody but operators.
-    pub fn operator(&self) -> Result<(), Response> {
+    /// The operator who calls. Refuses everybody else.
+    pub fn operator(&self) -> Result<Person, Response> {
         match &self.0 {
-            Caller::Operator => Ok(()),
+            Caller::Operator { token } => Ok(Person::with_token(token)),
             Caller::Organisation(_) => {
                 Err(not_for_you("This is for operators; ask the IT staff of the county."))
             }

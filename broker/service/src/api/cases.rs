@@ -1,4 +1,4 @@
-//! What is asked about cases: lists, histories, custody, messages, slots; lanes for operators.
+//! What is asked about cases: lists, histories, custody, messages, slots.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -12,14 +12,16 @@ use tierlink_store::{CaseFile, CaseKey, CaseQuery, Store};
 use tracing::error;
 use uuid::Uuid;
 
-use super::Api;
 use super::auth::Authenticated;
 use super::messages::not_found;
+use super::shared::Api;
 use super::views;
 use crate::report::chain;
 
+/// Page, where none is asked for.
+pub(super) const PAGE: u32 = 50;
 /// Largest page.
-const PAGE_MAX: u32 = 200;
+pub(super) const PAGE_MAX: u32 = 200;
 /// A parameter of the request makes no sense.
 const BAD_PARAMETER: Code = Code::new("A009");
 /// The store does not answer.
@@ -52,7 +54,7 @@ pub async fn list(
         Some(cursor) => cursor,
         None => None,
     };
-    let limit = query.limit.unwrap_or(50).clamp(1, PAGE_MAX);
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     let cases = api
         .store
         .cases(CaseQuery {
@@ -189,7 +191,7 @@ pub async fn slots(
     query: Result<Query<SlotsQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
     let Ok(Query(query)) = query else { return bad("Known filters are organisation and limit.") };
-    let limit = query.limit.unwrap_or(50).clamp(1, PAGE_MAX);
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     match api.store.slots(query.organisation, Timestamp::now(), limit).await {
         Ok(rows) => {
             let slots: Vec<Value> = rows.iter().map(views::slot).collect();
@@ -199,39 +201,11 @@ pub async fn slots(
     }
 }
 
-/// All lanes, for operators.
-pub async fn lanes(caller: Authenticated, State(api): State<Api>) -> Response {
-    if let Err(refusal) = caller.operator() {
-        return refusal;
-    }
-    match api.store.lanes().await {
-        Ok(rows) => {
-            let lanes: Vec<Value> = rows.iter().map(views::lane).collect();
-            Json(json!({ "lanes": lanes })).into_response()
-        }
-        Err(error) => silent(&error),
-    }
-}
-
-/// Parked deliveries, for operators.
-pub async fn parked(caller: Authenticated, State(api): State<Api>) -> Response {
-    if let Err(refusal) = caller.operator() {
-        return refusal;
-    }
-    match api.store.parked(None, PAGE_MAX).await {
-        Ok(rows) => {
-            let parked: Vec<Value> = rows.iter().map(views::parked).collect();
-            Json(json!({ "parked": parked })).into_response()
-        }
-        Err(error) => silent(&error),
-    }
-}
-
-fn bad(detail: &str) -> Response {
+pub(super) fn bad(detail: &str) -> Response {
     tierlink_http::problem(StatusCode::BAD_REQUEST, &BAD_PARAMETER, "bad parameter", detail)
 }
 
-fn silent(error: &tierlink_store::Error) -> Response {
+pub(super) fn silent(error: &tierlink_store::Error) -> Response {
     error!(code = %error.code(), "A question could not be answered: {}.", chain(error));
     tierlink_http::problem(
         StatusCode::SERVICE_UNAVAILABLE,

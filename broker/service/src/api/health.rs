@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::Api;
+use super::shared::Api;
 
 /// The process answers.
 pub async fn alive() -> &'static str {

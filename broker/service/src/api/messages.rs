@@ -10,8 +10,8 @@ use tierlink_codec::Answer;
 use tierlink_codec::profile::{Codes, FormatName, Quirks};
 use tierlink_schemas::Code;
 
-use super::Api;
 use super::auth::Authenticated;
+use super::shared::Api;
 
 /// The token's organisation has no profile any more.
 const NO_PROFILE: Code = Code::new("A007");

@@ -5,38 +5,22 @@
 
 mod auth;
 mod cases;
+mod desk;
 mod health;
 mod messages;
 mod openapi;
+mod shared;
 mod views;
-
-use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::health::Health;
-use crate::intake::Intake;
-use crate::tokens::Tokens;
-use tierlink_store::Store;
-
 pub use openapi::document;
+pub use shared::Api;
 pub use views::{
-    file as case_file_view, lane as lane_view, parked as parked_view, row as case_row_view,
+    acts as acts_view, file as case_file_view, lane as lane_view, parked as parked_view,
+    row as case_row_view,
 };
-
-/// What handlers share.
-#[derive(Clone)]
-pub struct Api {
-    /// Where messages go.
-    pub intake: Arc<Intake>,
-    /// The memory.
-    pub store: Arc<dyn Store>,
-    /// Who may call.
-    pub tokens: Arc<Tokens>,
-    /// How we are.
-    pub health: Arc<Health>,
-}
 
 /// All routes.
 pub fn router(api: Api) -> Router {
@@ -54,8 +38,13 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/cases/{case}/events", get(cases::events))
         .route("/api/v1/cases/{case}/custody", get(cases::custody))
         .route("/api/v1/slots", get(cases::slots))
-        .route("/api/v1/lanes", get(cases::lanes))
-        .route("/api/v1/parked", get(cases::parked))
+        .route("/api/v1/lanes", get(desk::lanes))
+        .route("/api/v1/lanes/{lane}/pause", post(desk::pause))
+        .route("/api/v1/lanes/{lane}/resume", post(desk::resume))
+        .route("/api/v1/parked", get(desk::parked))
+        .route("/api/v1/parked/{message}/{organisation}/replay", post(desk::replay))
+        .route("/api/v1/parked/{message}/{organisation}/drop", post(desk::drop))
+        .route("/api/v1/acts", get(desk::acts))
         .fallback(messages::not_found)
         .with_state(api)
 }

@@ -6,6 +6,8 @@ use axum::Json;
 use serde_json::{Map, Value, json};
 use tierlink_schemas::{Kind, schema};
 
+use crate::desk::REASON_CHARS_MAX;
+
 /// One documented route.
 struct Route {
     path: &'static str,
@@ -14,13 +16,28 @@ struct Route {
     /// Whether it asks for a token.
     token: bool,
     parameters: &'static [Parameter],
-    body: Option<&'static str>,
+    body: Option<Body>,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy)]
+enum Body {
+    /// A canonical message.
+    Message,
+    /// A FHIR Bundle.
+    Bundle,
+    /// The reason of an act.
+    Why,
 }
 
 /// Name, place and meaning of a parameter.
 type Parameter = (&'static str, &'static str, &'static str);
 
 const CASE: Parameter = ("case", "path", "The case's number (`R2600012345`) or id.");
+const LANE: Parameter = ("lane", "path", "The organisation's code.");
+const MESSAGE: Parameter =
+    ("message", "path", "Our id of the message; before the `@` of `delivery`.");
+const TO: Parameter = ("organisation", "path", "Where it goes; after the `@` of `delivery`.");
 const LIMIT: Parameter = ("limit", "query", "Page size, 1 to 200; 50 if absent.");
 
 const ROUTES: &[Route] = &[
@@ -30,7 +47,7 @@ const ROUTES: &[Route] = &[
         summary: "Send a canonical message. 200 means that it is on disk and on its way.",
         token: true,
         parameters: &[],
-        body: Some("application/json"),
+        body: Some(Body::Message),
     },
     Route {
         path: "/api/v1/messages/{id}",
@@ -97,11 +114,58 @@ const ROUTES: &[Route] = &[
         body: None,
     },
     Route {
+        path: "/api/v1/lanes/{lane}/pause",
+        method: "post",
+        summary: "Stop delivering to an organisation. For operators.",
+        token: true,
+        parameters: &[LANE],
+        body: Some(Body::Why),
+    },
+    Route {
+        path: "/api/v1/lanes/{lane}/resume",
+        method: "post",
+        summary: "Deliver to an organisation again. For operators.",
+        token: true,
+        parameters: &[LANE],
+        body: Some(Body::Why),
+    },
+    Route {
         path: "/api/v1/parked",
         method: "get",
-        summary: "Deliveries that need a person. For operators.",
+        summary: "Deliveries that need a person, oldest first. For operators.",
         token: true,
-        parameters: &[],
+        parameters: &[("lane", "query", "Only those to this organisation."), LIMIT],
+        body: None,
+    },
+    Route {
+        path: "/api/v1/parked/{message}/{organisation}/replay",
+        method: "post",
+        summary: "Send a parked delivery again. For operators.",
+        token: true,
+        parameters: &[MESSAGE, TO],
+        body: Some(Body::Why),
+    },
+    Route {
+        path: "/api/v1/parked/{message}/{organisation}/drop",
+        method: "post",
+        summary: "Give a parked delivery up; what waits behind it goes on. For operators.",
+        token: true,
+        parameters: &[MESSAGE, TO],
+        body: Some(Body::Why),
+    },
+    Route {
+        path: "/api/v1/acts",
+        method: "get",
+        summary: "What people did, newest first: who, why and when. For operators.",
+        token: true,
+        parameters: &[
+            ("act", "query", "Only these, such as `replay`."),
+            ("organisation", "query", "Only those that concern this organisation."),
+            ("by", "query", "Only those of this person or token."),
+            ("since", "query", "Only those at this time or later, such as 2026-11-30T08:00:00Z."),
+            ("after", "query", "`next` of the page before."),
+            LIMIT,
+        ],
         body: None,
     },
     Route {
@@ -110,7 +174,7 @@ const ROUTES: &[Route] = &[
         summary: "Send a FHIR R4 message Bundle.",
         token: true,
         parameters: &[],
-        body: Some("application/fhir+json"),
+        body: Some(Body::Bundle),
     },
     Route {
         path: "/fhir/metadata",
@@ -198,16 +262,8 @@ fn operation(route: &Route) -> Value {
         "parameters": parameters,
         "responses": responses(route),
     });
-    if let Some(media_type) = route.body {
-        let schema = if media_type == "application/json" {
-            let kinds: Vec<Value> = Kind::ALL
-                .iter()
-                .map(|kind| json!({ "$ref": format!("#/components/schemas/{kind}") }))
-                .collect();
-            json!({ "oneOf": kinds })
-        } else {
-            json!({ "type": "object", "description": "A FHIR R4 Bundle of type `message`." })
-        };
+    if let Some(body) = route.body {
+        let (media_type, schema) = content(body);
         operation["requestBody"] =
             json!({ "required": true, "content": { media_type: { "schema": schema } } });
     }
@@ -215,6 +271,36 @@ fn operation(route: &Route) -> Value {
         operation["security"] = json!([{ "token": [] }]);
     }
     operation
+}
+
+fn content(body: Body) -> (&'static str, Value) {
+    match body {
+        Body::Message => {
+            let kinds: Vec<Value> = Kind::ALL
+                .iter()
+                .map(|kind| json!({ "$ref": format!("#/components/schemas/{kind}") }))
+                .collect();
+            ("application/json", json!({ "oneOf": kinds }))
+        }
+        Body::Bundle => (
+            "application/fhir+json",
+            json!({ "type": "object", "description": "A FHIR R4 Bundle of type `message`." }),
+        ),
+        Body::Why => (
+            "application/json",
+            json!({
+                "type": "object",
+                "properties": { "why": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": REASON_CHARS_MAX,
+                    "description": "The reason; it is recorded with the token's name.",
+                } },
+                "required": ["why"],
+                "additionalProperties": false,
+            }),
+        ),
+    }
 }
 
 fn responses(route: &Route) -> Value {
@@ -227,13 +313,24 @@ fn responses(route: &Route) -> Value {
         add("403", "The token may not do this.");
         add("404", "It does not exist, or is not yours: the two look alike.");
     }
-    if route.body.is_some() {
-        add("400", "It cannot be read.");
-        add("409", "The case's state does not allow it, or the id carried other content before.");
-        add("413", "It is too large.");
-        add("422", "It was read and its content is wrong; every problem is listed.");
-        add("425", "What it refers to has not arrived yet; send it again later.");
-        add("503", "Nothing was stored; send it again.");
+    match route.body {
+        None => {}
+        Some(Body::Why) => {
+            add("400", "The reason is missing or too long.");
+            add("409", "It is not parked (any more).");
+            add("503", "Nothing was done; ask again.");
+        }
+        Some(Body::Message | Body::Bundle) => {
+            add("400", "It cannot be read.");
+            add(
+                "409",
+                "The case's state does not allow it, or the id carried other content before.",
+            );
+            add("413", "It is too large.");
+            add("422", "It was read and its content is wrong; every problem is listed.");
+            add("425", "What it refers to has not arrived yet; send it again later.");
+            add("503", "Nothing was stored; send it again.");
+        }
     }
     responses
 }

@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tierlink_core::Case;
 use tierlink_schemas::{Loss, OrganisationCode, Problem};
-use tierlink_store::{CaseFile, CaseRow, CustodyRow, EventRow, LaneRow, ParkedRow, SlotRow};
+use tierlink_store::{
+    ActRow, CaseFile, CaseRow, CustodyRow, DeliveryId, EventRow, LaneRow, ParkedRow, SlotRow,
+};
 
 use crate::lane::parcel_id;
 
@@ -185,6 +187,32 @@ pub fn parked(row: &ParkedRow) -> Value {
         "attempts": row.delivery.attempts,
         "behind": row.behind,
         "problems": row.problems,
+    })
+}
+
+/// A page of acts of at most `limit`, with the cursor of the next one if there may be one.
+#[must_use]
+pub fn acts(rows: &[ActRow], limit: u32) -> Value {
+    let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = rows.last().filter(|_| full).map(|row| row.id);
+    json!({ "acts": rows.iter().map(act).collect::<Vec<_>>(), "next": next })
+}
+
+fn act(row: &ActRow) -> Value {
+    let delivery = row.message.zip(row.organisation.clone());
+    json!({
+        "id": row.id,
+        "act": row.act,
+        "by": row.by,
+        "through": row.through,
+        "why": row.why,
+        "at": row.at,
+        "delivery": delivery.map(|(message, to)| parcel_id(&DeliveryId { message, to })),
+        "message": row.message,
+        "organisation": row.organisation,
+        "token": row.token,
+        "config_before": row.config_before,
+        "config_after": row.config_after,
     })
 }
 

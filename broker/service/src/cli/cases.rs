@@ -10,6 +10,7 @@ use tierlink_store::{CaseKey, CaseQuery};
 
 use super::{ConfigFile, print};
 use crate::api::{case_file_view, case_row_view};
+use crate::desk::state_word;
 use crate::lane::parcel_id;
 
 #[derive(Clone, Debug, Subcommand)]
@@ -163,7 +164,7 @@ async fn show(file: &ConfigFile, case: &str, json: bool) -> anyhow::Result<ExitC
             vec![
                 row.delivery.kind.to_string(),
                 row.delivery.id.to.to_string(),
-                super::parked::state_word(&row.delivery.state).to_owned(),
+                state_word(&row.delivery.state).to_owned(),
                 row.delivery.attempts.to_string(),
                 print::time_or_dash(row.settled_at),
                 parcel_id(&row.delivery.id),

@@ -6,8 +6,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use tierlink_schemas::OrganisationCode;
 
-use super::{ConfigFile, print};
+use super::{ConfigFile, Signature, print};
 use crate::api::lane_view;
+use crate::desk::{Act, Desk, Performed, Person, Reason};
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
@@ -25,6 +26,8 @@ pub enum Command {
         file: ConfigFile,
         /// The organisation's code
         lane: OrganisationCode,
+        #[command(flatten)]
+        signature: Signature,
     },
     /// Deliver again
     Resume {
@@ -32,31 +35,38 @@ pub enum Command {
         file: ConfigFile,
         /// The organisation's code
         lane: OrganisationCode,
+        #[command(flatten)]
+        signature: Signature,
     },
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List { file, json } => list(&file, json).await,
-        Command::Pause { file, lane } => pause(&file, &lane, true).await,
-        Command::Resume { file, lane } => pause(&file, &lane, false).await,
+        Command::Pause { file, lane, signature } => {
+            apply(&file, Act::Pause(lane.clone()), &lane, "paused", &signature).await
+        }
+        Command::Resume { file, lane, signature } => {
+            apply(&file, Act::Resume(lane.clone()), &lane, "resumed", &signature).await
+        }
     }
 }
 
-async fn pause(
+async fn apply(
     file: &ConfigFile,
+    act: Act,
     lane: &OrganisationCode,
-    paused: bool,
+    done: &str,
+    signature: &Signature,
 ) -> anyhow::Result<ExitCode> {
-    if !file.load()?.profiles.contains_key(lane) {
-        print::error("No profile has this code; `tierlink lane list` shows the lanes.");
-        return Ok(ExitCode::from(2));
+    let performed =
+        async |desk: &Desk, person: &Person, why: &Reason| desk.perform(act, person, why).await;
+    match signature.at_desk(file.load()?, performed).await? {
+        Performed::Recorded(_) => {
+            print::line(&format!("{lane}: {done}. Running brokers follow within two seconds."));
+        }
+        Performed::AsBefore => print::line(&format!("{lane}: it was {done} already.")),
     }
-    let store = file.store().await?;
-    store.pause_lane(lane, paused).await?;
-    store.close().await;
-    let word = if paused { "paused" } else { "resumed" };
-    print::line(&format!("{lane}: {word}. Running brokers follow within two seconds."));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,8 +3,10 @@
 //! Output is a table for people and, with `--json`, JSON for programs. Exit codes: 0 done, 1 it
 //! failed, 2 the input was refused or the call made no sense.
 
+mod acts;
 mod cases;
 mod check;
+mod config_file;
 mod doctor;
 mod lanes;
 mod migrate;
@@ -13,18 +15,16 @@ pub(crate) mod print;
 mod refusals;
 mod send;
 mod serve;
+mod signature;
 mod token;
 mod translate;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::anyhow;
-use clap::{Args, Parser, Subcommand};
-use tierlink_store::Store;
+use clap::{Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use config_file::ConfigFile;
+use signature::Signature;
 
 /// TierLink carries referrals, discharge-back transfers and remote consultations between the
 /// hospitals of a county medical consortium (县域医共体双向转诊与远程会诊消息平台)
@@ -70,6 +70,10 @@ enum Command {
     #[command(subcommand)]
     Parked(parked::Command),
 
+    /// Look at what people did: replay, drop, pause, resume, tokens, reload
+    #[command(subcommand)]
+    Acts(acts::Command),
+
     /// Look at messages that were refused
     #[command(subcommand)]
     Refusal(refusals::Command),
@@ -80,38 +84,6 @@ enum Command {
     /// Make, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
-}
-
-/// Where the configuration is.
-#[derive(Clone, Debug, Args)]
-pub struct ConfigFile {
-    /// The configuration: a TOML file, or the folder that holds `county.toml`
-    #[arg(long, short, env = "TIERLINK_CONFIG", default_value = "county.toml")]
-    config: PathBuf,
-}
-
-impl ConfigFile {
-    fn path(&self) -> PathBuf {
-        if self.config.is_dir() { self.config.join("county.toml") } else { self.config.clone() }
-    }
-
-    /// Reads the configuration; prints every problem if it cannot be used.
-    fn load(&self) -> anyhow::Result<Config> {
-        Config::load(&self.path()).map_err(|error| all_problems(&self.path(), &error))
-    }
-
-    async fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
-        crate::app::open_store(&self.load()?, false).await
-    }
-}
-
-fn all_problems(path: &Path, error: &ConfigError) -> anyhow::Error {
-    let mut text = format!("{}: {error}", path.display());
-    for problem in &error.0 {
-        text.push_str("\n  ");
-        text.push_str(&problem.to_string());
-    }
-    anyhow!(text)
 }
 
 /// Runs the program.
@@ -147,6 +119,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Case(command) => cases::run(command).await,
         Command::Lane(command) => lanes::run(command).await,
         Command::Parked(command) => parked::run(command).await,
+        Command::Acts(command) => acts::run(command).await,
         Command::Refusal(command) => refusals::run(command).await,
         Command::Migrate(file) => migrate::run(&file).await,
         Command::Token(command) => token::run(command).await,

@@ -1,20 +1,16 @@
 //! `tierlink parked`: deliveries that need a person.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use tierlink_core::delivery;
 use tierlink_schemas::OrganisationCode;
-use tierlink_store::{DeliveryId, ParkedRow, ReceiptOf};
-use uuid::Uuid;
+use tierlink_store::{DeliveryId, ParkedRow};
 
-use super::{ConfigFile, print};
+use super::{ConfigFile, Signature, print};
 use crate::api::parked_view;
-use crate::judge::CoreJudge;
+use crate::desk::{Act, Desk, Performed, Person, Reason};
 use crate::lane::{parcel_id, read_parcel_id};
 
 /// Most that are listed.
@@ -47,32 +43,28 @@ pub enum Command {
     ///
     /// What waits behind it for the same case follows in order. It keeps its message id, so a
     /// hospital that has it already can recognise it.
-    Replay(Act),
+    Replay(OnParked),
     /// Give it up; what waits behind it goes on without it
-    Drop(Act),
+    Drop(OnParked),
 }
 
 /// An act on a parked delivery.
 #[derive(Clone, Debug, Args)]
-pub struct Act {
+pub struct OnParked {
     #[command(flatten)]
     file: ConfigFile,
     /// The delivery, as `tierlink parked list` prints it
     delivery: String,
-    /// Why, for the journal
-    #[arg(long)]
-    because: String,
-    /// Who, for the journal; the user of this terminal if absent
-    #[arg(long, env = "USER", default_value = "operator")]
-    by: String,
+    #[command(flatten)]
+    signature: Signature,
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List { file, lane, json } => list(&file, lane, json).await,
         Command::Show { file, delivery, json } => show(&file, &delivery, json).await,
-        Command::Replay(act) => apply(act, delivery::Act::Replay).await,
-        Command::Drop(act) => apply(act, delivery::Act::Drop).await,
+        Command::Replay(asked) => apply(asked, Act::Replay, "queued").await,
+        Command::Drop(asked) => apply(asked, Act::Drop, "withdrawn").await,
     }
 }
 
@@ -133,37 +125,19 @@ async fn show(file: &ConfigFile, delivery: &str, json: bool) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-async fn apply(act: Act, its: delivery::Act) -> anyhow::Result<ExitCode> {
-    let id = read(&act.delivery)?;
-    if act.because.trim().is_empty() {
-        bail!("--because must say why; it is kept in the journal.");
-    }
-    let judge = CoreJudge { config: Arc::new(act.file.load()?) };
-    let store = act.file.store().await?;
-    let (now, spare) = (Timestamp::now(), Uuid::now_v7());
-    let receipt: ReceiptOf = Arc::new(move |row| judge.withdrawn(row, now, spare));
-    let next = store.act_on_parked(id, its, &act.by, &act.because, now, Some(receipt)).await?;
-    store.close().await;
-    match next {
-        Some(state) => {
-            print::line(&format!("{}: {}.", act.delivery, state_word(&state)));
-            Ok(ExitCode::SUCCESS)
-        }
-        None => {
-            print::error("This delivery is not parked (any more).");
-            Ok(ExitCode::FAILURE)
+async fn apply(
+    asked: OnParked,
+    act: fn(DeliveryId) -> Act,
+    done: &str,
+) -> anyhow::Result<ExitCode> {
+    let act = act(read(&asked.delivery)?);
+    let config = asked.file.load()?;
+    let performed =
+        async |desk: &Desk, person: &Person, why: &Reason| desk.perform(act, person, why).await;
+    match asked.signature.at_desk(config, performed).await? {
+        Performed::Recorded(_) | Performed::AsBefore => {
+            print::line(&format!("{}: {done}.", asked.delivery));
         }
     }
-}
-
-/// The state of a delivery in one word.
-pub fn state_word(state: &delivery::State) -> &'static str {
-    match state {
-        delivery::State::Queued => "queued",
-        delivery::State::Published => "on the bus",
-        delivery::State::Waiting { .. } => "waiting",
-        delivery::State::Delivered => "delivered",
-        delivery::State::Parked { .. } => "parked",
-        delivery::State::Withdrawn => "withdrawn",
-    }
+    Ok(ExitCode::SUCCESS)
 }

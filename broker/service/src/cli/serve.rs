@@ -10,6 +10,8 @@ use tracing_subscriber::EnvFilter;
 use super::ConfigFile;
 use crate::app::{self, App};
 use crate::config::{Config, LogFormat, LogSettings};
+use crate::desk::{Performed, Person, Reason};
+use crate::report::chain;
 
 /// The pool tells of each connection that is broken or slow to be had; what uses the store tells
 /// it once.
@@ -44,32 +46,45 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(&options.file, &app),
+            _ = hang_up.recv() => tokio::select! {
+                // A store that does not answer must not keep the broker from being stopped.
+                () = reload(&options.file, &app) => {}
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            },
         }
     }
     app.stop().await;
     Ok(code)
 }
 
-/// Reads the configuration again. A broken one changes nothing.
-fn reload(file: &ConfigFile, app: &App) {
-    match Config::load(&file.path()) {
-        Ok(config) => {
-            warn_of_calendar(&config);
-            let organisations = config.profiles.len();
-            app.current_config().exchange(config);
-            info!(
-                organisations,
-                "The configuration was read again. Listeners, store and bus stay as they are \
-                 until a restart."
-            );
-        }
+/// Reads the configuration again. One that is broken, or whose reload cannot be recorded, changes
+/// nothing.
+async fn reload(file: &ConfigFile, app: &App) {
+    let config = match Config::load(&file.path()) {
+        Ok(config) => config,
         Err(error) => {
             for problem in &error.0 {
                 error!(code = %problem.code, "{problem}");
             }
             error!("The configuration stays as it was.");
+            return;
         }
+    };
+    warn_of_calendar(&config);
+    let organisations = config.profiles.len();
+    match app.desk().reload(config, &Person::with_signal(), &Reason::hang_up()).await {
+        Ok(Performed::Recorded(_) | Performed::AsBefore) => info!(
+            organisations,
+            "The configuration was read again. Listeners, store and bus stay as they are until a \
+             restart."
+        ),
+        Err(refusal) => error!(
+            code = %refusal.code(),
+            "The configuration stays as it was, because its reload could not be recorded: {}. \
+             Reload again when the store answers.",
+            chain(&refusal)
+        ),
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use tierlink_schemas::OrganisationCode;
 
-use super::{ConfigFile, print};
-use crate::tokens;
+use super::{ConfigFile, Signature, print};
+use crate::desk::{Act, Desk, Performed, Person, Reason};
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
@@ -24,6 +23,8 @@ pub enum Command {
         /// After how many days it stops working
         #[arg(long)]
         days: Option<u32>,
+        #[command(flatten)]
+        signature: Signature,
     },
     /// List tokens that work
     List {
@@ -36,23 +37,20 @@ pub enum Command {
         file: ConfigFile,
         /// Its name
         name: String,
+        #[command(flatten)]
+        signature: Signature,
     },
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Create { file, name, organisation, days } => {
-            if let Some(code) = &organisation
-                && !file.load()?.profiles.contains_key(code)
-            {
-                bail!("No profile has the code {code}; add one first.");
-            }
+        Command::Create { file, name, organisation, days, signature } => {
             let expires_at = days
                 .map(|days| Timestamp::now() + SignedDuration::from_hours(i64::from(days) * 24));
-            let (text, row) = tokens::create(&name, organisation, expires_at);
-            let store = file.store().await?;
-            store.add_token(row).await?;
-            store.close().await;
+            let created = async |desk: &Desk, person: &Person, why: &Reason| {
+                desk.create_token(&name, organisation, expires_at, person, why).await
+            };
+            let text = signature.at_desk(file.load()?, created).await?;
             print::error("Keep it safe; it is not shown again. It works within five seconds.");
             print::line(&text);
         }
@@ -74,14 +72,17 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             store.close().await;
             print::table(&["name", "whose", "made", "ends"], &rows);
         }
-        Command::Revoke { file, name } => {
-            let store = file.store().await?;
-            let revoked = store.revoke_token(&name, Timestamp::now()).await?;
-            store.close().await;
-            if !revoked {
-                bail!("There is no token of this name.");
+        Command::Revoke { file, name, signature } => {
+            let act = Act::RevokeToken(name.clone());
+            let performed = async |desk: &Desk, person: &Person, why: &Reason| {
+                desk.perform(act, person, why).await
+            };
+            match signature.at_desk(file.load()?, performed).await? {
+                Performed::Recorded(_) | Performed::AsBefore => {
+                    let within = "It stops working within five seconds";
+                    print::line(&format!("{name}: revoked. {within}."));
+                }
             }
-            print::line(&format!("{name}: revoked. It stops working within five seconds."));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -16,6 +16,7 @@ use tierlink_schemas::check::{Rules, check};
 use tierlink_schemas::{Loss, Message, OrganisationCode, Problem, Tier};
 use uuid::Uuid;
 
+use super::config_file::all_problems;
 use super::print;
 use crate::app::codecs;
 use crate::config::Config;
@@ -83,7 +84,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
 
 fn load(path: &std::path::Path) -> anyhow::Result<Config> {
     let path = if path.is_dir() { path.join("county.toml") } else { path.to_path_buf() };
-    Config::load(&path).map_err(|error| super::all_problems(&path, &error))
+    Config::load(&path).map_err(|error| all_problems(&path, &error))
 }
 
 /// The sender's profile: as given, or by who the message says it is from, or one that knows

@@ -14,10 +14,12 @@ mod validate;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use tierlink_codec::{Directory, Profile};
 use tierlink_core::county::{County, Member};
 use tierlink_schemas::calendar::{Calendar, OpeningHours, days};
 use tierlink_schemas::{Code, OrganisationCode, Problem};
+use tierlink_store::ConfigFingerprint;
 
 pub use settings::{
     BusSettings, CalendarSettings, CountySettings, HttpSettings, Limits, LogFormat, LogSettings,
@@ -41,6 +43,9 @@ pub struct Config {
     pub directory: Directory,
     /// The organisations as the core sees them.
     pub county: County,
+    /// SHA-256 of the files that it was read from: the broker's, the profiles in the order of their
+    /// names, the holidays. Tells two configurations apart in the record of a reload.
+    pub fingerprint: ConfigFingerprint,
 }
 
 /// The configuration cannot be used. Holds every problem.
@@ -57,8 +62,9 @@ impl Config {
     /// Reads the file and all profiles beside it.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
+        let mut print = Sha256::new();
         let folder = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        let Some(mut settings) = read_toml::<Settings>(file, &mut problems) else {
+        let Some(mut settings) = read_toml::<Settings>(file, &mut print, &mut problems) else {
             return Err(ConfigError(problems));
         };
         if let Ok(url) = std::env::var("TIERLINK_STORE") {
@@ -67,11 +73,18 @@ impl Config {
         if let Ok(url) = std::env::var("TIERLINK_BUS") {
             settings.bus.url = url;
         }
-        let profiles = read_profiles(&folder.join(&settings.profiles), &mut problems);
-        Self::build(settings, folder, profiles, problems)
+        let profiles = read_profiles(&folder.join(&settings.profiles), &mut print, &mut problems);
+        if let Some(days) = &settings.calendar.days
+            && let Ok(text) = std::fs::read(folder.join(days))
+        {
+            add_file(&mut print, days, &text);
+        }
+        let mut config = Self::build(settings, folder, profiles, problems)?;
+        config.fingerprint = ConfigFingerprint(print.finalize().into());
+        Ok(config)
     }
 
-    /// Checks settings and profiles against each other.
+    /// Checks settings and profiles against each other. The fingerprint is that of no files.
     pub fn build(
         settings: Settings,
         folder: PathBuf,
@@ -99,7 +112,8 @@ impl Config {
             limits: settings.deadlines.clone(),
             one_person_emergency_reading: settings.county.one_person_emergency_reading,
         };
-        Ok(Self { settings, folder, profiles, directory, county })
+        let fingerprint = ConfigFingerprint(Sha256::new().finalize().into());
+        Ok(Self { settings, folder, profiles, directory, county, fingerprint })
     }
 
     /// A path of the configuration, relative to its file.
@@ -117,8 +131,18 @@ fn member(profile: &Profile) -> Member {
     }
 }
 
+/// Adds a file to a fingerprint, so that no two different sets of files look alike.
+fn add_file(print: &mut Sha256, file: &Path, bytes: &[u8]) {
+    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+    for part in [name, bytes] {
+        print.update(part.len().to_be_bytes());
+        print.update(part);
+    }
+}
+
 fn read_toml<T: serde::de::DeserializeOwned>(
     file: &Path,
+    print: &mut Sha256,
     problems: &mut Vec<Problem>,
 ) -> Option<T> {
     let text = match std::fs::read_to_string(file) {
@@ -132,6 +156,7 @@ fn read_toml<T: serde::de::DeserializeOwned>(
             return None;
         }
     };
+    add_file(print, file, text.as_bytes());
     match toml::from_str(&text) {
         Ok(value) => Some(value),
         Err(error) => {
@@ -150,7 +175,11 @@ fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|b| *b == b'\n').count() + 1
 }
 
-fn read_profiles(folder: &Path, problems: &mut Vec<Problem>) -> Vec<(String, Profile)> {
+fn read_profiles(
+    folder: &Path,
+    print: &mut Sha256,
+    problems: &mut Vec<Problem>,
+) -> Vec<(String, Profile)> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
@@ -174,7 +203,7 @@ fn read_profiles(folder: &Path, problems: &mut Vec<Problem>) -> Vec<(String, Pro
     files
         .into_iter()
         .filter_map(|file| {
-            let profile = read_toml::<Profile>(&file, problems)?;
+            let profile = read_toml::<Profile>(&file, print, problems)?;
             Some((file.display().to_string(), profile))
         })
         .collect()
@@ -320,6 +349,27 @@ mod tests {
         lead.1.format.name = FormatName::Hl7v2;
 
         assert_eq!(check(COUNTY, vec![lead]), ["330199001: outbound.receipts"]);
+    }
+
+    #[test]
+    fn a_changed_profile_gives_another_fingerprint() {
+        let folder = tempfile::tempdir().unwrap();
+        let profiles = folder.path().join("profiles");
+        std::fs::create_dir(&profiles).unwrap();
+        let text = "[organisation]\ncode = \"330199001\"\nname = \"A\"\ntier = \"county\"\n\
+                    [format]\nname = \"json\"\n";
+        let (file, profile) = (folder.path().join("county.toml"), profiles.join("a.toml"));
+        std::fs::write(&file, COUNTY).unwrap();
+        std::fs::write(&profile, text).unwrap();
+
+        let before = Config::load(&file).unwrap().fingerprint;
+        let same = Config::load(&file).unwrap().fingerprint;
+        std::fs::write(&profile, text.replace("\"A\"", "\"B\"")).unwrap();
+        let after = Config::load(&file).unwrap().fingerprint;
+
+        assert_eq!(before, same);
+        assert_ne!(before, after);
+        assert_eq!(before.to_string().len(), 64);
     }
 
     #[test]

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
+use tierlink_schemas::OrganisationCode;
 use tracing_subscriber::EnvFilter;
 
 use self::cast::{Org, Speaks};
@@ -39,7 +40,6 @@ use self::progress::Board;
 use self::table::Table;
 use crate::app::{self, App};
 use crate::cli::print;
-use crate::tokens;
 
 /// How the demo is played.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -78,7 +78,7 @@ impl Stage {
     async fn introduce(&self) -> anyhow::Result<()> {
         let http = self.app.http_address().ok_or_else(|| anyhow!("HTTP is not served"))?;
         for (org, hospital) in &self.hospitals {
-            let (token, row) = tokens::create(org.code(), Some(org.organisation()), None);
+            let token = self.create_token(org.code(), Some(org.organisation())).await?;
             let address = match org.speaks() {
                 Speaks::Hl7v2 => {
                     let listener = county::listener_of(*org);
@@ -88,14 +88,19 @@ impl Stage {
                 }
                 Speaks::Fhir | Speaks::Json => http,
             };
-            self.add_token(row).await?;
             hospital.meet(Broker { address, token });
         }
         self.read_tokens().await
     }
 
-    async fn add_token(&self, row: tierlink_store::TokenRow) -> anyhow::Result<()> {
-        self.app.store().add_token(row).await.context("a token cannot be stored")
+    async fn create_token(
+        &self,
+        name: &str,
+        organisation: Option<OrganisationCode>,
+    ) -> anyhow::Result<String> {
+        let (person, why) = play::operator("for the demo")?;
+        let made = self.app.desk().create_token(name, organisation, None, &person, &why).await;
+        made.context("a token cannot be stored")
     }
 
     /// The broker reads tokens every few seconds; nobody waits for that here.
@@ -105,8 +110,7 @@ impl Stage {
 
     /// A token with which an operator can look around.
     async fn operator_token(&self) -> anyhow::Result<String> {
-        let (token, row) = tokens::create("demo-operator", None, None);
-        self.add_token(row).await?;
+        let token = self.create_token("demo-operator", None).await?;
         self.read_tokens().await?;
         Ok(token)
     }
@@ -126,7 +130,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     log();
     let stage = Stage::set().await?;
     let begun = Instant::now();
-    let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::new());
+    let play = Play::new(stage.hospitals.clone(), &stage.app, Board::new());
     let stuck = tokio::select! {
         stuck = play.run() => stuck,
         _interrupted = tokio::signal::ctrl_c() => {
@@ -182,7 +186,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_whole_county_plays_as_told() {
         let stage = Stage::set().await.unwrap();
-        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::silent());
+        let play = Play::new(stage.hospitals.clone(), &stage.app, Board::silent());
 
         let stuck = play.run().await;
 
@@ -199,7 +203,7 @@ mod tests {
     async fn a_hospital_that_never_comes_back_stops_its_flows_and_no_others() {
         let stage = Stage::set().await.unwrap();
         stage.hospitals[&Org::City].go_down().await;
-        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::silent())
+        let play = Play::new(stage.hospitals.clone(), &stage.app, Board::silent())
             .impatient(Duration::from_secs(8));
 
         let stuck = play.run().await;
@@ -217,7 +221,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_hospital_that_forgets_what_it_took_is_noticed() {
         let stage = Stage::set().await.unwrap();
-        let play = Play::new(stage.hospitals.clone(), stage.app.store(), Board::silent());
+        let play = Play::new(stage.hospitals.clone(), &stage.app, Board::silent());
         let stuck = play.run().await;
         let forgetful = Hospital::open(Org::City, String::new()).await.unwrap();
         let mut hospitals = stage.hospitals.clone();

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tierlink_core::delivery;
 use tierlink_schemas::CaseNumber;
 use tierlink_store::{CaseFile, CaseKey, DeliveryId, Store};
 
@@ -19,6 +18,8 @@ use super::flows::FLOWS;
 use super::hospital::{Heard, Hospital, Statement, Which};
 use super::progress::{Board, Mark};
 use super::story::{Act, Flow, Step};
+use crate::app::App;
+use crate::desk::{self, Desk, Performed, Person, Reason, Refusal};
 
 /// How long one step may take before its flow is given up.
 const STEP_LASTS: Duration = Duration::from_secs(30);
@@ -33,9 +34,9 @@ const SETTLE_LASTS: Duration = Duration::from_secs(20);
 /// Parked deliveries that are looked at.
 const PARKED_MAX: u32 = 50;
 
-/// Who replays, for the journal.
+/// Who acts, for the record.
 const OPERATOR: &str = "demo";
-/// Why, for the journal.
+/// Why, for the record.
 const REPAIRED: &str = "青石镇已在字典中补录该科室代码 / the missing code was added";
 
 /// Why a flow came to a stop.
@@ -53,6 +54,7 @@ pub struct Stuck {
 pub struct Play {
     hospitals: BTreeMap<Org, Arc<Hospital>>,
     store: Arc<dyn Store>,
+    desk: Arc<Desk>,
     board: Board,
     numbers: Mutex<HashMap<&'static str, String>>,
     replayed: Mutex<Vec<DeliveryId>>,
@@ -64,14 +66,11 @@ pub struct Play {
 impl Play {
     /// Everything is in place, nothing has been said yet.
     #[must_use]
-    pub fn new(
-        hospitals: BTreeMap<Org, Arc<Hospital>>,
-        store: Arc<dyn Store>,
-        board: Board,
-    ) -> Self {
+    pub fn new(hospitals: BTreeMap<Org, Arc<Hospital>>, app: &App, board: Board) -> Self {
         Self {
             hospitals,
-            store,
+            store: app.store(),
+            desk: app.desk(),
             board,
             numbers: Mutex::new(HashMap::new()),
             replayed: Mutex::new(Vec::new()),
@@ -268,20 +267,11 @@ impl Play {
             tokio::time::sleep(ASK_EVERY).await;
         };
         self.hospital(who)?.repair();
-        let state = self
-            .store
-            .act_on_parked(
-                id.clone(),
-                delivery::Act::Replay,
-                OPERATOR,
-                REPAIRED,
-                Timestamp::now(),
-                None,
-            )
-            .await
-            .map_err(|error| error.code().to_string())?;
-        if state.is_none() {
-            return Err("the parked delivery was gone before it was replayed".to_owned());
+        let replay = desk::Act::Replay(id.clone());
+        let (person, why) = operator(REPAIRED).map_err(|refusal| refusal.code().to_string())?;
+        match self.desk.perform(replay, &person, &why).await {
+            Ok(Performed::Recorded(_) | Performed::AsBefore) => {}
+            Err(refusal) => return Err(refusal.code().to_string()),
         }
         self.replayed.lock().unwrap_or_else(PoisonError::into_inner).push(id);
         Ok(())
@@ -301,6 +291,11 @@ impl Play {
         // What is still on its way then shows as lost in the table.
         let _in_time = tokio::time::timeout(self.settle_lasts, everything).await;
     }
+}
+
+/// The operator of the demo, and the reason of an act.
+pub(super) fn operator(why: &str) -> Result<(Person, Reason), Refusal> {
+    Ok((Person::at_terminal(Some(OPERATOR))?, Reason::new(why)?))
 }
 
 fn which(flow: &Flow, kind: &str) -> Which {

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tierlink_core::delivery;
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::*;
 use uuid::Uuid;
@@ -172,10 +171,6 @@ impl Store for Desk {
         self.transact("look at the lanes", |memory| memory.lanes()).await
     }
 
-    async fn pause_lane(&self, lane: &OrganisationCode, paused: bool) -> Result<(), Error> {
-        self.transact("pause a lane", |memory| memory.pause_lane(lane, paused)).await
-    }
-
     async fn to_announce(&self, _: u32) -> Result<Vec<EventRow>, Error> {
         Ok(Vec::new())
     }
@@ -222,15 +217,11 @@ impl Store for Desk {
         not_played()
     }
 
-    async fn act_on_parked(
-        &self,
-        _: DeliveryId,
-        _: delivery::Act,
-        _: &str,
-        _: &str,
-        _: Timestamp,
-        _: Option<tierlink_store::ReceiptOf>,
-    ) -> Result<Option<delivery::State>, Error> {
+    async fn act(&self, _: NewAct, _: Option<ReceiptOf>) -> Result<Acted, Error> {
+        not_played()
+    }
+
+    async fn acts(&self, _: ActQuery) -> Result<Vec<ActRow>, Error> {
         not_played()
     }
 
@@ -247,15 +238,7 @@ impl Store for Desk {
         not_played()
     }
 
-    async fn add_token(&self, _: TokenRow) -> Result<(), Error> {
-        not_played()
-    }
-
     async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
-        not_played()
-    }
-
-    async fn revoke_token(&self, _: &str, _: Timestamp) -> Result<bool, Error> {
         not_played()
     }
 

@@ -1,17 +1,17 @@
 //! Promises about deliveries: in order, once per round, and never forgotten.
 
 use jiff::SignedDuration;
-use tierlink_core::delivery::{Act, Outcome, State};
+use tierlink_core::delivery::{Outcome, State};
 use tierlink_schemas::Verdict;
 use tierlink_schemas::message::from_slice;
-use tierlink_store::{Attempt, CaseKey, DeliveryId, Outgoing, Repair, Store};
+use tierlink_store::{Act, Acted, Attempt, CaseKey, DeliveryId, Outgoing, Repair, Store};
 use uuid::Uuid;
 
 use crate::county::{HOSPITAL, STRANGER, TOWNSHIP, code};
 use crate::open::Place;
 use crate::said::{
-    accept, accepted, amend, commit_one, drain, later, noon, problem, publish, refused, settle,
-    submit, taken,
+    accept, accepted, act, amend, commit_one, drain, later, noon, problem, publish, refused,
+    settle, submit, taken,
 };
 
 /// A case with `more` deliveries to the hospital behind the first.
@@ -92,12 +92,9 @@ pub async fn a_replay_makes_older_copies_void(place: &Place) {
     store.note_attempts(vec![attempt(&head.id)]).await.unwrap();
     park(store, &head).await;
 
-    let next = store
-        .act_on_parked(head.id.clone(), Act::Replay, "admin", "mended", later(9), None)
-        .await
-        .unwrap();
+    let acted = act(store, Act::Replay(head.id.clone()), later(9)).await;
 
-    assert_eq!(next, Some(State::Queued));
+    assert_eq!(acted, Acted::Done);
     assert!(!due(store, &head.id, head.round).await);
     let again = publish(store, later(10)).await;
     let again = to_hospital(&again)[0];
@@ -107,9 +104,8 @@ pub async fn a_replay_makes_older_copies_void(place: &Place) {
     // A late "no" of the older round changes nothing.
     settle(store, &head.id, head.round, refused(), later(11)).await;
     assert!(due(store, &head.id, again.round).await);
-    let nothing =
-        store.act_on_parked(head.id.clone(), Act::Replay, "admin", "again", later(12), None).await;
-    assert_eq!(nothing.unwrap(), None);
+    let nothing = act(store, Act::Replay(head.id), later(12)).await;
+    assert_eq!(nothing, Acted::NotParked(State::Published));
 }
 
 pub async fn a_dropped_delivery_lets_its_followers_go(place: &Place) {
@@ -118,10 +114,9 @@ pub async fn a_dropped_delivery_lets_its_followers_go(place: &Place) {
     let head = publish(store, noon()).await.remove(0);
     park(store, &head).await;
 
-    let next =
-        store.act_on_parked(head.id, Act::Drop, "admin", "told by phone", later(1), None).await;
+    let acted = act(store, Act::Drop(head.id), later(1)).await;
 
-    assert_eq!(next.unwrap(), Some(State::Withdrawn));
+    assert_eq!(acted, Acted::Done);
     let follower = publish(store, later(2)).await;
     assert_eq!(to_hospital(&follower)[0].number, 2);
 }
@@ -193,10 +188,11 @@ pub async fn a_paused_lane_keeps_its_deliveries(place: &Place) {
     let store = &*place.store;
     line(store, "m-1", 0).await;
 
-    store.pause_lane(&code(HOSPITAL), true).await.unwrap();
+    let paused = act(store, Act::Pause(code(HOSPITAL)), noon()).await;
     let nothing = publish(store, noon()).await;
-    store.pause_lane(&code(HOSPITAL), false).await.unwrap();
+    let resumed = act(store, Act::Resume(code(HOSPITAL)), noon()).await;
 
+    assert_eq!((paused, resumed), (Acted::Done, Acted::Done));
     assert!(nothing.is_empty());
     assert_eq!(publish(store, noon()).await.len(), 1);
 }

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "the steps between a test and its claim")]
 #![expect(clippy::panic, reason = "a test without its server must not pass")]
 
+mod acting;
 mod arriving;
 mod booking;
 mod county;
@@ -34,6 +35,13 @@ macro_rules! keeps_its_promises {
     };
     ($store:ident) => {
         keeps_its_promises!($store:
+            acting {
+                every_act_is_listed_with_who_and_why
+                acts_are_found_by_what_where_who_and_when
+                what_is_so_already_is_not_recorded_again
+                an_act_and_its_record_are_written_together_or_not_at_all
+                acts_of_the_release_before_are_listed_too
+            }
             arriving {
                 what_was_written_is_what_is_read
                 a_repeat_gets_the_first_verdict_again

@@ -59,7 +59,12 @@ async fn row(store: &dyn Store, id: &DeliveryId) -> (DeliveryRow, Option<Timesta
 }
 
 async fn act(store: &dyn Store, id: &DeliveryId, its: Act) {
-    store.act_on_parked(id.clone(), its, "admin", "a test", noon(), None).await.unwrap();
+    let act = match its {
+        Act::Replay => tierlink_store::Act::Replay(id.clone()),
+        Act::Drop => tierlink_store::Act::Drop(id.clone()),
+    };
+    // Where nothing is parked, nothing is done; the test looks at the state afterwards.
+    let _done_or_not = crate::said::act(store, act, noon()).await;
 }
 
 /// A delivery of a new case, in this state.

@@ -1,11 +1,11 @@
 //! Promises about running a store: deadlines, tables, tokens, health.
 
-use tierlink_store::{CaseKey, Error, TokenRow, open};
+use tierlink_store::{Act, Acted, CaseKey, Error, TokenRow, open};
 use uuid::Uuid;
 
 use crate::county::{HOSPITAL, TOWNSHIP, code, core};
 use crate::open::{Place, empty_postgres, empty_sqlite};
-use crate::said::{accepted, commit_one, later, noon, publish, submit};
+use crate::said::{accepted, act, commit_one, later, noon, publish, submit};
 
 fn spares() -> Vec<Uuid> {
     (0..10).map(|_| Uuid::now_v7()).collect()
@@ -92,18 +92,19 @@ pub async fn tokens_live_until_they_are_revoked(place: &Place) {
         created_at: noon(),
         expires_at: Some(later(60)),
     };
-    store.add_token(token("his", Some(code(TOWNSHIP)))).await.unwrap();
-    store.add_token(token("operator", None)).await.unwrap();
+    let create = |name: &str, whose| Act::CreateToken(token(name, whose));
+    let made = act(store, create("his", Some(code(TOWNSHIP))), noon()).await;
+    let too = act(store, create("operator", None), noon()).await;
 
-    let twice = store.add_token(token("his", None)).await;
-    let revoked = store.revoke_token("his", later(1)).await.unwrap();
-    let again = store.revoke_token("his", later(2)).await.unwrap();
+    let twice = act(store, create("his", None), noon()).await;
+    let revoked = act(store, Act::RevokeToken("his".to_owned()), later(1)).await;
+    let again = act(store, Act::RevokeToken("his".to_owned()), later(2)).await;
 
-    assert!(matches!(twice, Err(Error::Refused { .. })), "{twice:?}");
-    assert!(revoked && !again);
+    assert_eq!((made, too), (Acted::Done, Acted::Done));
+    assert_eq!((twice, revoked, again), (Acted::NameTaken, Acted::Done, Acted::Unknown));
     assert_eq!(store.tokens().await.unwrap(), [token("operator", None)]);
-    store.add_token(token("his", Some(code(HOSPITAL)))).await.unwrap();
-    assert_eq!(store.tokens().await.unwrap().len(), 2);
+    let anew = act(store, create("his", Some(code(HOSPITAL))), later(3)).await;
+    assert_eq!((anew, store.tokens().await.unwrap().len()), (Acted::Done, 2));
 }
 
 pub async fn a_dropped_caller_harms_nobody(place: &Place) {

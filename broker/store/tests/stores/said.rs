@@ -6,7 +6,10 @@ use tierlink_core::delivery::{Outcome, State};
 use tierlink_core::find;
 use tierlink_schemas::message::{from_value, to_vec};
 use tierlink_schemas::{Kind, OrganisationCode, Verdict, examples};
-use tierlink_store::{Content, DeliveryId, Judged, Outgoing, Settlement, Store, ToJudge, Work};
+use tierlink_store::{
+    Act, Acted, Content, DeliveryId, Judged, NewAct, Outgoing, Settlement, Store, Through, ToJudge,
+    Work,
+};
 use uuid::Uuid;
 
 use crate::county::{HOSPITAL, TOWNSHIP, code, core};
@@ -195,4 +198,23 @@ pub async fn drain(
             settle(store, &row.id, row.round, taken(), now).await;
         }
     }
+}
+
+/// An act of an operator, with a reason.
+pub fn new_act(act: Act, at: Timestamp) -> NewAct {
+    let seconds = u64::try_from(at.as_second()).unwrap();
+    let nanoseconds = u32::try_from(at.subsec_nanosecond()).unwrap();
+    NewAct {
+        id: Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds)),
+        why: format!("{} was needed", act.name()),
+        act,
+        by: "operator".to_owned(),
+        through: Through::Api,
+        at,
+    }
+}
+
+/// What came of an act of an operator.
+pub async fn act(store: &dyn Store, act: Act, at: Timestamp) -> Acted {
+    store.act(new_act(act, at), None).await.unwrap()
 }

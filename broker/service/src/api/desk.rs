@@ -1,0 +1,231 @@
+//! What operators look at and do: lanes, parked deliveries, acts. All of it needs an operator's
+//! token, and an act is recorded under the token's name.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tierlink_schemas::OrganisationCode;
+use tierlink_store::{Act, ActName, ActQuery, DeliveryId};
+use uuid::Uuid;
+
+use super::auth::Authenticated;
+use super::cases::{PAGE, PAGE_MAX, bad, silent};
+use super::messages::not_found;
+use super::shared::Api;
+use super::views;
+use crate::desk::{Performed, Person, Reason, Refusal};
+use crate::lane::parcel_id;
+
+/// The body of an act.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    why: String,
+}
+
+/// All lanes.
+pub async fn lanes(caller: Authenticated, State(api): State<Api>) -> Response {
+    if let Err(refusal) = caller.operator() {
+        return refusal;
+    }
+    match api.store.lanes().await {
+        Ok(rows) => {
+            let lanes: Vec<Value> = rows.iter().map(views::lane).collect();
+            Json(json!({ "lanes": lanes })).into_response()
+        }
+        Err(error) => silent(&error),
+    }
+}
+
+/// Which parked deliveries to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParkedQuery {
+    lane: Option<OrganisationCode>,
+    limit: Option<u32>,
+}
+
+/// Parked deliveries, oldest first.
+pub async fn parked(
+    caller: Authenticated,
+    State(api): State<Api>,
+    query: Result<Query<ParkedQuery>, QueryRejection>,
+) -> Response {
+    if let Err(refusal) = caller.operator() {
+        return refusal;
+    }
+    let Ok(Query(query)) = query else { return bad("Known filters are lane and limit.") };
+    let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+    match api.store.parked(query.lane, limit).await {
+        Ok(rows) => {
+            let parked: Vec<Value> = rows.iter().map(views::parked).collect();
+            Json(json!({ "parked": parked })).into_response()
+        }
+        Err(error) => silent(&error),
+    }
+}
+
+/// Sends a parked delivery again.
+pub async fn replay(
+    caller: Authenticated,
+    State(api): State<Api>,
+    Path((message, organisation)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    on_parked(&caller, &api, (&message, &organisation), &body, Act::Replay).await
+}
+
+/// Gives a parked delivery up.
+pub async fn drop(
+    caller: Authenticated,
+    State(api): State<Api>,
+    Path((message, organisation)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    on_parked(&caller, &api, (&message, &organisation), &body, Act::Drop).await
+}
+
+async fn on_parked(
+    caller: &Authenticated,
+    api: &Api,
+    (message, organisation): (&str, &str),
+    body: &[u8],
+    act: fn(DeliveryId) -> Act,
+) -> Response {
+    let operator = match caller.operator() {
+        Ok(operator) => operator,
+        Err(refusal) => return refusal,
+    };
+    let (Ok(message), Ok(to)) = (message.parse(), OrganisationCode::new(organisation)) else {
+        return not_found().await;
+    };
+    let id = DeliveryId { message, to };
+    let delivery = parcel_id(&id);
+    match perform(api, &operator, body, act(id)).await {
+        Ok(performed) => {
+            Json(json!({ "act": performed.id(), "delivery": delivery })).into_response()
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+/// Stops delivering to an organisation.
+pub async fn pause(
+    caller: Authenticated,
+    State(api): State<Api>,
+    Path(lane): Path<String>,
+    body: Bytes,
+) -> Response {
+    on_lane(&caller, &api, &lane, &body, true).await
+}
+
+/// Delivers to it again.
+pub async fn resume(
+    caller: Authenticated,
+    State(api): State<Api>,
+    Path(lane): Path<String>,
+    body: Bytes,
+) -> Response {
+    on_lane(&caller, &api, &lane, &body, false).await
+}
+
+async fn on_lane(
+    caller: &Authenticated,
+    api: &Api,
+    lane: &str,
+    body: &[u8],
+    paused: bool,
+) -> Response {
+    let operator = match caller.operator() {
+        Ok(operator) => operator,
+        Err(refusal) => return refusal,
+    };
+    let Ok(code) = OrganisationCode::new(lane) else { return not_found().await };
+    let act = if paused { Act::Pause(code) } else { Act::Resume(code) };
+    match perform(api, &operator, body, act).await {
+        Ok(performed) => {
+            let view = json!({ "act": performed.id(), "lane": lane, "paused": paused });
+            Json(view).into_response()
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+async fn perform(
+    api: &Api,
+    operator: &Person,
+    body: &[u8],
+    act: Act,
+) -> Result<Performed, Response> {
+    let Ok(Why { why }) = serde_json::from_slice(body) else {
+        return Err(bad("The body says why, and nothing else: {\"why\": \"…\"}."));
+    };
+    let why = Reason::new(&why).map_err(|unsaid| refused(&unsaid.into()))?;
+    api.desk.perform(act, operator, &why).await.map_err(|refusal| refused(&refusal))
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let (status, title) = match refusal {
+        Refusal::Unsaid(_) => (StatusCode::BAD_REQUEST, "not said"),
+        Refusal::NoSuchDelivery | Refusal::NoSuchOrganisation | Refusal::NoSuchToken => {
+            (StatusCode::NOT_FOUND, "not found")
+        }
+        Refusal::NotParked(_) => (StatusCode::CONFLICT, "not parked"),
+        Refusal::NameTaken => (StatusCode::CONFLICT, "name taken"),
+        Refusal::Store(error) => return silent(error),
+    };
+    tierlink_http::problem(status, &refusal.code(), title, &format!("{refusal}."))
+}
+
+/// Which acts to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActsQuery {
+    act: Option<String>,
+    organisation: Option<OrganisationCode>,
+    by: Option<String>,
+    since: Option<Timestamp>,
+    after: Option<Uuid>,
+    limit: Option<u32>,
+}
+
+/// What people did, newest first.
+pub async fn acts(
+    caller: Authenticated,
+    State(api): State<Api>,
+    query: Result<Query<ActsQuery>, QueryRejection>,
+) -> Response {
+    if let Err(refusal) = caller.operator() {
+        return refusal;
+    }
+    let Ok(Query(query)) = query else {
+        return bad("Known filters are act, organisation, by, since, after and limit.");
+    };
+    let act = match query.act.as_deref().map(ActName::read) {
+        Some(None) => {
+            let names = ActName::ALL.map(ActName::as_str).join(", ");
+            return bad(&format!("`act` is one of {names}."));
+        }
+        Some(act) => act,
+        None => None,
+    };
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+    let query = ActQuery {
+        act,
+        organisation: query.organisation,
+        by: query.by,
+        since: query.since,
+        after: query.after,
+        limit,
+    };
+    match api.desk.acts(query).await {
+        Ok(rows) => Json(views::acts(&rows, limit)).into_response(),
+        Err(error) => silent(&error),
+    }
+}

@@ -1,0 +1,25 @@
+//! What the handlers of all routes share.
+
+use std::sync::Arc;
+
+use tierlink_store::Store;
+
+use crate::desk::Desk;
+use crate::health::Health;
+use crate::intake::Intake;
+use crate::tokens::Tokens;
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Api {
+    /// Where messages go.
+    pub intake: Arc<Intake>,
+    /// The memory.
+    pub store: Arc<dyn Store>,
+    /// What operators do.
+    pub desk: Arc<Desk>,
+    /// Who may call.
+    pub tokens: Arc<Tokens>,
+    /// How we are.
+    pub health: Arc<Health>,
+}

@@ -1,0 +1,43 @@
+//! The option `--config` of the commands that need the configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use clap::Args;
+use tierlink_store::Store;
+
+use crate::config::{Config, ConfigError};
+
+/// Where the configuration is.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration: a TOML file, or the folder that holds `county.toml`
+    #[arg(long, short, env = "TIERLINK_CONFIG", default_value = "county.toml")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    pub fn path(&self) -> PathBuf {
+        if self.config.is_dir() { self.config.join("county.toml") } else { self.config.clone() }
+    }
+
+    /// Reads the configuration; prints every problem if it cannot be used.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        Config::load(&self.path()).map_err(|error| all_problems(&self.path(), &error))
+    }
+
+    pub async fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+        crate::app::open_store(&self.load()?, false).await
+    }
+}
+
+/// Every problem of a configuration, one on a line.
+pub fn all_problems(path: &Path, error: &ConfigError) -> anyhow::Error {
+    let mut text = format!("{}: {error}", path.display());
+    for problem in &error.0 {
+        text.push_str("\n  ");
+        text.push_str(&problem.to_string());
+    }
+    anyhow!(text)
+}

@@ -1,0 +1,52 @@
+//! The options `--why` and `--by` of the commands that act.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use clap::Args;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::current_config::CurrentConfig;
+use crate::desk::{Desk, Person, Reason, Refusal, Unsaid};
+use crate::environment::SystemEnvironment;
+use crate::report::chain;
+
+/// Who acts and why, for the record.
+#[derive(Clone, Debug, Args)]
+pub struct Signature {
+    /// Why; it is recorded, and shown by `tierlink acts list`
+    #[arg(long, visible_alias = "because")]
+    why: String,
+    /// Who; the user of this terminal if absent
+    #[arg(long)]
+    by: Option<String>,
+}
+
+impl Signature {
+    /// Opens a desk, hands it to `work` with who acts and why, and closes the store behind it.
+    pub async fn at_desk<T>(
+        &self,
+        config: Config,
+        work: impl AsyncFnOnce(&Desk, &Person, &Reason) -> Result<T, Refusal>,
+    ) -> anyhow::Result<T> {
+        let said = || -> Result<_, Unsaid> {
+            Ok((Person::at_terminal(self.by.as_deref())?, Reason::new(&self.why)?))
+        };
+        let (person, reason) = said().map_err(|unsaid| in_words(&unsaid.into()))?;
+        let store = crate::app::open_store(&config, false).await?;
+        let desk = Desk::new(
+            Arc::clone(&store),
+            Arc::new(CurrentConfig::new(config)),
+            Arc::new(SystemEnvironment),
+            Arc::new(Notify::new()),
+        );
+        let done = work(&desk, &person, &reason).await;
+        store.close().await;
+        done.map_err(|refusal| in_words(&refusal))
+    }
+}
+
+fn in_words(refusal: &Refusal) -> anyhow::Error {
+    anyhow!("{}: {}", refusal.code(), chain(refusal))
+}

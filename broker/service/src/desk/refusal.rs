@@ -1,0 +1,81 @@
+//! Why the desk did not do what a person asked for. Nothing was done or recorded then.
+
+use tierlink_core::delivery::State;
+use tierlink_schemas::Code;
+use tierlink_store::Act;
+
+use super::person::Unsaid;
+
+/// The reason or a name is missing or too long.
+pub const UNSAID: Code = Code::new("A012");
+/// There is no such delivery, lane, organisation or token.
+pub const UNKNOWN: Code = Code::new("A013");
+/// The delivery is not parked.
+pub const NOT_PARKED: Code = Code::new("A014");
+/// A token of this name works already.
+pub const NAME_TAKEN: Code = Code::new("A015");
+
+/// Why an act was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Who or why was not said as it must be.
+    #[error(transparent)]
+    Unsaid(#[from] Unsaid),
+    /// There is no such delivery.
+    #[error(
+        "no message goes to this organisation under this id; see the list of parked deliveries"
+    )]
+    NoSuchDelivery,
+    /// There is no such organisation, so it has no lane and gets no token.
+    #[error("no profile has this organisation's code; see the list of lanes, or add a profile")]
+    NoSuchOrganisation,
+    /// There is no such token.
+    #[error("no token of this name works; `tierlink token list` shows those that do")]
+    NoSuchToken,
+    /// The delivery is in another state. Somebody may have acted before.
+    #[error("this delivery is not parked (any more), it is {}; see the list of acts", state_word(.0))]
+    NotParked(State),
+    /// A token of this name works already.
+    #[error("a token of this name works already; choose another, or revoke that one first")]
+    NameTaken,
+    /// The store did not take it.
+    #[error("nothing was done")]
+    Store(#[source] tierlink_store::Error),
+}
+
+impl Refusal {
+    /// The stable code, with a page under `ops/errors/`.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unsaid(_) => UNSAID,
+            Self::NoSuchDelivery | Self::NoSuchOrganisation | Self::NoSuchToken => UNKNOWN,
+            Self::NotParked(_) => NOT_PARKED,
+            Self::NameTaken => NAME_TAKEN,
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    /// What is unknown if the subject of this act is.
+    pub(super) fn unknown(act: &Act) -> Self {
+        match act {
+            Act::Replay(_) | Act::Drop(_) => Self::NoSuchDelivery,
+            Act::Pause(_) | Act::Resume(_) | Act::CreateToken(_) => Self::NoSuchOrganisation,
+            Act::RevokeToken(_) => Self::NoSuchToken,
+            Act::Reload { .. } => unreachable!("a reload names nothing that could be unknown"),
+        }
+    }
+}
+
+/// The state of a delivery, as people call it.
+#[must_use]
+pub fn state_word(state: &State) -> &'static str {
+    match state {
+        State::Queued => "queued",
+        State::Published => "on the bus",
+        State::Waiting { .. } => "waiting",
+        State::Delivered => "delivered",
+        State::Parked { .. } => "parked",
+        State::Withdrawn => "withdrawn",
+    }
+}

@@ -1,0 +1,232 @@
+//! Acts of people, as they are asked for, recorded and listed. `desk.rs` does and records them.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use tierlink_core::delivery::State;
+use tierlink_schemas::OrganisationCode;
+use uuid::Uuid;
+
+use crate::records::{DeliveryId, TokenRow};
+
+/// What a person asks for, with what it concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Send a parked delivery again.
+    Replay(DeliveryId),
+    /// Give a parked delivery up, so that what waits behind it goes on.
+    Drop(DeliveryId),
+    /// Stop delivering to an organisation. What it must receive waits.
+    Pause(OrganisationCode),
+    /// Deliver to it again.
+    Resume(OrganisationCode),
+    /// Let whoever has this token call the API.
+    CreateToken(TokenRow),
+    /// Make the token of this name useless.
+    RevokeToken(String),
+    /// Put another configuration in force.
+    Reload {
+        /// The configuration that was in force until then.
+        before: ConfigFingerprint,
+        /// The configuration that is in force from then on.
+        after: ConfigFingerprint,
+    },
+}
+
+impl Act {
+    /// Its name, without what it concerns.
+    #[must_use]
+    pub const fn name(&self) -> ActName {
+        match self {
+            Self::Replay(_) => ActName::Replay,
+            Self::Drop(_) => ActName::Drop,
+            Self::Pause(_) => ActName::Pause,
+            Self::Resume(_) => ActName::Resume,
+            Self::CreateToken(_) => ActName::CreateToken,
+            Self::RevokeToken(_) => ActName::RevokeToken,
+            Self::Reload { .. } => ActName::Reload,
+        }
+    }
+}
+
+/// The name of an act, as it is recorded and listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActName {
+    /// See [`Act::Replay`].
+    Replay,
+    /// See [`Act::Drop`].
+    Drop,
+    /// See [`Act::Pause`].
+    Pause,
+    /// See [`Act::Resume`].
+    Resume,
+    /// See [`Act::CreateToken`].
+    CreateToken,
+    /// See [`Act::RevokeToken`].
+    RevokeToken,
+    /// See [`Act::Reload`].
+    Reload,
+}
+
+impl ActName {
+    /// Every act.
+    pub const ALL: [Self; 7] = [
+        Self::Replay,
+        Self::Drop,
+        Self::Pause,
+        Self::Resume,
+        Self::CreateToken,
+        Self::RevokeToken,
+        Self::Reload,
+    ];
+
+    /// The name in the table, on the command line and in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Drop => "drop",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::CreateToken => "token-create",
+            Self::RevokeToken => "token-revoke",
+            Self::Reload => "reload",
+        }
+    }
+
+    /// The act of this name.
+    #[must_use]
+    pub fn read(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|act| act.as_str() == name)
+    }
+}
+
+impl fmt::Display for ActName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The way by which an act came in. It tells an operator's login name from a token's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Through {
+    /// The command line: who acts is a user of that machine.
+    CommandLine,
+    /// The HTTP API: who acts is an operator's token.
+    Api,
+    /// A signal to the process: who acts is the user that the process runs as.
+    Signal,
+}
+
+impl Through {
+    /// The name in the table and in lists.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CommandLine => "command-line",
+            Self::Api => "api",
+            Self::Signal => "signal",
+        }
+    }
+}
+
+/// SHA-256 of a configuration. Two that differ in any setting have different ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigFingerprint(pub [u8; 32]);
+
+impl fmt::Display for ConfigFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// An act that is to be done and recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAct {
+    /// Its id, a UUIDv7 of the time `at`.
+    pub id: Uuid,
+    /// What is asked for.
+    pub act: Act,
+    /// Who asks for it, without control characters.
+    pub by: String,
+    /// The way by which it came in.
+    pub through: Through,
+    /// The reason that the person gave, without control characters.
+    pub why: String,
+    /// When it is done.
+    pub at: Timestamp,
+}
+
+/// What came of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Acted {
+    /// It is done and recorded.
+    Done,
+    /// Nothing had to change: the lane was paused, or open, before. Not recorded.
+    AsBefore,
+    /// The delivery is not parked (any more), but in this state. Nothing was done or recorded.
+    NotParked(State),
+    /// There is no such delivery or token. Nothing was done or recorded.
+    Unknown,
+    /// A token of this name works already. Nothing was done or recorded.
+    NameTaken,
+}
+
+/// An act as it was recorded. Texts are as they were written: a later release may know more acts
+/// and ways in than this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActRow {
+    /// Its id. A later act has a greater one.
+    pub id: Uuid,
+    /// Its name: one of [`ActName`], or one of a later release.
+    pub act: String,
+    /// Who did it.
+    pub by: String,
+    /// The way in: one of [`Through`], or one of a later release.
+    pub through: String,
+    /// The reason that the person gave.
+    pub why: String,
+    /// When it was done.
+    pub at: Timestamp,
+    /// The message of the delivery that it concerns.
+    pub message: Option<Uuid>,
+    /// The organisation that it concerns: the destination of a delivery, the one whose lane or
+    /// token it is.
+    pub organisation: Option<OrganisationCode>,
+    /// The name of the token that it concerns.
+    pub token: Option<String>,
+    /// Fingerprint of the configuration that was in force before, in hexadecimal.
+    pub config_before: Option<String>,
+    /// Fingerprint of the configuration that is in force since, in hexadecimal.
+    pub config_after: Option<String>,
+}
+
+/// Which acts to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActQuery {
+    /// Only these.
+    pub act: Option<ActName>,
+    /// Only those that concern this organisation.
+    pub organisation: Option<OrganisationCode>,
+    /// Only those of this person.
+    pub by: Option<String>,
+    /// Only those at this time or later, to the millisecond.
+    pub since: Option<Timestamp>,
+    /// Only those before this one: the last of the page before.
+    pub after: Option<Uuid>,
+    /// Length of the page.
+    pub limit: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_act_has_a_name_of_its_own() {
+        for act in ActName::ALL {
+            assert_eq!(ActName::read(act.as_str()), Some(act));
+        }
+    }
+}
