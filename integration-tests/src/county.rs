@@ -15,24 +15,22 @@
 
 mod command;
 mod elsewhere;
-mod profile;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+use tierlink_simulator::county::{CountyFile, CountyFolder};
 
 pub use command::{Ran, run_program};
 pub use elsewhere::Elsewhere;
-pub use profile::Profile;
-use profile::described;
+pub use tierlink_simulator::county::Profile;
 
 use crate::eventually::eventually;
-use crate::hospitals::{Answer, Hospital, HttpSender, MllpSender};
+use crate::hospitals::{self, Answer, Hospital, HttpSender, Line, MllpSender, Speaks};
 use crate::servers::{
     Broker, RabbitNode, free_port, fresh_database, shared_postgres, shared_rabbit,
 };
@@ -132,19 +130,11 @@ impl County {
         for code in EVERYBODY {
             let (identity, format, speaks) = described(code);
             let hospital = Hospital::open(code, speaks).await?;
-            let inbound =
-                if code == LEAD { vec!["listener = \"lead\"".to_owned()] } else { Vec::new() };
-            let profile = Profile {
-                identity,
-                format,
-                address: Some(hospital.address()),
-                inbound,
-                answer_seconds: 2,
-                outbound: Vec::new(),
-                retry: Vec::new(),
-                more: String::new(),
-                before: String::new(),
-            };
+            let mut profile = Profile::new(identity, format, hospital.address());
+            profile.token_secret = Some(format!("inbox-{code}"));
+            if code == LEAD {
+                profile.inbound.push("listener = \"lead\"".to_owned());
+            }
             profiles.insert(code.to_owned(), profile);
             hospitals.insert(code.to_owned(), hospital);
         }
@@ -190,29 +180,25 @@ impl County {
 
     /// Writes the configuration to disk, as it is now.
     pub fn write(&self) -> Result<()> {
-        let folder = self.folder.path();
-        for inner in ["profiles", "secrets"] {
-            std::fs::create_dir_all(folder.join(inner))?;
+        let county = CountyFile {
+            name: "龙溪县".to_owned(),
+            lead: LEAD.to_owned(),
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            http: self.http,
+            mllp: vec![("mllp".to_owned(), self.mllp), ("lead".to_owned(), self.lead_mllp)],
+            settings: self.settings.clone(),
+        };
+        let profiles = self.profiles.iter();
+        let secret = |code: &String| (format!("inbox-{code}"), inbox_secret(code));
+        CountyFolder {
+            county: county.toml(),
+            profiles: profiles
+                .map(|(code, profile)| (format!("{code}.toml"), profile.toml(code)))
+                .collect(),
+            secrets: self.profiles.keys().map(secret).collect(),
         }
-        std::fs::write(folder.join("county.toml"), self.county_toml()?)?;
-        for (code, profile) in &self.profiles {
-            std::fs::write(folder.join(format!("profiles/{code}.toml")), profile.toml(code))?;
-            std::fs::write(folder.join(format!("secrets/inbox-{code}")), inbox_secret(code))?;
-        }
-        Ok(())
-    }
-
-    fn county_toml(&self) -> Result<String> {
-        let mut toml = String::new();
-        write!(
-            toml,
-            "[county]\nname = \"龙溪县\"\nlead = \"{LEAD}\"\n\n[store]\nurl = \"{}\"\n\n\
-             [bus]\nurl = \"{}\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n\
-             [[mllp]]\nname = \"mllp\"\nlisten = \"127.0.0.1:{}\"\n\n\
-             [[mllp]]\nname = \"lead\"\nlisten = \"127.0.0.1:{}\"\n\n{}\n",
-            self.store, self.bus, self.http, self.mllp, self.lead_mllp, self.settings,
-        )?;
-        Ok(toml)
+        .write(self.folder.path())
     }
 
     /// Starts the broker and waits until it takes messages.
@@ -418,6 +404,17 @@ impl County {
         Ok(sender.patient_for(self.patience))
     }
 
+    /// The line of an organisation, for messages in every format.
+    pub fn line(&self, code: &str) -> Result<Line> {
+        let at = |door| format!("127.0.0.1:{}", self.way_to(door));
+        let broker = hospitals::Broker {
+            mllp: at(self.mllp_port(code)),
+            http: format!("http://{}", at(self.http)),
+            token: Some(self.token(code)?.to_owned()),
+        };
+        Line::new(broker, self.patience)
+    }
+
     /// Sends a canonical message in its author's name.
     pub async fn send(&self, message: &Value) -> Result<Answer> {
         let author =
@@ -496,4 +493,44 @@ impl Drop for County {
 #[must_use]
 pub fn inbox_secret(code: &str) -> String {
     format!("inbox-secret-of-{code}")
+}
+
+/// Identity and format of an organisation, as TOML.
+const fn described(code: &str) -> (&'static str, &'static str, Speaks) {
+    match code.as_bytes() {
+        b"330100001" => (
+            "name = \"临江市第一人民医院\"\ntier = \"city\"\noutside = true",
+            "name = \"fhir\"",
+            Speaks::Fhir,
+        ),
+        b"330199001" => (
+            "name = \"龙溪县人民医院\"\ntier = \"county\"\naliases = [\"XRMYY\"]",
+            "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"UTF-8\"\napplication = \"HIP\"",
+            Speaks::Hl7v2,
+        ),
+        b"330199002" => {
+            ("name = \"龙溪县中医院\"\ntier = \"county\"", "name = \"fhir\"", Speaks::Fhir)
+        }
+        b"330199101" => (
+            "name = \"青石镇中心卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
+            "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"GB18030\"\napplication = \"HIS\"\n\
+             facility = \"QSWSY\"",
+            Speaks::Hl7v2,
+        ),
+        b"330199102" => (
+            "name = \"白马乡卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
+            "name = \"fhir\"",
+            Speaks::Fhir,
+        ),
+        b"330199103" => (
+            "name = \"枫桥镇卫生院\"\ntier = \"township\"\nparent = \"330199001\"",
+            "name = \"json\"",
+            Speaks::Json,
+        ),
+        _ => (
+            "name = \"柳湾村卫生室\"\ntier = \"village\"\nparent = \"330199101\"",
+            "name = \"json\"",
+            Speaks::Json,
+        ),
+    }
 }

@@ -1,7 +1,7 @@
 //! Whole-system tests: real servers, simulated hospitals, bytes over sockets.
 //!
 //! - [`servers`] starts PostgreSQL, RabbitMQ and the `tierlink` program.
-//! - [`hospitals`] plays the hospitals around it, with wire formats written by hand.
+//! - [`hospitals`] are those of `tierlink-simulator`, with letters that only tests write.
 //! - [`proxy`] stands between any two of them, and misbehaves as told.
 //! - [`county`] puts them together: a configured county, its broker and its hospitals.
 //! - [`load`] tells whole lives of cases while things break, and counts what came of them.

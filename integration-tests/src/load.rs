@@ -14,11 +14,10 @@
 //! - [`chaos`] kills and restarts.
 //! - [`spoil`] makes bad messages of good ones.
 //! - [`trial`] puts them together: one fault, one line of counts, one verdict.
-//! - [`ledger`] judges. It is pure, and its own tests show that each of its verdicts can fall.
+//! - [`tierlink_simulator::ledger`] judges what came of it.
 
 pub mod chance;
 pub mod chaos;
-pub mod ledger;
 pub mod spoil;
 pub mod teller;
 pub mod trial;

@@ -10,7 +10,6 @@
 //! correct message ends that life and is counted: nothing that breaks may look like a mistake of the
 //! hospital.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,13 +18,13 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::chance::Chance;
-use super::ledger::{Arrived, Case, Custody, Event, Said};
 use super::long;
 use crate::county::{BAIMA, County, EVERYBODY, FENGQIAO, LEAD, QINGSHI, QINGSHI_FACILITY, SECOND};
 use crate::hospitals::{
-    Charset, Hl7, HttpSender, MllpSender, Person, fhir_answer, fhir_referral, hl7_answer,
-    hl7_referral, hl7_visit, new_control_id, said,
+    Charset, Letter, Line, Person, Told, fhir_answer, fhir_referral, hl7_answer, hl7_referral,
+    hl7_visit, new_control_id, said,
 };
+use tierlink_simulator::ledger::{Arrived, Case, Custody, Event, Said};
 
 // Longer than any server is away in these tests, on a machine that does other things as well.
 const INSIST_FOR: Duration = Duration::from_secs(90);
@@ -85,19 +84,7 @@ impl Stage {
 
     /// Everything that arrived, per destination in its order.
     pub fn arrived(&self) -> Vec<Arrived> {
-        let at = |code: &'static str| {
-            self.county.hospital(code).received().into_iter().map(move |received| {
-                let mut content = DefaultHasher::new();
-                received.raw.hash(&mut content);
-                Arrived {
-                    to: code.to_owned(),
-                    wire_id: received.control_id,
-                    content: content.finish(),
-                    taken: received.taken,
-                }
-            })
-        };
-        EVERYBODY.into_iter().flat_map(at).collect()
+        EVERYBODY.into_iter().flat_map(|code| self.county.hospital(code).arrived()).collect()
     }
 
     /// What the broker says of every case, asked as an operator.
@@ -170,35 +157,6 @@ fn read_case(case: &Value) -> Result<Case> {
     Ok(Case { number: text(&case["number"])?, origin, own_number, events, custody })
 }
 
-/// A message, ready to be sent as often as it takes.
-enum Letter {
-    /// HL7 v2 over MLLP.
-    Hl7(Vec<u8>),
-    /// A FHIR Bundle.
-    Fhir(Value),
-    /// Canonical JSON.
-    Json(Value),
-}
-
-/// What came of one try.
-enum Heard {
-    /// Accepted or repeated, with the case's number.
-    Yes(String),
-    /// Refused for good, and why.
-    No(String),
-    /// No answer, or "try again".
-    Again,
-}
-
-impl Heard {
-    fn of(case: Result<String>) -> Self {
-        match case {
-            Ok(case) => Self::Yes(case),
-            Err(refused) => Self::No(format!("{refused:#}")),
-        }
-    }
-}
-
 /// A life ends early because something correct was refused. The ledger has it.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} was refused: {why}")]
@@ -207,51 +165,15 @@ struct Refused {
     why: String,
 }
 
-/// One organisation's line to the broker: a connection of its own for each format.
-struct Line {
+/// An organisation that speaks, and its line to the broker.
+struct Voice {
     code: &'static str,
-    mllp: Option<MllpSender>,
-    http: HttpSender,
+    line: Line,
 }
 
-impl Line {
+impl Voice {
     fn new(stage: &Stage, code: &'static str) -> Result<Self> {
-        Ok(Self { code, mllp: None, http: stage.county.http(code)? })
-    }
-
-    async fn try_once(&mut self, stage: &Stage, letter: &Letter) -> Result<Heard> {
-        let answer = match letter {
-            Letter::Hl7(bytes) => return self.try_mllp(stage, bytes).await,
-            Letter::Fhir(bundle) => self.http.send_fhir(bundle).await,
-            Letter::Json(message) => self.http.send(message).await,
-        };
-        // Silence of any sort: the broker may be dead.
-        let Ok(answer) = answer else { return Ok(Heard::Again) };
-        if answer.status == 503 {
-            return Ok(Heard::Again);
-        }
-        Ok(Heard::of(answer.accepted()))
-    }
-
-    async fn try_mllp(&mut self, stage: &Stage, bytes: &[u8]) -> Result<Heard> {
-        if self.mllp.is_none() {
-            self.mllp = stage.county.mllp(self.code).await.ok();
-        }
-        let Some(connection) = &mut self.mllp else { return Ok(Heard::Again) };
-        let Ok(answer) = connection.exchange(bytes).await else {
-            self.mllp = None;
-            return Ok(Heard::Again);
-        };
-        let sent = Hl7::parse(&Charset::read(bytes));
-        ensure!(
-            answer.field("MSA", 2) == sent.field("MSH", 10),
-            "{}: the answer is to another message",
-            self.code
-        );
-        if answer.field("MSA", 1) == "AE" && answer.all("ERR").concat().contains("207") {
-            return Ok(Heard::Again);
-        }
-        Ok(Heard::of(answer.accepted()))
+        Ok(Self { code, line: stage.county.line(code)? })
     }
 }
 
@@ -305,60 +227,62 @@ impl Teller {
 
     async fn referral(&mut self, origin: &'static str, target: &'static str) -> Result<()> {
         let mut life = self.begin(origin);
-        let mut below = Line::new(&life.teller.stage, origin)?;
-        let mut above = Line::new(&life.teller.stage, target)?;
+        let mut below = Voice::new(&life.teller.stage, origin)?;
+        let mut above = Voice::new(&life.teller.stage, target)?;
         life.say(&mut below, "referral.submit", &submit(origin, target, &life.own_number)?).await?;
         let request = if target == LEAD { "REF^I12" } else { "referral.submit" };
         let at_target = life.wait_for(target, request).await?;
         let (case, sides) = (life.case.clone(), (target, in_msh(origin)));
         let accept = if target == LEAD {
-            Letter::Hl7(hl7_answer(sides, "A", (&at_target, &life.own_number), Charset::Utf8)?)
+            Letter::hl7(hl7_answer(sides, "A", (&at_target, &life.own_number), Charset::Utf8)?)
         } else {
-            Letter::Fhir(fhir_answer("referral.accept", "accepted", (target, origin), &case))
+            Letter::fhir(&fhir_answer("referral.accept", "accepted", (target, origin), &case))
         };
         life.say(&mut above, "referral.accept", &accept).await?;
         let schedule = said(target, "referral.schedule", Some(&case), None)?;
-        life.say(&mut above, "referral.schedule", &Letter::Json(schedule)).await?;
+        life.say(&mut above, "referral.schedule", &Letter::json(&schedule)).await?;
         let arrive = if target == LEAD {
-            Letter::Hl7(hl7_visit(sides, "A04", &case, &Person::default(), Charset::Utf8)?)
+            Letter::hl7(hl7_visit(sides, "A04", &case, &Person::default(), Charset::Utf8)?)
         } else {
-            Letter::Json(said(target, "referral.arrive", Some(&case), None)?)
+            Letter::json(&said(target, "referral.arrive", Some(&case), None)?)
         };
         life.say(&mut above, "referral.arrive", &arrive).await?;
         let feedback = said(target, "referral.feedback", Some(&case), None)?;
-        life.say(&mut above, "referral.feedback", &Letter::Json(feedback)).await
+        life.say(&mut above, "referral.feedback", &Letter::json(&feedback)).await
     }
 
     async fn transfer(&mut self, receiver: &'static str) -> Result<()> {
         let mut life = self.begin(LEAD);
-        let mut above = Line::new(&life.teller.stage, LEAD)?;
-        let mut below = Line::new(&life.teller.stage, receiver)?;
+        let mut above = Voice::new(&life.teller.stage, LEAD)?;
+        let mut below = Voice::new(&life.teller.stage, receiver)?;
         let mut offer = said(LEAD, "transfer.offer", None, Some(receiver))?;
         offer["case"] = own(LEAD, &life.own_number);
-        life.say(&mut above, "transfer.offer", &Letter::Json(offer)).await?;
+        life.say(&mut above, "transfer.offer", &Letter::json(&offer)).await?;
         let request = if receiver == QINGSHI { "REF^I12" } else { "transfer.offer" };
         let at_receiver = life.wait_for(receiver, request).await?;
         let case = life.case.clone();
         let accept = match receiver {
-            QINGSHI => Letter::Hl7(hl7_answer(
+            QINGSHI => Letter::hl7(hl7_answer(
                 (QINGSHI_FACILITY, LEAD),
                 "A",
                 (&at_receiver, &life.own_number),
                 Charset::Gb18030,
             )?),
-            BAIMA => Letter::Fhir(fhir_answer("transfer.accept", "accepted", (BAIMA, LEAD), &case)),
+            BAIMA => {
+                Letter::fhir(&fhir_answer("transfer.accept", "accepted", (BAIMA, LEAD), &case))
+            }
             _ => {
                 let mut accept = said(receiver, "transfer.accept", Some(&case), None)?;
                 // The example's bed was held until a day that is long gone.
                 accept["body"].as_object_mut().context("a body")?.remove("hold_until");
-                Letter::Json(accept)
+                Letter::json(&accept)
             }
         };
         life.say(&mut below, "transfer.accept", &accept).await?;
         let discharge = said(LEAD, "transfer.discharge", Some(&case), None)?;
-        life.say(&mut above, "transfer.discharge", &Letter::Json(discharge)).await?;
+        life.say(&mut above, "transfer.discharge", &Letter::json(&discharge)).await?;
         for kind in ["transfer.receive", "transfer.follow-up"] {
-            let letter = Letter::Json(said(receiver, kind, Some(&case), None)?);
+            let letter = Letter::json(&said(receiver, kind, Some(&case), None)?);
             life.say(&mut below, kind, &letter).await?;
         }
         Ok(())
@@ -367,10 +291,10 @@ impl Teller {
 
 impl Life<'_> {
     /// Says it until it is heard.
-    async fn say(&mut self, line: &mut Line, kind: &str, letter: &Letter) -> Result<()> {
+    async fn say(&mut self, voice: &mut Voice, kind: &str, letter: &Letter) -> Result<()> {
         let stage = Arc::clone(&self.teller.stage);
         let place = stage.begin(Said {
-            by: line.code.to_owned(),
+            by: voice.code.to_owned(),
             own_number: self.own_number.clone(),
             origin: self.origin.to_owned(),
             kind: kind.to_owned(),
@@ -378,15 +302,15 @@ impl Life<'_> {
             acknowledged: false,
             refused: false,
         });
-        self.insist(&stage, place, line, letter)
+        self.insist(&stage, place, voice, letter)
             .await
-            .with_context(|| format!("{} {kind} of {}", self.own_number, line.code))?;
+            .with_context(|| format!("{} {kind} of {}", self.own_number, voice.code))?;
         stage.change(place, |said| said.acknowledged = true);
         stage.acknowledged.fetch_add(1, Ordering::Relaxed);
         if self.teller.chance.once_in(SENT_AGAIN_ONE_IN) {
-            self.insist(&stage, place, line, letter)
+            self.insist(&stage, place, voice, letter)
                 .await
-                .with_context(|| format!("{} {kind} of {} again", self.own_number, line.code))?;
+                .with_context(|| format!("{} {kind} of {} again", self.own_number, voice.code))?;
         }
         Ok(())
     }
@@ -395,14 +319,14 @@ impl Life<'_> {
         &mut self,
         stage: &Stage,
         place: usize,
-        line: &mut Line,
+        voice: &mut Voice,
         letter: &Letter,
     ) -> Result<()> {
         let began = Instant::now();
         loop {
             stage.change(place, |said| said.tries += 1);
-            match line.try_once(stage, letter).await? {
-                Heard::Yes(case) => {
+            match voice.line.tell(letter).await.with_context(|| voice.code)? {
+                Told::Taken(case) => {
                     ensure!(
                         self.case.is_empty() || self.case == case,
                         "it is about case {case}, not {}",
@@ -411,12 +335,12 @@ impl Life<'_> {
                     self.case = case;
                     return Ok(());
                 }
-                Heard::No(why) => {
+                Told::Refused(why) => {
                     stage.change(place, |said| said.refused = true);
-                    let what = format!("{} of {}", self.own_number, line.code);
-                    return Err(Refused { what, why }.into());
+                    let what = format!("{} of {}", self.own_number, voice.code);
+                    return Err(Refused { what, why: why.words }.into());
                 }
-                Heard::Again => {}
+                Told::Again(_) => {}
             }
             if began.elapsed() > insist_for() {
                 bail!("not heard for {} s", insist_for().as_secs());
@@ -442,17 +366,17 @@ impl Life<'_> {
 fn submit(origin: &str, target: &str, own_number: &str) -> Result<Letter> {
     let person = Person::default();
     Ok(match origin {
-        QINGSHI => Letter::Hl7(hl7_referral(
+        QINGSHI => Letter::hl7(hl7_referral(
             (QINGSHI_FACILITY, target),
             (&new_control_id(), own_number),
             &person,
             Charset::Gb18030,
         )?),
-        BAIMA => Letter::Fhir(fhir_referral((origin, target), own_number, &person)),
+        BAIMA => Letter::fhir(&fhir_referral((origin, target), own_number, &person)),
         _ => {
             let mut message = said(origin, "referral.submit", None, Some(target))?;
             message["case"] = own(origin, own_number);
-            Letter::Json(message)
+            Letter::json(&message)
         }
     })
 }

@@ -20,12 +20,13 @@ use serde_json::Value;
 
 use super::chance::{Chance, SEED_VARIABLE};
 use super::chaos::check_log;
-use super::ledger::{Counts, count};
+
 use super::long;
 use super::teller::{Stage, Teller};
 use crate::county::{County, EVERYBODY, Mode};
 use crate::eventually::eventually_within;
 use crate::servers::Broker;
+use tierlink_simulator::ledger::{Counts, count};
 
 /// Names the file that every trial adds its line to.
 pub const REPORT_VARIABLE: &str = "TIERLINK_FAULTS_REPORT";

@@ -42,6 +42,7 @@ fn canary() -> Person {
         sex: "male",
         phone: PHONE.to_owned(),
         address: ADDRESS.to_owned(),
+        ..Person::default()
     }
 }
 

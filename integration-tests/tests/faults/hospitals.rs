@@ -15,7 +15,7 @@ mod flood;
 mod senders;
 
 use tierlink_integration_tests::county::Mode;
-use tierlink_integration_tests::load::ledger::Said;
+use tierlink_simulator::ledger::Said;
 
 /// How the line of a trial names the mode.
 pub(super) fn label(mode: Mode) -> &'static str {

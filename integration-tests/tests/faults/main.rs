@@ -3,7 +3,7 @@
 //!
 //! Real processes, real servers, real sockets; each module breaks one party. While it is broken,
 //! hospitals tell whole lives of cases (`load::teller`), and afterwards everything is counted
-//! (`load::ledger`, whose own tests show that each of its verdicts can fall).
+//! (`tierlink_simulator::ledger`, whose own tests show that each of its verdicts can fall).
 //!
 //! ```text
 //!     ops/test -- -p tierlink-integration-tests --test faults --no-capture

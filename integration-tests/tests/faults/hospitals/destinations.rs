@@ -12,12 +12,12 @@ use tierlink_integration_tests::county::{BAIMA, EVERYBODY, FENGQIAO, LEAD, Mode,
 use tierlink_integration_tests::eventually::eventually;
 use tierlink_integration_tests::for_both_modes;
 use tierlink_integration_tests::hospitals::{Manners, Turn, new_number, said};
-use tierlink_integration_tests::load::ledger::Counts;
 use tierlink_integration_tests::load::long;
 use tierlink_integration_tests::load::teller::Stage;
 use tierlink_integration_tests::load::trial::{
     Trial, flow, set_the_patient_stage_in, set_the_stage_in,
 };
+use tierlink_simulator::ledger::Counts;
 
 use super::{heard, label};
 

@@ -1,14 +1,13 @@
 //! MLLP, both sides, with frames made by hand.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 
-use super::hl7::{Charset, Hl7};
-use super::{Received, Turn, Ward, answer, case_numbers};
+use crate::door::{Desk, Incoming, READ_BYTES, SECOND_ANSWER_AFTER, Then, wait_for_the_end};
+use crate::hl7::{Charset, Hl7};
 
 /// VT, before every message.
 pub const FRAME_BEGINS: u8 = 0x0B;
@@ -16,85 +15,68 @@ pub const FRAME_BEGINS: u8 = 0x0B;
 pub const FRAME_ENDS: [u8; 2] = [0x1C, 0x0D];
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-const READ_BYTES: usize = 16 * 1024;
 
 /// Bytes that came and are not used up yet.
 #[derive(Debug, Default)]
-struct Pending(Vec<u8>);
+struct Pending {
+    bytes: Vec<u8>,
+    /// No frame ends before this place.
+    searched: usize,
+}
 
 impl Pending {
     /// The next whole frame, if there is one.
     fn next(&mut self) -> Option<Vec<u8>> {
-        let begins = self.0.iter().position(|b| *b == FRAME_BEGINS)?;
-        let length = self.0[begins..].windows(2).position(|two| two == FRAME_ENDS)?;
-        let frame = self.0[begins + 1..begins + length].to_vec();
-        self.0.drain(..begins + length + FRAME_ENDS.len());
+        let begins = self.bytes.iter().position(|b| *b == FRAME_BEGINS)?;
+        let from = self.searched.max(begins);
+        let found = self.bytes[from..].windows(2).position(|two| two == FRAME_ENDS);
+        let Some(found) = found else {
+            // FS may be the last byte that is here.
+            self.searched = self.bytes.len().saturating_sub(1);
+            return None;
+        };
+        let ends = from + found;
+        let frame = self.bytes[begins + 1..ends].to_vec();
+        self.bytes.drain(..ends + FRAME_ENDS.len());
+        self.searched = 0;
         Some(frame)
     }
-}
 
-/// Long enough for an operator to replay what the first answer refused.
-const SECOND_ANSWER_AFTER: Duration = Duration::from_millis(1_500);
+    /// Reads on. False once the peer has hung up.
+    async fn read(&mut self, stream: &mut TcpStream) -> std::io::Result<bool> {
+        self.bytes.reserve(READ_BYTES);
+        Ok(stream.read_buf(&mut self.bytes).await? > 0)
+    }
+}
 
 fn framed(message: &[u8]) -> Vec<u8> {
     [&[FRAME_BEGINS], message, &FRAME_ENDS].concat()
 }
 
 /// Serves one connection of the broker.
-pub(super) async fn attend(mut stream: TcpStream, ward: &Ward) -> Result<()> {
+pub(crate) async fn attend(mut stream: TcpStream, desk: &impl Desk) -> Result<()> {
     let mut pending = Pending::default();
-    let mut buffer = vec![0; READ_BYTES];
     loop {
         while let Some(raw) = pending.next() {
-            let (place, turn, manners) = ward.note(read(raw.clone()));
-            manners.think(turn).await;
-            let message = Hl7::parse(&Charset::read(&raw));
-            if turn == Turn::Silent {
-                return wait_for_the_end(&mut stream).await;
-            }
-            for (number, answer) in turn.answers().into_iter().enumerate() {
+            let reaction = desk.receive(Incoming { raw: &raw, token: None }).await;
+            for (number, reply) in reaction.replies.iter().enumerate() {
                 if number > 0 {
                     tokio::time::sleep(SECOND_ANSWER_AFTER).await;
                 }
-                match answer::hl7(&message, answer) {
-                    Some(answer) => stream.write_all(&framed(&answer)).await?,
-                    None => return Ok(()),
-                }
+                stream.write_all(&framed(&reply.body)).await?;
             }
-            if turn.takes() {
-                ward.taken(place);
+            if let Some(message) = reaction.takes {
+                desk.taken(message);
             }
-            if manners.closes_after_each || turn == Turn::TwoMinds {
-                return Ok(());
+            match reaction.then {
+                Then::Stay => {}
+                Then::Close => return Ok(()),
+                Then::Silence => return wait_for_the_end(&mut stream).await,
             }
         }
-        let count = stream.read(&mut buffer).await?;
-        if count == 0 {
+        if !pending.read(&mut stream).await? {
             return Ok(());
         }
-        pending.0.extend_from_slice(&buffer[..count]);
-    }
-}
-
-/// Listens, and says nothing, until the peer hangs up.
-pub(super) async fn wait_for_the_end(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<()> {
-    let mut buffer = vec![0; READ_BYTES];
-    while stream.read(&mut buffer).await? > 0 {}
-    Ok(())
-}
-
-fn read(raw: Vec<u8>) -> Received {
-    let text = Charset::read(&raw);
-    let message = Hl7::parse(&text);
-    let kind = format!("{}^{}", message.component("MSH", 9, 1), message.component("MSH", 9, 2));
-    Received {
-        control_id: message.field("MSH", 10).to_owned(),
-        kind,
-        case_numbers: case_numbers(&text),
-        token: None,
-        taken: false,
-        raw,
-        text,
     }
 }
 
@@ -109,9 +91,14 @@ pub struct MllpSender {
 impl MllpSender {
     /// Connects to a port of this machine.
     pub async fn connect(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        Self::connect_to(("127.0.0.1", port))
             .await
-            .with_context(|| format!("nobody listens for MLLP on port {port}"))?;
+            .with_context(|| format!("nobody listens for MLLP on port {port}"))
+    }
+
+    /// Connects to an address.
+    pub async fn connect_to(address: impl ToSocketAddrs) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, pending: Pending::default(), patience: ANSWER_WITHIN })
     }
@@ -135,18 +122,14 @@ impl MllpSender {
 
     /// The next answer; `None` if the other side closes before.
     pub async fn answer(&mut self) -> Result<Option<Vec<u8>>> {
-        let mut buffer = vec![0; READ_BYTES];
         loop {
             if let Some(frame) = self.pending.next() {
                 return Ok(Some(frame));
             }
-            let count = tokio::time::timeout(self.patience, self.stream.read(&mut buffer))
-                .await
-                .context("no answer in time")??;
-            if count == 0 {
+            let more = self.pending.read(&mut self.stream);
+            if !tokio::time::timeout(self.patience, more).await.context("no answer in time")?? {
                 return Ok(None);
             }
-            self.pending.0.extend_from_slice(&buffer[..count]);
         }
     }
 
@@ -166,13 +149,16 @@ mod tests {
 
     #[test]
     fn frames_are_cut_wherever_the_bytes_break() {
-        let mut pending = Pending(b"noise\x0bone\x1c\x0d\x0btw".to_vec());
+        let mut pending =
+            Pending { bytes: b"noise\x0bone\x1c\x0d\x0btwo\x1c".to_vec(), searched: 0 };
 
         let first = pending.next();
         let early = pending.next();
-        pending.0.extend_from_slice(b"o\x1c\x0d");
+        pending.bytes.extend_from_slice(b"\x0d\x0b\x1c\x0d");
 
         assert_eq!((first, early), (Some(b"one".to_vec()), None));
         assert_eq!(pending.next(), Some(b"two".to_vec()));
+        assert_eq!(pending.next(), Some(Vec::new()));
+        assert_eq!(pending.next(), None);
     }
 }

@@ -1,0 +1,259 @@
+//! Just enough HL7 v2 to look into a message and to answer it: segments, fields, components,
+//! charset.
+
+use anyhow::{Context, Result, bail};
+use encoding_rs::{Encoding, GB18030, GBK, UTF_8};
+
+use crate::door::{Incoming, Reply};
+use crate::{Received, Turn, case_numbers};
+
+/// The last part of OBX-3 of fields that the county's guide defines.
+pub(crate) const GUIDE: &str = "99TL";
+/// The field of the guide that states the canonical kind.
+pub(crate) const KIND: &str = "message.kind";
+
+/// The charsets of the simulated hospitals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charset {
+    /// UTF-8.
+    Utf8,
+    /// GB 18030.
+    Gb18030,
+    /// GBK, with an MSH-18 that says something else, as old systems have it.
+    Gbk,
+}
+
+impl Charset {
+    /// What MSH-18 calls it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Utf8 => "UNICODE UTF-8",
+            Self::Gb18030 => "GB 18030-2000",
+            Self::Gbk => "UNICODE",
+        }
+    }
+
+    fn encoding(self) -> &'static Encoding {
+        match self {
+            Self::Utf8 => UTF_8,
+            Self::Gb18030 => GB18030,
+            Self::Gbk => GBK,
+        }
+    }
+
+    /// `text` in this charset. Fails if a character has no place in it.
+    pub fn encode(self, text: &str) -> Result<Vec<u8>> {
+        let (bytes, _, replaced) = self.encoding().encode(text);
+        if replaced {
+            bail!("the text does not fit the charset");
+        }
+        Ok(bytes.into_owned())
+    }
+
+    /// Reads bytes in the charset that their MSH-18 claims; UTF-8 if it claims none.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> String {
+        let head = bytes.split(|b| *b == b'\r').next().unwrap_or_default();
+        // Only ASCII matters here: a byte below 0x80 that follows a lead byte is never `|`.
+        let head = String::from_utf8_lossy(head).into_owned();
+        let claimed = head.split('|').nth(17).unwrap_or_default();
+        let charset = if claimed.contains("GB") { Self::Gb18030 } else { Self::Utf8 };
+        charset.encoding().decode_without_bom_handling(bytes).0.into_owned()
+    }
+}
+
+/// A message, split at its delimiters.
+#[derive(Clone, Debug)]
+pub struct Hl7 {
+    segments: Vec<Vec<String>>,
+}
+
+impl Hl7 {
+    /// Splits a message with the usual delimiters.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let segments = text
+            .split(['\r', '\n'])
+            .filter(|line| !line.is_empty())
+            .map(|line| line.split('|').map(str::to_owned).collect())
+            .collect();
+        Self { segments }
+    }
+
+    /// A field as it stands; empty if it is not there. MSH-1 counts as HL7 counts.
+    #[must_use]
+    pub fn field(&self, segment: &str, number: usize) -> &str {
+        let index = if segment == "MSH" { number - 1 } else { number };
+        self.segments
+            .iter()
+            .find(|fields| fields[0] == segment)
+            .and_then(|fields| fields.get(index))
+            .map_or("", String::as_str)
+    }
+
+    /// One component of the first repetition of a field.
+    #[must_use]
+    pub fn component(&self, segment: &str, number: usize, component: usize) -> &str {
+        let field = self.field(segment, number);
+        let first = field.split('~').next().unwrap_or_default();
+        first.split('^').nth(component - 1).unwrap_or_default()
+    }
+
+    /// All segments of this name, each as its fields joined again.
+    #[must_use]
+    pub fn all(&self, segment: &str) -> Vec<String> {
+        self.segments.iter().filter(|f| f[0] == segment).map(|f| f.join("|")).collect()
+    }
+
+    /// MSA-1 and the case number that MSA-3 tells.
+    pub fn verdict(&self) -> Result<(String, Option<String>)> {
+        let code = self.field("MSA", 1);
+        if code.is_empty() {
+            bail!("no MSA in the answer");
+        }
+        Ok((code.to_owned(), case_numbers(self.field("MSA", 3)).into_iter().next()))
+    }
+
+    /// The case number in MSA-3 of a positive answer.
+    pub fn accepted(&self) -> Result<String> {
+        let (code, number) = self.verdict()?;
+        if code != "AA" {
+            bail!("the answer is {code}, not AA: {:?}", self.segments);
+        }
+        number.context("the answer names no case")
+    }
+}
+
+fn component(field: &str, number: usize) -> &str {
+    field.split('^').nth(number - 1).unwrap_or_default()
+}
+
+/// Reads a message as it arrived.
+pub(crate) fn read(message: Incoming<'_>) -> Received {
+    let text = Charset::read(message.raw);
+    let hl7 = Hl7::parse(&text);
+    let kind = format!("{}^{}", hl7.component("MSH", 9, 1), hl7.component("MSH", 9, 2));
+    let (mut says, mut numbers) = (kind.clone(), Vec::new());
+    for segment in &hl7.segments {
+        let field = |number: usize| segment.get(number).map_or("", String::as_str);
+        let places: &[usize] = match segment[0].as_str() {
+            "RF1" => &[6, 11],
+            "SCH" => &[1, 26, 27],
+            "PV1" => &[5],
+            "ORC" => &[2, 3, 4],
+            _ => &[],
+        };
+        for place in places {
+            let each = field(*place).split('~').map(|one| component(one, 1).to_owned());
+            numbers.extend(each.filter(|number| !number.is_empty()));
+        }
+        let question = field(3);
+        let stated = component(question, 1) == KIND && component(question, 3) == GUIDE;
+        if segment[0] == "OBX" && stated {
+            field(5).clone_into(&mut says);
+        }
+    }
+    Received {
+        control_id: hl7.field("MSH", 10).to_owned(),
+        case_numbers: case_numbers(&text),
+        kind,
+        says,
+        numbers,
+        token: None,
+        turn: Turn::Take,
+        taken: false,
+        raw: message.raw.to_vec(),
+        text,
+    }
+}
+
+/// The ACK to a message; `None` where this turn gives none.
+pub(crate) fn answer(message: &[u8], turn: Turn) -> Option<Reply> {
+    let patient = || Hl7::parse(&Charset::read(message)).component("PID", 5, 1).to_owned();
+    let body = match turn {
+        Turn::Take | Turn::Late => acknowledge(message, "AA", None, ""),
+        Turn::Refuse | Turn::TwoMinds => {
+            let patient = patient();
+            let error = format!("ERR|PID^1^5^101&{patient}&HL70357\r");
+            acknowledge(message, "AE", None, &format!("cannot register {patient}\r{error}"))
+        }
+        Turn::NotNow => {
+            let patient = patient();
+            let error = format!("ERR|PID^1^5^206&{patient}&HL70357\r");
+            acknowledge(message, "AR", None, &format!("record of {patient} is locked\r{error}"))
+        }
+        Turn::OtherId => acknowledge(message, "AA", Some("SOMETHINGELSE0001"), ""),
+        Turn::Garbage => format!("ORA-01400: cannot insert {}", patient()).into_bytes(),
+        Turn::Mute | Turn::Silent => return None,
+    };
+    Some(Reply { status: 0, media_type: "", body })
+}
+
+/// An ACK with this MSA-1, for the message or in the name of another. `rest` goes on behind MSA-2.
+///
+/// Of the message only its first segment is looked at: this answers a bench too.
+#[must_use]
+pub fn acknowledge(message: &[u8], code: &str, other_id: Option<&str>, rest: &str) -> Vec<u8> {
+    let head = message.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let head = Hl7::parse(&String::from_utf8_lossy(head));
+    let id = other_id.unwrap_or_else(|| head.field("MSH", 10));
+    format!(
+        "MSH|^~\\&|{}|{}|{}|{}|20260301080000||ACK^{}|A{id}|P|{}||||||UNICODE UTF-8\r\
+         MSA|{code}|{id}|{rest}{}",
+        head.field("MSH", 5),
+        head.field("MSH", 6),
+        head.field("MSH", 3),
+        head.field("MSH", 4),
+        head.component("MSH", 9, 2),
+        head.field("MSH", 12),
+        if rest.ends_with('\r') { "" } else { "\r" },
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_known_by_its_numbers_and_what_the_guide_says() {
+        let text = "MSH|^~\\&|TIERLINK|330199001|HIS|QSWSY|20260310||RRI^I12|01K3|P|2.4\r\
+                    RF1|A|||||QS2026-0101^QSWSY|||||R2600000011^TIERLINK~X1^01\r\
+                    OBX|1|ST|message.kind^消息类型^99TL||referral.accept||||||F\r";
+
+        let heard = read(Incoming { raw: text.as_bytes(), token: None });
+
+        assert_eq!((heard.kind.as_str(), heard.says.as_str()), ("RRI^I12", "referral.accept"));
+        assert_eq!(heard.ours(), Some("R2600000011"));
+        assert_eq!(heard.numbers, ["QS2026-0101", "R2600000011", "X1"]);
+        assert_eq!(heard.control_id, "01K3");
+    }
+
+    #[test]
+    fn an_acknowledgement_names_the_message_and_a_refusal_the_patient() {
+        let message = b"MSH|^~\\&|A|B|C|D|1||REF^I12|M42|P|2.4\rPID|1||||Wang\r";
+
+        let told = |turn| String::from_utf8(answer(message, turn).unwrap().body).unwrap();
+
+        assert!(told(Turn::Take).ends_with("\rMSA|AA|M42|\r"));
+        assert!(told(Turn::OtherId).ends_with("\rMSA|AA|SOMETHINGELSE0001|\r"));
+        let refused = told(Turn::Refuse);
+        assert!(
+            refused.ends_with("\rMSA|AE|M42|cannot register Wang\rERR|PID^1^5^101&Wang&HL70357\r")
+        );
+        assert_eq!(answer(message, Turn::Mute), None);
+    }
+
+    #[test]
+    fn a_message_is_read_in_the_charset_that_it_claims() {
+        let text = format!("MSH|^~\\&|A|B|C|D|1||REF^I12|7|P|2.4||||||{}\rPID|1||2||汪", "GB18030");
+
+        let read = Charset::read(&Charset::Gb18030.encode(&text).unwrap());
+
+        assert_eq!(read, text);
+        assert_eq!(Hl7::parse(&read).field("MSH", 10), "7");
+        assert_eq!(Hl7::parse(&read).component("MSH", 9, 2), "I12");
+        assert_eq!(Hl7::parse(&read).field("PID", 5), "汪");
+    }
+}

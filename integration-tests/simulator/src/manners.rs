@@ -1,0 +1,170 @@
+//! How a hospital treats what it gets: well, unless it was told otherwise.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use crate::Received;
+
+/// Longer than the two seconds that the profiles of tests give an answer.
+const LATE: Duration = Duration::from_secs(3);
+
+/// How one message is treated. The names in quotes are those of scripts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    /// `take`: taken, with a correct answer.
+    #[default]
+    Take,
+    /// `refuse`: refused for good, with AE and ERR, or HTTP 422. The answer quotes the patient, as
+    /// bad systems do.
+    Refuse,
+    /// `not-now`: AR with error 206, or HTTP 503.
+    NotNow,
+    /// `other-id`: answered in the name of another message: a wrong MSA-2.
+    OtherId,
+    /// `garbage`: answered with something that is no answer.
+    Garbage,
+    /// `mute`: the connection is closed without an answer.
+    Mute,
+    /// `silent`: the connection stays open, and no answer ever comes.
+    Silent,
+    /// `late`: taken; but the answer comes three seconds later, on the same connection.
+    Late,
+    /// `two-minds`: refused, and then called taken, which it is not: AE, then AA to the same
+    /// message, and the end of the connection.
+    TwoMinds,
+}
+
+impl Turn {
+    /// The answers that go out, one behind the other.
+    pub(crate) fn answers(self) -> &'static [Self] {
+        match self {
+            Self::TwoMinds => &[Self::Refuse, Self::Take],
+            Self::Take | Self::Late => &[Self::Take],
+            Self::Refuse => &[Self::Refuse],
+            Self::NotNow => &[Self::NotNow],
+            Self::OtherId => &[Self::OtherId],
+            Self::Garbage => &[Self::Garbage],
+            Self::Mute | Self::Silent => &[],
+        }
+    }
+
+    /// Whether the hospital has the message now, and says so.
+    pub(crate) fn takes(self) -> bool {
+        matches!(self, Self::Take | Self::Late)
+    }
+
+    /// Its name in scripts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Take => "take",
+            Self::Refuse => "refuse",
+            Self::NotNow => "not-now",
+            Self::OtherId => "other-id",
+            Self::Garbage => "garbage",
+            Self::Mute => "mute",
+            Self::Silent => "silent",
+            Self::Late => "late",
+            Self::TwoMinds => "two-minds",
+        }
+    }
+}
+
+/// Messages of one kind about one case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Which {
+    /// The canonical kind.
+    pub kind: String,
+    /// A number of the case, the broker's or a hospital's.
+    pub number: String,
+}
+
+impl Which {
+    fn fits(&self, received: &Received) -> bool {
+        self.kind == received.says && received.names(&self.number)
+    }
+}
+
+/// Messages that are treated in a way of their own.
+#[derive(Clone, Debug)]
+struct Exception {
+    which: Which,
+    turn: Turn,
+    /// `None`: every time.
+    times: Option<usize>,
+}
+
+/// A hospital's behaviour.
+#[derive(Clone, Debug, Default)]
+pub struct Manners {
+    turns: VecDeque<Turn>,
+    exceptions: Vec<Exception>,
+    /// Every message is treated like this, unless its turn was named.
+    pub always: Option<Turn>,
+    /// Every message is treated like this when it comes for the first time.
+    pub first_time: Option<Turn>,
+    /// Messages in which this text stands are refused.
+    pub refuses: Option<String>,
+    /// It answers only when somebody adds a permit: one for each answer.
+    pub gate: Option<Arc<Semaphore>>,
+    /// How long it thinks before it answers.
+    pub slow: Duration,
+    /// It closes the connection after every answer.
+    pub closes_after_each: bool,
+}
+
+impl Manners {
+    /// The next `count` messages are treated like this.
+    pub fn next(&mut self, turn: Turn, count: usize) -> &mut Self {
+        self.turns.extend(std::iter::repeat_n(turn, count));
+        self
+    }
+
+    /// From now on these messages are treated like this: so many times, or always.
+    pub fn except(&mut self, which: Which, turn: Turn, times: Option<usize>) {
+        self.exceptions.push(Exception { which, turn, times });
+    }
+
+    /// Good again.
+    pub fn reform(&mut self) {
+        *self = Self::default();
+    }
+
+    /// `is_first` says whether this message never came before.
+    pub(crate) fn next_turn(
+        &mut self,
+        received: &Received,
+        is_first: impl FnOnce() -> bool,
+    ) -> Turn {
+        if self.refuses.as_ref().is_some_and(|refused| received.text.contains(refused)) {
+            return Turn::Refuse;
+        }
+        let exception =
+            self.exceptions.iter_mut().find(|one| one.times != Some(0) && one.which.fits(received));
+        if let Some(exception) = exception {
+            exception.times = exception.times.map(|times| times - 1);
+            return exception.turn;
+        }
+        let named = self.turns.pop_front();
+        let first = self.first_time.filter(|_| named.is_none() && is_first());
+        named.or(first).or(self.always).unwrap_or(Turn::Take)
+    }
+
+    /// Thinks, for as long as these manners want before this turn.
+    pub(crate) async fn think(&self, turn: Turn) {
+        tokio::time::sleep(self.slow).await;
+        if turn == Turn::Late {
+            tokio::time::sleep(LATE).await;
+        }
+        if let Some(gate) = &self.gate
+            && let Ok(permit) = gate.acquire().await
+        {
+            permit.forget();
+        }
+    }
+}
