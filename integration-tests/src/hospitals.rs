@@ -1,74 +1,14 @@
-//! The simulated hospitals of `tierlink-simulator`, and the letters that only tests write:
-//! canonical JSON from the published examples, HL7 v2 and FHIR by hand.
+//! The simulated hospitals of `tierlink-simulator`, and the letters that only tests write, with
+//! every field in the test's hand: HL7 v2 and FHIR.
 //!
 //! Every letter is new: its own message id, its own number, the present time. The people in them
 //! are invented.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use tierlink_simulator::*;
-
-/// The published example of a kind, as it is.
-pub fn canonical(kind: &str) -> Result<Value> {
-    let path = format!("{}/../schemas/examples/{kind}.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).with_context(|| format!("no example {path}"))?;
-    Ok(serde_json::from_str(&text)?)
-}
-
-/// A new message of this kind by `author`, about this case if one is named.
-///
-/// A request goes to `to`, from `author`. For every other kind `to` is not written.
-pub fn said(
-    author: &str,
-    kind: &str,
-    case_number: Option<&str>,
-    to: Option<&str>,
-) -> Result<Value> {
-    let mut message = canonical(kind)?;
-    let fields = message.as_object_mut().context("an example is an object")?;
-    for ours in ["id", "received_at", "trace", "in_reply_to", "destinations"] {
-        fields.remove(ours);
-    }
-    message["source"] = json!({
-        "organisation": author, "system": "模拟系统", "message_id": new_number(author),
-    });
-    message["occurred_at"] = json!(now());
-    message["case"] = match case_number {
-        Some(number) => json!({ "number": number }),
-        None => json!({}),
-    };
-    let body = message["body"].as_object_mut().context("a body is an object")?;
-    if let Some(from) = body.get_mut("from") {
-        from["organisation"] = json!(author);
-        // The example's telephone and name belong to another organisation.
-        if let Some(from) = from.as_object_mut() {
-            from.remove("name");
-        }
-    }
-    if body.contains_key("from") {
-        let to = to.context("a request needs a target")?;
-        body.insert("to".to_owned(), json!({ "organisation": to }));
-        // These would end or book something on the example's day.
-        for dated in ["direction", "valid_until", "wanted", "transport"] {
-            body.remove(dated);
-        }
-    }
-    if let Some(dated) = body.get_mut("hold_until") {
-        *dated = json!(moment(60 * 24));
-    }
-    if kind.ends_with(".schedule") {
-        ensure!(body.contains_key("appointment"), "a schedule has an appointment");
-        let appointment = &mut message["body"]["appointment"];
-        appointment["start"] = json!(moment(60 * 26));
-        appointment["end"] = json!(moment(60 * 27));
-        if let Some(appointment) = appointment.as_object_mut() {
-            appointment.remove("slot");
-        }
-    }
-    Ok(message)
-}
 
 /// MSH and RF1 of a referral in HL7 v2.4, PRD, PID, DG1: as an old system writes it.
 ///

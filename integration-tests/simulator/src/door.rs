@@ -40,7 +40,7 @@ pub struct Incoming<'a> {
 pub struct Reply {
     /// The HTTP status. MLLP has none.
     pub status: u16,
-    /// `Content-Type` of HTTP. MLLP has none.
+    /// `Content-Type` of HTTP; empty for none, and over MLLP.
     pub media_type: &'static str,
     /// The body of HTTP, the message in the frame of MLLP.
     pub body: Vec<u8>,

@@ -2,11 +2,15 @@
 //!
 //! A refusal quotes the patient on purpose. Real systems do, and nothing of it may travel on.
 
+mod write;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::door::{Incoming, Reply};
 use crate::{Received, Turn, case_numbers};
+
+pub(crate) use write::write;
 
 pub(crate) const CASE_NUMBER: &str = "urn:tierlink:case-number";
 pub(crate) const ORGANISATION: &str = "urn:tierlink:organisation:";

@@ -1,11 +1,16 @@
 //! Just enough HL7 v2 to look into a message and to answer it: segments, fields, components,
 //! charset.
 
+mod request;
+mod write;
+
 use anyhow::{Context, Result, bail};
 use encoding_rs::{Encoding, GB18030, GBK, UTF_8};
 
 use crate::door::{Incoming, Reply};
 use crate::{Received, Turn, case_numbers};
+
+pub(crate) use write::write;
 
 /// The last part of OBX-3 of fields that the county's guide defines.
 pub(crate) const GUIDE: &str = "99TL";
@@ -19,7 +24,7 @@ pub enum Charset {
     Utf8,
     /// GB 18030.
     Gb18030,
-    /// GBK, with an MSH-18 that says something else, as old systems have it.
+    /// GBK.
     Gbk,
 }
 
@@ -29,8 +34,8 @@ impl Charset {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Utf8 => "UNICODE UTF-8",
-            Self::Gb18030 => "GB 18030-2000",
-            Self::Gbk => "UNICODE",
+            // HL7 has no name for GBK, which GB 18030 contains.
+            Self::Gb18030 | Self::Gbk => "GB 18030-2000",
         }
     }
 
@@ -51,14 +56,20 @@ impl Charset {
         Ok(bytes.into_owned())
     }
 
-    /// Reads bytes in the charset that their MSH-18 claims; UTF-8 if it claims none.
+    /// The charset that MSH-18 of a message claims; UTF-8 if it claims none.
     #[must_use]
-    pub fn read(bytes: &[u8]) -> String {
+    pub fn claimed(bytes: &[u8]) -> Self {
         let head = bytes.split(|b| *b == b'\r').next().unwrap_or_default();
         // Only ASCII matters here: a byte below 0x80 that follows a lead byte is never `|`.
         let head = String::from_utf8_lossy(head).into_owned();
         let claimed = head.split('|').nth(17).unwrap_or_default();
-        let charset = if claimed.contains("GB") { Self::Gb18030 } else { Self::Utf8 };
+        if claimed.contains("GB") { Self::Gb18030 } else { Self::Utf8 }
+    }
+
+    /// Reads bytes in the charset that their MSH-18 claims.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> String {
+        let charset = Self::claimed(bytes);
         charset.encoding().decode_without_bom_handling(bytes).0.into_owned()
     }
 }
@@ -190,16 +201,18 @@ pub(crate) fn answer(message: &[u8], turn: Turn) -> Option<Reply> {
     Some(Reply { status: 0, media_type: "", body })
 }
 
-/// An ACK with this MSA-1, for the message or in the name of another. `rest` goes on behind MSA-2.
+/// An ACK with this MSA-1, for the message or in the name of another, in the message's charset.
+/// `rest` goes on behind MSA-2.
 ///
 /// Of the message only its first segment is looked at: this answers a bench too.
 #[must_use]
 pub fn acknowledge(message: &[u8], code: &str, other_id: Option<&str>, rest: &str) -> Vec<u8> {
     let head = message.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let head = Hl7::parse(&String::from_utf8_lossy(head));
+    let charset = Charset::claimed(head);
+    let head = Hl7::parse(&Charset::read(head));
     let id = other_id.unwrap_or_else(|| head.field("MSH", 10));
-    format!(
-        "MSH|^~\\&|{}|{}|{}|{}|20260301080000||ACK^{}|A{id}|P|{}||||||UNICODE UTF-8\r\
+    let text = format!(
+        "MSH|^~\\&|{}|{}|{}|{}|20260301080000||ACK^{}|A{id}|P|{}||||||{}\r\
          MSA|{code}|{id}|{rest}{}",
         head.field("MSH", 5),
         head.field("MSH", 6),
@@ -207,9 +220,10 @@ pub fn acknowledge(message: &[u8], code: &str, other_id: Option<&str>, rest: &st
         head.field("MSH", 4),
         head.component("MSH", 9, 2),
         head.field("MSH", 12),
+        charset.label(),
         if rest.ends_with('\r') { "" } else { "\r" },
-    )
-    .into_bytes()
+    );
+    charset.encode(&text).unwrap_or_else(|_| text.into_bytes())
 }
 
 #[cfg(test)]
@@ -243,6 +257,14 @@ mod tests {
             refused.ends_with("\rMSA|AE|M42|cannot register Wang\rERR|PID^1^5^101&Wang&HL70357\r")
         );
         assert_eq!(answer(message, Turn::Mute), None);
+        let old = "MSH|^~\\&|A|B|C|D|1||REF^I12|M42|P|2.4||||||GB 18030-2000\rPID|1||||汪\r";
+        let old = Charset::Gb18030.encode(old).unwrap();
+        let refused = answer(&old, Turn::Refuse).unwrap().body;
+        assert!(Charset::read(&refused).contains("cannot register 汪"));
+        assert!(
+            String::from_utf8(refused).is_err(),
+            "it answers in the charset that it was asked in"
+        );
     }
 
     #[test]

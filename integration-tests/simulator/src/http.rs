@@ -21,13 +21,15 @@ pub(crate) async fn attend(mut stream: TcpStream, desk: &impl Desk) -> Result<()
             let reaction = desk.receive(message).await;
             let keep = if reaction.then == Then::Close { "close" } else { "keep-alive" };
             for reply in &reaction.replies {
-                let head = format!(
-                    "HTTP/1.1 {} Said\r\nContent-Type: {}\r\nContent-Length: {}\r\n\
-                     Connection: {keep}\r\n\r\n",
+                let mut head = format!(
+                    "HTTP/1.1 {} Said\r\nContent-Length: {}\r\nConnection: {keep}\r\n",
                     reply.status,
-                    reply.media_type,
                     reply.body.len()
                 );
+                if !reply.media_type.is_empty() {
+                    head.extend(["Content-Type: ", reply.media_type, "\r\n"]);
+                }
+                head.push_str("\r\n");
                 stream.write_all(&[head.as_bytes(), &reply.body].concat()).await?;
             }
             if let Some(message) = reaction.takes {

@@ -2,10 +2,15 @@
 //!
 //! A refusal quotes the patient on purpose. Real systems do, and nothing of it may travel on.
 
+mod write;
+
 use serde_json::{Value, json};
 
 use crate::door::{Incoming, Reply};
 use crate::{Received, Turn, case_numbers, new_number};
+
+pub(crate) use write::write;
+pub use write::{canonical, said};
 
 /// Reads a message as it arrived.
 pub(crate) fn read(message: Incoming<'_>) -> Received {

@@ -3,12 +3,14 @@
 //! ```text
 //!   broker ──frames, requests──▶ Hospital ──▶ what it received, in order
 //!                                   └── answers well, or misbehaves as it was told (Manners)
-//!   Statement ─▶ System::write ─▶ Letter ─▶ Line ──MLLP or HTTP──▶ broker
+//!   Statement ─▶ Letter ─▶ Line ──MLLP or HTTP──▶ broker
 //! ```
 //!
 //! - [`Hospital`] receives; [`Manners`] say how it treats what it gets.
+//! - [`Statement`] is what a hospital says; its [`System`] says in which format and codes.
 //! - [`Line`] sends a [`Letter`] and reads the broker's answer.
 //! - [`hl7`], [`fhir`] and [`json`] read, answer and write one format each.
+//! - [`play`] plays one hospital by its [`script`].
 //! - [`ledger`] counts what was lost, doubled or reordered.
 //! - [`county`] writes the folder with a county's configuration.
 //!
@@ -31,18 +33,26 @@ mod line;
 mod manners;
 mod mllp;
 mod person;
+pub mod play;
 mod received;
+pub mod script;
+mod statement;
+pub mod system;
 
 pub use hl7::{Charset, Hl7};
 pub use hospital::{Hospital, WAIT_MAX};
 pub use http::{Answer, HttpSender};
 pub use ids::{moment, new_control_id, new_number, now};
+pub use json::{canonical, said};
 pub use line::{Broker, Letter, Line, Refusal, Told};
 pub use manners::{Manners, Turn, Which};
 pub use mllp::{FRAME_BEGINS, FRAME_ENDS, MllpSender};
 pub use person::Person;
 pub use received::Received;
 pub(crate) use received::case_numbers;
+pub use script::Script;
+pub use statement::{AUDITOR, Act, Case, Doctor, Party, READER, Sort, Statement};
+pub use system::System;
 
 use serde::Deserialize;
 

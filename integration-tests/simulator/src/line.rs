@@ -1,6 +1,6 @@
 //! A hospital's line to the broker: one message, one answer, over the transport of its format.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
@@ -110,6 +110,24 @@ impl Line {
             },
             Told::Taken,
         ))
+    }
+
+    /// Sends a message, again and again with the same bytes, until the broker has answered it. The
+    /// last answer is given back; it is [`Told::Again`] if there was none in time.
+    pub async fn insist(
+        &mut self,
+        letter: &Letter,
+        within: Duration,
+        again_after: Duration,
+    ) -> Result<Told> {
+        let began = Instant::now();
+        loop {
+            let told = self.tell(letter).await?;
+            if !matches!(told, Told::Again(_)) || began.elapsed() > within {
+                return Ok(told);
+            }
+            tokio::time::sleep(again_after).await;
+        }
     }
 
     async fn tell_mllp(&mut self, bytes: &[u8]) -> Result<Told> {

@@ -21,6 +21,7 @@ mod formats;
 mod operators;
 mod rabbit;
 mod referrals;
+mod simulate;
 
 use serde_json::{Value, json};
 use tierlink_integration_tests::county::County;

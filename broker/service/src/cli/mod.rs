@@ -16,6 +16,7 @@ mod refusals;
 mod send;
 mod serve;
 mod signature;
+mod simulate;
 mod token;
 mod translate;
 
@@ -45,6 +46,13 @@ enum Command {
 
     /// Play a whole county on this machine, without any server
     Demo(crate::demo::Options),
+
+    /// Play one hospital against a running broker, well or badly, so that an engineer has somebody
+    /// to talk to
+    ///
+    /// Receives, answers and sends as ops/examples/simulate shows. Exit code 1 if the broker did
+    /// not take something, or something was not heard in time.
+    Simulate(simulate::Options),
 
     /// Check the configuration and list every problem at once
     Check(ConfigFile),
@@ -112,6 +120,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(options) => serve::run(options).await,
         Command::Demo(options) => crate::demo::run(options).await,
+        Command::Simulate(options) => simulate::run(options).await,
         Command::Check(file) => Ok(check::run(&file)),
         Command::Doctor(options) => doctor::run(options).await,
         Command::Translate(options) => translate::run(&options),

@@ -61,16 +61,24 @@ pub const INVALID: Code = Code::new("X002");
 impl Config {
     /// Reads the file and all profiles beside it.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(file, |name| std::env::var(name).ok())
+    }
+
+    /// The same with other variables than those of the environment.
+    pub fn load_with(
+        file: &Path,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let mut print = Sha256::new();
         let folder = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         let Some(mut settings) = read_toml::<Settings>(file, &mut print, &mut problems) else {
             return Err(ConfigError(problems));
         };
-        if let Ok(url) = std::env::var("TIERLINK_STORE") {
+        if let Some(url) = variable("TIERLINK_STORE") {
             settings.store.url = url;
         }
-        if let Ok(url) = std::env::var("TIERLINK_BUS") {
+        if let Some(url) = variable("TIERLINK_BUS") {
             settings.bus.url = url;
         }
         let profiles = read_profiles(&folder.join(&settings.profiles), &mut print, &mut problems);

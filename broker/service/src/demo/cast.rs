@@ -3,6 +3,7 @@
 //! Everybody is invented. Identity numbers begin with the region 990101, which no card has.
 
 use tierlink_schemas::OrganisationCode;
+use tierlink_simulator::{Doctor, Party, Person};
 
 /// An organisation of the example county.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,28 +20,6 @@ pub enum Org {
     Liuwan,
     /// 临江市第一人民医院, outside the county. FHIR.
     City,
-}
-
-/// How an organisation speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaks {
-    /// HL7 v2 over MLLP.
-    Hl7v2,
-    /// FHIR messages over HTTP.
-    Fhir,
-    /// Native JSON over HTTP.
-    Json,
-}
-
-/// A doctor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Doctor {
-    /// The number that the hospital uses for the person.
-    pub code: &'static str,
-    /// Name.
-    pub name: &'static str,
-    /// 专业技术职务.
-    pub title: &'static str,
 }
 
 /// A patient.
@@ -65,10 +44,20 @@ pub struct Patient {
 }
 
 impl Patient {
-    /// The birth date as ISO 8601 writes it.
+    /// As hospitals write about the patient.
     #[must_use]
-    pub fn born_iso(&self) -> String {
-        format!("{}-{}-{}", &self.born[..4], &self.born[4..6], &self.born[6..])
+    pub fn person(&self) -> Person {
+        let born = self.born;
+        Person {
+            name: self.name.to_owned(),
+            number: self.identity_number.to_owned(),
+            born: format!("{}-{}-{}", &born[..4], &born[4..6], &born[6..]),
+            sex: if self.female { "female" } else { "male" },
+            phone: self.phone.to_owned(),
+            address: self.address.to_owned(),
+            diagnosis: (self.diagnosis.0.to_owned(), self.diagnosis.1.to_owned()),
+            complaint: self.complaint.to_owned(),
+        }
     }
 }
 
@@ -97,12 +86,6 @@ impl Org {
             .unwrap_or_else(|_| unreachable!("nine digits are an organisation code"))
     }
 
-    /// The organisation with this code.
-    #[must_use]
-    pub fn of(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|org| org.code() == code)
-    }
-
     /// 名称.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -126,16 +109,6 @@ impl Org {
             Self::Fengqiao => "枫桥镇",
             Self::Liuwan => "柳湾村",
             Self::City => "市医院",
-        }
-    }
-
-    /// How it speaks.
-    #[must_use]
-    pub const fn speaks(self) -> Speaks {
-        match self {
-            Self::Lead | Self::Qingshi => Speaks::Hl7v2,
-            Self::Baima | Self::City => Speaks::Fhir,
-            Self::Fengqiao | Self::Liuwan => Speaks::Json,
         }
     }
 
@@ -164,13 +137,18 @@ impl Org {
             Self::City => "0571-99000001",
         }
     }
+
+    /// As messages name it.
+    #[must_use]
+    pub fn party(self) -> Party {
+        Party {
+            code: self.code().to_owned(),
+            name: self.name().to_owned(),
+            phone: self.phone().to_owned(),
+            doctor: Some(self.doctor()),
+        }
+    }
 }
-
-/// Who reads ECGs at the lead hospital.
-pub const READER: Doctor = Doctor { code: "XD2003", name: "陆一帆", title: "主治医师" };
-
-/// Who audits what the reader wrote: never the same person.
-pub const AUDITOR: Doctor = Doctor { code: "XD2001", name: "石青岚", title: "副主任医师" };
 
 /// 不稳定型心绞痛: goes up, comes back.
 pub const WANG: Patient = Patient {

@@ -1,21 +1,22 @@
-//! The county of the demo: the very files of `ops/examples`, with other addresses.
+//! The county of the demo: the very files of `ops/examples`, with other addresses. Of a hospital with
+//! several systems its default system is played.
 //!
 //! Exchanged are only what cannot be the same on every machine: where the broker and the hospitals
 //! listen, where the store is, who may knock, and the secrets. The waits between two tries are
 //! shortened, because nobody watches a demo for an hour.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use tierlink_codec::Profile;
-use tierlink_codec::profile::Retry;
+use tierlink_simulator::county::CountyFolder;
+use tierlink_simulator::system::one_system;
+use toml::{Table, Value};
 
+use super::actor::Actor;
 use super::cast::Org;
-use super::hospital::Hospital;
-use crate::config::{Config, Settings};
+use crate::config::Config;
 
 /// `ops/examples/county.toml`.
 const COUNTY: &str = include_str!("../../../../ops/examples/county.toml");
@@ -55,9 +56,9 @@ pub fn listener_of(org: Org) -> &'static str {
 }
 
 /// Waits between two tries: short, so that a hospital that comes back is found at once.
-const FIRST_WAIT_MS: u64 = 200;
+const FIRST_WAIT_MS: i64 = 200;
 /// The longest of them.
-const WAIT_MS_MAX: u64 = 800;
+const WAIT_MS_MAX: i64 = 800;
 
 /// A folder that is removed when the demo ends.
 pub struct Folder(PathBuf);
@@ -67,7 +68,7 @@ impl Folder {
     pub fn new() -> anyhow::Result<Self> {
         let name = format!("tierlink-demo-{}", uuid::Uuid::now_v7());
         let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(path.join("secrets"))
+        std::fs::create_dir_all(&path)
             .with_context(|| format!("the folder {} cannot be made", path.display()))?;
         Ok(Self(path))
     }
@@ -86,60 +87,77 @@ impl Drop for Folder {
     }
 }
 
+/// Anywhere on this machine.
+const ANYWHERE: &str = "127.0.0.1:0";
+
 /// Opens every hospital, each with the secret that the broker must show.
-pub async fn open_hospitals(folder: &Folder) -> anyhow::Result<BTreeMap<Org, Arc<Hospital>>> {
-    let mut hospitals = BTreeMap::new();
-    for (org, profile) in profiles()? {
-        let secret = crate::tokens::create(org.code(), None, None).0;
-        if let Some(name) = &profile.outbound.token_secret {
-            std::fs::write(folder.path().join("secrets").join(name), &secret)
-                .with_context(|| format!("the secret {name} cannot be written"))?;
+pub async fn open_hospitals() -> anyhow::Result<BTreeMap<Org, Arc<Actor>>> {
+    let mut actors = BTreeMap::new();
+    for org in Org::ALL {
+        actors.insert(org, Arc::new(open(org).await?));
+    }
+    Ok(actors)
+}
+
+/// Opens one hospital.
+pub async fn open(org: Org) -> anyhow::Result<Actor> {
+    let found = PROFILES.iter().find(|(name, _)| name.starts_with(org.code()));
+    let (name, profile) = found.ok_or_else(|| anyhow!("{} has no profile", org.code()))?;
+    let secret = crate::tokens::create(org.code(), None, None).0;
+    let opened = Actor::open(org, profile, secret).await;
+    opened.with_context(|| format!("{name}: its hospital cannot be played"))
+}
+
+/// Writes the configuration of the example county, for this machine, and reads it.
+pub fn config(folder: &Folder, actors: &BTreeMap<Org, Arc<Actor>>) -> anyhow::Result<Config> {
+    let mut written = CountyFolder { county: county()?, ..CountyFolder::default() };
+    for (name, text) in PROFILES {
+        let actor = actors.values().find(|actor| name.starts_with(actor.org.code()));
+        let actor = actor.ok_or_else(|| anyhow!("nobody plays {name}"))?;
+        let profile = profile(text, actor).with_context(|| format!("profiles/{name}"))?;
+        let secret = profile.get("outbound").and_then(|it| it.get("token_secret"));
+        if let Some(secret) = secret.and_then(Value::as_str) {
+            written.secrets.push((secret.to_owned(), actor.secret.clone()));
         }
-        let hospital = Hospital::open(org, secret)
-            .await
-            .with_context(|| format!("{} cannot listen on this machine", org.code()))?;
-        hospitals.insert(org, hospital);
+        written.profiles.push((name.to_owned(), profile.to_string()));
     }
-    Ok(hospitals)
-}
-
-fn profiles() -> anyhow::Result<Vec<(Org, Profile)>> {
-    PROFILES
-        .iter()
-        .map(|(name, text)| {
-            let profile = Profile::from_toml(text).with_context(|| format!("profiles/{name}"))?;
-            let code = profile.organisation.code.as_str();
-            let org = Org::of(code).ok_or_else(|| anyhow!("nobody plays {code}"))?;
-            Ok((org, profile))
-        })
-        .collect()
-}
-
-/// The configuration of the example county, for this machine.
-pub fn config(folder: &Folder, hospitals: &BTreeMap<Org, Arc<Hospital>>) -> anyhow::Result<Config> {
-    let mut settings: Settings = toml::from_str(COUNTY).context("county.toml")?;
-    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    "sqlite:demo.db".clone_into(&mut settings.store.url);
-    if let Some(http) = &mut settings.http {
-        http.listen = anywhere;
-    }
-    for listener in &mut settings.mllp {
-        listener.listen = anywhere;
-    }
-    let mut all = Vec::with_capacity(PROFILES.len());
-    for ((org, mut profile), (name, _)) in profiles()?.into_iter().zip(PROFILES) {
-        let url = hospitals.get(&org).map(|hospital| hospital.url());
-        profile.outbound.address = url;
-        // Everybody is on this machine now.
-        profile.inbound.peers.clear();
-        profile.retry =
-            Retry { first_wait_ms: FIRST_WAIT_MS, wait_ms_max: WAIT_MS_MAX, ..profile.retry };
-        all.push((name.to_owned(), profile));
-    }
-    Config::build(settings, folder.path().to_path_buf(), all, Vec::new()).map_err(|error| {
+    written.write(folder.path())?;
+    // No variable of the environment may lead the demo to a store that somebody uses.
+    Config::load_with(&folder.path().join("county.toml"), |_| None).map_err(|error| {
         let problems: Vec<String> = error.0.iter().map(ToString::to_string).collect();
         anyhow!("ops/examples cannot be used: {}", problems.join("; "))
     })
+}
+
+fn county() -> anyhow::Result<String> {
+    let mut county: Table = COUNTY.parse().context("county.toml")?;
+    set(&mut county, "store", "url", "sqlite:demo.db");
+    set(&mut county, "http", "listen", ANYWHERE);
+    let listeners = county.get_mut("mllp").and_then(Value::as_array_mut);
+    for listener in listeners.into_iter().flatten().filter_map(Value::as_table_mut) {
+        listener.insert("listen".to_owned(), ANYWHERE.into());
+    }
+    Ok(county.to_string())
+}
+
+fn profile(text: &str, actor: &Actor) -> anyhow::Result<Table> {
+    let mut profile = one_system(text, None)?;
+    set(&mut profile, "outbound", "address", actor.hospital.address());
+    set(&mut profile, "retry", "first_wait_ms", FIRST_WAIT_MS);
+    set(&mut profile, "retry", "wait_ms_max", WAIT_MS_MAX);
+    // Everybody is on this machine now.
+    if let Some(inbound) = profile.get_mut("inbound").and_then(Value::as_table_mut) {
+        inbound.remove("peers");
+    }
+    Ok(profile)
+}
+
+/// Sets one setting, in a table that may be absent.
+fn set(toml: &mut Table, table: &str, key: &str, value: impl Into<Value>) {
+    let table = toml.entry(table).or_insert_with(|| Table::new().into());
+    if let Some(table) = table.as_table_mut() {
+        table.insert(key.to_owned(), value.into());
+    }
 }
 
 #[cfg(test)]
@@ -149,16 +167,16 @@ mod tests {
     #[tokio::test]
     async fn the_example_county_is_a_valid_configuration_and_everybody_plays() {
         let folder = Folder::new().unwrap();
-        let hospitals = open_hospitals(&folder).await.unwrap();
+        let actors = open_hospitals().await.unwrap();
 
-        let config = config(&folder, &hospitals).unwrap();
+        let config = config(&folder, &actors).unwrap();
 
         assert_eq!(config.profiles.len(), Org::ALL.len());
         assert_eq!(config.settings.county.lead, Some(Org::Lead.organisation()));
         for org in Org::ALL {
             let profile = &config.profiles[&org.organisation()];
             assert_eq!(profile.organisation.name, org.name());
-            assert_eq!(profile.outbound.address, Some(hospitals[&org].url()));
+            assert_eq!(profile.outbound.address, Some(actors[&org].hospital.address()));
         }
     }
 

@@ -3,7 +3,8 @@
 //! Each flow is one case, and says in which state it must end.
 
 use super::cast::{self, Org};
-use super::story::{Act, Flow, Sort, Step};
+use super::story::{Flow, Step};
+use tierlink_simulator::{Act, Sort};
 
 use Act::{
     Accept, AcceptAsExpert, Acknowledge, Arrive, AskForExperts, AskForReading, Audit, Claim, Close,
@@ -11,7 +12,7 @@ use Act::{
     Review, Schedule, ScheduleSession, Start,
 };
 use Org::{Baima, City, Fengqiao, Lead, Liuwan, Qingshi};
-use Step::{ComesBack, GoesDown, Hears, Refuses, Replay, Says, Stumbles};
+use Step::{Asks, ComesBack, GoesDown, Hears, Refuses, Replay, Says, Stumbles};
 
 /// Every flow.
 pub const FLOWS: [Flow; 8] = [
@@ -25,7 +26,7 @@ pub const FLOWS: [Flow; 8] = [
         patient: cast::WANG,
         after: None,
         steps: &[
-            Says(Qingshi, Refer(Lead)),
+            Asks(Qingshi, Refer, Lead),
             Hears(Lead, "referral.submit"),
             Says(Lead, Accept),
             Hears(Qingshi, "referral.accept"),
@@ -48,7 +49,7 @@ pub const FLOWS: [Flow; 8] = [
         patient: cast::WANG,
         after: Some("up-referral"),
         steps: &[
-            Says(Lead, Offer(Qingshi)),
+            Asks(Lead, Offer, Qingshi),
             Hears(Qingshi, "transfer.offer"),
             Stumbles(Lead, "transfer.accept"),
             Says(Qingshi, Accept),
@@ -74,7 +75,7 @@ pub const FLOWS: [Flow; 8] = [
         patient: cast::AYGULI,
         after: None,
         steps: &[
-            Says(Baima, Refer(City)),
+            Asks(Baima, Refer, City),
             Hears(Lead, "referral.submit"),
             Says(Lead, Review),
             Hears(City, "referral.submit"),
@@ -99,7 +100,7 @@ pub const FLOWS: [Flow; 8] = [
         patient: cast::SHI,
         after: None,
         steps: &[
-            Says(Liuwan, Refer(Lead)),
+            Asks(Liuwan, Refer, Lead),
             Hears(Qingshi, "referral.submit"),
             Says(Qingshi, Review),
             Hears(Lead, "referral.submit"),
@@ -122,7 +123,7 @@ pub const FLOWS: [Flow; 8] = [
         patient: cast::HE,
         after: None,
         steps: &[
-            Says(Fengqiao, AskForExperts(Lead)),
+            Asks(Fengqiao, AskForExperts, Lead),
             Hears(Lead, "consultation.request"),
             Hears(City, "consultation.request"),
             Says(Lead, AcceptAsExpert),
@@ -153,7 +154,7 @@ pub const FLOWS: [Flow; 8] = [
         patient: cast::LI,
         after: None,
         steps: &[
-            Says(Liuwan, AskForReading(Lead)),
+            Asks(Liuwan, AskForReading, Lead),
             Hears(Lead, "consultation.request"),
             Says(Lead, Claim),
             Hears(Liuwan, "consultation.claim"),
@@ -181,7 +182,7 @@ pub const FLOWS: [Flow; 8] = [
         after: None,
         steps: &[
             GoesDown(Baima),
-            Says(Lead, Offer(Baima)),
+            Asks(Lead, Offer, Baima),
             ComesBack(Baima),
             Hears(Baima, "transfer.offer"),
             Says(Baima, Accept),
@@ -204,7 +205,7 @@ pub const FLOWS: [Flow; 8] = [
         after: None,
         steps: &[
             Refuses(Qingshi, "referral.schedule"),
-            Says(Qingshi, Refer(Lead)),
+            Asks(Qingshi, Refer, Lead),
             Hears(Lead, "referral.submit"),
             Says(Lead, Accept),
             Hears(Qingshi, "referral.accept"),
@@ -235,15 +236,14 @@ mod tests {
     fn every_flow_opens_its_own_case_first() {
         for flow in &FLOWS {
             let first = flow.steps.iter().find_map(|step| match step {
-                Says(who, act) => Some((*who, *act)),
-                Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Stumbles(..) | Replay(_) => {
-                    None
-                }
+                Asks(who, act, _) => Some((*who, *act)),
+                Says(..) | Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Stumbles(..)
+                | Replay(_) => None,
             });
 
             let (who, act) = first.unwrap();
             assert_eq!(who, flow.origin, "{}", flow.key);
-            assert!(act.asks().is_some(), "{}", flow.key);
+            assert!(act.asks(), "{}", flow.key);
         }
     }
 
@@ -254,7 +254,7 @@ mod tests {
                 .steps
                 .iter()
                 .filter_map(|step| match step {
-                    Says(who, act) => Some((*who, act.kind(flow.sort))),
+                    Asks(who, act, _) | Says(who, act) => Some((*who, act.kind(flow.sort))),
                     Hears(..) | GoesDown(_) | ComesBack(_) | Refuses(..) | Stumbles(..)
                     | Replay(_) => None,
                 })

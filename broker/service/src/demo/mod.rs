@@ -3,21 +3,20 @@
 //! ```text
 //!   ops/examples ─▶ broker (embedded) ◀─sockets─▶ six simulated hospitals
 //!                        │                               │
-//!                     custody ──────── compared ──────── journals ─▶ table, exit code
+//!                     custody ──────── compared ──────── arrivals ─▶ table, exit code
 //! ```
 //!
 //! The broker is the real one, started by [`crate::app`], with a SQLite file in a temporary folder.
-//! The hospitals ([`hospital`]) share no code with it: they write and read their formats by
-//! themselves. The story ([`flows`]) is data. In the end two independent records are compared
-//! ([`check`]).
+//! The hospitals ([`tierlink_simulator`]) share no code with it: they write and read their formats
+//! by themselves. The story ([`flows`]) is data. In the end two independent records are compared
+//! ([`tierlink_simulator::ledger`]).
 //!
 //! Tests may use the pieces: the hospitals misbehave as they are told.
 
+pub mod actor;
 pub mod cast;
-pub mod check;
 pub mod county;
 pub mod flows;
-pub mod hospital;
 pub mod play;
 pub mod progress;
 pub mod story;
@@ -30,11 +29,12 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use tierlink_schemas::OrganisationCode;
+use tierlink_simulator::Broker;
 use tracing_subscriber::EnvFilter;
 
-use self::cast::{Org, Speaks};
+use self::actor::Actor;
+use self::cast::Org;
 use self::county::Folder;
-use self::hospital::{Broker, Hospital};
 use self::play::Play;
 use self::progress::Board;
 use self::table::Table;
@@ -57,7 +57,7 @@ pub struct Stage {
     /// The broker.
     pub app: App,
     /// The hospitals.
-    pub hospitals: BTreeMap<Org, Arc<Hospital>>,
+    pub actors: BTreeMap<Org, Arc<Actor>>,
     folder: Folder,
 }
 
@@ -67,28 +67,28 @@ impl Stage {
         // Clients over HTTP need one even without TLS; a program that has one already keeps it.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let folder = Folder::new()?;
-        let hospitals = county::open_hospitals(&folder).await?;
-        let config = county::config(&folder, &hospitals)?;
+        let actors = county::open_hospitals().await?;
+        let config = county::config(&folder, &actors)?;
         let app = App::start(config, app::Options { migrate: true }).await?;
-        let stage = Self { app, hospitals, folder };
+        let stage = Self { app, actors, folder };
         stage.introduce().await?;
         Ok(stage)
     }
 
     async fn introduce(&self) -> anyhow::Result<()> {
         let http = self.app.http_address().ok_or_else(|| anyhow!("HTTP is not served"))?;
-        for (org, hospital) in &self.hospitals {
+        for (org, actor) in &self.actors {
             let token = self.create_token(org.code(), Some(org.organisation())).await?;
-            let address = match org.speaks() {
-                Speaks::Hl7v2 => {
-                    let listener = county::listener_of(*org);
-                    self.app
-                        .mllp_address(listener)
-                        .ok_or_else(|| anyhow!("the MLLP listener `{listener}` is not served"))?
-                }
-                Speaks::Fhir | Speaks::Json => http,
-            };
-            hospital.meet(Broker { address, token });
+            let listener = county::listener_of(*org);
+            let mllp = self.app.mllp_address(listener);
+            let mllp = mllp.ok_or_else(|| anyhow!("the listener `{listener}` is not served"))?;
+            actor
+                .meet(Broker {
+                    mllp: mllp.to_string(),
+                    http: format!("http://{http}"),
+                    token: Some(token),
+                })
+                .await?;
         }
         self.read_tokens().await
     }
@@ -118,8 +118,8 @@ impl Stage {
     /// Stops the broker, then the hospitals, and removes what they wrote.
     pub async fn clear(self) {
         self.app.stop().await;
-        for hospital in self.hospitals.values() {
-            hospital.go_down().await;
+        for actor in self.actors.values() {
+            actor.hospital.down().await;
         }
         drop(self.folder);
     }
@@ -130,7 +130,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     log();
     let stage = Stage::set().await?;
     let begun = Instant::now();
-    let play = Play::new(stage.hospitals.clone(), &stage.app, Board::new());
+    let play = Play::new(stage.actors.clone(), &stage.app, Board::new());
     let stuck = tokio::select! {
         stuck = play.run() => stuck,
         _interrupted = tokio::signal::ctrl_c() => {
@@ -139,7 +139,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
     };
     let seconds = begun.elapsed().as_secs_f64();
-    let table = Table::collect(&play, &stage.app.store(), &stage.hospitals, stuck, seconds).await;
+    let table = Table::collect(&play, &stage.actors, stuck, seconds).await;
     if options.json {
         print::json(&table.json());
     } else {
@@ -186,11 +186,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_whole_county_plays_as_told() {
         let stage = Stage::set().await.unwrap();
-        let play = Play::new(stage.hospitals.clone(), &stage.app, Board::silent());
+        let play = Play::new(stage.actors.clone(), &stage.app, Board::silent());
 
         let stuck = play.run().await;
 
-        let table = Table::collect(&play, &stage.app.store(), &stage.hospitals, stuck, 0.0).await;
+        let table = Table::collect(&play, &stage.actors, stuck, 0.0).await;
         let told = table.json();
         assert!(table.is_clean(), "{told:#}");
         assert!(told["retries"].as_u64() > Some(0), "{told:#}");
@@ -202,15 +202,15 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_hospital_that_never_comes_back_stops_its_flows_and_no_others() {
         let stage = Stage::set().await.unwrap();
-        stage.hospitals[&Org::City].go_down().await;
-        let play = Play::new(stage.hospitals.clone(), &stage.app, Board::silent())
+        stage.actors[&Org::City].hospital.down().await;
+        let play = Play::new(stage.actors.clone(), &stage.app, Board::silent())
             .impatient(Duration::from_secs(8));
 
         let stuck = play.run().await;
 
         let flows: Vec<&str> = stuck.iter().map(|stuck| stuck.flow).collect();
         assert_eq!(flows, ["out-of-county", "consultation"]);
-        let table = Table::collect(&play, &stage.app.store(), &stage.hospitals, stuck, 0.0).await;
+        let table = Table::collect(&play, &stage.actors, stuck, 0.0).await;
         assert!(!table.is_clean());
         let complaints = table.json()["complaints"].to_string();
         assert!(complaints.contains("市医院 ← referral.submit"), "{complaints}");
@@ -221,13 +221,13 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_hospital_that_forgets_what_it_took_is_noticed() {
         let stage = Stage::set().await.unwrap();
-        let play = Play::new(stage.hospitals.clone(), &stage.app, Board::silent());
+        let play = Play::new(stage.actors.clone(), &stage.app, Board::silent());
         let stuck = play.run().await;
-        let forgetful = Hospital::open(Org::City, String::new()).await.unwrap();
-        let mut hospitals = stage.hospitals.clone();
-        hospitals.insert(Org::City, forgetful);
+        let forgetful = county::open(Org::City).await.unwrap();
+        let mut actors = stage.actors.clone();
+        actors.insert(Org::City, Arc::new(forgetful));
 
-        let table = Table::collect(&play, &stage.app.store(), &hospitals, stuck, 0.0).await;
+        let table = Table::collect(&play, &actors, stuck, 0.0).await;
 
         assert!(!table.is_clean());
         assert!(table.json()["lost"].as_u64() > Some(0));

@@ -5,19 +5,19 @@
 //! stands at.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tierlink_schemas::CaseNumber;
+use tierlink_simulator::{Act, Manners, Received, Statement, Turn, Which};
 use tierlink_store::{CaseFile, CaseKey, DeliveryId, Store};
 
-use super::cast::{Org, Speaks};
+use super::actor::Actor;
+use super::cast::Org;
 use super::flows::FLOWS;
-use super::hospital::{Heard, Hospital, Statement, Which};
 use super::progress::{Board, Mark};
-use super::story::{Act, Flow, Step};
+use super::story::{Flow, Step};
 use crate::app::App;
 use crate::desk::{self, Desk, Performed, Person, Reason, Refusal};
 
@@ -52,13 +52,12 @@ pub struct Stuck {
 
 /// A running play.
 pub struct Play {
-    hospitals: BTreeMap<Org, Arc<Hospital>>,
+    actors: BTreeMap<Org, Arc<Actor>>,
     store: Arc<dyn Store>,
     desk: Arc<Desk>,
     board: Board,
     numbers: Mutex<HashMap<&'static str, String>>,
     replayed: Mutex<Vec<DeliveryId>>,
-    spoken: AtomicU32,
     step_lasts: Duration,
     settle_lasts: Duration,
 }
@@ -66,15 +65,14 @@ pub struct Play {
 impl Play {
     /// Everything is in place, nothing has been said yet.
     #[must_use]
-    pub fn new(hospitals: BTreeMap<Org, Arc<Hospital>>, app: &App, board: Board) -> Self {
+    pub fn new(actors: BTreeMap<Org, Arc<Actor>>, app: &App, board: Board) -> Self {
         Self {
-            hospitals,
+            actors,
             store: app.store(),
             desk: app.desk(),
             board,
             numbers: Mutex::new(HashMap::new()),
             replayed: Mutex::new(Vec::new()),
-            spoken: AtomicU32::new(0),
             step_lasts: STEP_LASTS,
             settle_lasts: SETTLE_LASTS,
         }
@@ -153,85 +151,87 @@ impl Play {
 
     async fn step(&self, flow: &'static Flow, step: Step) -> Result<(), String> {
         match step {
-            Step::Says(who, act) => self.says(flow, who, act).await,
+            Step::Asks(who, act, to) => self.says(flow, who, act, Some(to)).await,
+            Step::Says(who, act) => self.says(flow, who, act, None).await,
             Step::Hears(who, kind) => {
-                let hospital = self.hospital(who)?;
+                let wanted = |heard: &&Received| {
+                    heard.taken && heard.says == kind && self.is_of(flow, heard)
+                };
+                let hospital = &self.actor(who)?.hospital;
                 let heard = hospital
-                    .journal
-                    .wait_for(|heard| heard.kind == kind && self.is_of(flow, heard))
-                    .await;
+                    .wait_for(kind, |all| all.iter().rev().find(wanted).cloned())
+                    .await
+                    .map_err(|error| error.to_string())?;
                 self.learn(flow, &heard);
                 Ok(())
             }
             Step::GoesDown(who) => {
-                self.hospital(who)?.go_down().await;
+                self.actor(who)?.hospital.down().await;
                 Ok(())
             }
             Step::ComesBack(who) => self.comes_back(who).await,
             Step::Refuses(who, kind) => {
-                self.hospital(who)?.refuse(which(flow, kind));
+                self.actor(who)?.hospital.except(which(flow, kind), Turn::Refuse, None);
                 Ok(())
             }
             Step::Stumbles(who, kind) => {
-                self.hospital(who)?.stumble(which(flow, kind));
+                self.actor(who)?.hospital.except(which(flow, kind), Turn::Mute, Some(1));
                 Ok(())
             }
             Step::Replay(who) => self.replay(flow, who).await,
         }
     }
 
-    fn hospital(&self, org: Org) -> Result<&Arc<Hospital>, String> {
-        self.hospitals.get(&org).ok_or_else(|| format!("nobody plays {}", org.code()))
+    fn actor(&self, org: Org) -> Result<&Arc<Actor>, String> {
+        self.actors.get(&org).ok_or_else(|| format!("nobody plays {}", org.code()))
     }
 
     /// Whether a message is about the flow's case: it carries the origin's number or the broker's.
-    fn is_of(&self, flow: &Flow, heard: &Heard) -> bool {
+    fn is_of(&self, flow: &Flow, heard: &Received) -> bool {
         let known = self.number(flow);
         heard.names(flow.own_number) || known.is_some_and(|number| heard.names(&number))
     }
 
-    fn learn(&self, flow: &'static Flow, heard: &Heard) {
-        if let Some(number) = &heard.ours {
+    fn learn(&self, flow: &'static Flow, heard: &Received) {
+        if let Some(number) = heard.ours() {
             self.numbers
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .entry(flow.key)
-                .or_insert_with(|| number.clone());
+                .or_insert_with(|| number.to_owned());
         }
     }
 
-    async fn says(&self, flow: &'static Flow, who: Org, act: Act) -> Result<(), String> {
-        let hospital = self.hospital(who)?;
+    async fn says(
+        &self,
+        flow: &'static Flow,
+        who: Org,
+        act: Act,
+        to: Option<Org>,
+    ) -> Result<(), String> {
+        let actor = self.actor(who)?;
         if self.board.is_watched() {
             tokio::time::sleep(THINKS_FOR).await;
         }
         // A hospital knows only the numbers that have reached it.
-        let latest = hospital.journal.latest(|heard| heard.taken && self.is_of(flow, heard));
+        let latest = actor.hospital.latest(|heard| self.is_of(flow, heard));
         let parent = flow.after.and_then(|key| {
             let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
             numbers.get(key).cloned()
         });
+        let (case, to) = (flow.case(), to.map(Org::party));
         let statement = Statement {
-            who,
+            by: &actor.system,
             act,
-            flow,
-            message_id: self.message_id(who),
-            number: latest.as_ref().and_then(|heard| heard.ours.clone()),
+            case: &case,
+            to: to.as_ref(),
+            message_id: actor.system.new_message_id(),
+            number: latest.as_ref().and_then(|heard| heard.ours().map(str::to_owned)),
             parent,
-            answers: latest.map(|heard| heard.wire_id).filter(|_| act.asks().is_none()),
+            answers: latest.map(|heard| heard.control_id).filter(|_| !act.asks()),
             now: Timestamp::now(),
         };
-        hospital.say(&statement).await
-    }
-
-    /// An id in the manner of the sender's system.
-    fn message_id(&self, who: Org) -> String {
-        let nth = self.spoken.fetch_add(1, Ordering::Relaxed) + 1;
-        match who.speaks() {
-            Speaks::Hl7v2 => format!("{}{nth:08}", &who.code()[6..]),
-            Speaks::Fhir => uuid::Uuid::now_v7().to_string(),
-            Speaks::Json => format!("{}-{nth:06}", who.code()),
-        }
+        actor.say(&statement).await
     }
 
     /// Waits until the broker has really tried in vain.
@@ -245,7 +245,7 @@ impl Play {
             }
             tokio::time::sleep(ASK_EVERY).await;
         }
-        self.hospital(who)?.come_back().await.map_err(|error| error.kind().to_string())
+        self.actor(who)?.hospital.up().await.map_err(|error| error.to_string())
     }
 
     /// Waits for the parked delivery with others behind it, repairs the hospital, and replays.
@@ -266,7 +266,7 @@ impl Play {
             }
             tokio::time::sleep(ASK_EVERY).await;
         };
-        self.hospital(who)?.repair();
+        self.actor(who)?.hospital.behave(Manners::reform);
         let replay = desk::Act::Replay(id.clone());
         let (person, why) = operator(REPAIRED).map_err(|refusal| refusal.code().to_string())?;
         match self.desk.perform(replay, &person, &why).await {
@@ -305,7 +305,9 @@ fn which(flow: &Flow, kind: &str) -> Which {
 /// A step for people.
 fn shown(flow: &Flow, step: Step) -> String {
     match step {
-        Step::Says(who, act) => format!("{} → {}", who.short(), act.kind(flow.sort)),
+        Step::Asks(who, act, _) | Step::Says(who, act) => {
+            format!("{} → {}", who.short(), act.kind(flow.sort))
+        }
         Step::Hears(who, kind) => format!("{} ← {kind}", who.short()),
         Step::GoesDown(who) => format!("{} 宕机 / down", who.short()),
         Step::ComesBack(who) => format!("{} 仍在宕机 / still down", who.short()),

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tierlink_core::delivery;
-use tierlink_schemas::message::control_id;
-use tierlink_store::{CaseFile, CustodyRow, Store};
+use tierlink_simulator::ledger::{self, Counts};
+use tierlink_store::{CaseFile, CustodyRow};
 
-use super::cast::{Org, Speaks};
-use super::check::{Findings, Hop, Record, Told, check};
+use super::actor::Actor;
+use super::cast::Org;
 use super::flows::{ECG, ECG_WITHIN, FLOWS};
-use super::hospital::Hospital;
 use super::play::{Play, Stuck};
 use super::story::Flow;
 use crate::cli::print;
@@ -43,7 +42,7 @@ struct LaneLine {
 pub struct Table {
     cases: Vec<CaseLine>,
     lanes: Vec<(Org, LaneLine)>,
-    findings: Findings,
+    counts: Counts,
     stuck: Vec<Stuck>,
     /// Codes and fields of deliveries that did not end well.
     problems: Vec<String>,
@@ -54,27 +53,23 @@ impl Table {
     /// Collects what the store and the hospitals remember.
     pub async fn collect(
         play: &Play,
-        store: &Arc<dyn Store>,
-        hospitals: &BTreeMap<Org, Arc<Hospital>>,
+        actors: &BTreeMap<Org, Arc<Actor>>,
         stuck: Vec<Stuck>,
         seconds: f64,
     ) -> Self {
         let mut cases = Vec::with_capacity(FLOWS.len());
         let mut custody: Vec<CustodyRow> = Vec::new();
-        let (mut hops, mut events) = (Vec::new(), Vec::new());
+        let mut told = Vec::new();
         for flow in &FLOWS {
             let file = play.file(flow).await;
             cases.push(case_line(flow, file.as_ref()));
             let Some(file) = file else { continue };
-            events.extend(told(store, &file).await);
-            hops.extend(file.custody.iter().filter_map(|row| hop(&file, row)));
+            told.push(as_told(flow, &file));
             custody.extend(file.custody);
         }
-        let records: BTreeMap<Org, Record> = hospitals
-            .iter()
-            .map(|(org, it)| (*org, Record { heard: it.journal.heard(), said: it.journal.said() }))
-            .collect();
-        let findings = check(&hops, &events, &records);
+        let said: Vec<_> = actors.values().flat_map(|actor| actor.said()).collect();
+        let arrived: Vec<_> = actors.values().flat_map(|actor| actor.hospital.arrived()).collect();
+        let counts = ledger::count(&said, &arrived, &told);
         let replayed = play.replayed();
         let mut lanes: Vec<(Org, LaneLine)> = Org::ALL.map(|org| (org, LaneLine::default())).into();
         for row in &custody {
@@ -85,7 +80,7 @@ impl Table {
             line.add(row, replayed.contains(&row.delivery.id));
         }
         let problems = custody.iter().flat_map(open_problems).collect();
-        Self { cases, lanes, findings, stuck, problems, seconds }
+        Self { cases, lanes, counts, stuck, problems, seconds }
     }
 
     fn retries(&self) -> u32 {
@@ -107,7 +102,7 @@ impl Table {
     /// Whether everything went as told.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.findings.is_clean()
+        self.counts.is_clean()
             && self.stuck.is_empty()
             && self.cases.iter().all(|case| case.wrong.is_none())
             && self.open() == 0
@@ -141,12 +136,12 @@ impl Table {
             self.delivered(),
             self.retries(),
             self.replayed(),
-            self.findings.repeats,
+            self.counts.repeats,
             self.seconds,
         ));
         print::line(&format!(
             "丢失 / lost {}  重复 / doubled {}  乱序 / reordered {}",
-            self.findings.lost, self.findings.doubled, self.findings.reordered,
+            self.counts.lost, self.counts.doubled, self.counts.reordered,
         ));
         for line in self.complaints() {
             print::line(&line);
@@ -161,7 +156,7 @@ impl Table {
 
     fn complaints(&self) -> Vec<String> {
         let stuck = self.stuck.iter().map(|it| format!("✘ {}: {} ({})", it.flow, it.step, it.why));
-        let found = self.findings.where_found.iter().map(|text| format!("✘ {text}"));
+        let found = self.counts.findings.iter().map(|text| format!("✘ {text}"));
         let problems = self.problems.iter().map(|text| format!("✘ {text}"));
         stuck.chain(found).chain(problems).collect()
     }
@@ -208,10 +203,10 @@ impl Table {
             "delivered": self.delivered(),
             "retries": self.retries(),
             "replayed": self.replayed(),
-            "repeats": self.findings.repeats,
-            "lost": self.findings.lost,
-            "doubled": self.findings.doubled,
-            "reordered": self.findings.reordered,
+            "repeats": self.counts.repeats,
+            "lost": self.counts.lost,
+            "doubled": self.counts.doubled,
+            "reordered": self.counts.reordered,
             "complaints": self.complaints(),
         })
     }
@@ -306,27 +301,31 @@ fn late(file: &CaseFile) -> Option<String> {
     (!in_time).then(|| "超时 / late".to_owned())
 }
 
-fn hop(file: &CaseFile, row: &CustodyRow) -> Option<Hop> {
-    let to = Org::of(row.delivery.id.to.as_str())?;
-    let message = row.delivery.id.message;
-    let wire_id = match to.speaks() {
-        Speaks::Hl7v2 => control_id(message),
-        Speaks::Fhir | Speaks::Json => message.to_string(),
-    };
-    Some(Hop { case: file.case.number.to_string(), to, number: row.delivery.number, wire_id })
-}
-
-/// Who said each event of the case, under which id of their own.
-async fn told(store: &Arc<dyn Store>, file: &CaseFile) -> Vec<Told> {
-    let mut told = Vec::with_capacity(file.events.len());
-    for event in &file.events {
-        let Ok(Some(row)) = store.message(event.message, None).await else { continue };
-        let source = row.message.source;
-        if let Some(by) = Org::of(source.organisation.as_str()) {
-            told.push(Told { by, message_id: source.message_id });
-        }
+/// What the broker's store says of a case, for the ledger.
+fn as_told(flow: &Flow, file: &CaseFile) -> ledger::Case {
+    let events = file.events.iter().map(|event| ledger::Event {
+        number: event.number.into(),
+        message: event.message,
+        kind: event.kind.as_str().to_owned(),
+        by: event.by.as_str().to_owned(),
+    });
+    let custody = file.custody.iter().map(|row| ledger::Custody {
+        message: row.delivery.id.message,
+        to: row.delivery.id.to.as_str().to_owned(),
+        number: row.delivery.number.into(),
+        state: if row.delivery.state == delivery::State::Delivered {
+            ledger::DELIVERED.to_owned()
+        } else {
+            "not delivered".to_owned()
+        },
+    });
+    ledger::Case {
+        number: file.case.number.to_string(),
+        origin: flow.origin.code().to_owned(),
+        own_number: flow.own_number.to_owned(),
+        events: events.collect(),
+        custody: custody.collect(),
     }
-    told
 }
 
 /// Codes and fields of a delivery that did not end well.

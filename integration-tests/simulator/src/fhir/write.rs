@@ -1,23 +1,18 @@
-//! FHIR R4 messages as a township's cloud system and a city hospital write them.
+//! FHIR R4 messages as a hospital writes them.
 //!
 //! A request is a ServiceRequest with what hangs on it; everything that is said about a case later
 //! is a Task. The event says which.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Heard, Statement, Verdict};
-use crate::demo::cast::{Doctor, Org};
-use crate::demo::story::Act;
+use super::{CASE_NUMBER, ORGANISATION};
+use crate::{Act, Doctor, Party, Statement};
 
 const EVENT: &str = "urn:tierlink:event";
-const CASE_NUMBER: &str = "urn:tierlink:case-number";
-const ORGANISATION: &str = "urn:tierlink:organisation:";
 const EXTENSION: &str = "urn:tierlink:extension:";
 const DATA_ELEMENT: &str = "urn:oid:2.16.156.10011.2.2.1";
-const IDENTITY_NUMBER: &str = "urn:oid:2.16.156.10011.1.3";
 
 /// A Bundle that is being written.
 struct Bundle {
@@ -34,11 +29,11 @@ impl Bundle {
         reference
     }
 
-    fn organisation(&mut self, org: Org) -> Value {
+    fn organisation(&mut self, party: &Party) -> Value {
         self.add(json!({
             "resourceType": "Organization",
-            "identifier": [{ "system": "urn:tierlink:organisation", "value": org.code() }],
-            "name": org.name(),
+            "identifier": [{ "system": "urn:tierlink:organisation", "value": party.code }],
+            "name": party.name,
         }))
     }
 
@@ -51,30 +46,36 @@ impl Bundle {
         }))
     }
 
-    fn side(&mut self, org: Org, department: (&str, &str)) -> Value {
-        let (organisation, practitioner) =
-            (self.organisation(org), self.practitioner(org.doctor()));
-        self.add(json!({
+    fn side(&mut self, party: &Party, department: (&str, &str)) -> Value {
+        let organisation = self.organisation(party);
+        let practitioner = party.doctor.map(|doctor| self.practitioner(doctor));
+        let mut role = json!({
             "resourceType": "PractitionerRole",
             "organization": organisation,
-            "practitioner": practitioner,
             "specialty": [{
                 "coding": [{ "system": "urn:tierlink:codes:department", "code": department.0 }],
                 "text": department.1,
             }],
-            "telecom": [{ "system": "phone", "value": org.phone() }],
-        }))
+        });
+        if let Some(practitioner) = practitioner {
+            role["practitioner"] = practitioner;
+        }
+        if !party.phone.is_empty() {
+            role["telecom"] = json!([{ "system": "phone", "value": party.phone }]);
+        }
+        self.add(role)
     }
 }
 
 /// Writes a message.
-pub(super) fn write(s: &Statement<'_>) -> Vec<u8> {
+pub(crate) fn write(s: &Statement<'_>) -> Result<Vec<u8>> {
     let mut bundle = Bundle { entries: Vec::new() };
-    let focus = match s.act.asks() {
-        Some(to) => request(&mut bundle, s, to),
-        None => task(&mut bundle, s),
-    };
-    let sender = bundle.organisation(s.who);
+    if matches!(s.act, Act::AskForExperts | Act::AskForReading) {
+        bail!("in FHIR a simulated hospital refers and hands back; it asks for no consultation");
+    }
+    let focus =
+        if s.act.asks() { request(&mut bundle, s, s.asked()?) } else { task(&mut bundle, s) };
+    let sender = bundle.organisation(&s.by.party);
     let mut header = json!({
         "resourceType": "MessageHeader",
         "id": s.message_id,
@@ -82,15 +83,15 @@ pub(super) fn write(s: &Statement<'_>) -> Vec<u8> {
         "sender": sender,
         "source": {
             "software": "HIS",
-            "endpoint": format!("{ORGANISATION}{}", s.who.code()),
+            "endpoint": format!("{ORGANISATION}{}", s.by.party.code),
         },
         "focus": [focus],
     });
-    if let Some(to) = s.act.asks() {
-        let endpoint = format!("{ORGANISATION}{}", to.code());
+    if let Some(to) = s.to {
+        let endpoint = format!("{ORGANISATION}{}", to.code);
         header["destination"] = json!([{ "endpoint": endpoint }]);
     } else {
-        header["author"] = bundle.practitioner(s.who.doctor());
+        header["author"] = bundle.practitioner(s.by.doctor());
     }
     if let Some(answered) = &s.answers {
         header["response"] = json!({ "identifier": answered, "code": "ok" });
@@ -104,31 +105,19 @@ pub(super) fn write(s: &Statement<'_>) -> Vec<u8> {
         "timestamp": s.now.to_string(),
         "entry": bundle.entries,
     });
-    bundle.to_string().into_bytes()
+    Ok(bundle.to_string().into_bytes())
 }
 
 fn own_number(s: &Statement<'_>) -> Value {
-    json!({ "system": format!("{ORGANISATION}{}", s.who.code()), "value": s.number_here() })
+    json!({ "system": format!("{ORGANISATION}{}", s.by.party.code), "value": s.number_here() })
 }
 
-fn patient(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
-    let patient = &s.flow.patient;
-    bundle.add(json!({
-        "resourceType": "Patient",
-        "identifier": [{ "system": IDENTITY_NUMBER, "value": patient.identity_number }],
-        "name": [{ "text": patient.name }],
-        "gender": if patient.female { "female" } else { "male" },
-        "birthDate": patient.born_iso(),
-        "telecom": [{ "system": "phone", "value": patient.phone }],
-        "address": [{ "text": patient.address }],
-    }))
-}
-
-fn request(bundle: &mut Bundle, s: &Statement<'_>, to: Org) -> Value {
-    let subject = patient(bundle, s);
-    let requester = bundle.side(s.who, ("04", "外科"));
+fn request(bundle: &mut Bundle, s: &Statement<'_>, to: &Party) -> Value {
+    let patient = &s.case.patient;
+    let subject = bundle.add(patient.fhir());
+    let requester = bundle.side(&s.by.party, ("04", "外科"));
     let performer = bundle.side(to, ("04.01", "普通外科"));
-    let (code, words) = s.flow.patient.diagnosis;
+    let (code, words) = &patient.diagnosis;
     let diagnosis = bundle.add(json!({
         "resourceType": "Condition",
         "code": { "coding": [{ "system": "urn:tierlink:codes:ICD-10-CN", "code": code }], "text": words },
@@ -139,7 +128,7 @@ fn request(bundle: &mut Bundle, s: &Statement<'_>, to: Org) -> Value {
         "status": "final",
         "code": { "coding": [{ "system": DATA_ELEMENT, "code": "DE04.01.119.00", "display": "主诉" }] },
         "subject": subject,
-        "valueString": s.flow.patient.complaint,
+        "valueString": patient.complaint,
     }));
     let consent = bundle.add(json!({
         "resourceType": "Consent",
@@ -151,9 +140,14 @@ fn request(bundle: &mut Bundle, s: &Statement<'_>, to: Org) -> Value {
         "category": [{ "coding": [{ "system": "http://loinc.org", "code": "59284-0" }] }],
         "patient": subject,
         "dateTime": s.now.to_string(),
-        "performer": [{ "display": s.flow.patient.name }],
+        "performer": [{ "display": patient.name }],
     }));
-    bundle.add(json!({
+    let (reasons, reason, words) = if s.act == Act::Offer {
+        ("reason_down", "DN06", "完成难度较大的诊治且病情平稳")
+    } else {
+        ("reason_up", "UP04", "因技术、设备条件限制不能处置")
+    };
+    let mut request = json!({
         "resourceType": "ServiceRequest",
         "identifier": [own_number(s)],
         "status": "active",
@@ -165,10 +159,19 @@ fn request(bundle: &mut Bundle, s: &Statement<'_>, to: Org) -> Value {
         "authoredOn": s.now.to_string(),
         "requester": requester,
         "performer": [performer],
-        "reasonCode": [{ "coding": [{ "system": "urn:tierlink:codes:reason_up", "code": "UP04" }],
-                         "text": "因技术、设备条件限制不能处置" }],
+        "reasonCode": [{ "coding": [{ "system": format!("urn:tierlink:codes:{reasons}"), "code": reason }],
+                         "text": words }],
         "supportingInfo": [diagnosis, complaint, consent],
-    }))
+    });
+    if s.act == Act::Offer {
+        let family = json!({ "system": "urn:tierlink:family", "code": "transfer" });
+        request["category"] = json!([{ "coding": [family] }]);
+    }
+    if let Some(parent) = &s.parent {
+        let parent = json!({ "system": CASE_NUMBER, "value": parent });
+        request["basedOn"] = json!([{ "identifier": parent }]);
+    }
+    bundle.add(request)
 }
 
 /// An extension of the county's guide that holds a text.
@@ -179,12 +182,17 @@ fn extension(name: &str, value: &str) -> Value {
 fn task(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
     let mut outputs = Vec::new();
     let mut extensions = Vec::new();
+    let mut reason = None;
     let status = match s.act {
         Act::Accept => "accepted",
+        Act::Decline => {
+            reason = Some(json!({ "coding": [{ "code": "RJ01" }], "text": "本周无床位" }));
+            "rejected"
+        }
         Act::AcceptAsExpert => {
             extensions.push(json!({ "url": format!("{EXTENSION}expert"), "extension": [
-                { "url": "organisation", "valueString": s.who.code() },
-                { "url": "practitioner", "valueString": s.who.doctor().code },
+                { "url": "organisation", "valueString": s.by.party.code },
+                { "url": "practitioner", "valueString": s.by.doctor().code },
             ] }));
             "accepted"
         }
@@ -208,10 +216,10 @@ fn task(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
             })));
             "in-progress"
         }
-        Act::Refer(_)
-        | Act::Offer(_)
-        | Act::AskForExperts(_)
-        | Act::AskForReading(_)
+        Act::Refer
+        | Act::Offer
+        | Act::AskForExperts
+        | Act::AskForReading
         | Act::Review
         | Act::Start
         | Act::Opinion
@@ -239,6 +247,9 @@ fn task(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
         "focus": { "type": "ServiceRequest", "identifier": number },
         "authoredOn": s.now.to_string(),
     });
+    if let Some(reason) = reason {
+        task["statusReason"] = reason;
+    }
     if !outputs.is_empty() {
         task["output"] = outputs.into();
     }
@@ -253,7 +264,7 @@ fn appointment(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
     bundle.add(json!({
         "resourceType": "Appointment",
         "status": "booked",
-        "identifier": [{ "value": format!("SY{}", s.flow.own_number.replace('-', "")) }],
+        "identifier": [{ "value": format!("SY{}", s.case.own_number.replace('-', "")) }],
         "start": start.to_string(),
         "end": end.to_string(),
         "specialty": [{
@@ -277,78 +288,4 @@ fn visit(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
         "identifier": [{ "value": s.encounter() }],
         "period": { "start": s.now.to_string() },
     }))
-}
-
-/// Reads a message: what it says, about which case. `None` when it is no FHIR message.
-pub(super) fn read(bundle: &Value) -> Option<Heard> {
-    let entries = bundle["entry"].as_array()?;
-    let resources = || entries.iter().map(|entry| &entry["resource"]);
-    let header = resources().find(|it| it["resourceType"] == "MessageHeader")?;
-    let mut numbers = Vec::new();
-    for resource in resources() {
-        let listed = match resource["resourceType"].as_str() {
-            Some("ServiceRequest") => resource["identifier"].as_array(),
-            Some("Task") => resource["basedOn"].as_array(),
-            _ => None,
-        };
-        for one in listed.into_iter().flatten() {
-            let identifier = one.get("identifier").unwrap_or(one);
-            let system = identifier["system"].as_str().unwrap_or_default();
-            let value = identifier["value"].as_str().unwrap_or_default();
-            if system == CASE_NUMBER || system.starts_with(ORGANISATION) {
-                numbers.push((system == CASE_NUMBER, value.to_owned()));
-            }
-        }
-    }
-    let mut hasher = DefaultHasher::new();
-    bundle.to_string().hash(&mut hasher);
-    Some(Heard {
-        wire_id: header["id"].as_str()?.to_owned(),
-        kind: header["eventCoding"]["code"].as_str()?.to_owned(),
-        ours: numbers.iter().find(|(ours, _)| *ours).map(|(_, number)| number.clone()),
-        numbers: numbers.into_iter().map(|(_, number)| number).collect(),
-        fingerprint: hasher.finish(),
-        taken: false,
-    })
-}
-
-/// Writes the answer to the message `id`.
-pub(super) fn answer(id: &str, verdict: Verdict) -> Value {
-    if verdict == Verdict::Refused {
-        return json!({ "resourceType": "OperationOutcome", "issue": [{
-            "severity": "error", "code": "value", "expression": ["Appointment.specialty"],
-        }] });
-    }
-    let header = json!({
-        "resourceType": "MessageHeader",
-        "id": Uuid::now_v7().to_string(),
-        "eventCoding": { "system": EVENT, "code": "receipt" },
-        "source": { "software": "HIS" },
-        "response": { "identifier": id, "code": "ok" },
-    });
-    json!({ "resourceType": "Bundle", "type": "message", "entry": [{ "resource": header }] })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_known_by_the_identifiers_of_its_case() {
-        let bundle = json!({ "resourceType": "Bundle", "entry": [
-            { "resource": { "resourceType": "MessageHeader", "id": "m1",
-                "eventCoding": { "code": "referral.accept" } } },
-            { "resource": { "resourceType": "Task", "basedOn": [
-                { "identifier": { "system": CASE_NUMBER, "value": "R2600000011" } },
-                { "identifier": { "system": "urn:tierlink:organisation:330199102", "value": "BM1" } },
-                { "identifier": { "system": "urn:other", "value": "x" } },
-            ] } },
-        ]});
-
-        let heard = read(&bundle).unwrap();
-
-        assert_eq!(heard.ours.as_deref(), Some("R2600000011"));
-        assert_eq!(heard.numbers, ["R2600000011", "BM1"]);
-        assert_eq!(read(&json!({ "resourceType": "Patient" })), None);
-    }
 }

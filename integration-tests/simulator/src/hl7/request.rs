@@ -1,44 +1,41 @@
 //! The requests that open a case, as REF^I12.
 
-use super::Statement;
-use super::hl7::{called, time};
-use super::hl7_write::{line, notes, origin_number, patient, results, text, yes};
-use crate::demo::cast::{Doctor, Org};
+use super::write::{line, notes, origin_number, patient, results, text, time, yes};
+use crate::{Doctor, Party, Statement};
 
 /// 主诉 by its national data element.
 fn complaint<'a>(s: &Statement<'a>) -> (&'static str, &'static str, &'a str, &'static str) {
-    ("TX", "DE04.01.119.00^主诉", s.flow.patient.complaint, "")
+    ("TX", "DE04.01.119.00^主诉", &s.case.patient.complaint, "")
 }
 
 fn side(
     s: &Statement<'_>,
     role: &str,
-    org: Org,
+    party: &Party,
     department: &str,
     doctor: Option<Doctor>,
 ) -> String {
-    let place = format!("{department}^^^{}^^^^^{}", called(s.who, org), org.name());
+    let place = format!("{department}^^^{}^^^^^{}", s.by.calls(&party.code), party.name);
     let name = doctor.map(|it| format!("{}^^^^{}", it.name, it.title)).unwrap_or_default();
     let code = doctor.map(|it| it.code).unwrap_or_default();
-    line("PRD", &[(1, role), (2, &name), (4, &place), (5, org.phone()), (7, code)])
+    line("PRD", &[(1, role), (2, &name), (4, &place), (5, &party.phone), (7, code)])
 }
 
-fn sides(s: &Statement<'_>, to: Org, departments: (&str, &str)) -> Vec<String> {
+fn sides(s: &Statement<'_>, to: &Party, departments: (&str, &str)) -> Vec<String> {
     vec![
-        side(s, "RP^Referring Provider^HL70286", s.who, departments.0, Some(s.who.doctor())),
+        side(s, "RP^Referring Provider^HL70286", &s.by.party, departments.0, Some(s.by.doctor())),
         side(s, "RT^Referred to Provider^HL70286", to, departments.1, None),
     ]
 }
 
 fn diagnosis(s: &Statement<'_>) -> String {
-    let (code, words) = s.flow.patient.diagnosis;
+    let (code, words) = &s.case.patient.diagnosis;
     let what = format!("{code}^{words}^ICD-10-CN");
     line("DG1", &[(1, "1"), (3, &what), (6, "W"), (15, "1")])
 }
 
-pub(super) fn referral(s: &Statement<'_>, to: Org) -> Vec<String> {
-    // The township's own code for "urgent"; its profile maps it.
-    let priority = if s.who == Org::Qingshi { "2" } else { "A^ASAP^HL70280" };
+pub(super) fn referral(s: &Statement<'_>, to: &Party) -> Vec<String> {
+    let priority = s.by.own_code("priority", "urgent").unwrap_or("A^ASAP^HL70280");
     let rf1 = line(
         "RF1",
         &[
@@ -57,7 +54,7 @@ pub(super) fn referral(s: &Statement<'_>, to: Org) -> Vec<String> {
     lines.push(diagnosis(s));
     lines.push(line("AL1", &[(1, "1"), (2, "DA"), (3, "^青霉素"), (5, "皮疹")]));
     lines.push(line("OBR", &[(1, "1"), (4, "57133-1^Referral note^LN")]));
-    let consent = [yes("consent.given"), text("consent.signer", s.flow.patient.name)];
+    let consent = [yes("consent.given"), text("consent.signer", &s.case.patient.name)];
     let pressure = ("NM", "8480-6^收缩压^LN", "158", "mmHg");
     lines.extend(results(&[complaint(s), pressure], &consent));
     lines.push(line("PV1", &[(1, "1"), (2, "I"), (19, &s.encounter())]));
@@ -65,12 +62,13 @@ pub(super) fn referral(s: &Statement<'_>, to: Org) -> Vec<String> {
     lines
 }
 
-pub(super) fn offer(s: &Statement<'_>, to: Org) -> Vec<String> {
+pub(super) fn offer(s: &Statement<'_>, to: &Party) -> Vec<String> {
+    let priority = s.by.own_code("priority", "routine").unwrap_or("R^Routine^HL70280");
     let rf1 = line(
         "RF1",
         &[
             (1, "P"),
-            (2, "R^Routine^HL70280"),
+            (2, priority),
             (6, &origin_number(s)),
             (9, &time(s, s.now)),
             (10, "DN06^完成难度较大的诊治且病情平稳^reason_down"),
@@ -82,8 +80,8 @@ pub(super) fn offer(s: &Statement<'_>, to: Org) -> Vec<String> {
         text("plan.red_flags.0", "静息胸痛或新发肢体无力，立即上转"),
         text("plan.follow_ups.0.on", &s.follow_up_day()),
         text("plan.follow_ups.0.what", "血压、用药依从性"),
-        text("tracking.doctor.code", s.who.doctor().code),
-        text("tracking.doctor.name", s.who.doctor().name),
+        text("tracking.doctor.code", s.by.doctor().code),
+        text("tracking.doctor.name", s.by.doctor().name),
         text("tracking.mode", "电话"),
     ];
     match &s.parent {
@@ -114,12 +112,13 @@ pub(super) fn offer(s: &Statement<'_>, to: Org) -> Vec<String> {
 }
 
 /// HL7 has one word for every consultation: second opinion (RF1-4 SO).
-pub(super) fn second_opinion(s: &Statement<'_>, to: Org) -> Vec<String> {
+pub(super) fn second_opinion(s: &Statement<'_>, to: &Party) -> Vec<String> {
+    let priority = s.by.own_code("priority", "routine").unwrap_or("R^Routine^HL70280");
     let rf1 = line(
         "RF1",
         &[
             (1, "P"),
-            (2, "R^Routine^HL70280"),
+            (2, priority),
             (4, "SO^Second opinion^HL70282"),
             (6, &origin_number(s)),
             (9, &time(s, s.now)),

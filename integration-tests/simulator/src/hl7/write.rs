@@ -1,27 +1,69 @@
-//! The segments of each HL7 v2 message that the two hospitals send. Requests are in
-//! `hl7_request.rs`.
+//! The segments of each HL7 v2 message that a hospital sends. Requests are in `request.rs`.
+//!
+//! Only strings are joined here. What HL7 has no field for goes into OBX of the county's
+//! implementation guide (coding system `99TL`).
 
-use super::Statement;
-use super::hl7::{GUIDE, KIND, called, escaped, habits, time};
-use super::hl7_request::{offer, referral, second_opinion};
-use crate::demo::cast::{AUDITOR, Doctor, Org, READER};
-use crate::demo::story::Act;
+use anyhow::Result;
+use jiff::Timestamp;
+
+use super::request::{offer, referral, second_opinion};
+use super::{GUIDE, KIND};
+use crate::{AUDITOR, Act, Doctor, Person, READER, Statement};
+
+/// Writes a message.
+pub(crate) fn write(s: &Statement<'_>) -> Result<Vec<u8>> {
+    let (event, lines) = body(s)?;
+    let receiver = s.to.map_or("TIERLINK", |to| s.by.calls(&to.code));
+    let head = format!(
+        "MSH|^~\\&|{}|{}|TIERLINK|{receiver}|{}||{event}|{}|P|{}||||||{}",
+        s.by.application,
+        s.by.facility,
+        time(s, s.now),
+        s.message_id,
+        s.by.version,
+        s.by.charset_stated,
+    );
+    let text: String = std::iter::once(head).chain(lines).map(|line| line + "\r").collect();
+    s.by.charset.encode(&text)
+}
+
+/// An instant as HL7 writes it, on the county's wall clock.
+pub(super) fn time(s: &Statement<'_>, at: Timestamp) -> String {
+    s.local(at).strftime("%Y%m%d%H%M%S").to_string()
+}
+
+/// A text with HL7's delimiters escaped.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\\' => out.push_str("\\E\\"),
+            '|' => out.push_str("\\F\\"),
+            '^' => out.push_str("\\S\\"),
+            '&' => out.push_str("\\T\\"),
+            '~' => out.push_str("\\R\\"),
+            other => out.push(other),
+        }
+    }
+    out
+}
 
 /// The message type with its event, and the segments behind MSH.
-pub(super) fn body(s: &Statement<'_>) -> (&'static str, Vec<String>) {
-    match s.act {
-        Act::Refer(to) => ("REF^I12", referral(s, to)),
-        Act::Offer(to) => ("REF^I12", offer(s, to)),
-        Act::AskForExperts(to) | Act::AskForReading(to) => ("REF^I12", second_opinion(s, to)),
+fn body(s: &Statement<'_>) -> Result<(&'static str, Vec<String>)> {
+    Ok(match s.act {
+        Act::Refer => ("REF^I12", referral(s, s.asked()?)),
+        Act::Offer => ("REF^I12", offer(s, s.asked()?)),
+        Act::AskForExperts | Act::AskForReading => ("REF^I12", second_opinion(s, s.asked()?)),
         Act::Accept => ("RRI^I12", accept(s, &[])),
         Act::AcceptAsExpert => ("RRI^I12", accept(s, &expert_here(s))),
+        Act::Decline => ("RRI^I12", decline(s)),
         Act::Review => ("RRI^I12", answer(s, &[], &["资料齐全，同意上转"])),
         Act::Start => ("RRI^I12", answer(s, &[], &[])),
         Act::Claim => ("RRI^I12", answer(s, &person("reader", READER), &[])),
         Act::Audit => ("RRI^I12", audit(s)),
         Act::Acknowledge | Act::ReadBack | Act::Close => ("RRI^I12", answer(s, &[], &["随访完成"])),
         Act::Schedule => ("SIU^S12", schedule(s, &[])),
-        Act::ScheduleSession => ("SIU^S12", schedule(s, &session())),
+        Act::ScheduleSession => ("SIU^S12", schedule(s, &session(s))),
         Act::Arrive => ("ADT^A01", visit(s, "A01", "I")),
         Act::Receive => ("ADT^A04", visit(s, "A04", "O")),
         Act::Discharge => ("ADT^A03", discharge(s)),
@@ -30,7 +72,7 @@ pub(super) fn body(s: &Statement<'_>) -> (&'static str, Vec<String>) {
         Act::FollowUp => ("ORU^R01", follow_up(s)),
         Act::Report => ("ORU^R01", report(s)),
         Act::Critical => ("ORU^R01", critical(s)),
-    }
+    })
 }
 
 /// A segment from its fields: number and content.
@@ -99,33 +141,29 @@ pub(super) fn notes(words: &[&str]) -> Vec<String> {
 }
 
 pub(super) fn patient(s: &Statement<'_>) -> String {
-    let (patient, facility) = (&s.flow.patient, habits(s.who).facility);
-    let identifiers =
-        format!("{}^^^{facility}^OPN~{}^^^^NI", s.encounter(), patient.identity_number);
-    let sex = match (s.who, patient.female) {
-        // The township's own codes; its profile maps them.
-        (Org::Qingshi, false) => "1",
-        (Org::Qingshi, true) => "2",
-        (_, false) => "M",
-        (_, true) => "F",
-    };
+    let Person { name, number, born, sex, phone, address, .. } = &s.case.patient;
+    let identifiers = format!("{}^^^{}^OPN~{number}^^^^NI", s.encounter(), s.by.facility);
+    let usual = if *sex == "female" { "F" } else { "M" };
     line(
         "PID",
         &[
             (1, "1"),
             (3, &identifiers),
-            (5, &escaped(patient.name)),
-            (7, patient.born),
-            (8, sex),
-            (11, &escaped(patient.address)),
-            (13, patient.phone),
+            (5, &escaped(name)),
+            (7, &born.replace('-', "")),
+            (8, s.by.own_code("sex", sex).unwrap_or(usual)),
+            (11, &escaped(address)),
+            (13, phone),
         ],
     )
 }
 
 /// The number of the case as its owner and this hospital write it.
 pub(super) fn origin_number(s: &Statement<'_>) -> String {
-    format!("{}^{}", s.flow.own_number, called(s.who, s.flow.origin))
+    if s.case.origin.is_empty() {
+        return s.case.own_number.clone();
+    }
+    format!("{}^{}", s.case.own_number, s.by.calls(&s.case.origin))
 }
 
 fn ours(s: &Statement<'_>) -> String {
@@ -133,21 +171,25 @@ fn ours(s: &Statement<'_>) -> String {
 }
 
 fn here(s: &Statement<'_>) -> String {
-    if s.who == s.flow.origin {
+    if s.by.party.code == s.case.origin {
         return String::new();
     }
-    format!("{}^{}", s.number_here(), habits(s.who).facility)
+    format!("{}^{}", s.number_here(), s.by.facility)
+}
+
+/// RF1-11: the number here and the broker's.
+fn numbers(s: &Statement<'_>) -> String {
+    let all = [here(s), ours(s)];
+    all.into_iter().filter(|number| !number.is_empty()).collect::<Vec<_>>().join("~")
 }
 
 /// MSA and RF1 of an answer. `status` is RF1-1.
 fn answering(s: &Statement<'_>, status: &str) -> Vec<String> {
-    let numbers: Vec<String> =
-        [here(s), ours(s)].into_iter().filter(|number| !number.is_empty()).collect();
     let mut lines = Vec::new();
     if let Some(answered) = &s.answers {
         lines.push(line("MSA", &[(1, "AA"), (2, answered)]));
     }
-    let fields = [(1, status), (6, &origin_number(s)), (11, &numbers.join("~"))];
+    let fields = [(1, status), (6, &origin_number(s)), (11, &numbers(s))];
     lines.push(line("RF1", &fields));
     lines
 }
@@ -159,10 +201,25 @@ fn accept(s: &Statement<'_>, fields: &[Field]) -> Vec<String> {
     lines
 }
 
+fn decline(s: &Statement<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(answered) = &s.answers {
+        lines.push(line("MSA", &[(1, "AA"), (2, answered)]));
+    }
+    let fields = [
+        (1, "R^Rejected^HL70283"),
+        (6, &origin_number(s)),
+        (10, "RJ01^本周无床位"),
+        (11, &numbers(s)),
+    ];
+    lines.push(line("RF1", &fields));
+    lines
+}
+
 fn expert_here(s: &Statement<'_>) -> Vec<Field> {
     vec![
-        text("expert.organisation", s.who.code()),
-        text("expert.practitioner", s.who.doctor().code),
+        text("expert.organisation", &s.by.party.code),
+        text("expert.practitioner", s.by.doctor().code),
     ]
 }
 
@@ -184,7 +241,7 @@ fn audit(s: &Statement<'_>) -> Vec<String> {
 fn schedule(s: &Statement<'_>, fields: &[Field]) -> Vec<String> {
     let (start, end) = s.appointment();
     let times = format!("^^^{}^{}", time(s, start), time(s, end));
-    let number = format!("YY{}", s.flow.own_number.replace('-', ""));
+    let number = format!("YY{}", s.case.own_number.replace('-', ""));
     let sch = line(
         "SCH",
         &[
@@ -196,7 +253,7 @@ fn schedule(s: &Statement<'_>, fields: &[Field]) -> Vec<String> {
             (26, &ours(s)),
         ],
     );
-    let doctor = s.who.doctor();
+    let doctor = s.by.doctor();
     let doctor = format!("{}^{}^^^^{}", doctor.code, doctor.name, doctor.title);
     let mut lines = vec![sch];
     lines.extend(notes(&["带身份证、医保卡和全部检查资料"]));
@@ -208,16 +265,17 @@ fn schedule(s: &Statement<'_>, fields: &[Field]) -> Vec<String> {
     lines
 }
 
-/// One room and both experts, for one time.
-fn session() -> Vec<Field> {
+/// One room and all experts, for one time.
+fn session(s: &Statement<'_>) -> Vec<Field> {
     let mut fields = vec![
         text("appointment.room", "HZ-01"),
         text("appointment.join_link", "https://meet.example.invalid/hz01"),
     ];
-    for (nth, org) in [Org::Lead, Org::City].into_iter().enumerate() {
+    for (nth, expert) in s.case.experts.iter().enumerate() {
         let path = format!("appointment.experts.{nth}");
-        fields.push(text(&format!("{path}.organisation"), org.code()));
-        fields.push(text(&format!("{path}.practitioner"), org.doctor().code));
+        fields.push(text(&format!("{path}.organisation"), &expert.code));
+        let doctor = expert.doctor.unwrap_or_default();
+        fields.push(text(&format!("{path}.practitioner"), doctor.code));
     }
     fields
 }
@@ -267,15 +325,15 @@ fn opinion(s: &Statement<'_>) -> Vec<String> {
     let mut lines = reporting(s, "11488-4^Consultation note^LN");
     let words = ("TX", "DE06.00.018.00^会诊意见", "加用基础胰岛素，睡前8单位，每3日调整", "");
     let mut fields = vec![text("recommendation", "treat_in_place")];
-    for (nth, org) in [Org::Lead, Org::City].into_iter().enumerate() {
-        fields.extend(person(&format!("by.{nth}"), org.doctor()));
+    for (nth, expert) in s.case.experts.iter().enumerate() {
+        fields.extend(person(&format!("by.{nth}"), expert.doctor.unwrap_or_default()));
     }
     lines.extend(results(&[words], &fields));
     lines
 }
 
 fn follow_up(s: &Statement<'_>) -> Vec<String> {
-    let mut lines = reporting(s, "follow-up^随访^QSWSY");
+    let mut lines = reporting(s, &format!("follow-up^随访^{}", s.by.facility));
     let values = [("NM", "8480-6^收缩压^LN", "136", "mmHg")];
     let fields = [stated(s), text("mode", "现场")];
     lines.extend(results(&values, &fields));
@@ -297,7 +355,7 @@ fn report(s: &Statement<'_>) -> Vec<String> {
 }
 
 fn critical(s: &Statement<'_>) -> Vec<String> {
-    let mut lines = reporting(s, "critical^危急值^330199001");
+    let mut lines = reporting(s, &format!("critical^危急值^{}", s.by.facility));
     let values = [("ST", "^ST段抬高", "II、III、aVF导联0.2mV", "")];
     let mut fields = vec![stated(s)];
     fields.extend(person("by", READER));
@@ -308,8 +366,7 @@ fn critical(s: &Statement<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::flows::FLOWS;
-    use crate::demo::story::Step;
+    use crate::{Case, Party, Sort, System};
 
     #[test]
     fn a_field_stands_at_its_number() {
@@ -317,28 +374,43 @@ mod tests {
     }
 
     #[test]
-    fn every_message_of_the_story_names_its_case() {
-        for flow in &FLOWS {
-            let asks = Step::Says(Org::Lead, Act::AskForExperts(Org::City));
-            for step in flow.steps.iter().chain([&asks]) {
-                let Step::Says(who @ (Org::Lead | Org::Qingshi), act) = *step else { continue };
-                let statement = Statement {
-                    who,
-                    act,
-                    flow,
-                    message_id: "M1".to_owned(),
-                    number: Some("R2600000011".to_owned()),
-                    parent: None,
-                    answers: None,
-                    now: jiff::Timestamp::UNIX_EPOCH,
-                };
+    fn delimiters_in_texts_are_escaped() {
+        assert_eq!(escaped("a|b^c&d~e\\f"), "a\\F\\b\\S\\c\\T\\d\\R\\e\\E\\f");
+    }
 
-                let (event, lines) = body(&statement);
+    #[test]
+    fn every_message_names_its_case() {
+        let profile = "[organisation]\ncode = \"330199001\"\n[format]\nname = \"hl7v2\"\n";
+        let by = System::read(profile, None).unwrap();
+        let to = Party { code: "330199101".to_owned(), ..Party::default() };
+        for kind in Act::kinds().chain(["consultation.schedule", "consultation.start"]) {
+            let acts =
+                [(Act::ScheduleSession, Sort::Consultation), (Act::Start, Sort::Consultation)];
+            let (act, sort) = Act::of_kind(kind)
+                .or_else(|| acts.into_iter().find(|(act, sort)| act.kind(*sort) == kind))
+                .unwrap();
+            let case = Case {
+                sort,
+                origin: String::new(),
+                own_number: "QS-7".to_owned(),
+                patient: Person::default(),
+                experts: Vec::new(),
+            };
+            let statement = Statement {
+                by: &by,
+                act,
+                case: &case,
+                to: act.asks().then_some(&to),
+                message_id: "M1".to_owned(),
+                number: Some("R2600000011".to_owned()),
+                parent: None,
+                answers: None,
+                now: Timestamp::UNIX_EPOCH,
+            };
 
-                let all = lines.join("\r");
-                let named = all.contains(flow.own_number) || all.contains("R2600000011");
-                assert!(named, "{event} of {}", flow.key);
-            }
+            let text = String::from_utf8(write(&statement).unwrap()).unwrap();
+
+            assert!(text.contains("QS-7") || text.contains("R2600000011"), "{kind}: {text}");
         }
     }
 }
