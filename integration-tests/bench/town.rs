@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tierlink_integration_tests::servers::{Broker, free_port, program};
+use tierlink_simulator::Speaks;
+use tierlink_simulator::county::{CountyFile, CountyFolder, Profile};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -22,7 +24,7 @@ use uuid::Uuid;
 use crate::ledger::Ledger;
 use crate::letters::Letter;
 use crate::load::Route;
-use crate::receivers::{Receiver, Speaks};
+use crate::receivers::Receiver;
 
 /// How many organisations there are.
 pub const ORGANISATIONS: usize = 40;
@@ -163,36 +165,34 @@ impl Town {
     }
 
     fn write(&self) -> Result<()> {
-        let profiles = self.folder.path().join("profiles");
-        std::fs::create_dir_all(&profiles)?;
         let (store, bus) = match &self.ground {
             Ground::Production { store, bus } => (store.as_str(), bus.as_str()),
             Ground::Embedded => ("sqlite:tierlink.db", "in-process"),
         };
-        let county = format!(
-            "[county]\nname = \"量测县\"\nlead = \"{}\"\n\n[store]\nurl = \"{store}\"\n\n\
-             [bus]\nurl = \"{bus}\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n\
-             [[mllp]]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nfilter = \"warn\"\n",
-            code(0),
-            self.http,
-            self.mllp,
-        );
-        std::fs::write(self.folder.path().join("county.toml"), county)?;
+        let county = CountyFile {
+            name: "量测县".to_owned(),
+            lead: code(0),
+            store: store.to_owned(),
+            bus: bus.to_owned(),
+            http: self.http,
+            mllp: vec![("mllp".to_owned(), self.mllp)],
+            settings: "[log]\nfilter = \"warn\"\n".to_owned(),
+        };
+        let mut folder = CountyFolder { county: county.toml(), ..CountyFolder::default() };
         for (place, receiver) in self.receivers.iter().enumerate() {
-            let format = match receiver.speaks {
+            let format = match receiver.speaks() {
                 Speaks::Hl7v2 => "name = \"hl7v2\"\nversion = \"2.4\"\ncharset = \"UTF-8\"",
                 Speaks::Fhir => "name = \"fhir\"",
+                Speaks::Json => "name = \"json\"",
             };
+            let identity = format!("name = \"量测医院{place}\"\ntier = \"county\"");
+            let mut profile = Profile::new(&identity, format, receiver.url());
+            profile.answer_seconds = 5;
+            (profile.first_wait_ms, profile.wait_ms_max) = (100, 1_000);
             let code = code(place);
-            let profile = format!(
-                "[organisation]\ncode = \"{code}\"\nname = \"量测医院{place}\"\n\
-                 tier = \"county\"\n\n[format]\n{format}\n\n[outbound]\naddress = \"{}\"\n\
-                 answer_seconds = 5\n\n[retry]\nfirst_wait_ms = 100\nwait_ms_max = 1000\n",
-                receiver.url(),
-            );
-            std::fs::write(profiles.join(format!("{code}.toml")), profile)?;
+            folder.profiles.push((format!("{code}.toml"), profile.toml(&code)));
         }
-        Ok(())
+        folder.write(self.folder.path())
     }
 
     /// Runs a command of the program on this town's configuration and returns what it printed.
