@@ -24,11 +24,14 @@ pub mod names;
 pub mod person;
 pub mod problem;
 pub mod request;
+pub mod safety;
 pub mod schema;
 pub mod verdict;
+pub mod version;
 
 pub use kind::{Body, Family, Kind};
 pub use message::Message;
 pub use names::{CaseNumber, LaneName, OrganisationCode, Priority, SystemName, Tier};
 pub use problem::{Code, Deviation, Loss, Problem};
 pub use verdict::{Refusal, Verdict};
+pub use version::Version;

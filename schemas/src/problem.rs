@@ -93,8 +93,8 @@ pub struct Loss {
     pub field: String,
     /// What was lost: dropped, shortened or made coarser. Never holds a value of the message.
     pub text: String,
-    /// Whether it is a safety field (identity, priority, direction, recipient). Such a loss parks
-    /// the delivery instead of sending it.
+    /// Whether it is a safety field (see [`crate::safety`]). Such a loss parks the delivery instead of
+    /// sending it.
     pub safety: bool,
 }
 

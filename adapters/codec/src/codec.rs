@@ -1,9 +1,10 @@
 //! The codec trait: one format, both directions, and the answers on both sides.
 
 use jiff::Timestamp;
-use tierlink_schemas::{Deviation, Loss, Message, OrganisationCode, Problem, Verdict};
+use tierlink_schemas::{Deviation, Loss, Message, OrganisationCode, Problem, Verdict, Version};
 use uuid::Uuid;
 
+use crate::code_maps::CodeMaps;
 use crate::directory::Directory;
 use crate::profile::Profile;
 
@@ -47,14 +48,23 @@ pub struct Decoded {
     pub deviations: Vec<Deviation>,
     /// The sender's own id for the message, where it could be read even though the rest could not.
     pub source_message_id: Option<String>,
+    /// The version of the sender's code maps, if its profile gives any.
+    pub code_maps: Option<Version>,
 }
 
 impl Decoded {
+    /// Notes which code maps were in force.
+    #[must_use]
+    pub fn read_with(mut self, maps: &CodeMaps<'_>) -> Self {
+        self.code_maps = maps.version();
+        self
+    }
+
     /// A message that was read.
     #[must_use]
     pub fn read(message: Message, family: FamilyKnown, deviations: Vec<Deviation>) -> Self {
         let source_message_id = Some(message.source.message_id.clone());
-        Self { outcome: Ok((message, family)), deviations, source_message_id }
+        Self { outcome: Ok((message, family)), deviations, source_message_id, code_maps: None }
     }
 
     /// A message that is refused.
@@ -64,7 +74,7 @@ impl Decoded {
         deviations: Vec<Deviation>,
         source_message_id: Option<String>,
     ) -> Self {
-        Self { outcome: Err(problems), deviations, source_message_id }
+        Self { outcome: Err(problems), deviations, source_message_id, code_maps: None }
     }
 }
 
@@ -86,6 +96,8 @@ pub struct Encoded {
     pub control_id: String,
     /// What the format could not carry.
     pub losses: Vec<Loss>,
+    /// The version of the receiver's code maps, if its profile gives any.
+    pub code_maps: Option<Version>,
 }
 
 /// What to answer: a verdict, or that nothing was stored.

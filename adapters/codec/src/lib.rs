@@ -9,10 +9,12 @@
 //! A codec is pure: the same bytes, profile and ids give the same result, today and on replay.
 //! Deliberately absent: sockets, clocks, chance, databases.
 
+pub mod code_maps;
 mod codec;
 mod directory;
 pub mod profile;
 
+pub use code_maps::CodeMaps;
 pub use codec::{
     Answer, Answered, Codec, Decoded, Encoded, FamilyKnown, Reading, Reply, Sender, Writing,
 };

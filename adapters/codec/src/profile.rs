@@ -25,8 +25,8 @@ pub struct Profile {
     /// How our messages reach it.
     #[serde(default)]
     pub outbound: Outbound,
-    /// Its codes, each mapped to ours. A table that is given is complete: an unlisted code of a
-    /// safety field refuses the message.
+    /// Its codes, each mapped to ours, in both directions. A table that is given is complete: a code
+    /// of a safety field that it does not list refuses the message, or parks the delivery.
     #[serde(default)]
     pub codes: Codes,
     /// Canonical paths that this organisation must fill, such as `body.patient.phone`.
@@ -198,7 +198,8 @@ pub struct Codes {
     pub reason: BTreeMap<String, String>,
     /// Organisations: to codes of this county.
     pub organisation: BTreeMap<String, String>,
-    /// Version of these maps, shown beside what they decided.
+    /// What people call this version of the maps. It is shown, with a hash of their content, beside
+    /// every message that they decided about.
     pub version: Option<String>,
 }
 

@@ -22,8 +22,8 @@ impl Reader<'_> {
             start: self.time(at, "start"),
             end: self.time(at, "end"),
             department: self
-                .concept(at, "specialty/0")
-                .or_else(|| self.concept(at, "serviceType/0")),
+                .department(at, "specialty/0")
+                .or_else(|| self.department(at, "serviceType/0")),
             slot: self.short(at, "slot/0/identifier/value", 64),
             instructions: self.short(at, "patientInstruction", 1_000),
             ..Appointment::default()
@@ -52,7 +52,7 @@ impl Reader<'_> {
                 url.strip_prefix("urn:uuid:").filter(|id| id.len() <= 64).map(str::to_owned)
             });
         }
-        let rest = Rest(self.bundle.take_extensions(at, ""));
+        let rest = Rest(self.extensions(at, ""));
         self.filled_in(at, "extension", appointment, rest)
     }
 
@@ -73,7 +73,7 @@ impl Reader<'_> {
         if !matches!(status.as_deref(), Some("active" | "rejected")) {
             self.bundle.give_back(at, "status");
         }
-        let rest = Rest(self.bundle.take_extensions(at, ""));
+        let rest = Rest(self.extensions(at, ""));
         Some(self.filled_in(at, "extension", consent, rest))
     }
 
@@ -113,7 +113,7 @@ pub fn write(writer: &mut Writer<'_>, label: &str, status: &str, mut rest: Rest)
     for name in ["start", "end"] {
         put(&mut out, name, rest.take(name));
     }
-    put(&mut out, "specialty", rest.concept("department").map(|department| json!([department])));
+    put(&mut out, "specialty", writer.department(&mut rest).map(|department| json!([department])));
     let slot = rest.text("slot").map(|slot| json!([{ "identifier": { "value": slot } }]));
     put(&mut out, "slot", slot);
     put(&mut out, "patientInstruction", rest.take("instructions"));

@@ -4,6 +4,7 @@
 //! tries with every field.
 
 use serde_json::{Value, json};
+use tierlink_codec::code_maps::Table;
 use tierlink_schemas::Priority;
 use tierlink_schemas::kind::{Family, Kind};
 
@@ -19,7 +20,7 @@ pub fn write(writer: &mut Writer<'_>, identifiers: Vec<Value>, body: &mut Rest) 
     let family = kind.family();
     if let Some(patient) = message.body.patient() {
         body.take("patient");
-        writer.subject = Some(patient::write(writer, patient));
+        writer.subject = Some(patient::write(writer, patient, "body.patient.sex"));
     }
     let mut out = resource("ServiceRequest");
     put(&mut out, "identifier", (!identifiers.is_empty()).then(|| identifiers.into()));
@@ -44,7 +45,7 @@ pub fn write(writer: &mut Writer<'_>, identifiers: Vec<Value>, body: &mut Rest) 
     };
     put(&mut out, "category", Value::from(categories));
     put(&mut out, "code", code);
-    write_priority(message.priority, &mut out);
+    write_priority(writer, message.priority, &mut out);
     put(&mut out, "subject", writer.subject.clone());
     put(&mut out, "authoredOn", json!(message.occurred_at));
     write_sides(writer, body, &mut out);
@@ -111,15 +112,19 @@ fn write_rest(writer: &mut Writer<'_>, kind: Kind, body: &mut Rest) {
 }
 
 /// Writes the priority. FHIR has no word for chronic cases, so an extension says it.
-pub fn write_priority(priority: Option<Priority>, out: &mut serde_json::Map<String, Value>) {
+pub fn write_priority(
+    writer: &mut Writer<'_>,
+    priority: Option<Priority>,
+    out: &mut serde_json::Map<String, Value>,
+) {
     let Some(priority) = priority else { return };
     let code = match priority {
         Priority::Emergency => "stat",
         Priority::Urgent => "urgent",
         Priority::Routine | Priority::Chronic => "routine",
     };
-    put(out, "priority", Value::from(code));
-    if priority == Priority::Chronic {
+    put(out, "priority", writer.code(Table::Priority, priority.as_str(), code, "priority"));
+    if priority == Priority::Chronic && !writer.maps.is_given(Table::Priority) {
         let url = format!("{}priority", systems::EXTENSION);
         put(out, "extension", json!([{ "url": url, "valueCode": "chronic" }]));
     }

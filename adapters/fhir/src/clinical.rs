@@ -134,7 +134,7 @@ impl Reader<'_> {
     fn value(&mut self, at: At) -> Option<String> {
         let number = self.short(at, "valueQuantity/value", 20_000);
         if let Some(number) = number {
-            let written = self.bundle.take_extensions(at, "valueQuantity").remove("as_written");
+            let written = self.extensions(at, "valueQuantity").remove("as_written");
             let written = written.as_ref().and_then(Value::as_str);
             let same = |text: &&str| text.parse::<f64>().ok() == number.parse::<f64>().ok();
             let number = written.filter(same).map_or(number, str::to_owned);
@@ -239,7 +239,7 @@ impl Reader<'_> {
     }
 
     fn slot(&mut self, at: At) -> Rest {
-        let mut slot = Rest(self.bundle.take_extensions(at, ""));
+        let mut slot = Rest(self.extensions(at, ""));
         let number = self.bundle.take_code(at, "identifier/0/value");
         let number = number.or_else(|| self.bundle.take_code(at, "id"));
         let kind =
@@ -267,7 +267,7 @@ impl Reader<'_> {
     }
 
     fn with_rest<T: Serialize + serde::de::DeserializeOwned>(&mut self, at: At, item: T) -> T {
-        let rest = Rest(self.bundle.take_extensions(at, ""));
+        let rest = Rest(self.extensions(at, ""));
         self.filled_in(at, "extension", item, rest)
     }
 }

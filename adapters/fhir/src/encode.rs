@@ -5,7 +5,8 @@
 //! ```
 
 use serde_json::{Map, Value, json};
-use tierlink_codec::Encoded;
+use tierlink_codec::code_maps::Table;
+use tierlink_codec::{CodeMaps, Encoded};
 use tierlink_schemas::answer::ReceiptOutcome;
 use tierlink_schemas::kind::Body;
 use tierlink_schemas::{Loss, Message, OrganisationCode, Problem};
@@ -20,13 +21,17 @@ use crate::{asking, codes, patient, statement, systems};
 pub const MEDIA_TYPE: &str = "application/fhir+json";
 
 /// Writes a message for a destination.
-pub fn encode(message: &Message, to: &OrganisationCode) -> Result<Encoded, Vec<Problem>> {
-    let mut writer = Writer::new(message, to);
+pub fn encode(
+    message: &Message,
+    to: &OrganisationCode,
+    maps: &CodeMaps<'_>,
+) -> Result<Encoded, Vec<Problem>> {
+    let mut writer = Writer::new(message, to, *maps);
     let bundle_id = writer.bundle_id();
     let identifiers = case_identifiers(message);
     let mut header = resource("MessageHeader");
     let mut envelope = envelope(message);
-    let mut body = Rest::of(&message.body);
+    let mut body = mapped(&mut writer, &message.body, "body");
     let mut reason = None;
     let mut sides = None;
     let asked = if message.kind().states_request() {
@@ -54,7 +59,29 @@ pub fn encode(message: &Message, to: &OrganisationCode) -> Result<Encoded, Vec<P
         let text = "the message cannot be written as JSON; the canonical message is at fault";
         vec![Problem::new(codes::UNWRITABLE, "body", text)]
     })?;
-    Ok(Encoded { bytes, media_type: MEDIA_TYPE, control_id: message.id.to_string(), losses })
+    Ok(Encoded {
+        bytes,
+        media_type: MEDIA_TYPE,
+        control_id: message.id.to_string(),
+        losses,
+        code_maps: maps.version(),
+    })
+}
+
+/// Tables whose codes are put into a part of the message before it is written. The others are
+/// written with ours beside theirs, or into an element that holds one code only.
+const IN_PLACE: [Table; 2] = [Table::Department, Table::Organisation];
+
+/// All members of a part of the message, with the receiver's codes.
+fn mapped<T: serde::Serialize>(writer: &mut Writer<'_>, part: &T, path: &str) -> Rest {
+    let mut value = Value::Object(Rest::of(part).0);
+    writer.maps.write_into(&mut value, path, &IN_PLACE, &mut writer.losses);
+    match value {
+        Value::Object(members) => Rest(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Rest::default()
+        }
+    }
 }
 
 /// What the envelope holds that the header has no element for.
@@ -76,8 +103,8 @@ fn envelope(message: &Message) -> Rest {
 /// Writes who the case is about, which an answer alone would not tell.
 fn write_context(writer: &mut Writer<'_>, envelope: &mut Rest) -> Option<(Value, Value)> {
     let context = writer.message.context.as_ref()?;
-    writer.subject = Some(patient::write(writer, &context.patient));
-    let mut rest = Rest::of(context);
+    writer.subject = Some(patient::write(writer, &context.patient, "context.patient.sex"));
+    let mut rest = mapped(writer, context, "context");
     rest.take("patient");
     let from = rest.object("from").map(|from| write_side(writer, "from", from));
     let to = rest.object("to").map(|to| write_side(writer, "to", to));
@@ -91,12 +118,15 @@ fn write_header(writer: &mut Writer<'_>, header: &mut Map<String, Value>) {
     let event = json!({ "system": systems::EVENT, "code": message.kind().as_str() });
     put(header, "eventCoding", event);
     let endpoint = |code: &OrganisationCode| format!("{}{code}", systems::ORGANISATION);
-    let receiver = write_organisation(writer, writer.to.as_str(), None);
+    let to = writer.maps.known_as(writer.to.as_str());
+    let receiver = write_organisation(writer, to, None);
     put(header, "destination", json!([{ "endpoint": endpoint(writer.to), "receiver": receiver }]));
     let sender = &message.source.organisation;
     let name = message.body.from().filter(|from| from.organisation == *sender);
     let name = name.and_then(|from| from.name.as_deref());
-    put(header, "sender", write_organisation(writer, sender.as_str(), name));
+    let path = "source.organisation";
+    let known_as = writer.maps.written_organisation(sender.as_str(), path, &mut writer.losses);
+    put(header, "sender", write_organisation(writer, &known_as, name));
     let mut source = Map::new();
     put(&mut source, "endpoint", json!(endpoint(sender)));
     put(&mut source, "software", message.source.system.as_ref().map(|system| json!(system)));

@@ -41,7 +41,9 @@ mod subject;
 mod systems;
 mod writer;
 
-use tierlink_codec::{Answer, Answered, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing};
+use tierlink_codec::{
+    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing,
+};
 use tierlink_schemas::{Message, OrganisationCode, Problem};
 
 pub use metadata::metadata;
@@ -78,16 +80,16 @@ impl Codec for Fhir {
     }
 
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {
-        decode::decode(bytes, with)
+        decode::decode(bytes, with).read_with(&CodeMaps::of(with.profile))
     }
 
     fn encode(
         &self,
         message: &Message,
         to: &OrganisationCode,
-        _with: &Writing<'_>,
+        with: &Writing<'_>,
     ) -> Result<Encoded, Vec<Problem>> {
-        encode::encode(message, to)
+        encode::encode(message, to, &CodeMaps::of(with.profile))
     }
 
     fn answer(&self, arrived: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {

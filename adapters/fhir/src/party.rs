@@ -9,11 +9,14 @@
 //! a lone Practitioner are read too, because other profiles use them.
 
 use serde_json::{Value, json};
+use tierlink_codec::CodeMaps;
+use tierlink_codec::code_maps::{Meaning, Table};
 use tierlink_schemas::person::{Coded, Party, Practitioner};
 
 use crate::bundle::At;
 use crate::reader::{Named, Reader};
-use crate::writer::{Rest, Writer, organisation_identifier, put, resource};
+use crate::writer::{Rest, Writer, put, resource};
+use crate::{codes, systems};
 
 /// A party as it was read: its organisation may still be unknown.
 #[derive(Debug)]
@@ -78,7 +81,7 @@ impl Reader<'_> {
             "Practitioner" => side.practitioner = self.practitioner(target),
             "PractitionerRole" => self.side_of_role(target, &mut side),
             "HealthcareService" => {
-                side.department = self.concept(target, "specialty/0");
+                side.department = self.department(target, "specialty/0");
                 self.side_of_inner(target, "providedBy", &mut side);
             }
             _ => {}
@@ -122,9 +125,9 @@ impl Reader<'_> {
     }
 
     fn side_of_role(&mut self, at: At, side: &mut Side) {
-        side.department = self.concept(at, "specialty/0");
+        side.department = self.department(at, "specialty/0");
         side.phone = self.phone(at, "telecom");
-        side.rest = Rest(self.bundle.take_extensions(at, ""));
+        side.rest = Rest(self.extensions(at, ""));
         if let Some(person) = self.bundle.follow(at, "practitioner") {
             side.practitioner = self.practitioner(person);
         }
@@ -149,6 +152,7 @@ impl Reader<'_> {
                 Named::As(code) => {
                     self.bundle.take(at, &value);
                     self.bundle.take(at, &system);
+                    self.take_same(at, index + 1, &code);
                     return (Named::As(code), field);
                 }
                 Named::Unknown => unknown = unknown.or(Some(field)),
@@ -162,6 +166,57 @@ impl Reader<'_> {
         let known = self.bundle.peek(at, "name").and_then(|n| self.with.directory.resolve(n));
         let named = known.map_or(Named::Silent, |o| Named::As(o.code.clone()));
         (named, self.bundle.field(at, "identifier"))
+    }
+
+    /// Takes the identifiers from `first` on that say nothing but the same in our code.
+    fn take_same(&mut self, at: At, first: usize, known: &tierlink_schemas::OrganisationCode) {
+        for index in first..self.bundle.count(at, "identifier") {
+            let value = format!("identifier/{index}/value");
+            let system = format!("identifier/{index}/system");
+            let ours = systems::ORGANISATION.trim_end_matches(':');
+            if self.bundle.peek(at, &system) == Some(ours)
+                && self.bundle.peek(at, &value) == Some(known.as_str())
+            {
+                self.bundle.take(at, &value);
+                self.bundle.take(at, &system);
+            }
+        }
+    }
+
+    /// Reads a department, by the profile's map or as it is.
+    pub fn department(&mut self, at: At, path: &str) -> Option<Coded> {
+        let mut coded = self.concept(at, path)?;
+        let beside = self.beside(at, path, &systems::uri(systems::DEPARTMENT));
+        let is_ours = coded.system.as_deref() == Some(systems::DEPARTMENT);
+        let Some(theirs) = coded.code.clone().filter(|_| !is_ours) else {
+            return Some(coded);
+        };
+        let ours = match CodeMaps::of(self.with.profile).read(Table::Department, &theirs) {
+            Meaning::Code(ours) => Some(ours.to_owned()),
+            Meaning::NoMap => None,
+            Meaning::Unlisted => {
+                if beside.is_none() {
+                    let text = "the profile's map lists no such department; it was kept as it is";
+                    self.deviation(codes::CODE_UNKNOWN, self.bundle.field(at, path), text);
+                }
+                beside
+            }
+        };
+        if ours.is_some() {
+            coded.code = ours;
+            coded.system = Some(systems::DEPARTMENT.to_owned());
+        }
+        Some(coded)
+    }
+
+    /// Takes our code beside one of theirs, which our own messages state.
+    pub fn beside(&mut self, at: At, path: &str, system: &str) -> Option<String> {
+        let coding = format!("{path}/coding/1");
+        if self.bundle.peek(at, &format!("{coding}/system")) != Some(system) {
+            return None;
+        }
+        self.bundle.take(at, &format!("{coding}/system"));
+        self.bundle.take_code(at, &format!("{coding}/code"))
     }
 
     /// Reads a person who acts.
@@ -218,10 +273,10 @@ impl Reader<'_> {
     }
 }
 
-/// Writes an organisation and gives the reference to it.
+/// Writes an organisation and gives the reference to it. `code` is what the receiver calls it.
 pub fn write_organisation(writer: &mut Writer<'_>, code: &str, name: Option<&str>) -> Value {
     let mut organisation = resource("Organization");
-    put(&mut organisation, "identifier", json!([organisation_identifier(code)]));
+    put(&mut organisation, "identifier", Value::from(writer.organisation_identifiers(code)));
     put(&mut organisation, "name", name.map(Value::from));
     writer.add(&format!("Organization/{code}/{}", name.unwrap_or_default()), organisation)
 }
@@ -251,7 +306,11 @@ pub fn write_side(writer: &mut Writer<'_>, label: &str, mut party: Rest) -> Valu
     let mut role = resource("PractitionerRole");
     let person = party.object("practitioner");
     put(&mut role, "practitioner", person.and_then(|person| write_practitioner(writer, person)));
-    put(&mut role, "specialty", party.concept("department").map(|d| json!([d])));
+    put(
+        &mut role,
+        "specialty",
+        writer.department(&mut party).map(|department| json!([department])),
+    );
     put(&mut role, "telecom", party.phone("phone"));
     party.close(&mut role);
     if role.len() == 1 {

@@ -7,6 +7,8 @@
 //! code of CV02.01.101, or by the type that HL7 gives national person identifiers of China.
 
 use serde_json::{Map, Value, json};
+use tierlink_codec::CodeMaps;
+use tierlink_codec::code_maps::{Meaning, Table};
 use tierlink_schemas::codes::{TableId, by_name};
 use tierlink_schemas::identity::{IdentityNumber, Tolerance};
 use tierlink_schemas::person::{
@@ -92,13 +94,13 @@ impl Reader<'_> {
         let mut patient = Patient::default();
         self.identifiers(at, used, &mut patient);
         self.names(at, &mut patient);
-        patient.sex = self.sex(at);
+        patient.sex = self.sex(at, used);
         patient.birth_date = self.day(at, "birthDate");
         patient.phone = self.phone(at, "telecom");
         patient.address = self.address(at, "address/0");
         patient.marital_status = self.concept(at, "maritalStatus");
         patient.contact = self.contact(at, "contact/0");
-        let rest = Rest(self.bundle.take_extensions(at, ""));
+        let rest = Rest(self.extensions(at, ""));
         let mut patient = self.filled_in(at, "Patient", patient, rest);
         if patient.name.as_deref() == Some(NOBODY)
             && patient.document.is_none()
@@ -123,8 +125,7 @@ impl Reader<'_> {
             match self.document_kind(at, &path) {
                 Some(kind) if patient.document.is_none() => {
                     let of_mother = self
-                        .bundle
-                        .take_extensions(at, &path)
+                        .extensions(at, &path)
                         .get("of_mother")
                         .is_some_and(|value| *value == Value::Bool(true));
                     let number = self.document_number(at, &path, &kind, value, used);
@@ -268,15 +269,21 @@ impl Reader<'_> {
         }
     }
 
-    fn sex(&mut self, at: At) -> Option<Sex> {
+    fn sex(&mut self, at: At, used: Use) -> Option<Sex> {
         let given = self.bundle.take_code(at, "gender")?;
-        let map = &self.with.profile.codes.sex;
-        let name = match map.get(&given) {
-            Some(ours) => Some(ours.as_str()),
-            None if !map.is_empty() => None,
-            None => Some(given.as_str()),
+        let meaning = CodeMaps::of(self.with.profile).read(Table::Sex, &given);
+        let name = match meaning {
+            Meaning::Code(ours) => Some(ours),
+            Meaning::Unlisted => None,
+            Meaning::NoMap => Some(given.as_str()),
         };
         let field = self.bundle.field(at, "gender");
+        if meaning == Meaning::Unlisted && used == Use::Taken {
+            let text = "the profile's map does not list this code, and a guess could harm the \
+                        patient; correct it, or list it under codes.sex in the profile";
+            self.problem(codes::CODE_UNKNOWN, field, text);
+            return None;
+        }
         let sex = match name {
             Some("male") => Some(Sex::Male),
             Some("female") => Some(Sex::Female),
@@ -334,7 +341,7 @@ impl Reader<'_> {
             postal_code: self.short(at, &part("postalCode"), 20),
             ..Address::default()
         };
-        let rest = Rest(self.bundle.take_extensions(at, path));
+        let rest = Rest(self.extensions(at, path));
         let address = self.filled_in(at, &part("extension"), address, rest);
         (address != Address::default()).then_some(address)
     }
@@ -350,8 +357,9 @@ impl Reader<'_> {
     }
 }
 
-/// Writes the patient and gives the reference.
-pub fn write(writer: &mut Writer<'_>, patient: &Patient) -> Value {
+/// Writes the patient and gives the reference. A sex that the receiver has no code for is told
+/// as a loss of the field at `path_of_sex`.
+pub fn write(writer: &mut Writer<'_>, patient: &Patient, path_of_sex: &str) -> Value {
     let mut rest = Rest::of(patient);
     let mut out = resource("Patient");
     if patient.identity == Identity::Known {
@@ -374,7 +382,11 @@ pub fn write(writer: &mut Writer<'_>, patient: &Patient) -> Value {
     }));
     put(&mut out, "name", (!names.is_empty()).then(|| names.into()));
     rest.take("sex");
-    put(&mut out, "gender", patient.sex.map(|sex| gender(sex).into()));
+    if let Some(sex) = patient.sex {
+        let ours = serde_json::to_value(sex).unwrap_or_default();
+        let ours = ours.as_str().unwrap_or_default();
+        put(&mut out, "gender", writer.code(Table::Sex, ours, gender(sex), path_of_sex));
+    }
     put(&mut out, "birthDate", rest.take("birth_date"));
     put(&mut out, "telecom", rest.phone("phone"));
     put(&mut out, "address", rest.object("address").map(|a| json!([write_address(a)])));

@@ -6,7 +6,9 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
+use serde_json::{Map, Value};
 use tierlink_codec::Reading;
+use tierlink_codec::code_maps::{CodeMaps, Table};
 use tierlink_schemas::message::Extra;
 use tierlink_schemas::person::Coded;
 use tierlink_schemas::{Code, Deviation, OrganisationCode, Problem};
@@ -93,41 +95,38 @@ impl<'a> Reader<'a> {
             s.trim_end_matches(':') == systems::ORGANISATION.trim_end_matches(':')
         });
         let value = value.strip_prefix(systems::ORGANISATION).unwrap_or(value);
-        let map = &with.profile.codes.organisation;
-        if let Some(code) = map.get(value) {
-            // A map that leads nowhere is as unknown as no map.
-            let code = OrganisationCode::new(code.as_str()).ok();
-            let listed = |code: &OrganisationCode| {
-                with.directory.is_empty() || with.directory.get(code).is_some()
-            };
-            return code.filter(listed).map_or(Named::Unknown, Named::As);
-        }
-        // The organisation may name itself by its own code or alias, whatever its map lists.
-        if self.is_own_name(value) {
-            return Named::As(self.own().clone());
-        }
-        if !map.is_empty() && !ours {
-            return Named::Unknown;
-        }
-        if with.directory.is_empty() {
+        let maps = CodeMaps::of(with.profile);
+        if with.directory.is_empty() && !maps.is_given(Table::Organisation) {
             return OrganisationCode::new(value).map_or(Named::Unknown, |code| {
-                let text = "no configuration lists organisations; the code was taken as it is";
-                self.deviation(codes::NO_DIRECTORY, field, text);
+                if code != *self.own() {
+                    let text = "no configuration lists organisations; the code was taken as it is";
+                    self.deviation(codes::NO_DIRECTORY, field, text);
+                }
                 Named::As(code)
             });
         }
-        let qualified = system.map(|system| format!("{system}|{value}"));
-        let found = with
-            .directory
-            .resolve(value)
-            .or_else(|| qualified.and_then(|name| with.directory.resolve(&name)));
-        found.map_or(Named::Unknown, |found| Named::As(found.code.clone()))
+        let found = if ours { maps.listed(value, with.directory) } else { None };
+        let found = found.or_else(|| maps.recipient(value, with.directory)).or_else(|| {
+            let qualified = system.map(|system| format!("{system}|{value}"))?;
+            let found = with.directory.resolve(&qualified)?;
+            (!maps.is_given(Table::Organisation)).then(|| found.code.clone())
+        });
+        found.map_or(Named::Unknown, Named::As)
     }
 
-    fn is_own_name(&self, value: &str) -> bool {
-        let identity = &self.with.profile.organisation;
-        identity.code.as_str().eq_ignore_ascii_case(value)
-            || identity.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(value))
+    /// Takes our extensions of an element, with the sender's own codes turned into ours.
+    pub fn extensions(&mut self, at: At, path: &str) -> Map<String, Value> {
+        let mut value = Value::Object(self.bundle.take_extensions(at, path));
+        // What nobody knows stays as it is; the checks behind all formats look at it.
+        CodeMaps::of(self.with.profile).read_into(&mut value, "body", self.with.directory);
+        match value {
+            Value::Object(members) => members,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Map::new(),
+        }
     }
 
     /// Takes an instant. One without a zone is read in the zone of the profile, and told.

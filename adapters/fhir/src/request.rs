@@ -38,9 +38,9 @@ impl Reader<'_> {
         let to_code = self.target(&to, receiver);
         let subject = self.bundle.follow(at, "subject");
         let patient = self.patient(subject);
-        let mut rest = Rest(self.bundle.take_extensions(at, ""));
+        let mut rest = Rest(self.extensions(at, ""));
         if let Some(task) = self.bundle.first("Task") {
-            for (name, value) in self.bundle.take_extensions(task, "") {
+            for (name, value) in self.extensions(task, "") {
                 rest.0.entry(name).or_insert(value);
             }
         }

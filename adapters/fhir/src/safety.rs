@@ -5,6 +5,8 @@
 //! one of the two is wrong and nobody can tell which.
 
 use serde_json::Value;
+use tierlink_codec::CodeMaps;
+use tierlink_codec::code_maps::{Meaning, Table};
 use tierlink_schemas::kind::Family;
 use tierlink_schemas::request::Direction;
 use tierlink_schemas::{OrganisationCode, Priority, Tier};
@@ -168,14 +170,13 @@ impl Reader<'_> {
         let ours = self.bundle.take_extensions(at, "").remove("priority");
         let field = self.bundle.field(at, "priority");
         let given = self.bundle.take_code(at, "priority");
-        let map = &self.with.profile.codes.priority;
-        let name = given.as_deref().map(|given| match (map.get(given), given) {
-            (Some(ours), _) => ours.as_str(),
-            (None, _) if !map.is_empty() && ours.is_none() => "",
-            (None, "routine") => "routine",
-            (None, "urgent" | "asap") => "urgent",
-            (None, "stat") => "emergency",
-            (None, _) => "",
+        let maps = CodeMaps::of(self.with.profile);
+        let name = given.as_deref().map(|given| match (maps.read(Table::Priority, given), given) {
+            (Meaning::Code(ours), _) => ours,
+            (Meaning::NoMap, "routine") => "routine",
+            (Meaning::NoMap, "urgent" | "asap") => "urgent",
+            (Meaning::NoMap, "stat") => "emergency",
+            (Meaning::NoMap | Meaning::Unlisted, _) => "",
         });
         let known = |name: &str| Priority::ALL.into_iter().find(|p| p.as_str() == name);
         let element = name.map(known);

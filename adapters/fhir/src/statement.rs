@@ -11,6 +11,8 @@
 //! the sender's words, and that is told.
 
 use serde_json::{Map, Value, json};
+use tierlink_codec::CodeMaps;
+use tierlink_codec::code_maps::{Meaning, Table};
 use tierlink_schemas::answer::{FeedbackStage, Reason, ReceiptOutcome};
 use tierlink_schemas::codes::{self as tables, TableId};
 use tierlink_schemas::kind::{Body, Kind};
@@ -111,7 +113,7 @@ impl Reader<'_> {
     pub fn statement(&mut self, kind: Kind, header: At, found: &Found) -> Option<Body> {
         let task = self.bundle.first("Task");
         let at = task.unwrap_or(header);
-        let mut rest = Rest(self.bundle.take_extensions(at, ""));
+        let mut rest = Rest(self.extensions(at, ""));
         rest.take("priority");
         let mut body = Rest::default();
         if let Some(table) = reasons(kind) {
@@ -149,7 +151,8 @@ impl Reader<'_> {
         for (at, path) in places.chain(found.reasons.iter().cloned()) {
             if let Some(given) = self.concept(at, &path) {
                 let field = self.bundle.field(at, &path);
-                return Some(self.known_reason(table, given, &field));
+                let beside = self.beside(at, &path, systems::REASON);
+                return Some(self.known_reason(table, given, beside, &field));
             }
         }
         if let Some(words) = found.implied_reason {
@@ -164,14 +167,24 @@ impl Reader<'_> {
         None
     }
 
-    fn known_reason(&mut self, table: TableId, given: Coded, field: &str) -> Reason {
+    fn known_reason(
+        &mut self,
+        table: TableId,
+        given: Coded,
+        beside: Option<String>,
+        field: &str,
+    ) -> Reason {
         let Coded { code, system, text } = given;
-        let map = &self.with.profile.codes.reason;
-        if let Some(ours) = code.as_ref().and_then(|code| map.get(code)) {
-            return Reason { code: ours.clone(), text };
-        }
         // A code that is said to be ours is left to the checks behind all formats.
         let ours = system.as_deref() == Some(systems::REASON);
+        let maps = CodeMaps::of(self.with.profile);
+        let theirs = code.as_deref().filter(|_| !ours);
+        if let Some(Meaning::Code(ours)) = theirs.map(|code| maps.read(Table::Reason, code)) {
+            return Reason { code: ours.to_owned(), text };
+        }
+        if let Some(ours) = beside {
+            return Reason { code: ours, text };
+        }
         let listed = |code: &String| system.is_none() && tables::lookup(table, code).is_some();
         if let Some(code) = code.as_ref().filter(|code| ours || listed(code)) {
             return Reason { code: code.clone(), text };
@@ -276,7 +289,9 @@ pub fn write(
     let reason = reasons(kind).and_then(|_| body.object("reason")).map(|mut reason| {
         let code = reason.text("code").unwrap_or_default();
         let mut out = Map::new();
-        put(&mut out, "coding", json!([{ "system": systems::REASON, "code": code }]));
+        let path = "body.reason.code";
+        let codings = writer.codings(Table::Reason, systems::REASON, &code, path);
+        put(&mut out, "coding", Value::from(codings));
         put(&mut out, "text", reason.take("text"));
         Value::Object(out)
     });
@@ -344,7 +359,7 @@ pub fn write_task(
         let focus = identifiers.first();
         put(&mut out, "focus", focus.map(|i| json!({ "type": "ServiceRequest", "identifier": i })));
         let mut priority = Map::new();
-        crate::asking::write_priority(message.priority, &mut priority);
+        crate::asking::write_priority(writer, message.priority, &mut priority);
         put(&mut out, "priority", priority.remove("priority"));
         if let Some(Value::Array(chronic)) = priority.remove("extension") {
             let held = out.entry("extension").or_insert_with(|| json!([]));

@@ -43,6 +43,9 @@ pub const INPATIENT: &str = "urn:oid:2.16.156.10011.1.12";
 /// 病案号.
 pub const RECORD: &str = "urn:oid:2.16.156.10011.1.13";
 
+/// The canonical name of our table of departments.
+pub const DEPARTMENT: &str = "department";
+
 /// Before a code system's name that is no URI.
 const WRAPPED: &str = "urn:tierlink:codes:";
 

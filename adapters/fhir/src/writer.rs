@@ -6,6 +6,8 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tierlink_codec::CodeMaps;
+use tierlink_codec::code_maps::{Meaning, Table, unlisted, words};
 use tierlink_schemas::{Loss, Message, OrganisationCode};
 use uuid::Uuid;
 
@@ -20,6 +22,8 @@ pub struct Writer<'a> {
     pub message: &'a Message,
     /// For whom.
     pub to: &'a OrganisationCode,
+    /// How the receiver calls things.
+    pub maps: CodeMaps<'a>,
     /// What FHIR could not carry.
     pub losses: Vec<Loss>,
     /// References to the parts that the focus of the message shall name.
@@ -32,17 +36,71 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Starts writing.
-    pub fn new(message: &'a Message, to: &'a OrganisationCode) -> Self {
+    pub fn new(message: &'a Message, to: &'a OrganisationCode, maps: CodeMaps<'a>) -> Self {
         let seed = format!("{}/{to}", message.id);
         let seed = Uuid::new_v5(&NAMESPACE, seed.as_bytes());
         Self {
             message,
             to,
+            maps,
             losses: Vec::new(),
             parts: Vec::new(),
             subject: None,
             entries: Vec::new(),
             seed,
+        }
+    }
+
+    /// The codings of one of our codes: the receiver's own before ours, where a map gives it. What
+    /// the map does not list keeps its words.
+    pub fn codings(&mut self, table: Table, system: &str, ours: &str, path: &str) -> Vec<Value> {
+        match self.maps.write(table, ours) {
+            Meaning::NoMap => vec![json!({ "system": system, "code": ours })],
+            Meaning::Code(theirs) => {
+                vec![json!({ "code": theirs }), json!({ "system": system, "code": ours })]
+            }
+            Meaning::Unlisted => {
+                self.losses.push(unlisted(table, path));
+                words(table, ours).map(|words| json!({ "display": words })).into_iter().collect()
+            }
+        }
+    }
+
+    /// A code of the receiver for an element that holds one code only.
+    pub fn code(&mut self, table: Table, ours: &str, plain: &str, path: &str) -> Option<Value> {
+        match self.maps.write(table, ours) {
+            Meaning::NoMap => Some(plain.into()),
+            Meaning::Code(theirs) => Some(theirs.into()),
+            Meaning::Unlisted => {
+                self.losses.push(unlisted(table, path));
+                None
+            }
+        }
+    }
+
+    /// A department, whose code is the receiver's own already, with ours beside it.
+    pub fn department(&self, party: &mut Rest) -> Option<Value> {
+        let coded = party.object("department")?.0;
+        let theirs = coded.get("code").and_then(Value::as_str).map(str::to_owned);
+        let mut concept = extension::concept(&coded);
+        if let Some(Meaning::Code(ours)) =
+            theirs.map(|theirs| self.maps.read(Table::Department, &theirs))
+            && let Some(Value::Array(codings)) = concept.get_mut("coding")
+        {
+            codings.push(json!({ "system": systems::uri(systems::DEPARTMENT), "code": ours }));
+        }
+        Some(concept)
+    }
+
+    /// The identifiers of an organisation, which the receiver may call by a code of its own.
+    pub fn organisation_identifiers(&self, known_as: &str) -> Vec<Value> {
+        match self.maps.read(Table::Organisation, known_as) {
+            Meaning::Code(ours) if ours != known_as => {
+                vec![json!({ "value": known_as }), organisation_identifier(ours)]
+            }
+            Meaning::Code(_) | Meaning::NoMap | Meaning::Unlisted => {
+                vec![organisation_identifier(known_as)]
+            }
         }
     }
 

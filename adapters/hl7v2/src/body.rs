@@ -4,7 +4,8 @@
 //! the extras. The patient of a statement is only compared with the case (`subject.rs`).
 
 use jiff::tz::TimeZone;
-use tierlink_codec::Reading;
+use tierlink_codec::code_maps::{Meaning, Table};
+use tierlink_codec::{CodeMaps, Reading};
 use tierlink_schemas::codes::{self, TableId};
 use tierlink_schemas::{Family, Kind, Priority};
 
@@ -16,7 +17,6 @@ use crate::local;
 use crate::notes::{Notes, What};
 use crate::numbers::is_shifted;
 use crate::patient;
-use crate::profile_codes::ours;
 use crate::read::{Rep, Seg};
 use crate::statement;
 use crate::time::Moment;
@@ -66,7 +66,7 @@ pub(crate) fn read(
         _ => {}
     }
     read_reason(kind, context, canon, notes);
-    clinical::read(tree, kind, context.zone, canon, notes)?;
+    clinical::read(tree, kind, context.with, context.zone, canon, notes)?;
     if let Some(path) = words_of(kind) {
         read_words(kind, path, tree, canon);
     }
@@ -322,9 +322,14 @@ fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut
         rep.text(3);
     }
     let remarks = remarks(tree);
-    let map = &context.with.profile.codes.reason;
-    let known = code.and_then(|code| {
-        let mapped = ours(map, code).unwrap_or(code);
+    // Our own messages state our code beside the receiver's.
+    let beside = stated.filter(|rep| rep.peek(6) == Some(local::SYSTEM));
+    let beside = beside.and_then(|rep| rep.text(6).and(rep.text(4)));
+    let known = code.or(beside).and_then(|code| {
+        let mapped = match CodeMaps::of(context.with.profile).read(Table::Reason, code) {
+            Meaning::Code(ours) => ours,
+            Meaning::NoMap | Meaning::Unlisted => beside.unwrap_or(code),
+        };
         codes::lookup(table, mapped).or_else(|| codes::by_name(table, mapped))
     });
     let known = known.or_else(|| words.and_then(|words| codes::by_name(table, words)));
@@ -437,22 +442,23 @@ fn read_priority(
     field: String,
     context: &Context<'_>,
 ) -> Result<Priority, Fault> {
-    let map = &context.with.profile.codes.priority;
     // Our own messages state a priority that HL7 has no code for beside the nearest one.
     let exact = (rep.peek(6) == Some(local::SYSTEM)).then(|| rep.text(4)).flatten();
-    let code = if let Some(exact) = exact {
-        Some(exact)
-    } else if map.is_empty() {
-        match written.to_ascii_uppercase().as_str() {
+    let code = match (exact, CodeMaps::of(context.with.profile).read(Table::Priority, written)) {
+        (Some(exact), Meaning::Code(ours)) if exact != ours => {
+            return Err(Fault::Contradiction { field });
+        }
+        (Some(exact), Meaning::Code(_) | Meaning::NoMap) => Some(exact),
+        (None, Meaning::Code(ours)) => Some(ours),
+        (_, Meaning::Unlisted) => None,
+        (None, Meaning::NoMap) => match written.to_ascii_uppercase().as_str() {
             "S" => Some("emergency"),
             "A" => Some("urgent"),
             "R" => Some("routine"),
             _ => codes::lookup(TableId::Urgency, written)
                 .or_else(|| codes::by_name(TableId::Urgency, written))
                 .map(|row| row.code.as_str()),
-        }
-    } else {
-        ours(map, written)
+        },
     };
     code.and_then(|code| Priority::ALL.into_iter().find(|known| known.as_str() == code))
         .ok_or(Fault::UnknownCode { field, expected: "S, A or R", map: "priority" })

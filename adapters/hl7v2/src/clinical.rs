@@ -12,6 +12,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
+use tierlink_codec::Reading;
 use tierlink_schemas::Kind;
 
 use crate::canon::Canon;
@@ -74,6 +75,7 @@ const VALUE_CHARS_MAX: usize = 20_000;
 pub(crate) fn read(
     tree: &Tree,
     kind: Kind,
+    with: &Reading<'_>,
     zone: &TimeZone,
     canon: &mut Canon,
     notes: &mut Notes,
@@ -104,7 +106,7 @@ pub(crate) fn read(
     }
     for obx in tree.all("OBX") {
         if let Some(path) = local::path(obx).filter(|path| *path != local::KIND) {
-            local::read(obx, path, canon)?;
+            local::read(obx, path, with, canon)?;
         }
     }
     Ok(())

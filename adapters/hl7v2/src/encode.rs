@@ -16,8 +16,9 @@
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use tierlink_codec::code_maps::{Meaning, Table, unlisted, words};
 use tierlink_codec::profile::Acknowledgement;
-use tierlink_codec::{Encoded, Profile, Writing};
+use tierlink_codec::{CodeMaps, Encoded, Profile, Writing};
 use tierlink_schemas::{Family, Kind, Loss, Message, OrganisationCode, Priority, Problem};
 
 use crate::body::reasons_of;
@@ -31,7 +32,6 @@ use crate::header::Version;
 use crate::local;
 use crate::party;
 use crate::patient;
-use crate::profile_codes::theirs;
 use crate::statement::{Carrier, carrier};
 use crate::time;
 use crate::types::{write_coded, write_instant, write_practitioner};
@@ -45,6 +45,7 @@ struct Encoder<'a> {
     message: &'a Message,
     to: &'a OrganisationCode,
     profile: &'a Profile,
+    maps: CodeMaps<'a>,
     version: Version,
     zone: TimeZone,
     /// What of the body is not written yet.
@@ -68,16 +69,23 @@ fn write(message: &Message, to: &OrganisationCode, with: &Writing<'_>) -> Result
     let profile = with.profile;
     let charset = wish(profile)?.charset.unwrap_or(Charset::UTF_8);
     let version = Version::read(&profile.format.version).ok_or(Fault::Version)?;
-    let body = serde_json::to_value(&message.body).map_err(|_| Fault::NoForm)?;
+    let maps = CodeMaps::of(profile);
+    let mut losses = Vec::new();
+    let mut body = serde_json::to_value(&message.body).map_err(|_| Fault::NoForm)?;
+    maps.write_into(&mut body, "body", &IN_PLACE, &mut losses);
+    let mut people = people(message);
+    maps.write_into(&mut people, "context", &IN_PLACE, &mut losses);
+    lose_owners(message, &maps, &mut losses);
     let mut encoder = Encoder {
         message,
         to,
         profile,
+        maps,
         version,
         zone: zone(profile),
-        people: people(message),
+        people: Canon::of(people),
         canon: Canon::of(body),
-        losses: Vec::new(),
+        losses,
         lines: Vec::with_capacity(24),
     };
     encoder.all(charset)?;
@@ -96,14 +104,29 @@ fn write(message: &Message, to: &OrganisationCode, with: &Writing<'_>) -> Result
         media_type: crate::MEDIA_TYPE,
         control_id: message.control_id(),
         losses: encoder.losses,
+        code_maps: maps.version(),
     })
 }
 
+/// Tables whose codes are put into the body before it is written. Priority and reason are written
+/// with ours beside theirs.
+const IN_PLACE: [Table; 3] = [Table::Sex, Table::Department, Table::Organisation];
+
+/// Lists the owners of numbers, and the source, that the receiver has no code for.
+fn lose_owners(message: &Message, maps: &CodeMaps<'_>, losses: &mut Vec<Loss>) {
+    let source = message.source.organisation.as_str();
+    maps.written_organisation(source, "source.organisation", losses);
+    for (nth, number) in message.case.numbers.iter().enumerate() {
+        let path = format!("case.numbers[{nth}].organisation");
+        maps.written_organisation(number.organisation.as_str(), &path, losses);
+    }
+}
+
 /// Requests carry the people in their body; everything else has them beside it.
-fn people(message: &Message) -> Canon {
+fn people(message: &Message) -> Value {
     let beside = message.context.as_ref().filter(|_| !message.kind().states_request());
     let beside = beside.and_then(|context| serde_json::to_value(context).ok());
-    beside.map_or_else(Canon::new, Canon::of)
+    beside.unwrap_or_else(|| Value::Object(serde_json::Map::new()))
 }
 
 impl Encoder<'_> {
@@ -171,7 +194,7 @@ impl Encoder<'_> {
 
     /// How the receiver calls an organisation.
     fn known_as(&self, code: &str) -> String {
-        theirs(&self.profile.codes.organisation, code).unwrap_or_else(|| code.to_owned())
+        self.maps.known_as(code).to_owned()
     }
 
     /// MSA names the message that is answered, when it came from this receiver.
@@ -192,7 +215,7 @@ impl Encoder<'_> {
         self.lines.push(rf1);
         let (profile, version) = (self.profile, self.version);
         let people = if is_request { &mut self.canon } else { &mut self.people };
-        let mut lines = party::write(people, profile, version);
+        let mut lines = party::write(people, version);
         if people.get("patient").is_some() {
             lines.extend(patient::write(people, profile, version, is_request));
         }
@@ -268,19 +291,16 @@ impl Encoder<'_> {
         let Some(priority) = self.message.priority else {
             return;
         };
-        let map = &self.profile.codes.priority;
-        if !map.is_empty() {
-            match theirs(map, priority.as_str()) {
-                Some(code) => {
-                    rf1.put(2, 1, code);
-                }
-                None => self.losses.push(Loss::of_safety(
-                    "priority",
-                    "the receiver's code map has no code for this priority; add one to \
-                     [codes.priority]",
-                )),
+        match self.maps.write(Table::Priority, priority.as_str()) {
+            Meaning::NoMap => {}
+            Meaning::Code(theirs) => {
+                rf1.put(2, 1, theirs).put(2, 4, priority.as_str()).put(2, 6, local::SYSTEM);
+                return;
             }
-            return;
+            Meaning::Unlisted => {
+                self.losses.push(unlisted(Table::Priority, "priority"));
+                return;
+            }
         }
         let (code, words) = match priority {
             Priority::Emergency => ("S", "STAT"),
@@ -330,9 +350,20 @@ impl Encoder<'_> {
         let Some(code) = self.canon.take("reason.code") else {
             return;
         };
-        let written = theirs(&self.profile.codes.reason, &code).unwrap_or(code);
-        rf1.put(10, 1, written).put(10, 3, local::SYSTEM);
-        rf1.put_some(10, 2, self.canon.take("reason.text"));
+        let text = self.canon.take("reason.text");
+        match self.maps.write(Table::Reason, &code) {
+            Meaning::NoMap => {
+                rf1.put(10, 1, code).put(10, 3, local::SYSTEM).put_some(10, 2, text);
+            }
+            Meaning::Code(theirs) => {
+                rf1.put(10, 1, theirs).put(10, 4, code).put(10, 6, local::SYSTEM);
+                rf1.put_some(10, 2, text);
+            }
+            Meaning::Unlisted => {
+                self.losses.push(unlisted(Table::Reason, "body.reason.code"));
+                rf1.put_some(10, 2, text.or_else(|| words(Table::Reason, &code)));
+            }
+        }
     }
 
     fn reasons(&mut self, rf1: &mut Line) {

@@ -34,7 +34,6 @@ pub mod notes;
 mod numbers;
 mod party;
 mod patient;
-mod profile_codes;
 pub mod read;
 mod reply;
 mod statement;
@@ -46,7 +45,9 @@ mod types;
 pub mod write;
 
 use jiff::Timestamp;
-use tierlink_codec::{Answer, Answered, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing};
+use tierlink_codec::{
+    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing,
+};
 use tierlink_schemas::{Message, OrganisationCode, Problem};
 
 use crate::charset::Wish;
@@ -73,7 +74,7 @@ impl Codec for Hl7v2 {
     }
 
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {
-        decode::decode(bytes, with)
+        decode::decode(bytes, with).read_with(&CodeMaps::of(with.profile))
     }
 
     fn encode(

@@ -13,6 +13,10 @@
 //! a safety field: that is refused.
 
 use serde_json::{Number, Value};
+use tierlink_codec::Reading;
+use tierlink_codec::code_maps::{CodeMaps, Meaning, Table};
+use tierlink_schemas::codes::TableId;
+use tierlink_schemas::safety;
 
 use crate::canon::Canon;
 use crate::fault::Fault;
@@ -85,9 +89,6 @@ const ELEMENTS_KNOWN: [Element; 42] = [
     element("message.kind", "", "消息类型"),
 ];
 
-/// Paths that say who the patient is, where he goes or who sends him.
-const SAFETY: [&str; 4] = ["patient.", "from.organisation", "to.organisation", "direction"];
-
 /// Writes one value as an OBX. `path` is below `body`, or [`KIND`].
 pub(crate) fn write(path: &str, value: &Value) -> Option<Line> {
     let (value_type, text) = match value {
@@ -143,8 +144,13 @@ pub(crate) fn clinical_path(obx: Seg<'_>) -> Option<&'static str> {
         .map(|element| element.path)
 }
 
-/// Puts the value of such an OBX into `canon`.
-pub(crate) fn read(obx: Seg<'_>, path: &str, canon: &mut Canon) -> Result<(), Fault> {
+/// Puts the value of such an OBX into `canon`, with the sender's own codes turned into ours.
+pub(crate) fn read(
+    obx: Seg<'_>,
+    path: &str,
+    with: &Reading<'_>,
+    canon: &mut Canon,
+) -> Result<(), Fault> {
     let invalid = |why| Fault::Invalid { field: obx.path(5), why };
     let value = match obx.text(2, 1) {
         Some("NM") => {
@@ -161,8 +167,8 @@ pub(crate) fn read(obx: Seg<'_>, path: &str, canon: &mut Canon) -> Result<(), Fa
             None => return Ok(()),
         },
     };
-    let is_safety = SAFETY.iter().any(|safety| path.starts_with(safety));
-    if is_safety && path != "patient.identity" {
+    let value = ours(path, value, with, canon);
+    if safety::is_within(path) && path != "patient.identity" {
         let stated = canon.get(path);
         if stated.is_some_and(|stated| *stated != value) {
             let field = obx.path(5);
@@ -179,4 +185,31 @@ pub(crate) fn read(obx: Seg<'_>, path: &str, canon: &mut Canon) -> Result<(), Fa
     })?;
     obx.take();
     Ok(())
+}
+
+/// Our code for a value that may be one of the sender's. What nobody knows stays as it is; the
+/// checks behind all formats look at it.
+fn ours(path: &str, value: Value, with: &Reading<'_>, canon: &mut Canon) -> Value {
+    let (Some(table), Value::String(theirs)) = (Table::of_field(&format!("body.{path}")), &value)
+    else {
+        return value;
+    };
+    let maps = CodeMaps::of(with.profile);
+    if table == Table::Organisation {
+        let found = if safety::is_within(path) {
+            maps.recipient(theirs, with.directory)
+        } else {
+            maps.mentioned(theirs, with.directory)
+        };
+        return found.map_or(value, |code| code.as_str().into());
+    }
+    match maps.read(table, theirs) {
+        Meaning::Code(ours) => {
+            if let (Table::Department, Some(department)) = (table, path.strip_suffix(".code")) {
+                canon.put(&format!("{department}.system"), TableId::Department.key());
+            }
+            ours.into()
+        }
+        Meaning::NoMap | Meaning::Unlisted => value,
+    }
 }

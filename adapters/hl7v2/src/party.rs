@@ -4,15 +4,16 @@
 //! does. A name that the directory does not know refuses the message, also when MSH-6 would have
 //! been known: a referral must never go to the second-best guess.
 
-use tierlink_codec::{Directory, Profile};
+use tierlink_codec::code_maps::{Meaning, Table};
+use tierlink_codec::{CodeMaps, Directory, Profile};
 use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::codes::TableId;
 
 use crate::canon::Canon;
 use crate::fault::Fault;
 use crate::header::{Header, Version};
 use crate::notes::{Notes, What};
 use crate::patient::write_phone;
-use crate::profile_codes::{ours, theirs};
 use crate::read::Seg;
 use crate::tree::Tree;
 use crate::types::{is_latin, read_name, read_phone};
@@ -36,19 +37,30 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// Which organisation the names mean.
+/// Which organisation the names mean that a message mentions.
 pub(crate) fn find(names: &[&str], profile: &Profile, directory: &Directory) -> Found {
+    let maps = CodeMaps::of(profile);
+    found(names, directory, |name| maps.mentioned(name, directory))
+}
+
+/// Which organisation the names mean to which a patient shall go.
+fn find_recipient(names: &[&str], profile: &Profile, directory: &Directory) -> Found {
+    let maps = CodeMaps::of(profile);
+    found(names, directory, |name| maps.recipient(name, directory))
+}
+
+fn found(
+    names: &[&str],
+    directory: &Directory,
+    code_of: impl Fn(&str) -> Option<OrganisationCode>,
+) -> Found {
     let mut found: Vec<OrganisationCode> = Vec::new();
     let mut any = false;
     for name in names.iter().filter(|name| !name.is_empty()) {
         any = true;
-        let mapped = ours(&profile.codes.organisation, name).unwrap_or(name);
-        let code = if directory.is_empty() {
-            // Without a configuration, the first name that could be a code is taken for one.
-            if found.is_empty() { OrganisationCode::new(mapped).ok() } else { None }
-        } else {
-            directory.resolve(mapped).map(|organisation| organisation.code.clone())
-        };
+        // Without a configuration, the first name that could be a code is taken for one.
+        let looked_up = !directory.is_empty() || found.is_empty();
+        let code = if looked_up { code_of(name) } else { None };
         found.extend(code.filter(|code| !found.contains(code)));
     }
     match (found.len(), any) {
@@ -102,7 +114,7 @@ pub(crate) fn read_from(
             }
             Found::One(_) | Found::Unknown | Found::Nothing => {}
         }
-        read_prd(prd, "from", canon);
+        read_prd(prd, "from", profile, canon, notes);
     } else {
         notes.add("PRD", What::Mapping("no PRD says who refers; the sender was taken"));
     }
@@ -122,7 +134,8 @@ pub(crate) fn read_to(
     notes: &mut Notes,
 ) -> Result<OrganisationCode, Fault> {
     let asked = prd(tree, &IS_ASKED);
-    let stated = asked.map_or(Found::Nothing, |prd| find(&names(prd), profile, directory));
+    let stated =
+        asked.map_or(Found::Nothing, |prd| find_recipient(&names(prd), profile, directory));
     let field = || asked.map_or_else(|| "PRD-10".to_owned(), |prd| prd.path(10));
     let code = match stated {
         Found::One(code) => code,
@@ -140,7 +153,7 @@ pub(crate) fn read_to(
     };
     canon.put("to.organisation", code.as_str());
     if let Some(prd) = asked {
-        read_prd(prd, "to", canon);
+        read_prd(prd, "to", profile, canon, notes);
     }
     Ok(code)
 }
@@ -155,7 +168,7 @@ fn receiver(
         header.receiving_facility[..2].iter().rev().map(String::as_str).collect();
     // Without a configuration nobody can say whether an OID is an organisation; its name may be.
     let facility = if directory.is_empty() { facility[1..].to_vec() } else { facility };
-    match find(&facility, profile, directory) {
+    match find_recipient(&facility, profile, directory) {
         Found::One(code) if code == profile.organisation.code => {
             Err(Fault::Contradiction { field: "MSH-6".to_owned() })
         }
@@ -178,7 +191,7 @@ pub(crate) fn other_side(
     receiver(header, profile, directory).ok()
 }
 
-fn read_prd(prd: Seg<'_>, side: &str, canon: &mut Canon) {
+fn read_prd(prd: Seg<'_>, side: &str, profile: &Profile, canon: &mut Canon, notes: &mut Notes) {
     prd.text(1, 1);
     for (field, component, sub) in [(10, 10, 1), (10, 3, 1), (4, 4, 2), (4, 4, 1)] {
         // The code is kept as the resolved one; what does not equal it stays among the extras.
@@ -198,7 +211,19 @@ fn read_prd(prd: Seg<'_>, side: &str, canon: &mut Canon) {
         if words.is_none() && !is_latin(first) {
             canon.put(&format!("{side}.department.text"), first);
         } else {
-            canon.put(&format!("{side}.department.code"), first);
+            let code = match CodeMaps::of(profile).read(Table::Department, first) {
+                Meaning::Code(ours) => {
+                    canon.put(&format!("{side}.department.system"), TableId::Department.key());
+                    ours
+                }
+                Meaning::NoMap => first,
+                Meaning::Unlisted => {
+                    let what = "is no department of the profile's map; it was kept as it is";
+                    notes.add(prd.path(4), What::Mapping(what));
+                    first
+                }
+            };
+            canon.put(&format!("{side}.department.code"), code);
             canon.put_some(&format!("{side}.department.text"), words);
         }
     }
@@ -208,21 +233,20 @@ fn read_prd(prd: Seg<'_>, side: &str, canon: &mut Canon) {
     canon.put_some(&format!("{side}.phone"), prd.repetitions(5).find_map(read_phone));
 }
 
-/// Writes both sides as PRD.
-pub(crate) fn write(canon: &mut Canon, profile: &Profile, version: Version) -> Vec<Line> {
+/// Writes both sides as PRD. Their codes are the receiver's own already.
+pub(crate) fn write(canon: &mut Canon, version: Version) -> Vec<Line> {
     [("from", "RP", "Referring Provider"), ("to", "RT", "Referred to Provider")]
         .into_iter()
         .filter_map(|(side, role, words)| {
             let code = canon.take(&format!("{side}.organisation"))?;
             let mut prd = Line::new("PRD");
             prd.put(1, 1, role).put(1, 2, words).put(1, 3, "HL70286");
-            let written = theirs(&profile.codes.organisation, &code).unwrap_or(code);
-            prd.put_at(4, 1, 4, 1, written.as_str());
+            prd.put_at(4, 1, 4, 1, code.as_str());
             let part = |part: &str| format!("{side}.{part}");
             if let Some(name) = canon.take(&part("name")) {
                 prd.put(4, 9, name.as_str());
                 if version >= Version::V2_7 {
-                    prd.put(10, 1, name).put(10, 10, written);
+                    prd.put(10, 1, name).put(10, 10, code);
                 }
             }
             write_department(&mut prd, canon, &part("department"));

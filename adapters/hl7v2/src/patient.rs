@@ -4,14 +4,14 @@
 //! be one refuses the message, and so do a birth date that is none and a code for the sex that
 //! nobody explained: `1` is male in the national table and female in some systems.
 
-use tierlink_codec::profile::Profile;
+use tierlink_codec::code_maps::{Meaning, Table};
+use tierlink_codec::{CodeMaps, Profile};
 use tierlink_schemas::identity::{IdentityNumber, Tolerance};
 
 use crate::canon::Canon;
 use crate::fault::Fault;
 use crate::header::Version;
 use crate::notes::{Notes, What};
-use crate::profile_codes::{ours, theirs};
 use crate::read::{Rep, Seg};
 use crate::tree::Tree;
 use crate::types::{
@@ -285,10 +285,12 @@ fn read_sex(pid: Seg<'_>, profile: &Profile, canon: &mut Canon) -> Result<(), Fa
 
 /// The sex that a code stands for at this sender.
 pub(crate) fn sex_of<'p>(written: &str, profile: &'p Profile) -> Option<&'p str> {
-    if profile.codes.sex.is_empty() {
-        SEXES.iter().find(|(code, _)| code.eq_ignore_ascii_case(written)).map(|(_, sex)| *sex)
-    } else {
-        ours(&profile.codes.sex, written)
+    match CodeMaps::of(profile).read(Table::Sex, written) {
+        Meaning::NoMap => {
+            SEXES.iter().find(|(code, _)| code.eq_ignore_ascii_case(written)).map(|(_, sex)| *sex)
+        }
+        Meaning::Code(ours) => Some(ours),
+        Meaning::Unlisted => None,
     }
 }
 
@@ -421,12 +423,12 @@ fn write_sex(pid: &mut Line, canon: &mut Canon, profile: &Profile) {
     let Some(sex) = canon.text("patient.sex") else {
         return;
     };
-    let written = if profile.codes.sex.is_empty() {
-        SEXES.iter().find(|(_, known)| *known == sex).map(|(code, _)| (*code).to_owned())
+    // With a map, it is the receiver's own code already.
+    let written = if CodeMaps::of(profile).is_given(Table::Sex) {
+        Some(sex.to_owned())
     } else {
-        theirs(&profile.codes.sex, sex)
+        SEXES.iter().find(|(_, known)| *known == sex).map(|(code, _)| (*code).to_owned())
     };
-    // Without a code of the receiver for it, it stays behind and is reported as a loss.
     if let Some(written) = written {
         pid.put(8, 1, written);
         canon.take("patient.sex");

@@ -9,7 +9,8 @@
 //! A client validates against `schemas/json/<kind>.schema.json` and posts. What it gets wrong it
 //! hears in one answer, each field with its path and the fix, and without a word of its message.
 //!
-//! Going out, the canonical bytes travel as they are: nothing is lost, so there are no losses.
+//! Going out, the canonical bytes travel as they are, but for the receiver's own codes. What its
+//! code map has no code for is the only loss.
 //!
 //! Deliberately absent: sockets, clocks, and what a message means for its case.
 
@@ -20,7 +21,9 @@ mod maps;
 mod strict;
 mod tidy;
 
-use tierlink_codec::{Answer, Answered, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing};
+use tierlink_codec::{
+    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing,
+};
 use tierlink_schemas::{Message, OrganisationCode, Problem, message};
 
 pub use strict::{DEPTH_MAX, MESSAGE_BYTES_MAX, VALUES_MAX};
@@ -38,21 +41,23 @@ impl Codec for Json {
     }
 
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {
-        decode::decode(bytes, with)
+        decode::decode(bytes, with).read_with(&CodeMaps::of(with.profile))
     }
 
     fn encode(
         &self,
         message: &Message,
         _to: &OrganisationCode,
-        _with: &Writing<'_>,
+        with: &Writing<'_>,
     ) -> Result<Encoded, Vec<Problem>> {
-        Ok(Encoded {
-            bytes: message::to_vec(message),
-            media_type: JSON,
-            control_id: message.control_id(),
-            losses: Vec::new(),
-        })
+        let maps = CodeMaps::of(with.profile);
+        let code_maps = maps.version();
+        let (bytes, losses) = if code_maps.is_some() {
+            maps::write(message, &maps)?
+        } else {
+            (message::to_vec(message), Vec::new())
+        };
+        Ok(Encoded { bytes, media_type: JSON, control_id: message.control_id(), losses, code_maps })
     }
 
     fn answer(&self, _arrived: &[u8], reply: &Reply<'_>, _with: &Reading<'_>) -> Answer {

@@ -1,24 +1,16 @@
-//! The organisation's own codes, turned into ours as its profile says.
+//! The organisation's own codes, in both directions, as `tierlink_codec::code_maps` says.
 //!
-//! A map that is given is complete. A code of a safety field (sex, priority, recipient) that it
-//! does not list is refused, because `1` may mean either sex; any other is kept and noted.
-
-use std::collections::BTreeMap;
+//! A code of a safety field (sex, priority, recipient) that a map does not list is refused, because
+//! `1` may mean either sex. Any other is kept and noted.
 
 use serde_json::{Map, Value, json};
-use tierlink_codec::{Directory, Profile, Reading};
-use tierlink_schemas::codes::TableId;
-use tierlink_schemas::{Deviation, Problem};
+use tierlink_codec::code_maps::Table;
+use tierlink_codec::{CodeMaps, Reading};
+use tierlink_schemas::{Deviation, Loss, Message, Problem, safety};
 
-use crate::codes::{D096_NOT_THE_SENDER, D097_UNMAPPED};
+use crate::codes::{D090_NOT_JSON, D096_NOT_THE_SENDER, D097_UNMAPPED};
+use crate::strict::WHOLE;
 use crate::tidy::note;
-
-/// Fields that hold an organisation's code wherever they hold a text.
-const ORGANISATIONS: [&str; 6] =
-    ["organisation", "to", "suggestion", "with", "destination", "source"];
-
-/// Organisations on which it depends where the patient goes.
-const RECIPIENTS: [&str; 3] = ["body.from.organisation", "body.to.organisation", "body.to"];
 
 /// Turns every mapped code of `message` into ours, and makes sure that the sender is the source.
 pub(crate) fn apply(
@@ -26,149 +18,72 @@ pub(crate) fn apply(
     with: &Reading<'_>,
     notes: &mut Vec<Deviation>,
 ) -> Vec<Problem> {
-    let codes = &with.profile.codes;
-    let mut mapping =
-        Mapping { profile: with.profile, directory: with.directory, notes, problems: Vec::new() };
-    if let Some(priority) = message.get_mut("priority") {
-        mapping.safety(&codes.priority, priority, "priority");
-    }
-    let subject = message.get_mut("subject");
-    if let Some(sex) = subject.and_then(|subject| subject.get_mut("sex")) {
-        mapping.safety(&codes.sex, sex, "subject.sex");
-    }
-    if let Some(Value::Object(body)) = message.get_mut("body") {
-        if let Some(sex) = body.get_mut("patient").and_then(|patient| patient.get_mut("sex")) {
-            mapping.safety(&codes.sex, sex, "body.patient.sex");
-        }
-        if let Some(code) = body.get_mut("reason").and_then(|reason| reason.get_mut("code"))
-            && let Some(ours) = mapped(&codes.reason, code)
-        {
-            *code = json!(ours);
-        }
-    }
-    for (name, value) in message.iter_mut() {
-        if !["source", "extras", "trace"].contains(&name.as_str()) {
-            mapping.walk(name, name, value);
-        }
-    }
-    if let Some(Value::Object(source)) = message.get_mut("source") {
-        mapping.source(source);
-    }
-    mapping.problems
-}
-
-/// What the map makes of a code. Numbers count as written.
-fn mapped<'a>(map: &'a BTreeMap<String, String>, code: &Value) -> Option<&'a str> {
-    let ours = match code {
-        Value::String(text) => map.get(text.trim()),
-        Value::Number(number) => map.get(&number.to_string()),
-        _ => None,
-    };
-    ours.map(String::as_str)
-}
-
-struct Mapping<'a> {
-    profile: &'a Profile,
-    directory: &'a Directory,
-    notes: &'a mut Vec<Deviation>,
-    problems: Vec<Problem>,
-}
-
-impl Mapping<'_> {
-    /// A field in which a wrong guess harms somebody.
-    fn safety(&mut self, map: &BTreeMap<String, String>, code: &mut Value, path: &str) {
-        if map.is_empty() {
-            return;
-        }
-        match mapped(map, code) {
-            Some(ours) => *code = json!(ours),
-            None => self.unmapped(path),
-        }
-    }
-
-    fn unmapped(&mut self, path: &str) {
-        let text = "The code is not in the map of this organisation's profile, and a guess could harm the patient; \
-                    add it to the profile or correct it.";
-        self.problems.push(Problem::new(D097_UNMAPPED, path, text));
-    }
-
-    fn walk(&mut self, name: &str, path: &str, value: &mut Value) {
-        match value {
-            Value::String(_) if ORGANISATIONS.contains(&name) || name == "destinations" => {
-                self.organisation(value, path);
-            }
-            Value::Object(fields) => {
-                if name == "department" {
-                    self.department(fields, path);
-                }
-                for (inner, value) in fields.iter_mut() {
-                    let shown = tierlink_schemas::schema::shown(inner);
-                    self.walk(inner, &format!("{path}.{shown}"), value);
-                }
-            }
-            Value::Array(items) => {
-                for (at, item) in items.iter_mut().enumerate() {
-                    self.walk(name, &format!("{path}[{at}]"), item);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-
-    /// By the map, or by a name that the directory knows for one organisation only.
-    fn organisation(&mut self, value: &mut Value, path: &str) {
-        if let Some(ours) = self.ours(value) {
-            *value = json!(ours);
-            return;
-        }
-        let recipient = RECIPIENTS.contains(&path) || path.starts_with("destinations");
-        if recipient && !self.profile.codes.organisation.is_empty() {
-            self.unmapped(path);
-        }
-    }
-
-    fn ours(&self, value: &Value) -> Option<String> {
-        if let Some(ours) = mapped(&self.profile.codes.organisation, value) {
-            return Some(ours.to_owned());
-        }
-        let found = self.directory.resolve(value.as_str()?)?;
-        Some(found.code.as_str().to_owned())
-    }
-
-    fn department(&mut self, department: &mut Map<String, Value>, path: &str) {
-        let map = &self.profile.codes.department;
-        let Some(code) = department.get("code").filter(|_| !map.is_empty()) else {
-            return;
-        };
-        if let Some(ours) = mapped(map, code) {
-            department.insert("code".to_owned(), json!(ours));
-            department.insert("system".to_owned(), json!(TableId::Department.key()));
+    let maps = CodeMaps::of(with.profile);
+    let mut problems = Vec::new();
+    let source = message.remove("source");
+    let mut rest = Value::Object(std::mem::take(message));
+    for (table, path) in maps.read_into(&mut rest, "", with.directory) {
+        if safety::is_safety(&path) {
+            let text = "The code is not in the map of this organisation's profile, and a guess could harm the patient; \
+                        add it to the profile or correct it.";
+            problems.push(Problem::new(D097_UNMAPPED, path, text));
         } else {
-            let text = "The code is not in the profile's map of departments; it was kept as it is.";
-            note(self.notes, format!("{path}.code"), text);
-        }
-    }
-
-    /// Nobody speaks in another's name.
-    fn source(&mut self, source: &mut Map<String, Value>) {
-        const PATH: &str = "source.organisation";
-        let sender = self.profile.organisation.code.as_str();
-        let Some(stated) = source.get("organisation") else {
-            return;
-        };
-        if stated.as_str() == Some(sender) {
-            return;
-        }
-        if self.ours(stated).as_deref() == Some(sender) {
-            note(
-                self.notes,
-                PATH,
-                "Another name of the sender was read as its code; send the code.",
+            let text = format!(
+                "The code is not in the profile's map ([codes.{}]); it was kept as it is.",
+                table.as_str()
             );
-            source.insert("organisation".to_owned(), json!(sender));
-            return;
+            note(notes, path, text);
         }
-        let text = "The source is not the organisation that sends; write the sender's own code, or leave it out.";
-        self.problems.push(Problem::new(D096_NOT_THE_SENDER, PATH, text));
     }
+    if let Value::Object(fields) = rest {
+        *message = fields;
+    }
+    if let Some(mut source) = source {
+        if let Value::Object(source) = &mut source {
+            problems.extend(check_source(source, &maps, with, notes));
+        }
+        message.insert("source".to_owned(), source);
+    }
+    problems
+}
+
+/// Nobody speaks in another's name.
+fn check_source(
+    source: &mut Map<String, Value>,
+    maps: &CodeMaps<'_>,
+    with: &Reading<'_>,
+    notes: &mut Vec<Deviation>,
+) -> Option<Problem> {
+    const PATH: &str = "source.organisation";
+    let sender = &with.profile.organisation.code;
+    let stated = match source.get("organisation")? {
+        Value::String(text) if text == sender.as_str() => return None,
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => String::new(),
+    };
+    if maps.mentioned(&stated, with.directory).as_ref() == Some(sender) {
+        let text = "Another name of the sender was read as its code; send the code.";
+        note(notes, PATH, text);
+        source.insert("organisation".to_owned(), json!(sender.as_str()));
+        return None;
+    }
+    let text = "The source is not the organisation that sends; write the sender's own code, or leave it out.";
+    Some(Problem::new(D096_NOT_THE_SENDER, PATH, text))
+}
+
+/// Writes a message in the receiver's own codes.
+pub(crate) fn write(
+    message: &Message,
+    maps: &CodeMaps<'_>,
+) -> Result<(Vec<u8>, Vec<Loss>), Vec<Problem>> {
+    let unwritable = |_| {
+        let text = "The message cannot be written as JSON; report this to the broker's operators.";
+        vec![Problem::new(D090_NOT_JSON, WHOLE, text)]
+    };
+    let mut value = serde_json::to_value(message).map_err(unwritable)?;
+    let mut losses = Vec::new();
+    maps.write_into(&mut value, "", &Table::ALL, &mut losses);
+    let bytes = serde_json::to_vec(&value).map_err(unwritable)?;
+    Ok((bytes, losses))
 }

@@ -368,6 +368,7 @@ fn a_safety_code_that_the_map_does_not_list_is_refused() {
 fn a_department_that_the_map_does_not_list_is_kept_and_noted() {
     let mut value = referral();
     value["body"]["to"]["department"] = json!({ "code": "9999", "text": "胸痛中心" });
+    value["body"]["to"]["organisation"] = json!("12");
     let mut profile = mapped_profile();
     profile.codes.sex.clear();
     profile.codes.priority.clear();

@@ -135,6 +135,7 @@ impl Intake {
             received_at: reading.received_at,
             content: Content::Refused { verdict: verdict.clone(), source_message_id: None },
             deviations: Vec::new(),
+            code_map: None,
             spare: Uuid::now_v7(),
             counter: 0,
         };
@@ -182,6 +183,7 @@ impl Intake {
             received_at: reading.received_at,
             content,
             deviations,
+            code_map: decoded.code_maps,
             spare: Uuid::now_v7(),
             counter: if opens { self.counters.next().await? } else { 0 },
         })

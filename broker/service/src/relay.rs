@@ -250,6 +250,7 @@ impl Relay {
                     attempts: 0,
                     silent_since: None,
                     losses: Vec::new(),
+                    code_map: None,
                     at,
                     spare: self.environment.id(),
                 }

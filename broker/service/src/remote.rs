@@ -117,6 +117,7 @@ fn read(received: &Received) -> Option<Settlement> {
         attempts: receipt.attempts,
         silent_since: None,
         losses: Vec::new(),
+        code_map: None,
         at: Timestamp::now(),
         spare: Uuid::now_v7(),
     })

@@ -166,7 +166,11 @@ pub(crate) async fn case<S: Session>(
     let sql = concat!(
         "-- case_custody
         SELECT deliveries.published_at, deliveries.settled_at, deliveries.destination_number,
-            deliveries.problems, deliveries.losses, deliveries.last_problem, ",
+            deliveries.problems, deliveries.losses, deliveries.last_problem, deliveries.code_map,
+            (SELECT label FROM versions WHERE versions.kind = 'code_map'
+                AND versions.organisation = deliveries.destination
+                AND versions.system = '' AND versions.hash = deliveries.code_map)
+                AS code_map_label, ",
         delivery_columns!(),
         "
         FROM deliveries JOIN messages ON messages.id = deliveries.message_id
@@ -210,7 +214,11 @@ pub(crate) async fn message<S: Session>(
     seen_by: Option<OrganisationCode>,
 ) -> Result<Option<MessageRow>, Failed> {
     let sql = "-- message
-        SELECT canonical, raw, format, deviations, organisation FROM messages
+        SELECT canonical, raw, format, deviations, organisation, code_map,
+            (SELECT label FROM versions WHERE versions.kind = 'code_map'
+                AND versions.organisation = messages.organisation
+                AND versions.system = '' AND versions.hash = messages.code_map) AS code_map_label
+        FROM messages
         WHERE id = $1 AND ($2 IS NULL OR organisation = $2 OR EXISTS
             (SELECT 1 FROM deliveries WHERE message_id = $1 AND destination = $2))";
     let found = session.rows(sql, values![id, seen_by.as_ref()]).await?;
@@ -224,5 +232,6 @@ pub(crate) async fn message<S: Session>(
         raw: if whole { row.bytes("raw")? } else { Vec::new() },
         format: row.text("format")?,
         deviations: row.json("deviations")?,
+        code_map: rows::code_map(&row)?,
     }))
 }

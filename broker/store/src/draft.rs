@@ -14,7 +14,7 @@ use tierlink_core::Change;
 use tierlink_core::case::{Booking, Case};
 use tierlink_core::decide::Event;
 use tierlink_schemas::message::BusinessNumber;
-use tierlink_schemas::{Deviation, Message, OrganisationCode};
+use tierlink_schemas::{Deviation, Message, OrganisationCode, Version};
 use uuid::Uuid;
 
 use crate::records::DeliveryId;
@@ -63,6 +63,7 @@ pub(crate) struct Arrival {
     pub(crate) raw: Vec<u8>,
     pub(crate) fingerprint: [u8; 32],
     pub(crate) deviations: Vec<Deviation>,
+    pub(crate) code_map: Option<Version>,
     pub(crate) received_at: Timestamp,
 }
 

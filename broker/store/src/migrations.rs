@@ -33,6 +33,7 @@ const TWINS: &[Twin] = twins![
     3 "bookings and slots" "0003_bookings_and_slots.sql",
     4 "operations" "0004_operations.sql",
     5 "worklists" "0005_worklists.sql",
+    6 "versions" "0006_versions.sql",
     7 "acts" "0007_acts.sql",
 ];
 

@@ -8,7 +8,7 @@ use tierlink_core::{Change, case};
 use tierlink_schemas::answer::{Receipt, Slot};
 use tierlink_schemas::{
     CaseNumber, Deviation, Family, Kind, Loss, Message, OrganisationCode, Priority, Problem,
-    Verdict,
+    Verdict, Version,
 };
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ pub struct Work {
     pub content: Content,
     /// What was read tolerantly.
     pub deviations: Vec<Deviation>,
+    /// The version of the sender's code map that read it, if its profile has one.
+    pub code_map: Option<Version>,
     /// An id for one further message that the decision may write.
     pub spare: Uuid,
     /// A counter for the number of a new case.
@@ -184,6 +186,8 @@ pub struct Settlement {
     pub silent_since: Option<Timestamp>,
     /// What the format could not carry.
     pub losses: Vec<Loss>,
+    /// The version of the receiver's code map that wrote it, if its profile has one.
+    pub code_map: Option<Version>,
     /// When.
     pub at: Timestamp,
     /// An id for the receipt, should one be written.
@@ -266,6 +270,8 @@ pub struct EventRow {
     pub note: Option<String>,
     /// What was read tolerantly in the message.
     pub deviations: Vec<Deviation>,
+    /// The version of the code map that read the message.
+    pub code_map: Option<Version>,
 }
 
 /// Which cases to list.
@@ -346,6 +352,8 @@ pub struct CustodyRow {
     pub problems: Vec<Problem>,
     /// What the format could not carry.
     pub losses: Vec<Loss>,
+    /// The version of the code map that wrote the message for its destination.
+    pub code_map: Option<Version>,
 }
 
 /// A message as it is remembered.
@@ -359,6 +367,8 @@ pub struct MessageRow {
     pub format: String,
     /// What was read tolerantly.
     pub deviations: Vec<Deviation>,
+    /// The version of the code map that read it.
+    pub code_map: Option<Version>,
 }
 
 /// A lane, for people and metrics.

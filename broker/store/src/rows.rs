@@ -1,7 +1,7 @@
 //! Rows as records: the same for both databases.
 
 use tierlink_core::delivery::State;
-use tierlink_schemas::{Family, Priority};
+use tierlink_schemas::{Family, Priority, Version};
 
 use crate::fields::{Fields, Reader, json};
 use crate::records::{CaseRow, CustodyRow, DeliveryId, DeliveryRow, EventRow};
@@ -78,6 +78,12 @@ pub(crate) fn parked_why(state: &State) -> Option<String> {
     }
 }
 
+/// The version of a code map, from `code_map` and `code_map_label`.
+pub(crate) fn code_map<R: Fields>(row: &Reader<'_, R>) -> Result<Option<Version>, Failed> {
+    let label = row.text_if_any("code_map_label")?;
+    Ok(row.text_if_any("code_map")?.map(|hash| Version { label, hash }))
+}
+
 /// A delivery with its custody.
 pub(crate) fn custody<R: Fields>(row: &R) -> Result<CustodyRow, Failed> {
     let delivery = delivery(row)?;
@@ -91,6 +97,7 @@ pub(crate) fn custody<R: Fields>(row: &R) -> Result<CustodyRow, Failed> {
         destination_number: row.text_if_any("destination_number")?,
         problems: problems.unwrap_or_else(|| last.into_iter().collect()),
         losses: row.json_if_any("losses")?.unwrap_or_default(),
+        code_map: code_map(&row)?,
     })
 }
 
@@ -99,7 +106,10 @@ macro_rules! event_columns {
     () => {
         "events.case_id, events.case_number, events.number, events.message_id, events.kind,
             events.organisation, events.from_state, events.to_state, events.recorded_at,
-            events.reason, events.note, messages.deviations"
+            events.reason, events.note, messages.deviations, messages.code_map,
+            (SELECT label FROM versions WHERE versions.kind = 'code_map'
+                AND versions.organisation = messages.organisation
+                AND versions.system = '' AND versions.hash = messages.code_map) AS code_map_label"
     };
 }
 pub(crate) use event_columns;
@@ -120,6 +130,7 @@ pub(crate) fn event<R: Fields>(row: &R) -> Result<EventRow, Failed> {
         reason: row.text_if_any("reason")?,
         note: row.text_if_any("note")?,
         deviations: row.json_if_any("deviations")?.unwrap_or_default(),
+        code_map: code_map(&row)?,
     })
 }
 

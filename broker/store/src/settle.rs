@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use tierlink_core::delivery::{Outcome, State};
-use tierlink_schemas::{Message, OrganisationCode};
+use tierlink_schemas::{Message, OrganisationCode, Version};
 
 use crate::Judge;
 use crate::commit::{hold, lock_cases};
@@ -21,7 +21,7 @@ use crate::fields::json;
 use crate::records::{DeliveryId, DeliveryRow, Settlement};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
 use crate::session::{Failed, Given, Part, Session, Type, values};
-use crate::write::write;
+use crate::write::{insert_versions, write};
 
 /// A delivery that an outcome moved.
 struct Moved {
@@ -30,6 +30,7 @@ struct Moved {
     at: Timestamp,
     outcome: Outcome,
     losses: String,
+    code_map: Option<Version>,
 }
 
 /// What a lane showed.
@@ -75,12 +76,16 @@ pub(crate) async fn settle<S: Session>(
                 at: settlement.at,
                 outcome: settlement.outcome,
                 losses: json(&settlement.losses),
+                code_map: settlement.code_map,
             },
         );
     }
     let draft = draft_receipts(session, receipts).await?;
+    let seen =
+        moved.iter().filter_map(|(id, moved)| Some((&id.to, moved.code_map.as_ref()?, moved.at)));
+    let versions = insert_versions(seen);
     let [answered, silent] = write_lanes(lanes);
-    write(session, &draft, vec![write_moved(moved), answered, silent]).await
+    write(session, &draft, vec![versions, write_moved(moved), answered, silent]).await
 }
 
 fn show(
@@ -164,8 +169,9 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
         ("destination_number", Type::Text),
         ("problems", Type::Text),
         ("losses", Type::Text),
+        ("code_map", Type::Text),
     ]);
-    for (id, Moved { row, published_at, at, outcome, losses }) in moved {
+    for (id, Moved { row, published_at, at, outcome, losses, code_map }) in moved {
         let due = match row.state {
             State::Waiting { due } => Some(due),
             State::Queued
@@ -201,6 +207,7 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
             number,
             problems.map(json),
             losses,
+            code_map.map(|version| version.hash),
         ]);
     }
     let sql = "-- settle
@@ -209,7 +216,8 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
             round = given.round, attempts = given.attempts, published_at = given.published_at,
             settled_at = given.settled_at, parked_at = given.parked_at,
             silent_since = given.silent_since, destination_number = given.destination_number,
-            problems = given.problems, losses = given.losses
+            problems = given.problems, losses = given.losses,
+            code_map = given.code_map
         FROM given
         WHERE deliveries.message_id = given.message_id
             AND deliveries.destination = given.destination";

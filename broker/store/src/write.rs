@@ -4,10 +4,11 @@
 //! after it, because they refer to cases, and are given up before others are taken, so that a room
 //! may change hands within one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use tierlink_schemas::message::to_vec;
-use tierlink_schemas::{CaseNumber, OrganisationCode};
+use tierlink_schemas::{CaseNumber, OrganisationCode, Version};
 
 use crate::draft::{Draft, Held, NewDelivery, NewMessage, SlotChange};
 use crate::fields::json;
@@ -27,6 +28,7 @@ pub(crate) async fn write<S: Session>(
         insert_parties(&changed),
         move_parties(&changed),
         insert_numbers(&changed),
+        insert_versions(draft.messages.iter().filter_map(seen_version)),
         insert_messages(&draft.messages),
         insert_events(&draft.events),
         insert_deliveries(&draft.deliveries),
@@ -270,6 +272,38 @@ async fn write_slot_uses<S: Session>(session: &mut S, changed: &[&Held]) -> Resu
     Ok(())
 }
 
+/// A version of a code map, as it was seen.
+pub(crate) type SeenVersion<'a> = (&'a OrganisationCode, &'a Version, Timestamp);
+
+fn seen_version(new: &NewMessage) -> Option<SeenVersion<'_>> {
+    let version = new.arrival.as_ref()?.code_map.as_ref()?;
+    Some((&new.message.source.organisation, version, new.received_at))
+}
+
+/// Remembers versions that were not seen before, in one order, so that two processes which see the
+/// same ones first never wait for each other.
+pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -> Part {
+    let mut first = BTreeMap::new();
+    for (organisation, version, at) in seen {
+        let since = first.entry((organisation, version)).or_insert(at);
+        *since = at.min(*since);
+    }
+    let mut given = Given::new(&[
+        ("organisation", Type::Text),
+        ("hash", Type::Text),
+        ("label", Type::Text),
+        ("first_seen_at", Type::Int),
+    ]);
+    for ((organisation, version), at) in first {
+        given.push(values![organisation, version.hash.as_str(), version.label.as_deref(), at]);
+    }
+    let sql = "-- insert_versions
+        INSERT INTO versions (kind, organisation, system, hash, label, first_seen_at)
+        SELECT 'code_map', organisation, '', hash, label, first_seen_at FROM given WHERE true
+        ON CONFLICT (kind, organisation, system, hash) DO NOTHING";
+    Part::new(sql, given)
+}
+
 fn insert_messages(messages: &[NewMessage]) -> Part {
     let mut given = Given::new(&[
         ("id", Type::Id),
@@ -285,6 +319,7 @@ fn insert_messages(messages: &[NewMessage]) -> Part {
         ("raw", Type::Bytes),
         ("canonical", Type::Bytes),
         ("deviations", Type::Text),
+        ("code_map", Type::Text),
         ("received_at", Type::Int),
     ]);
     for new in messages {
@@ -313,14 +348,17 @@ fn insert_messages(messages: &[NewMessage]) -> Part {
             raw,
             canonical,
             json(deviations),
+            new.arrival.as_ref().and_then(|it| it.code_map.as_ref()).map(|it| it.hash.as_str()),
             new.received_at,
         ]);
     }
     let sql = "-- insert_messages
         INSERT INTO messages (id, case_id, organisation, source_message_id, inbound, kind, format,
-            fingerprint, case_number, case_state, raw, canonical, deviations, received_at)
+            fingerprint, case_number, case_state, raw, canonical, deviations, code_map,
+            received_at)
         SELECT id, case_id, organisation, source_message_id, inbound, kind, format,
-            fingerprint, case_number, case_state, raw, canonical, deviations, received_at
+            fingerprint, case_number, case_state, raw, canonical, deviations, code_map,
+            received_at
         FROM given";
     Part::new(sql, given)
 }

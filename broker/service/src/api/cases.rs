@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -170,11 +171,21 @@ pub async fn message(
     };
     let Ok(id) = id.parse::<Uuid>() else { return not_found().await };
     match api.store.message(id, Some(organisation)).await {
-        Ok(Some(row)) => Json(&row.message).into_response(),
+        Ok(Some(row)) => {
+            let mut response = Json(&row.message).into_response();
+            let hash = row.code_map.as_ref().map(|version| HeaderValue::from_str(&version.hash));
+            if let Some(Ok(hash)) = hash {
+                response.headers_mut().insert(CODE_MAP, hash);
+            }
+            response
+        }
         Ok(None) => not_found().await,
         Err(error) => silent(&error),
     }
 }
+
+/// The header that says which version of its sender's code map read a message.
+const CODE_MAP: HeaderName = HeaderName::from_static("tierlink-code-map");
 
 /// Which slots to list.
 #[derive(Debug, Deserialize)]

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use tierlink_core::Case;
-use tierlink_schemas::{Loss, OrganisationCode, Problem};
+use tierlink_schemas::{Loss, OrganisationCode, Problem, Version};
 use tierlink_store::{
     ActRow, CaseFile, CaseRow, CustodyRow, DeliveryId, EventRow, LaneRow, ParkedRow, SlotRow,
 };
@@ -117,6 +117,7 @@ pub fn event(event: &EventRow) -> Value {
         "reason": event.reason,
         "note": event.note,
         "deviations": event.deviations,
+        "code_map": event.code_map,
     })
 }
 
@@ -139,6 +140,7 @@ pub fn custody(row: &CustodyRow) -> Value {
         destination_number: Option<&'a str>,
         problems: &'a [Problem],
         losses: &'a [Loss],
+        code_map: Option<&'a Version>,
     }
     let delivery = &row.delivery;
     let view = View {
@@ -156,6 +158,7 @@ pub fn custody(row: &CustodyRow) -> Value {
         destination_number: row.destination_number.as_deref(),
         problems: &row.problems,
         losses: &row.losses,
+        code_map: row.code_map.as_ref(),
     };
     serde_json::to_value(view).unwrap_or(Value::Null)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tierlink_bus::{LaneConsumer, Received, Tag};
-use tierlink_codec::{Answered, Encoded, Profile};
+use tierlink_codec::{Answered, CodeMaps, Encoded, Profile};
 use tierlink_core::delivery::{self, AfterTry, Circumstances, InPlace, Outcome};
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, Loss, Message, Problem};
@@ -200,8 +200,18 @@ impl Batch<'_> {
                 let at = self.lane.environment.now();
                 self.tell(&id, &message, &outcome, created_at, at);
                 let spare = self.lane.environment.id();
-                let settlement =
-                    Settlement { id, round, outcome, attempts, silent_since, losses, at, spare };
+                let code_map = CodeMaps::of(self.profile).version();
+                let settlement = Settlement {
+                    id,
+                    round,
+                    outcome,
+                    attempts,
+                    silent_since,
+                    losses,
+                    code_map,
+                    at,
+                    spare,
+                };
                 Some(Ok(self.lane.settler.settle(settlement).await))
             }
             Tried::GivenBack => Some(Err(Next::Rejoin)),

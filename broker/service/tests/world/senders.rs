@@ -200,6 +200,7 @@ fn work(letter: &Letter, environment: &dyn Environment, counter: u64) -> Work {
             message,
         })),
         deviations: Vec::new(),
+        code_map: None,
         spare: environment.id(),
         counter,
     }

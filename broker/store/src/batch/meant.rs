@@ -151,6 +151,7 @@ impl Batch {
             raw: work.raw.clone(),
             fingerprint: work.fingerprint,
             deviations: work.deviations.clone(),
+            code_map: work.code_map.clone(),
             received_at: work.received_at,
         })
     }

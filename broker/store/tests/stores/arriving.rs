@@ -2,14 +2,14 @@
 
 use serde_json::json;
 use tierlink_core::find::Key;
-use tierlink_schemas::{Kind, Refusal, Verdict};
+use tierlink_schemas::{Kind, Refusal, Verdict, Version};
 use tierlink_store::{CaseKey, Content, Error, REFUSALS_KEPT_MAX, RefusalQuery};
 
 use crate::county::{HOSPITAL, TOWNSHIP, code, core, spoilt_core};
 use crate::open::Place;
 use crate::said::{
     accept, accepted, amend, commit, commit_one, noon, number_of, publish, refusal_code, say,
-    submit,
+    settlement, submit, taken,
 };
 
 pub async fn what_was_written_is_what_is_read(place: &Place) {
@@ -32,6 +32,31 @@ pub async fn what_was_written_is_what_is_read(place: &Place) {
     assert_eq!(kept.format, "json");
     assert_eq!(kept.message.body, asked.message.body);
     assert_eq!(kept.message.case.number, Some(file.case.number.clone()));
+}
+
+pub async fn a_message_shows_the_code_maps_that_read_and_wrote_it(place: &Place) {
+    let store = &*place.store;
+    let read_by =
+        Version { label: Some("2026-03".to_owned()), hash: "00112233aabbccdd".to_owned() };
+    let written_by = Version { label: None, hash: "ffeeddccbbaa9988".to_owned() };
+    for (at, source_id) in ["m-1", "m-2"].into_iter().enumerate() {
+        let mut work = submit(source_id);
+        work.code_map = Some(read_by.clone());
+        let id = work.id;
+
+        accepted(store, work).await;
+        for row in publish(store, noon()).await {
+            let mut settlement = settlement(&row.id, row.round, taken(), noon());
+            settlement.code_map = Some(written_by.clone());
+            store.settle(vec![settlement], core()).await.unwrap();
+        }
+
+        let file = store.case(CaseKey::Id(id), None).await.unwrap().unwrap();
+        let message = store.message(id, None).await.unwrap().unwrap();
+        assert_eq!(message.code_map.as_ref(), Some(&read_by), "message {at}");
+        assert_eq!(file.events[0].code_map.as_ref(), Some(&read_by), "event of message {at}");
+        assert_eq!(file.custody[0].code_map.as_ref(), Some(&written_by), "delivery {at}");
+    }
 }
 
 pub async fn a_repeat_gets_the_first_verdict_again(place: &Place) {

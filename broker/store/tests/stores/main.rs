@@ -44,6 +44,7 @@ macro_rules! keeps_its_promises {
             }
             arriving {
                 what_was_written_is_what_is_read
+                a_message_shows_the_code_maps_that_read_and_wrote_it
                 a_repeat_gets_the_first_verdict_again
                 a_repeat_within_one_batch_is_a_repeat
                 the_same_id_with_other_content_is_a_conflict

@@ -45,6 +45,7 @@ pub fn say(kind: Kind, from: &str, id: &str, change: impl FnOnce(&mut Value)) ->
         fingerprint: fingerprint(&to_vec(&said)),
         received_at: noon(),
         deviations: Vec::new(),
+        code_map: None,
         spare: Uuid::now_v7(),
         counter: counter(),
         content: Content::Message(Box::new(ToJudge {
@@ -158,6 +159,21 @@ pub fn problem() -> tierlink_schemas::Problem {
     tierlink_schemas::Problem::new(tierlink_schemas::Code::new("E999"), "PID-5", "is missing")
 }
 
+/// What a destination made of the copy of this round, without losses.
+pub fn settlement(id: &DeliveryId, round: u32, outcome: Outcome, at: Timestamp) -> Settlement {
+    Settlement {
+        id: id.clone(),
+        round,
+        outcome,
+        attempts: 1,
+        silent_since: None,
+        losses: Vec::new(),
+        code_map: None,
+        at,
+        spare: Uuid::now_v7(),
+    }
+}
+
 pub async fn settle(
     store: &dyn Store,
     id: &DeliveryId,
@@ -165,16 +181,7 @@ pub async fn settle(
     outcome: Outcome,
     at: Timestamp,
 ) {
-    let settlement = Settlement {
-        id: id.clone(),
-        round,
-        outcome,
-        attempts: 1,
-        silent_since: None,
-        losses: Vec::new(),
-        at,
-        spare: Uuid::now_v7(),
-    };
+    let settlement = settlement(id, round, outcome, at);
     store.settle(vec![settlement], core()).await.unwrap();
 }
 
