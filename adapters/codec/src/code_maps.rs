@@ -629,8 +629,8 @@ mod tests {
             told,
             [
                 ("priority", true),
-                ("body.to.department.code", false),
                 ("body.to.organisation", true),
+                ("body.to.department.code", false),
                 ("case.numbers[0].organisation", false),
             ]
         );

@@ -13,6 +13,7 @@ pub mod code_maps;
 mod codec;
 mod directory;
 pub mod profile;
+pub mod strict_json;
 
 pub use code_maps::CodeMaps;
 pub use codec::{

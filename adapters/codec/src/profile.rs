@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tierlink_schemas::{OrganisationCode, Tier};
 
@@ -225,14 +224,6 @@ impl Default for Retry {
             growth_percent: 200,
             give_up_after_hours: 72,
         }
-    }
-}
-
-impl Retry {
-    /// How long silence is borne.
-    #[must_use]
-    pub fn give_up_after(&self) -> SignedDuration {
-        SignedDuration::from_hours(i64::from(self.give_up_after_hours))
     }
 }
 

@@ -41,7 +41,7 @@ pub fn write(writer: &mut Writer<'_>, identifiers: Vec<Value>, body: &mut Rest) 
                 Some(_) | None => body.concept("kind"),
             }
         }
-        _ => None,
+        Family::Transfer | Family::Slot | Family::Status | Family::Receipt => None,
     };
     put(&mut out, "category", Value::from(categories));
     put(&mut out, "code", code);

@@ -16,9 +16,8 @@ use tierlink_schemas::kind::Kind;
 
 use crate::bundle::At;
 use crate::codes;
-use crate::events::{Meaning, Opening, Statuses};
+use crate::meaning::{Found, Meaning, Opening, Statuses};
 use crate::reader::Reader;
-use crate::statement::Found;
 
 impl Reader<'_> {
     pub fn bars_request(&mut self, statuses: &Statuses) -> Option<Meaning> {

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde_json::{Map, Value};
 use tierlink_schemas::Problem;
 
-use crate::leftovers::each_leaf;
+use crate::leaves::each_leaf;
 use crate::limits::{EXTENSION_DEPTH_MAX, EXTENSIONS_MAX, RESOURCES_MAX};
 use crate::{codes, extension, systems};
 

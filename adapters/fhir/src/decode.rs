@@ -8,8 +8,9 @@ use tierlink_schemas::{CaseNumber, Message, OrganisationCode, Problem};
 use uuid::Uuid;
 
 use crate::bundle::{At, BUNDLE, Bundle};
-use crate::events::{Dialect, Meaning, dialect};
+use crate::events::{Dialect, dialect};
 use crate::limits::EXTRAS_MAX;
+use crate::meaning::Meaning;
 use crate::reader::{Named, Reader};
 use crate::{codes, json, systems};
 

@@ -12,59 +12,17 @@
 //! table; otherwise the Encounter decides and the difference is told. `reason` is only advice.
 
 use tierlink_schemas::answer::FeedbackStage;
-use tierlink_schemas::kind::{Family, Kind};
+use tierlink_schemas::kind::Kind;
 
 use crate::bundle::At;
 use crate::codes;
+use crate::meaning::{Found, Meaning, Opening, Statuses};
 use crate::reader::Reader;
-use crate::statement::{Found, task_status};
+use crate::statement::task_status;
 use crate::systems;
 
 /// Last part of the code systems that BaRS versions use for events.
 const BARS_EVENTS: [&str; 2] = ["message-events-bars", "message-event-servicerequest"];
-
-/// A request: whether it opens or amends, and what family the event states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opening {
-    /// It completes or corrects an earlier one.
-    pub amends: bool,
-    /// The family that the event states.
-    pub family: Option<Family>,
-}
-
-impl Opening {
-    /// The kind, once the family is certain.
-    pub const fn kind(self, family: Family) -> Kind {
-        match (family, self.amends) {
-            (Family::Transfer, false) => Kind::TransferOffer,
-            (Family::Transfer, true) => Kind::TransferAmend,
-            (Family::Consultation, false) => Kind::ConsultationRequest,
-            (Family::Consultation, true) => Kind::ConsultationAmend,
-            (Family::Referral | Family::Slot | Family::Status | Family::Receipt, false) => {
-                Kind::ReferralSubmit
-            }
-            (Family::Referral | Family::Slot | Family::Status | Family::Receipt, true) => {
-                Kind::ReferralAmend
-            }
-        }
-    }
-}
-
-/// What the message means.
-#[derive(Clone, Debug)]
-pub enum Meaning {
-    /// It opens or amends a case.
-    Request(Opening),
-    /// It says something about a case. `exact` where the family is stated.
-    Statement {
-        /// The kind, or its referral form where the family is not stated.
-        kind: Kind,
-        /// Whether the family is stated.
-        exact: bool,
-        /// What else the statuses said.
-        found: Found,
-    },
-}
 
 /// Where the event of a message comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,15 +42,6 @@ pub fn dialect(system: Option<&str>) -> Dialect {
         Some(system) if BARS_EVENTS.iter().any(|known| system.ends_with(known)) => Dialect::Bars,
         Some(_) | None => Dialect::Plain,
     }
-}
-
-/// The statuses that are decided on together, with where they stand.
-pub struct Statuses {
-    pub request: Option<String>,
-    pub task: Option<String>,
-    pub visit: Option<(At, String)>,
-    pub appointment: Option<(At, String)>,
-    pub reason: Option<String>,
 }
 
 impl Reader<'_> {
@@ -209,11 +158,6 @@ impl Reader<'_> {
             ..Found::default()
         };
         Some(Meaning::Statement { kind, exact: true, found })
-    }
-
-    pub fn contradiction(&mut self, text: &str) {
-        let text = format!("{text}; correct one of them, the message was not read");
-        self.problem(codes::CONTRADICTION, "MessageHeader.eventCoding.code", text);
     }
 
     fn plain(&mut self, statuses: &Statuses) -> Option<Meaning> {

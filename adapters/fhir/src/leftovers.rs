@@ -3,12 +3,12 @@
 //! Ids, references inside the Bundle and the few elements that our own writers always fill in the
 //! same way say nothing and are left out.
 
-use serde_json::Value;
 use tierlink_schemas::Problem;
 use tierlink_schemas::message::Extra;
 
 use crate::bundle::{BUNDLE, Bundle};
 use crate::codes;
+use crate::leaves::each_leaf;
 use crate::limits::{EXTRA_CHARS_MAX, EXTRA_PATH_CHARS_MAX, EXTRAS_MAX};
 
 /// Elements that our own writers always fill in the same way and that say nothing.
@@ -86,34 +86,6 @@ fn same_place(pointer: &str, path: &str) -> bool {
             .collect()
     };
     steps(pointer) == steps(path)
-}
-
-/// Calls `found` with the pointer and the text of every leaf.
-pub fn each_leaf(value: &Value, pointer: &mut String, found: &mut impl FnMut(&str, &str)) {
-    let length = pointer.len();
-    match value {
-        Value::Null => {}
-        Value::Bool(value) => found(pointer, if *value { "true" } else { "false" }),
-        Value::Number(number) => found(pointer, &number.to_string()),
-        Value::String(text) if text.trim().is_empty() => {}
-        Value::String(text) => found(pointer, text),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                pointer.push('/');
-                pointer.push_str(&index.to_string());
-                each_leaf(item, pointer, found);
-                pointer.truncate(length);
-            }
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                each_leaf(member, pointer, found);
-                pointer.truncate(length);
-            }
-        }
-    }
 }
 
 /// Keeps a text, in parts where it is longer than one extra may be.

@@ -6,6 +6,9 @@ pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most values, objects and arrays in one message: what 2,000 laboratory results need, ten times.
 pub const NODES_MAX: usize = 500_000;
 
+/// Deepest nesting. FHIR messages with our deepest extensions need less than half of it.
+pub const DEPTH_MAX: usize = 120;
+
 /// Most resources in one message, contained ones included. A canonical request holds at most about
 /// 3,000 items that become resources.
 pub const RESOURCES_MAX: usize = 5_000;

@@ -54,7 +54,43 @@ fn texts(kind: Kind) -> Vec<Text> {
         Kind::ConsultationReport => {
             &[("DE04.50.131.00", "客观所见", "findings"), ("conclusion", "主观提示", "conclusion")]
         }
-        _ => &[],
+        Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferReceive
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => &[],
     };
     let shared: &[Text] = if kind.states_request() { &CLINICAL } else { &[] };
     shared.iter().chain(own).copied().collect()
@@ -99,7 +135,41 @@ fn lists(kind: Kind) -> &'static [(Shape, &'static str)] {
         }
         Kind::ConsultationCritical => &[(Shape::Observation, "items")],
         Kind::SlotPublish => &[(Shape::Slot, "slots")],
-        _ => &[],
+        Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferReceive
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationAudit
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => &[],
     }
 }
 
@@ -108,7 +178,52 @@ pub fn required_list(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::ConsultationCritical => Some("items"),
         Kind::SlotPublish => Some("slots"),
-        _ => None,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralFeedback
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferDischarge
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => None,
     }
 }
 

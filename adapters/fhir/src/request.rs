@@ -7,7 +7,7 @@ use tierlink_schemas::kind::{Body, Family, Kind};
 use tierlink_schemas::{CaseNumber, OrganisationCode};
 
 use crate::bundle::At;
-use crate::events::Opening;
+use crate::meaning::Opening;
 use crate::party::Side;
 use crate::reader::{Named, Reader};
 use crate::settle::Missing;
@@ -149,7 +149,11 @@ impl Reader<'_> {
                 self.bundle.take_all(at, "category/1");
                 "reading/exam"
             }
-            _ => "kind",
+            Family::Transfer
+            | Family::Consultation
+            | Family::Slot
+            | Family::Status
+            | Family::Receipt => "kind",
         };
         if family != Family::Transfer
             && let Some(concept) = self.concept(at, "code")
@@ -213,7 +217,11 @@ impl Reader<'_> {
                     body.put_at("wanted", first);
                 }
             }
-            _ => {}
+            Family::Transfer
+            | Family::Consultation
+            | Family::Slot
+            | Family::Status
+            | Family::Receipt => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use tierlink_schemas::request::Direction;
 use tierlink_schemas::{OrganisationCode, Priority, Tier};
 
 use crate::bundle::At;
-use crate::events::Opening;
+use crate::meaning::Opening;
 use crate::party::Side;
 use crate::reader::{Named, Reader};
 use crate::{codes, systems};

@@ -13,32 +13,18 @@
 use serde_json::{Map, Value, json};
 use tierlink_codec::CodeMaps;
 use tierlink_codec::code_maps::{Meaning, Table};
-use tierlink_schemas::answer::{FeedbackStage, Reason, ReceiptOutcome};
+use tierlink_schemas::answer::{Reason, ReceiptOutcome};
 use tierlink_schemas::codes::{self as tables, TableId};
 use tierlink_schemas::kind::{Body, Kind};
 use tierlink_schemas::person::Coded;
 
 use crate::appointment::{write as write_appointment, write_visit};
 use crate::bundle::At;
+use crate::meaning::Found;
 use crate::party::write_practitioner;
 use crate::reader::Reader;
 use crate::writer::{Rest, Writer, put, resource};
 use crate::{codes, parts, systems};
-
-/// What the event decided beyond the kind.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// How far a feedback goes, where the statuses say it.
-    pub stage: Option<FeedbackStage>,
-    /// Where else a reason may stand: resource and path, most exact first.
-    pub reasons: Vec<(At, String)>,
-    /// The reason that a status stands for when none is given.
-    pub implied_reason: Option<&'static str>,
-    /// The appointment that the message is about.
-    pub appointment: Option<At>,
-    /// The visit that the message is about.
-    pub visit: Option<At>,
-}
 
 /// The table of reasons of a kind.
 const fn reasons(kind: Kind) -> Option<TableId> {
@@ -52,7 +38,43 @@ const fn reasons(kind: Kind) -> Option<TableId> {
             Some(TableId::CancelReason)
         }
         Kind::ConsultationRecollect => Some(TableId::RecollectReason),
-        _ => None,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReview
+        | Kind::ReferralAccept
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralFeedback
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDischarge
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReview
+        | Kind::ConsultationAccept
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => None,
     }
 }
 
@@ -88,7 +110,77 @@ const fn actor(kind: Kind) -> Option<&'static str> {
         Kind::ConsultationClaim => Some("reader"),
         Kind::ConsultationReport => Some("writer"),
         Kind::ConsultationAudit => Some("auditor"),
-        _ => None,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferDischarge
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationNoShow
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => None,
+    }
+}
+
+/// Whether an Appointment of the message is that of the body.
+const fn has_appointment(kind: Kind) -> bool {
+    match kind {
+        Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport => true,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralFeedback
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferDischarge
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::Receipt => false,
     }
 }
 
@@ -204,10 +296,7 @@ impl Reader<'_> {
     }
 
     fn appointment_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
-        let scheduled = matches!(
-            kind,
-            Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport
-        );
+        let scheduled = has_appointment(kind);
         let at = found.appointment.or_else(|| self.bundle.first("Appointment"));
         if let (true, Some(at)) = (scheduled, at) {
             self.bundle.take_if(at, "status", "booked");
@@ -244,7 +333,51 @@ impl Reader<'_> {
                 }
                 self.bundle.take_if(at, "status", "finished");
             }
-            _ => {}
+            Kind::ReferralSubmit
+            | Kind::ReferralAmend
+            | Kind::ReferralReview
+            | Kind::ReferralReturn
+            | Kind::ReferralAccept
+            | Kind::ReferralDecline
+            | Kind::ReferralRedirect
+            | Kind::ReferralSchedule
+            | Kind::ReferralNoShow
+            | Kind::ReferralFeedback
+            | Kind::ReferralCancel
+            | Kind::ReferralConfirmCancel
+            | Kind::ReferralRefuseCancel
+            | Kind::ReferralClose
+            | Kind::TransferOffer
+            | Kind::TransferAmend
+            | Kind::TransferAccept
+            | Kind::TransferDecline
+            | Kind::TransferRedirect
+            | Kind::TransferFollowUp
+            | Kind::TransferCancel
+            | Kind::TransferClose
+            | Kind::ConsultationRequest
+            | Kind::ConsultationAmend
+            | Kind::ConsultationReview
+            | Kind::ConsultationReturn
+            | Kind::ConsultationAccept
+            | Kind::ConsultationDecline
+            | Kind::ConsultationSchedule
+            | Kind::ConsultationStart
+            | Kind::ConsultationOpinion
+            | Kind::ConsultationAcknowledge
+            | Kind::ConsultationNoShow
+            | Kind::ConsultationCancel
+            | Kind::ConsultationClose
+            | Kind::ConsultationClaim
+            | Kind::ConsultationRecollect
+            | Kind::ConsultationReport
+            | Kind::ConsultationAudit
+            | Kind::ConsultationCritical
+            | Kind::SlotPublish
+            | Kind::SlotWithdraw
+            | Kind::StatusQuery
+            | Kind::StatusReport
+            | Kind::Receipt => {}
         }
     }
 
@@ -295,7 +428,7 @@ pub fn write(
         put(&mut out, "text", reason.take("text"));
         Value::Object(out)
     });
-    if matches!(kind, Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport)
+    if has_appointment(kind)
         && let Some(appointment) = body.object("appointment")
     {
         let appointment = write_appointment(writer, "Appointment", "booked", appointment);
@@ -312,7 +445,51 @@ pub fn write(
             let (at, ended) = (body.take("at"), body.concept("disposition"));
             Some(write_visit(writer, "finished", None, (None, at), ended))
         }
-        _ => None,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralSchedule
+        | Kind::ReferralNoShow
+        | Kind::ReferralFeedback
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferFollowUp
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => None,
     };
     writer.parts.extend(visit);
     parts::write(writer, kind, body);

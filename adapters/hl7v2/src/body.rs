@@ -63,7 +63,47 @@ pub(crate) fn read(
         }
         Kind::ReferralFeedback => canon.put("stage", stage(context)),
         Kind::StatusReport => read_state(tree, canon),
-        _ => {}
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralNoShow
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferFollowUp
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::Receipt => {}
     }
     read_reason(kind, context, canon, notes);
     clinical::read(tree, kind, context.with, context.zone, canon, notes)?;
@@ -84,7 +124,9 @@ fn read_request(
         match kind.family() {
             Family::Consultation => read_coded(rf1.first(3), "kind", canon, notes),
             Family::Transfer => false,
-            _ => read_coded(rf1.first(3), "purpose", canon, notes),
+            Family::Referral | Family::Slot | Family::Status | Family::Receipt => {
+                read_coded(rf1.first(3), "purpose", canon, notes)
+            }
         };
         if kind.family() == Family::Referral {
             read_category(rf1, tree, canon);
@@ -302,7 +344,43 @@ pub(crate) fn reasons_of(kind: Kind) -> Option<(TableId, &'static str)> {
             (TableId::CancelReason, "CN99")
         }
         Kind::ConsultationRecollect => (TableId::RecollectReason, "RC99"),
-        _ => return None,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReview
+        | Kind::ReferralAccept
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralFeedback
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDischarge
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReview
+        | Kind::ConsultationAccept
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => return None,
     })
 }
 
@@ -386,7 +464,35 @@ fn words_of(kind: Kind) -> Option<&'static str> {
         Kind::TransferFollowUp => "findings",
         Kind::ConsultationOpinion => "text",
         Kind::ConsultationReport => "conclusion",
-        _ => return None,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReturn
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralCancel
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferReceive
+        | Kind::TransferCancel
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReturn
+        | Kind::ConsultationDecline
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => return None,
     })
 }
 

@@ -42,7 +42,12 @@ impl Lists {
         let none =
             Self { diagnoses: None, observations: None, clinical: false, attachments: false };
         match kind {
-            _ if kind.states_request() => Self {
+            Kind::ReferralSubmit
+            | Kind::ReferralAmend
+            | Kind::TransferOffer
+            | Kind::TransferAmend
+            | Kind::ConsultationRequest
+            | Kind::ConsultationAmend => Self {
                 diagnoses: Some("clinical.diagnoses"),
                 observations: Some("clinical.observations"),
                 clinical: true,
@@ -63,7 +68,42 @@ impl Lists {
                 Self { observations: Some("observations"), attachments: true, ..none }
             }
             Kind::ConsultationCritical => Self { observations: Some("items"), ..none },
-            _ => none,
+            Kind::ReferralReview
+            | Kind::ReferralReturn
+            | Kind::ReferralAccept
+            | Kind::ReferralDecline
+            | Kind::ReferralRedirect
+            | Kind::ReferralSchedule
+            | Kind::ReferralArrive
+            | Kind::ReferralNoShow
+            | Kind::ReferralCancel
+            | Kind::ReferralConfirmCancel
+            | Kind::ReferralRefuseCancel
+            | Kind::ReferralClose
+            | Kind::TransferAccept
+            | Kind::TransferDecline
+            | Kind::TransferRedirect
+            | Kind::TransferReceive
+            | Kind::TransferCancel
+            | Kind::TransferClose
+            | Kind::ConsultationReview
+            | Kind::ConsultationReturn
+            | Kind::ConsultationAccept
+            | Kind::ConsultationDecline
+            | Kind::ConsultationSchedule
+            | Kind::ConsultationStart
+            | Kind::ConsultationAcknowledge
+            | Kind::ConsultationNoShow
+            | Kind::ConsultationCancel
+            | Kind::ConsultationClose
+            | Kind::ConsultationClaim
+            | Kind::ConsultationRecollect
+            | Kind::ConsultationAudit
+            | Kind::SlotPublish
+            | Kind::SlotWithdraw
+            | Kind::StatusQuery
+            | Kind::StatusReport
+            | Kind::Receipt => none,
         }
     }
 }

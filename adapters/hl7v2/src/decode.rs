@@ -131,8 +131,8 @@ fn read(
     }
     body::read(kind, &context, &mut canon, notes)?;
     let priority = body::priority(&context, notes)?;
-    let is_referral = matches!(kind, Kind::ReferralSubmit | Kind::ReferralAmend);
-    if !is_referral && canon.text("direction").is_some() {
+    let has_direction = kind.states_request() && kind.family() == Family::Referral;
+    if !has_direction && canon.text("direction").is_some() {
         // Only referrals have a direction; anything else that states one contradicts itself.
         return Err(Fault::Direction { field: "OBX-5".to_owned() });
     }
@@ -266,9 +266,12 @@ fn of_the_case(
             return (same, FamilyKnown::Stated);
         }
     }
-    let exact = matches!(kind, Kind::ConsultationOpinion | Kind::StatusQuery | Kind::StatusReport)
-        || kind.family() == Family::Transfer
-        || statement::is_stated(tree);
+    let of_one_family = match kind.family() {
+        Family::Transfer | Family::Status => true,
+        Family::Consultation => kind == Kind::ConsultationOpinion,
+        Family::Referral | Family::Slot | Family::Receipt => false,
+    };
+    let exact = of_one_family || statement::is_stated(tree);
     (kind, if exact { FamilyKnown::Stated } else { FamilyKnown::ByCase })
 }
 

@@ -282,7 +282,45 @@ impl Encoder<'_> {
                 Some("submitted" | "in_review" | "returned" | "requested" | "offered") => "P",
                 _ => "A",
             },
-            _ => "P",
+            Kind::ReferralSubmit
+            | Kind::ReferralAmend
+            | Kind::ReferralReview
+            | Kind::ReferralReturn
+            | Kind::ReferralRedirect
+            | Kind::ReferralSchedule
+            | Kind::ReferralArrive
+            | Kind::ReferralNoShow
+            | Kind::ReferralFeedback
+            | Kind::ReferralCancel
+            | Kind::ReferralClose
+            | Kind::TransferOffer
+            | Kind::TransferAmend
+            | Kind::TransferRedirect
+            | Kind::TransferDischarge
+            | Kind::TransferReceive
+            | Kind::TransferFollowUp
+            | Kind::TransferCancel
+            | Kind::TransferClose
+            | Kind::ConsultationRequest
+            | Kind::ConsultationAmend
+            | Kind::ConsultationReview
+            | Kind::ConsultationReturn
+            | Kind::ConsultationSchedule
+            | Kind::ConsultationStart
+            | Kind::ConsultationOpinion
+            | Kind::ConsultationAcknowledge
+            | Kind::ConsultationNoShow
+            | Kind::ConsultationCancel
+            | Kind::ConsultationClose
+            | Kind::ConsultationClaim
+            | Kind::ConsultationRecollect
+            | Kind::ConsultationReport
+            | Kind::ConsultationAudit
+            | Kind::ConsultationCritical
+            | Kind::SlotPublish
+            | Kind::SlotWithdraw
+            | Kind::StatusQuery
+            | Kind::Receipt => "P",
         }
     }
 
@@ -542,7 +580,50 @@ impl Encoder<'_> {
             Kind::TransferFollowUp => ("follow-up", "随访", local::SYSTEM),
             Kind::ConsultationReport => ("report", "诊断报告", local::SYSTEM),
             Kind::ConsultationCritical => ("critical", "危急值", local::SYSTEM),
-            _ => ("feedback", "反馈", local::SYSTEM),
+            Kind::ReferralSubmit
+            | Kind::ReferralAmend
+            | Kind::ReferralReview
+            | Kind::ReferralReturn
+            | Kind::ReferralAccept
+            | Kind::ReferralDecline
+            | Kind::ReferralRedirect
+            | Kind::ReferralSchedule
+            | Kind::ReferralArrive
+            | Kind::ReferralNoShow
+            | Kind::ReferralFeedback
+            | Kind::ReferralCancel
+            | Kind::ReferralConfirmCancel
+            | Kind::ReferralRefuseCancel
+            | Kind::ReferralClose
+            | Kind::TransferOffer
+            | Kind::TransferAmend
+            | Kind::TransferAccept
+            | Kind::TransferDecline
+            | Kind::TransferRedirect
+            | Kind::TransferDischarge
+            | Kind::TransferReceive
+            | Kind::TransferCancel
+            | Kind::TransferClose
+            | Kind::ConsultationRequest
+            | Kind::ConsultationAmend
+            | Kind::ConsultationReview
+            | Kind::ConsultationReturn
+            | Kind::ConsultationAccept
+            | Kind::ConsultationDecline
+            | Kind::ConsultationSchedule
+            | Kind::ConsultationStart
+            | Kind::ConsultationAcknowledge
+            | Kind::ConsultationNoShow
+            | Kind::ConsultationCancel
+            | Kind::ConsultationClose
+            | Kind::ConsultationClaim
+            | Kind::ConsultationRecollect
+            | Kind::ConsultationAudit
+            | Kind::SlotPublish
+            | Kind::SlotWithdraw
+            | Kind::StatusQuery
+            | Kind::StatusReport
+            | Kind::Receipt => ("feedback", "反馈", local::SYSTEM),
         };
         self.results(kind, title);
     }

@@ -12,7 +12,9 @@ use crate::charset::Charset;
 use crate::delimiters::Delimiters;
 use crate::limits::ESCAPE_CHARS_MAX;
 use crate::notes::What;
-use crate::read::NULL;
+
+/// What a sender writes to delete a value.
+pub const NULL: &str = "\"\"";
 
 /// Replaces the escapes of `raw` by what they stand for.
 ///

@@ -128,12 +128,6 @@ impl Header {
         Self::names(&self.sending_facility, &self.sending_application)
     }
 
-    /// The names that the sender uses for the receiver, most exact first.
-    #[must_use]
-    pub fn receiver_names(&self) -> Vec<String> {
-        Self::names(&self.receiving_facility, &self.receiving_application)
-    }
-
     fn names(facility: &[String; 3], application: &[String; 3]) -> Vec<String> {
         let [name, universal, _] = facility;
         [universal, name, &application[0]]

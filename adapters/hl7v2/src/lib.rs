@@ -30,6 +30,7 @@ pub mod fault;
 pub mod header;
 pub mod limits;
 mod local;
+mod names;
 pub mod notes;
 mod numbers;
 mod party;
@@ -44,7 +45,6 @@ pub mod tree;
 mod types;
 pub mod write;
 
-use jiff::Timestamp;
 use tierlink_codec::{
     Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing,
 };
@@ -54,14 +54,7 @@ use crate::charset::Wish;
 use crate::header::Header;
 use crate::notes::Notes;
 
-/// Media type for HL7 v2 over HTTP.
-pub const MEDIA_TYPE: &str = "application/hl7-v2";
-
-/// Our own name in MSH-3 and as the owner of case numbers.
-pub const APPLICATION: &str = "TIERLINK";
-
-/// The local coding system of our own fields and error codes.
-pub const LOCAL_SYSTEM: &str = local::SYSTEM;
+pub use names::{APPLICATION, LOCAL_SYSTEM, MEDIA_TYPE};
 
 /// The codec.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,24 +104,4 @@ impl Codec for Hl7v2 {
             .and_then(|wish| decode::open(answer, wish, &mut Notes::default()));
         reply::read(control_id, tree, with.profile)
     }
-}
-
-/// The answer to bytes whose sender is not known, so that there is no profile to go by.
-#[must_use]
-pub fn answer_without_profile(
-    arrived: &[u8],
-    reply: &Reply<'_>,
-    id: uuid::Uuid,
-    at: Timestamp,
-) -> Answer {
-    let header = Header::read(arrived, Wish::default());
-    let control_id = tierlink_schemas::message::control_id(id);
-    let answering = ack::Answering {
-        control_id: &control_id,
-        at,
-        zone: jiff::tz::TimeZone::get(time::ZONE_DEFAULT).unwrap_or(jiff::tz::TimeZone::UTC),
-        version: "2.5.1",
-        line_feeds: false,
-    };
-    ack::answer(header.as_ref(), reply, &answering)
 }

@@ -23,8 +23,7 @@ use crate::fault::Fault;
 use crate::read::Seg;
 use crate::write::Line;
 
-/// HL7 table 0396 keeps names that begin with 99 for local systems.
-pub(crate) const SYSTEM: &str = "99TL";
+pub(crate) use crate::names::LOCAL_SYSTEM as SYSTEM;
 
 /// The path of the message's kind, where the HL7 event alone does not say it.
 pub(crate) const KIND: &str = "message.kind";

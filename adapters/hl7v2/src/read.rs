@@ -11,9 +11,6 @@ use std::cmp::Ordering;
 
 use crate::tree::{Place, Segment, Tree, Value};
 
-/// What a sender writes to delete a value.
-pub const NULL: &str = "\"\"";
-
 /// What stands in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given<'t> {

@@ -274,8 +274,12 @@ pub(crate) fn request(
         (Family::Transfer, true) => Kind::TransferAmend,
         (Family::Consultation, false) => Kind::ConsultationRequest,
         (Family::Consultation, true) => Kind::ConsultationAmend,
-        (_, false) => Kind::ReferralSubmit,
-        (_, true) => Kind::ReferralAmend,
+        (Family::Referral | Family::Slot | Family::Status | Family::Receipt, false) => {
+            Kind::ReferralSubmit
+        }
+        (Family::Referral | Family::Slot | Family::Status | Family::Receipt, true) => {
+            Kind::ReferralAmend
+        }
     };
     let unknown = direction.is_none() && family == Family::Referral;
     match claimed {
@@ -341,21 +345,61 @@ pub(crate) fn in_family(kind: Kind, family: Family, tree: &Tree) -> Option<Kind>
     if is_stated(tree) {
         return None;
     }
-    Some(match (kind, family) {
-        (Kind::ReferralAccept, Family::Transfer) => Kind::TransferAccept,
-        (Kind::ReferralAccept, Family::Consultation) => Kind::ConsultationAccept,
-        (Kind::ReferralDecline, Family::Transfer) => Kind::TransferDecline,
-        (Kind::ReferralDecline, Family::Consultation) => Kind::ConsultationDecline,
-        (Kind::ReferralCancel, Family::Transfer) => Kind::TransferCancel,
-        (Kind::ReferralCancel, Family::Consultation) => Kind::ConsultationCancel,
-        (Kind::ReferralClose, Family::Transfer) => Kind::TransferClose,
-        (Kind::ReferralClose, Family::Consultation) => Kind::ConsultationClose,
-        (Kind::ReferralSchedule, Family::Consultation) => Kind::ConsultationSchedule,
-        (Kind::ReferralNoShow, Family::Consultation) => Kind::ConsultationNoShow,
-        (Kind::ReferralArrive, Family::Transfer) => Kind::TransferReceive,
-        (Kind::ReferralFeedback, Family::Transfer) => Kind::TransferDischarge,
-        (Kind::ReferralFeedback, Family::Consultation) => Kind::ConsultationOpinion,
-        (Kind::ConsultationOpinion, Family::Referral) => Kind::ReferralFeedback,
-        _ => return None,
-    })
+    let (transfer, consultation) = match kind {
+        Kind::ReferralAccept => (Some(Kind::TransferAccept), Some(Kind::ConsultationAccept)),
+        Kind::ReferralDecline => (Some(Kind::TransferDecline), Some(Kind::ConsultationDecline)),
+        Kind::ReferralCancel => (Some(Kind::TransferCancel), Some(Kind::ConsultationCancel)),
+        Kind::ReferralClose => (Some(Kind::TransferClose), Some(Kind::ConsultationClose)),
+        Kind::ReferralSchedule => (None, Some(Kind::ConsultationSchedule)),
+        Kind::ReferralNoShow => (None, Some(Kind::ConsultationNoShow)),
+        Kind::ReferralArrive => (Some(Kind::TransferReceive), None),
+        Kind::ReferralFeedback => (Some(Kind::TransferDischarge), Some(Kind::ConsultationOpinion)),
+        Kind::ConsultationOpinion => {
+            return (family == Family::Referral).then_some(Kind::ReferralFeedback);
+        }
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralRedirect
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferDischarge
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => return None,
+    };
+    match family {
+        Family::Transfer => transfer,
+        Family::Consultation => consultation,
+        Family::Referral | Family::Slot | Family::Status | Family::Receipt => None,
+    }
 }

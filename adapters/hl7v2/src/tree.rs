@@ -167,7 +167,7 @@ impl Tree {
         let text = unescape(raw, &self.delimiters, self.charset, &mut |what| {
             notes.add(path(), what);
         });
-        let null = raw == crate::read::NULL;
+        let null = raw == crate::escape::NULL;
         self.values.push(Value { place, text: text.into(), null, taken: Cell::new(false) });
     }
 }

@@ -15,23 +15,23 @@ use hyper::body::{Body, Frame};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::server::Limits;
 
 /// The unit in which memory is given out: fine enough for a body, few enough to count.
 const UNIT_BYTES: usize = 1024;
 
 /// The memory that bodies may fill, all together.
 #[derive(Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct ByteBudget(Arc<Semaphore>);
 
-/// A body in memory. The room that it takes is free again when this is dropped.
-pub(crate) struct Held {
+/// A body in memory. Its share of the budget is given back when this is dropped.
+pub(crate) struct BufferedBody {
     pub(crate) bytes: Bytes,
-    pub(crate) room: Option<OwnedSemaphorePermit>,
+    pub(crate) budget: Option<OwnedSemaphorePermit>,
 }
 
-impl Room {
+impl ByteBudget {
     pub(crate) fn new(bytes_max: usize) -> Self {
         let units = (bytes_max / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Semaphore::new(units)))
@@ -61,19 +61,27 @@ impl Room {
 }
 
 /// Reads `body` to its end, within `limits`.
-pub(crate) async fn whole<B>(body: B, room: &Room, limits: &Limits) -> Result<Held, Refusal>
+pub(crate) async fn whole<B>(
+    body: B,
+    budget: &ByteBudget,
+    limits: &Limits,
+) -> Result<BufferedBody, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.is_end_stream() {
-        return Ok(Held { bytes: Bytes::new(), room: None });
+        return Ok(BufferedBody { bytes: Bytes::new(), budget: None });
     }
     let too_slow = Refusal::TooSlow { seconds: limits.body_lasts.as_secs() };
-    let reading = read(body, room, limits.body_bytes_max);
+    let reading = read(body, budget, limits.body_bytes_max);
     timeout(limits.body_lasts, reading).await.unwrap_or(Err(too_slow))
 }
 
-async fn read<B>(mut body: B, room: &Room, bytes_max: usize) -> Result<Held, Refusal>
+async fn read<B>(
+    mut body: B,
+    budget: &ByteBudget,
+    bytes_max: usize,
+) -> Result<BufferedBody, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -92,8 +100,8 @@ where
         if length > bytes_max {
             return Err(Refusal::TooLarge { bytes_max });
         }
-        room.enlarge(&mut taken, length)?;
+        budget.enlarge(&mut taken, length)?;
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Held { bytes: bytes.freeze(), room: taken })
+    Ok(BufferedBody { bytes: bytes.freeze(), budget: taken })
 }

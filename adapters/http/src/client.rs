@@ -83,7 +83,7 @@ impl Settings {
 /// Why there is no answer. None of these says that the message was not taken, except where `sent`
 /// is false.
 #[derive(Debug, thiserror::Error)]
-pub enum Silence {
+pub enum NoAnswer {
     /// Nothing was sent.
     #[error(
         "could not connect to {address}; check that it listens and that the network lets us in"
@@ -132,7 +132,7 @@ pub enum Silence {
     },
 }
 
-impl Silence {
+impl NoAnswer {
     /// The stable name of this error, and of its page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
@@ -269,10 +269,10 @@ impl Client {
 
     /// Connects, with TLS if there is any, and sends nothing. For asking whether an endpoint can be
     /// reached. The connection is not kept.
-    pub async fn reach(&self) -> Result<(), Silence> {
+    pub async fn reach(&self) -> Result<(), NoAnswer> {
         let connected = timeout(self.connect_lasts, self.connect()).await;
         connected.unwrap_or_else(|late| Err(late.into())).map_err(|source| {
-            Silence::CouldNotConnect { address: self.address.clone(), source: source.into() }
+            NoAnswer::CouldNotConnect { address: self.address.clone(), source: source.into() }
         })
     }
 
@@ -293,7 +293,7 @@ impl Client {
         bytes: Vec<u8>,
         media_type: &str,
         headers: &[(&'static str, String)],
-    ) -> Result<Response, Silence> {
+    ) -> Result<Response, NoAnswer> {
         let headers = self.headers(media_type, headers)?;
         let (upload, sent) = Upload::new(bytes);
         let request = self.inner.post(self.url.clone()).headers(headers).body(Body::wrap(upload));
@@ -308,7 +308,7 @@ impl Client {
         &self,
         media_type: &str,
         more: &[(&'static str, String)],
-    ) -> Result<HeaderMap, Silence> {
+    ) -> Result<HeaderMap, NoAnswer> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, visible("Content-Type", media_type)?);
         if let Some(authorization) = &self.authorization {
@@ -316,37 +316,37 @@ impl Client {
         }
         for (header, value) in more {
             let name = HeaderName::from_bytes(header.as_bytes())
-                .map_err(|_not_a_name| Silence::CannotSend { header })?;
+                .map_err(|_not_a_name| NoAnswer::CannotSend { header })?;
             headers.insert(name, visible(header, value)?);
         }
         Ok(headers)
     }
 
     /// No status came.
-    fn silence(&self, error: reqwest::Error, sent: &Sent) -> Silence {
+    fn silence(&self, error: reqwest::Error, sent: &Sent) -> NoAnswer {
         let address = self.address.clone();
         let sent = sent.whole();
         if error.is_connect() {
-            return Silence::CouldNotConnect { address, source: error.without_url().into() };
+            return NoAnswer::CouldNotConnect { address, source: error.without_url().into() };
         }
         if error.is_timeout() {
-            return Silence::TimedOut { address, sent };
+            return NoAnswer::TimedOut { address, sent };
         }
         let source = error.without_url();
         if in_chain(&source, |it: &hyper::Error| it.is_parse()) {
-            return Silence::BrokenAnswer { address, status: None, source: source.into() };
+            return NoAnswer::BrokenAnswer { address, status: None, source: source.into() };
         }
-        Silence::ConnectionLost { address, sent, source: source.into() }
+        NoAnswer::ConnectionLost { address, sent, source: source.into() }
     }
 
     /// A status came, and its body did not.
-    fn broken_off(&self, error: reqwest::Error, status: u16) -> Silence {
+    fn broken_off(&self, error: reqwest::Error, status: u16) -> NoAnswer {
         let address = self.address.clone();
         if error.is_timeout() {
-            return Silence::TimedOut { address, sent: true };
+            return NoAnswer::TimedOut { address, sent: true };
         }
         let source = error.without_url().into();
-        Silence::BrokenAnswer { address, status: Some(status), source }
+        NoAnswer::BrokenAnswer { address, status: Some(status), source }
     }
 }
 
@@ -368,10 +368,10 @@ fn authorization(token: &str) -> Result<HeaderValue, CannotPost> {
 }
 
 /// Names and ids belong into headers, not text: nothing but visible ASCII and spaces.
-fn visible(header: &'static str, value: &str) -> Result<HeaderValue, Silence> {
+fn visible(header: &'static str, value: &str) -> Result<HeaderValue, NoAnswer> {
     let is_visible = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     if !is_visible {
-        return Err(Silence::CannotSend { header });
+        return Err(NoAnswer::CannotSend { header });
     }
-    HeaderValue::from_str(value).map_err(|_invalid| Silence::CannotSend { header })
+    HeaderValue::from_str(value).map_err(|_invalid| NoAnswer::CannotSend { header })
 }

@@ -27,7 +27,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tierlink_schemas::Code;
-use tierlink_socket::{Place, handshake, tune};
+use tierlink_socket::{Peer, Place, handshake, tune};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -38,11 +38,11 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{debug, error, warn};
 
-use crate::body::{self, Room};
+use crate::body::{self, ByteBudget};
 use crate::counts::Counts;
+use crate::limits::Limits;
 use crate::pace::{Busy, Missing, Pace, Paced};
 use crate::refusal::Refusal;
-use crate::server::{Limits, Peer};
 
 const NO_TLS: Code = Code::new("E027");
 /// How long a closing connection stays open for the other side to read our last response. Closing
@@ -54,17 +54,17 @@ const GOODBYE_BYTES: usize = 8 * 1024;
 const BUFFER_BYTES_MIN: usize = 8 * 1024;
 
 /// What all connections of one server share.
-pub(crate) struct House {
+pub(crate) struct ServerContext {
     router: Router,
     limits: Limits,
     counts: Arc<Counts>,
     pub(crate) stop: CancellationToken,
-    room: Room,
+    budget: ByteBudget,
     requests: Arc<Semaphore>,
     handlers: TaskTracker,
 }
 
-impl House {
+impl ServerContext {
     pub(crate) fn new(
         router: Router,
         limits: Limits,
@@ -75,8 +75,8 @@ impl House {
         let router = router.layer(DefaultBodyLimit::disable());
         let requests = limits.requests_max.min(Semaphore::MAX_PERMITS);
         let requests = Arc::new(Semaphore::new(requests));
-        let (room, handlers) = (Room::new(limits.bodies_bytes_max), TaskTracker::new());
-        Self { router, limits, counts, stop, room, requests, handlers }
+        let (budget, handlers) = (ByteBudget::new(limits.bodies_bytes_max), TaskTracker::new());
+        Self { router, limits, counts, stop, budget, requests, handlers }
     }
 
     /// Sets up the socket and TLS, then serves.
@@ -120,8 +120,8 @@ impl House {
         let pace = Pace::new(self.limits, place);
         let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
         let service = service_fn(|request| -> BoxFuture<'static, _> {
-            let (house, peer, busy) = (Arc::clone(self), peer.clone(), pace.begin());
-            Box::pin(async move { Ok::<_, Infallible>(house.answer(request, peer, busy).await) })
+            let (context, peer, busy) = (Arc::clone(self), peer.clone(), pace.begin());
+            Box::pin(async move { Ok::<_, Infallible>(context.answer(request, peer, busy).await) })
         });
         let mut connection = http1::Builder::new()
             .header_read_timeout(None)
@@ -186,18 +186,18 @@ impl House {
         peer: Peer,
     ) -> Result<Response<Body>, Refusal> {
         let (parts, body) = request.into_parts();
-        let held = body::whole(body, &self.room, &self.limits).await?;
+        let buffered = body::whole(body, &self.budget, &self.limits).await?;
         let turn = Arc::clone(&self.requests)
             .try_acquire_owned()
             .map_err(|_none_left| Refusal::TooBusy)?;
 
-        let mut request = Request::from_parts(parts, Body::from(held.bytes));
+        let mut request = Request::from_parts(parts, Body::from(buffered.bytes));
         request.extensions_mut().insert(peer);
         let mut router = self.router.clone();
         let handler = self.handlers.spawn(async move {
             // A router is always ready, so nothing needs to be asked first.
             let Ok(response) = router.call(request).await;
-            drop((turn, held.room));
+            drop((turn, buffered.budget));
             response
         });
         handler.await.map_err(|_panicked| Refusal::Crashed)

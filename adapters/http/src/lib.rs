@@ -5,7 +5,7 @@
 //!            ◀─ response ──                                   ◀── response ──
 //!
 //!   the broker ── Client::post ── request ──▶ hospital
-//!              ◀── Response, or Silence ─────
+//!              ◀── Response, or NoAnswer ─────
 //! ```
 //!
 //! This crate moves bytes. It deliberately knows nothing of what is inside a body: no FHIR, no
@@ -23,6 +23,7 @@ mod body;
 pub mod client;
 mod connection;
 pub mod counts;
+mod limits;
 mod pace;
 pub mod refusal;
 mod response;
@@ -32,7 +33,7 @@ pub mod tls;
 mod upload;
 
 pub use bearer::bearer;
-pub use client::{CannotPost, Client, Silence};
+pub use client::{CannotPost, Client, NoAnswer};
 pub use counts::Counts;
 pub use refusal::problem;
 pub use response::Response;

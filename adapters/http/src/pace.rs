@@ -20,7 +20,7 @@ use tierlink_socket::Place;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
-use crate::server::Limits;
+use crate::limits::Limits;
 
 /// The clocks of one connection.
 pub(crate) struct Pace {

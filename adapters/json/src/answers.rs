@@ -17,9 +17,11 @@ use tierlink_schemas::verdict::Refusal;
 use tierlink_schemas::{Problem, Verdict, schema};
 use uuid::Uuid;
 
-use crate::JSON;
 use crate::codes::D099_ANSWER;
 use crate::strict;
+
+/// Media type of messages and verdicts.
+pub(crate) const JSON: &str = "application/json";
 
 /// Media type of refusals.
 const PROBLEM_JSON: &str = "application/problem+json";

@@ -96,13 +96,14 @@ fn kind_of(fields: &Map<String, Value>) -> Result<Kind, Problem> {
     let Some(stated) = fields.get("kind") else {
         return refuse(format!("The message does not say its kind; write one of {}.", kinds()));
     };
-    match stated.as_str().and_then(Kind::read) {
-        Some(Kind::Receipt) => refuse(
-            "Receipts are the broker's; a delivery is acknowledged in the answer to it.".to_owned(),
-        ),
-        Some(kind) => Ok(kind),
-        None => refuse(format!("There is no such kind; write one of {}.", kinds())),
+    let Some(kind) = stated.as_str().and_then(Kind::read) else {
+        return refuse(format!("There is no such kind; write one of {}.", kinds()));
+    };
+    if kind == Kind::Receipt {
+        let text = "Receipts are the broker's; a delivery is acknowledged in the answer to it.";
+        return refuse(text.to_owned());
     }
+    Ok(kind)
 }
 
 /// Every kind that an organisation may send.

@@ -28,9 +28,6 @@ use tierlink_schemas::{Message, OrganisationCode, Problem, message};
 
 pub use strict::{DEPTH_MAX, MESSAGE_BYTES_MAX, VALUES_MAX};
 
-/// Media type of messages and verdicts.
-const JSON: &str = "application/json";
-
 /// The native JSON codec.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
@@ -57,7 +54,13 @@ impl Codec for Json {
         } else {
             (message::to_vec(message), Vec::new())
         };
-        Ok(Encoded { bytes, media_type: JSON, control_id: message.control_id(), losses, code_maps })
+        Ok(Encoded {
+            bytes,
+            media_type: answers::JSON,
+            control_id: message.control_id(),
+            losses,
+            code_maps,
+        })
     }
 
     fn answer(&self, _arrived: &[u8], reply: &Reply<'_>, _with: &Reading<'_>) -> Answer {

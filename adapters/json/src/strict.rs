@@ -1,15 +1,11 @@
-//! Bytes to JSON, strictly: UTF-8, no field twice, bounded in size, depth and number of values.
-//!
-//! JSON readers differ on a field that is there twice; a broker that guesses which one was meant
-//! could send a patient to the wrong place. So it is refused, with its path.
+//! The strict reader of `tierlink_codec` with the limits and the words of this format.
 
-use std::fmt;
-
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-use tierlink_schemas::{Problem, schema};
+use tierlink_codec::strict_json::{self, Limits, Numbers, Refused};
+use tierlink_schemas::Problem;
 
 use crate::codes::D090_NOT_JSON;
+
+pub(crate) use strict_json::{Read, unmarked};
 
 /// Largest message. A handful of inline attachments fit; more should travel by reference.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -20,177 +16,39 @@ pub const DEPTH_MAX: usize = 32;
 /// Most values in one message. The fullest discharge has some ten thousand.
 pub const VALUES_MAX: usize = 200_000;
 
-/// Most repeated fields that are reported.
-const TWICE_MAX: usize = 100;
-
-/// The largest whole number that a float holds exactly.
-const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
-
-/// Some editors begin every file with this mark. RFC 8259 lets a reader ignore it.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
 /// Where a problem stands that concerns no single field.
 pub(crate) const WHOLE: &str = "(message)";
 
-/// JSON that was read.
-#[derive(Debug)]
-pub(crate) struct Read {
-    /// What was read. Of a field that is there twice, the last.
-    pub(crate) value: Value,
-    /// Paths of the fields that are there twice.
-    pub(crate) twice: Vec<String>,
-    /// Whether a byte order mark stood before it.
-    pub(crate) marked: bool,
-}
-
-/// The bytes without a byte order mark, and whether there was one.
-pub(crate) fn unmarked(bytes: &[u8]) -> (&[u8], bool) {
-    match bytes.strip_prefix(BYTE_ORDER_MARK) {
-        Some(rest) => (rest, true),
-        None => (bytes, false),
-    }
-}
+const LIMITS: Limits = Limits {
+    bytes_max: MESSAGE_BYTES_MAX,
+    depth_max: DEPTH_MAX,
+    values_max: VALUES_MAX,
+    numbers: Numbers::Read,
+};
 
 /// Reads JSON. The problem names the place by line and column, never by what stands there.
 pub(crate) fn read(bytes: &[u8]) -> Result<Read, Problem> {
-    let refuse = |text: String| Problem::new(D090_NOT_JSON, WHOLE, text);
-    if bytes.len() > MESSAGE_BYTES_MAX {
-        let most = MESSAGE_BYTES_MAX / (1024 * 1024);
-        return Err(refuse(format!(
-            "The message is larger than {most} MiB; send attachments by reference."
-        )));
-    }
-    let (bytes, marked) = unmarked(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let at = error.valid_up_to();
-        refuse(format!("The message is not UTF-8 (byte {at}); write JSON as UTF-8, not GBK."))
-    })?;
-
-    let mut state = State::default();
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let read = Seed { state: &mut state, depth: 0 }.deserialize(&mut reader);
-    let value = read.and_then(|value| reader.end().map(|()| value)).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        refuse(match state.limit {
-            Some(limit) => format!("{limit} (line {line}, column {column})."),
-            None => {
-                format!("This is no JSON (line {line}, column {column}); check what stands there.")
-            }
-        })
-    })?;
-    Ok(Read { value, twice: state.twice, marked })
-}
-
-#[derive(Default)]
-struct State {
-    path: String,
-    values: usize,
-    twice: Vec<String>,
-    limit: Option<&'static str>,
-}
-
-struct Seed<'a> {
-    state: &'a mut State,
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Value;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
-        self.state.values += 1;
-        if self.state.values > VALUES_MAX {
-            self.state.limit = Some("The message holds too many values; send less at once");
-            return Err(de::Error::custom("too many values"));
-        }
-        reader.deserialize_any(self)
-    }
-}
-
-impl Seed<'_> {
-    fn deeper<E: de::Error>(&mut self) -> Result<usize, E> {
-        if self.depth >= DEPTH_MAX {
-            self.state.limit = Some("The message is nested too deeply; follow the schema");
-            return Err(E::custom("too deep"));
-        }
-        Ok(self.depth + 1)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, it: bool) -> Result<Value, E> {
-        Ok(Value::Bool(it))
-    }
-
-    fn visit_i64<E>(self, it: i64) -> Result<Value, E> {
-        Ok(Value::from(it))
-    }
-
-    fn visit_u64<E>(self, it: u64) -> Result<Value, E> {
-        Ok(Value::from(it))
-    }
-
-    /// `7.0` is the whole number 7, for the schema and for us.
-    fn visit_f64<E>(self, it: f64) -> Result<Value, E> {
-        if it.fract() == 0.0 && it.abs() < EXACT_FLOAT_MAX {
-            let whole = format!("{it:.0}").parse::<i64>().map(Value::from);
-            return Ok(whole.unwrap_or_else(|_| Value::from(it)));
-        }
-        Ok(Number::from_f64(it).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, it: &str) -> Result<Value, E> {
-        Ok(Value::from(it))
-    }
-
-    fn visit_string<E>(self, it: String) -> Result<Value, E> {
-        Ok(Value::String(it))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
-        let depth = self.deeper()?;
-        let length = self.state.path.len();
-        let mut read = Vec::new();
-        loop {
-            self.state.path.push('[');
-            self.state.path.push_str(&read.len().to_string());
-            self.state.path.push(']');
-            let item = items.next_element_seed(Seed { state: self.state, depth })?;
-            self.state.path.truncate(length);
-            match item {
-                Some(item) => read.push(item),
-                None => return Ok(Value::Array(read)),
-            }
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<Value, A::Error> {
-        let depth = self.deeper()?;
-        let length = self.state.path.len();
-        let mut read = Map::new();
-        while let Some(name) = fields.next_key::<String>()? {
-            if length > 0 {
-                self.state.path.push('.');
-            }
-            self.state.path.push_str(schema::shown(&name));
-            let value = fields.next_value_seed(Seed { state: self.state, depth })?;
-            if read.insert(name, value).is_some() && self.state.twice.len() < TWICE_MAX {
-                self.state.twice.push(self.state.path.clone());
-            }
-            self.state.path.truncate(length);
-        }
-        Ok(Value::Object(read))
-    }
+    strict_json::read(bytes, &LIMITS).map_err(|refused| {
+        let text = match refused {
+            Refused::TooLong => format!(
+                "The message is larger than {} MiB; send attachments by reference.",
+                MESSAGE_BYTES_MAX / (1024 * 1024)
+            ),
+            Refused::NotUtf8 { byte } => format!(
+                "The message is not UTF-8 (byte {byte}); write JSON as UTF-8, not GBK."
+            ),
+            Refused::TooDeep { line, column } => format!(
+                "The message is nested too deeply; follow the schema (line {line}, column {column})."
+            ),
+            Refused::TooManyValues { line, column } => format!(
+                "The message holds too many values; send less at once (line {line}, column {column})."
+            ),
+            Refused::Broken { line, column } => format!(
+                "This is no JSON (line {line}, column {column}); check what stands there."
+            ),
+        };
+        Problem::new(D090_NOT_JSON, WHOLE, text)
+    })
 }
 
 #[cfg(test)]

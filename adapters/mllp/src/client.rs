@@ -102,7 +102,7 @@ pub enum Match {
 /// Why there is no (last) answer. None of these says that the message was not taken, except where
 /// `sent` is false.
 #[derive(Debug, thiserror::Error)]
-pub enum Silence {
+pub enum NoAnswer {
     /// Nothing was sent.
     #[error(
         "could not connect to {address}; check that it listens and that the network lets us in"
@@ -121,7 +121,7 @@ pub enum Silence {
         /// Whether the other side may have the whole message.
         sent: bool,
         /// The answers before that.
-        heard: Heard,
+        heard: ReceivedAnswers,
     },
     /// The last answer did not come in time.
     #[error(
@@ -131,7 +131,7 @@ pub enum Silence {
         /// Host and port.
         address: String,
         /// The answers before that.
-        heard: Heard,
+        heard: ReceivedAnswers,
     },
     /// An answer came, but not as a whole frame.
     #[error("the answer of {address} was a broken frame: {why}")]
@@ -141,14 +141,14 @@ pub enum Silence {
         /// What broke it.
         why: Why,
         /// The answers before that.
-        heard: Heard,
+        heard: ReceivedAnswers,
     },
     /// The message cannot be sent over MLLP at all. Nothing was sent.
     #[error(transparent)]
     CannotFrame(#[from] HoldsFrameByte),
 }
 
-impl Silence {
+impl NoAnswer {
     /// The stable name of this error, and of its page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
@@ -174,9 +174,9 @@ impl Silence {
 
 /// Answers that came before an exchange failed. Prints as their number, never as their content.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Heard(pub Vec<Bytes>);
+pub struct ReceivedAnswers(pub Vec<Bytes>);
 
-impl fmt::Debug for Heard {
+impl fmt::Debug for ReceivedAnswers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} answers", self.0.len())
     }
@@ -226,7 +226,7 @@ impl Client {
     }
 
     /// Connects if needed, and sends nothing. For asking whether an endpoint can be reached.
-    pub async fn reach(&mut self) -> Result<(), Silence> {
+    pub async fn reach(&mut self) -> Result<(), NoAnswer> {
         self.wire = Some(self.connected().await?);
         Ok(())
     }
@@ -244,7 +244,7 @@ impl Client {
         &mut self,
         message: &[u8],
         matches: &(dyn Fn(&[u8]) -> Match + Sync),
-    ) -> Result<Vec<Bytes>, Silence> {
+    ) -> Result<Vec<Bytes>, NoAnswer> {
         // Taken out and put back only after success: whatever else happens, it is closed.
         let mut wire = self.connected().await?;
         if let Err(error) = write_frame(message, wire.outbox()) {
@@ -264,7 +264,7 @@ impl Client {
         &mut self,
         wire: &mut Wire<Box<dyn Stream>>,
         matches: &(dyn Fn(&[u8]) -> Match + Sync),
-    ) -> Result<Vec<Bytes>, Silence> {
+    ) -> Result<Vec<Bytes>, NoAnswer> {
         let lasts = self.settings.answer_lasts;
         let patience = Patience { idle_lasts: lasts, frame_lasts: lasts };
         let mut answers = Vec::new();
@@ -291,8 +291,8 @@ impl Client {
                     Why::CutOff => return Err(self.lost(true, answers)),
                     Why::TooSlow => return Err(self.timed_out(answers)),
                     Why::TooLarge | Why::TooMuchJunk | Why::HalfFrame | Why::NoFinalReturn => {
-                        let (address, heard) = (self.address.clone(), Heard(answers));
-                        return Err(Silence::BrokenAnswer { address, why: broken.why, heard });
+                        let (address, heard) = (self.address.clone(), ReceivedAnswers(answers));
+                        return Err(NoAnswer::BrokenAnswer { address, why: broken.why, heard });
                     }
                 },
                 Next::Closed => return Err(self.lost(true, answers)),
@@ -302,7 +302,7 @@ impl Client {
     }
 
     /// The connection that is there, if it is of any use, or a new one.
-    async fn connected(&mut self) -> Result<Wire<Box<dyn Stream>>, Silence> {
+    async fn connected(&mut self) -> Result<Wire<Box<dyn Stream>>, NoAnswer> {
         if let Some(mut wire) = self.wire.take() {
             if let Some(strays) = wire.clear_backlog(|stream| stream.socket()) {
                 self.count_strays(strays);
@@ -311,9 +311,9 @@ impl Client {
             debug!(address = %self.address, "The old connection is of no more use.");
         }
         let connected = timeout(self.settings.connect_lasts, self.connect()).await;
-        let stream = connected
-            .unwrap_or_else(|late| Err(late.into()))
-            .map_err(|source| Silence::CouldNotConnect { address: self.address.clone(), source })?;
+        let stream = connected.unwrap_or_else(|late| Err(late.into())).map_err(|source| {
+            NoAnswer::CouldNotConnect { address: self.address.clone(), source }
+        })?;
         let limits = codec::Limits {
             frame_bytes_max: self.settings.frame_bytes_max,
             ..codec::Limits::default()
@@ -346,11 +346,15 @@ impl Client {
         }
     }
 
-    fn lost(&self, sent: bool, heard: Vec<Bytes>) -> Silence {
-        Silence::ConnectionLost { address: self.address.clone(), sent, heard: Heard(heard) }
+    fn lost(&self, sent: bool, heard: Vec<Bytes>) -> NoAnswer {
+        NoAnswer::ConnectionLost {
+            address: self.address.clone(),
+            sent,
+            heard: ReceivedAnswers(heard),
+        }
     }
 
-    fn timed_out(&self, heard: Vec<Bytes>) -> Silence {
-        Silence::TimedOut { address: self.address.clone(), heard: Heard(heard) }
+    fn timed_out(&self, heard: Vec<Bytes>) -> NoAnswer {
+        NoAnswer::TimedOut { address: self.address.clone(), heard: ReceivedAnswers(heard) }
     }
 }

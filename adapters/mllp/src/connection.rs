@@ -12,15 +12,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tierlink_schemas::problem::Code;
-use tierlink_socket::Place;
+use tierlink_socket::{Peer, Place};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::codec::{Codec, Framing, write_frame};
 use crate::counts::Counts;
+use crate::door::{Answer, Door, Limits};
 use crate::frame::{Broken, Frame};
-use crate::server::{Answer, Door, Limits, Peer};
 use crate::wire::{Next, Patience, Wire};
 
 const ANSWER_NOT_FRAMED: Code = Code::new("E005");
@@ -28,7 +28,7 @@ const RECEIVING_CRASHED: Code = Code::new("E008");
 const ANSWER_NOT_TAKEN: Code = Code::new("E009");
 
 /// What every connection of a server shares.
-pub(crate) struct House {
+pub(crate) struct ServerContext {
     pub(crate) door: Arc<dyn Door>,
     pub(crate) limits: Limits,
     pub(crate) framing: Framing,
@@ -43,7 +43,7 @@ enum After {
     End,
 }
 
-impl House {
+impl ServerContext {
     /// Serves one connection until either side ends it.
     pub(crate) async fn serve<S>(&self, stream: S, peer: Peer, place: &Place)
     where

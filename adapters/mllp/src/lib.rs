@@ -20,12 +20,13 @@ pub mod client;
 pub mod codec;
 mod connection;
 pub mod counts;
+mod door;
 pub mod frame;
 pub mod server;
 pub mod tls;
 mod wire;
 
-pub use client::{Client, Heard, Match, Silence};
+pub use client::{Client, Match, NoAnswer, ReceivedAnswers};
 pub use codec::{Codec, Framing, HoldsFrameByte, write_frame};
 pub use counts::Counts;
 pub use frame::{Broken, Frame, Why};

@@ -3,7 +3,7 @@
 //! ```text
 //!   Listener ── accept ──▶ the transport's gate ── Place ──▶ tune ──▶ TLS ──▶ the transport
 //!                               │ no place
-//!                               └── closed at once, with a Grumble
+//!                               └── closed at once, with a LogThrottle
 //! ```
 //!
 //! Here are the port, the places, the names in certificates, and TLS from PEM text. What is sent
@@ -15,16 +15,16 @@
 
 pub mod certificates;
 pub mod counts;
-pub mod grumble;
 pub mod handshake;
 pub mod listen;
+pub mod log_throttle;
 pub mod places;
 pub mod tls;
 pub mod tune;
 
 pub use counts::Count;
-pub use grumble::Grumble;
 pub use handshake::handshake;
 pub use listen::{CannotListen, Listener, Peer};
+pub use log_throttle::LogThrottle;
 pub use places::{Place, Places};
 pub use tune::tune;

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::grumble::Grumble;
+use crate::log_throttle::LogThrottle;
 use crate::places::Place;
 
 /// Running out of files or memory does not end by asking again at once.
@@ -63,7 +63,7 @@ pub struct Listener {
     inner: TcpListener,
     address: SocketAddr,
     cannot_listen: Code,
-    grumble: Grumble,
+    log_throttle: LogThrottle,
     accept_again_at: Option<Instant>,
 }
 
@@ -73,8 +73,8 @@ impl Listener {
         let cannot = |source| CannotListen { address, source, code: cannot_listen.clone() };
         let inner = TcpListener::bind(address).await.map_err(&cannot)?;
         let address = inner.local_addr().map_err(&cannot)?;
-        let grumble = Grumble::default();
-        Ok(Self { inner, address, cannot_listen, grumble, accept_again_at: None })
+        let log_throttle = LogThrottle::default();
+        Ok(Self { inner, address, cannot_listen, log_throttle, accept_again_at: None })
     }
 
     /// The address that we really listen on; tells the port when 0 was asked for.
@@ -131,7 +131,7 @@ impl Listener {
     fn cannot_accept(&mut self, error: &io::Error) {
         let now = Instant::now();
         let (address, code) = (self.address, &self.cannot_listen);
-        self.grumble.say(now, |more| {
+        self.log_throttle.say(now, |more| {
             error!(
                 code = code.as_str(), %error, more,
                 "{code}: {address} cannot accept connections."

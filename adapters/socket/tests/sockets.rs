@@ -11,9 +11,11 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::CertificateDer;
 use socket2::SockRef;
 use tierlink_schemas::Code;
-use tierlink_socket::grumble::GRUMBLE_EVERY;
+use tierlink_socket::log_throttle::LOG_EVERY;
 use tierlink_socket::places::RESTS_AT_LEAST;
-use tierlink_socket::{CannotListen, Count, Grumble, Listener, Place, Places, certificates, tune};
+use tierlink_socket::{
+    CannotListen, Count, Listener, LogThrottle, Place, Places, certificates, tune,
+};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -106,15 +108,15 @@ async fn an_address_that_has_all_its_places_displaces_its_own_only() {
 
 #[test]
 fn a_flood_gets_one_line_and_the_next_line_tells_how_many_were_left_out() {
-    let mut grumble = Grumble::default();
+    let mut log_throttle = LogThrottle::default();
     let mut said = Vec::new();
     let begin = Instant::now();
-    let almost = GRUMBLE_EVERY * 99 / 100;
-    for after in [Duration::ZERO, Duration::ZERO, almost, GRUMBLE_EVERY, 2 * GRUMBLE_EVERY] {
-        grumble.say(begin + after, |more| said.push((after, more)));
+    let almost = LOG_EVERY * 99 / 100;
+    for after in [Duration::ZERO, Duration::ZERO, almost, LOG_EVERY, 2 * LOG_EVERY] {
+        log_throttle.say(begin + after, |more| said.push((after, more)));
     }
 
-    assert_eq!(said, [(Duration::ZERO, 0), (GRUMBLE_EVERY, 2), (2 * GRUMBLE_EVERY, 0)]);
+    assert_eq!(said, [(Duration::ZERO, 0), (LOG_EVERY, 2), (2 * LOG_EVERY, 0)]);
 }
 
 fn certificate(common_name: &str, dns_names: Vec<String>) -> CertificateDer<'static> {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proc_macro2::{Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::visit::Visit;
 
@@ -64,6 +64,8 @@ enum Target {
     Module(ModuleId),
     /// An item that stands in this module.
     Item(ModuleId),
+    /// Something of another crate.
+    Elsewhere,
 }
 
 /// That one file uses an item of another.
@@ -187,8 +189,8 @@ fn mentions(tokens: TokenStream, to: &mut Vec<Mention>) {
                     path.push(next.to_string());
                     at += 3;
                 }
-                let called =
-                    matches!(tokens.get(at + 1), Some(TokenTree::Group(_))) || joint(at + 1);
+                let called = matches!(tokens.get(at + 1), Some(TokenTree::Group(it)) if it.delimiter() == Delimiter::Parenthesis)
+                    || joint(at + 1);
                 if !lifetime && (!after_dot || called) {
                     to.push(Mention { path, line, is_method: after_dot });
                 }
@@ -353,13 +355,18 @@ impl Crate {
             return child;
         }
         let named = module.imports.iter().filter(|import| import.name.as_deref() == Some(name));
+        let mut is_imported = false;
         for import in named {
+            is_imported = true;
             if let Some(target) = self.resolve(at, &import.path, seen) {
                 return Some(target);
             }
         }
         if child.is_some() {
             return child;
+        }
+        if is_imported {
+            return Some(Target::Elsewhere);
         }
         for glob in module.imports.iter().filter(|import| import.name.is_none()) {
             if let Some(Target::Module(from)) = self.resolve(at, &glob.path, seen)

@@ -84,6 +84,17 @@ fn a_re_export_is_followed_to_the_file_that_defines_the_item() {
 }
 
 #[test]
+fn a_re_export_of_another_crate_is_no_use_of_the_file_that_re_exports_it() {
+    let found = circles_of(&[
+        ("lib.rs", "mod a; mod b;"),
+        ("a.rs", "pub use elsewhere::Peer; fn f() { crate::b::g() }"),
+        ("b.rs", "use crate::a::Peer; pub fn g() -> Peer { todo!() }"),
+    ]);
+
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn a_path_inside_a_macro_and_a_method_of_a_split_impl_are_uses() {
     let inside_macro = circles_of(&[
         ("lib.rs", "mod a; mod b;"),

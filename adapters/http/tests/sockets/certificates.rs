@@ -5,7 +5,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use tierlink_http::client::Settings;
 use tierlink_http::tls::{ClientCertificates, Roots};
-use tierlink_http::{Client, Silence, tls};
+use tierlink_http::{Client, NoAnswer, tls};
 
 use crate::handlers::who;
 use crate::net::{Authority, Running, limits, until};
@@ -69,7 +69,7 @@ async fn only_an_authority_of_the_profile_can_vouch_for_a_destination() {
         assert_eq!(client.reach().await.is_ok(), welcome, "{name}");
         match post_hello(&client).await {
             Ok(answer) => assert!(welcome && answer.status == 200),
-            Err(Silence::CouldNotConnect { .. }) => assert!(!welcome),
+            Err(NoAnswer::CouldNotConnect { .. }) => assert!(!welcome),
             Err(other) => panic!("{other:?}"),
         }
     };

@@ -1,7 +1,7 @@
 //! What the client promises about settings, headers and what its errors print.
 
 use tierlink_http::client::{CannotPost, Settings};
-use tierlink_http::{Client, Silence};
+use tierlink_http::{Client, NoAnswer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
@@ -16,7 +16,7 @@ async fn a_header_that_cannot_be_sent_is_named_and_its_value_is_not() {
 
         let silence = client.post(vec![], "text/plain", &headers).await.unwrap_err();
 
-        assert!(matches!(silence, Silence::CannotSend { header: "X-Request-Id" }), "{silence:?}");
+        assert!(matches!(silence, NoAnswer::CannotSend { header: "X-Request-Id" }), "{silence:?}");
     }
 }
 

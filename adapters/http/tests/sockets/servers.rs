@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tierlink_http::client::Settings;
-use tierlink_http::{Client, Silence};
+use tierlink_http::{Client, NoAnswer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::net::{anywhere, read_until, soon};
@@ -37,6 +37,6 @@ pub async fn hear_hello(stream: &mut TcpStream) {
     read_until(stream, "\r\n\r\nhello").await;
 }
 
-pub async fn post_hello(client: &Client) -> Result<tierlink_http::Response, Silence> {
+pub async fn post_hello(client: &Client) -> Result<tierlink_http::Response, NoAnswer> {
     soon(client.post(b"hello".to_vec(), "text/plain", &[])).await
 }

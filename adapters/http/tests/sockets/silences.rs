@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tierlink_http::client::Settings;
 use tierlink_http::tls::Roots;
-use tierlink_http::{Client, Silence, tls};
+use tierlink_http::{Client, NoAnswer, tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -20,7 +20,7 @@ async fn nothing_was_sent_where_nobody_listens() {
 
     let silence = post_hello(&client).await.unwrap_err();
 
-    assert!(matches!(silence, Silence::CouldNotConnect { .. }), "{silence:?}");
+    assert!(matches!(silence, NoAnswer::CouldNotConnect { .. }), "{silence:?}");
     assert!(!silence.sent());
     assert!(silence.to_string().contains(&address.to_string()), "{silence}");
     assert!(client.reach().await.is_err());
@@ -37,7 +37,7 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
 
     let silence = post_hello(&Client::new(settings).unwrap()).await.unwrap_err();
 
-    assert!(matches!(silence, Silence::TimedOut { sent: true, .. }), "{silence:?}");
+    assert!(matches!(silence, NoAnswer::TimedOut { sent: true, .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn an_answer_of_one_byte_at_a_time_ends_with_our_patience() {
 
     let silence = post_hello(&Client::new(settings).unwrap()).await.unwrap_err();
 
-    assert!(matches!(silence, Silence::TimedOut { sent: true, .. }), "{silence:?}");
+    assert!(matches!(silence, NoAnswer::TimedOut { sent: true, .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_tls_handshake_that_nobody_answers_is_not_waited_for() {
     let reached = soon(client.reach()).await.unwrap_err();
 
     for silence in [posted, reached] {
-        assert!(matches!(silence, Silence::CouldNotConnect { .. }), "{silence:?}");
+        assert!(matches!(silence, NoAnswer::CouldNotConnect { .. }), "{silence:?}");
     }
 }
 
@@ -88,7 +88,7 @@ async fn a_connection_lost_after_the_message_may_have_delivered_it() {
 
     let silence = post_hello(&client(url)).await.unwrap_err();
 
-    assert!(matches!(silence, Silence::ConnectionLost { sent: true, .. }), "{silence:?}");
+    assert!(matches!(silence, NoAnswer::ConnectionLost { sent: true, .. }), "{silence:?}");
     // And nobody sent it a second time behind our back.
     assert_eq!(met.load(Ordering::SeqCst), 1);
 }
@@ -105,7 +105,7 @@ async fn a_connection_lost_in_the_middle_of_the_message_has_not_delivered_it() {
 
     let silence = soon(client(url).post(body, "text/plain", &[])).await.unwrap_err();
 
-    assert!(matches!(silence, Silence::ConnectionLost { sent: false, .. }), "{silence:?}");
+    assert!(matches!(silence, NoAnswer::ConnectionLost { sent: false, .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn an_answer_that_is_not_http_is_broken() {
 
     let silence = post_hello(&client(url)).await.unwrap_err();
 
-    assert!(matches!(silence, Silence::BrokenAnswer { status: None, .. }), "{silence:?}");
+    assert!(matches!(silence, NoAnswer::BrokenAnswer { status: None, .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn an_answer_that_breaks_off_tells_its_status() {
 
     let silence = post_hello(&client(url)).await.unwrap_err();
 
-    assert!(matches!(silence, Silence::BrokenAnswer { status: Some(201), .. }), "{silence:?}");
+    assert!(matches!(silence, NoAnswer::BrokenAnswer { status: Some(201), .. }), "{silence:?}");
 }
 
 #[tokio::test]
@@ -147,5 +147,5 @@ async fn a_flood_of_headers_in_an_answer_is_broken() {
 
     let silence = post_hello(&client(url)).await.unwrap_err();
 
-    assert!(matches!(silence, Silence::BrokenAnswer { status: None, .. }), "{silence:?}");
+    assert!(matches!(silence, NoAnswer::BrokenAnswer { status: None, .. }), "{silence:?}");
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use tierlink_mllp::client::Settings;
-use tierlink_mllp::{Client, Match, Silence, Why};
+use tierlink_mllp::{Client, Match, NoAnswer, Why};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -100,7 +100,7 @@ async fn after_a_timeout_the_late_answer_finds_nobody() {
     let mut client = Client::new(settings);
 
     let error = client.exchange(b"one", &to("one")).await.unwrap_err();
-    assert!(matches!(error, Silence::TimedOut { .. }));
+    assert!(matches!(error, NoAnswer::TimedOut { .. }));
     let mut late = hospital.accept().await;
     assert_eq!(late.read().await.unwrap(), "one");
     assert_eq!(late.read().await, None, "the old connection must be closed");
@@ -182,7 +182,7 @@ async fn a_commit_without_an_application_answer_is_not_forgotten() {
     let (outcome, _line) = tokio::join!(client.exchange(b"one", &matches), answer);
 
     let error = outcome.unwrap_err();
-    assert!(matches!(error, Silence::TimedOut { .. }));
+    assert!(matches!(error, NoAnswer::TimedOut { .. }));
     assert_eq!(error.heard(), ["commit one"]);
     assert!(!format!("{error} {error:?}").contains("commit"));
 }
@@ -246,7 +246,7 @@ async fn each_kind_of_silence_is_told_apart() {
 
     drop(hospital);
     let error = Client::new(settings).exchange(b"one", &to("one")).await.unwrap_err();
-    assert!(matches!(error, Silence::CouldNotConnect { .. }));
+    assert!(matches!(error, NoAnswer::CouldNotConnect { .. }));
     assert_eq!(error.code().as_str(), "E001");
 }
 
@@ -258,7 +258,7 @@ async fn a_lost_connection_says_whether_the_message_may_have_arrived() {
 
     // Nobody reads, and no socket buffer holds this much.
     let error = client.exchange(&vec![b'x'; 30_000_000], &to("one")).await.unwrap_err();
-    assert!(matches!(error, Silence::ConnectionLost { sent: false, .. }), "{error:?}");
+    assert!(matches!(error, NoAnswer::ConnectionLost { sent: false, .. }), "{error:?}");
     drop(hospital.accept().await);
 
     let hang_up = async {
@@ -267,7 +267,7 @@ async fn a_lost_connection_says_whether_the_message_may_have_arrived() {
     let matches = to("one");
     let (outcome, ()) = tokio::join!(client.exchange(b"one", &matches), hang_up);
     let error = outcome.unwrap_err();
-    assert!(matches!(error, Silence::ConnectionLost { sent: true, .. }), "{error:?}");
+    assert!(matches!(error, NoAnswer::ConnectionLost { sent: true, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -318,15 +318,15 @@ async fn a_hospital_that_cannot_be_reached_is_given_up_in_time() {
 
     let error = Client::new(settings).reach().await.unwrap_err();
 
-    assert!(matches!(error, Silence::CouldNotConnect { .. }));
+    assert!(matches!(error, NoAnswer::CouldNotConnect { .. }));
     assert!(error.to_string().contains(&address.to_string()));
 }
 
 #[test]
 fn no_text_of_a_broken_answer_holds_a_payload() {
     for why in Why::ALL {
-        let heard = tierlink_mllp::Heard(vec!["Zhang".into()]);
-        let error = Silence::BrokenAnswer { address: "his.example:2575".into(), why, heard };
+        let heard = tierlink_mllp::ReceivedAnswers(vec!["Zhang".into()]);
+        let error = NoAnswer::BrokenAnswer { address: "his.example:2575".into(), why, heard };
         assert!(!format!("{error} {error:?}").contains("Zhang"));
         assert!(error.to_string().contains(&why.to_string()));
     }

@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use tierlink_mllp::client::{Settings, Tls};
 use tierlink_mllp::tls::{self, CannotUseTls, ClientCertificates, Identity};
-use tierlink_mllp::{Client, Match, Silence};
+use tierlink_mllp::{Client, Match, NoAnswer};
 
 use crate::support::{Echo, Running, Sender, serve, until};
 
@@ -64,7 +64,7 @@ fn client(server: &Running, authority: &Authority, identity: Option<Identity<'_>
     Client::new(settings)
 }
 
-async fn say(client: &mut Client, message: &[u8]) -> Result<Vec<bytes::Bytes>, Silence> {
+async fn say(client: &mut Client, message: &[u8]) -> Result<Vec<bytes::Bytes>, NoAnswer> {
     client.exchange(message, &|_| Match::Mine).await
 }
 
@@ -124,7 +124,7 @@ async fn a_certificate_of_another_authority_is_refused_on_either_side() {
     let as_stranger = say(&mut client(&server, &ours, Some(stranger.identity())), b"one").await;
     assert!(as_stranger.is_err());
     let distrustful = say(&mut client(&server, &other, None), b"two").await;
-    assert!(matches!(distrustful, Err(Silence::CouldNotConnect { .. })));
+    assert!(matches!(distrustful, Err(NoAnswer::CouldNotConnect { .. })));
 
     until(|| server.counts.handshakes_failed.get() == 2).await;
     assert!(door.heard().is_empty());
@@ -140,7 +140,7 @@ async fn a_certificate_for_another_name_is_refused() {
 
     let error = client(&server, &authority, None).reach().await.unwrap_err();
 
-    assert!(matches!(error, Silence::CouldNotConnect { .. }));
+    assert!(matches!(error, NoAnswer::CouldNotConnect { .. }));
 }
 
 #[tokio::test]

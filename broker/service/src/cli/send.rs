@@ -76,7 +76,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// Prints what came back. True if the message was taken.
 fn told_mllp(
     file: &Path,
-    answers: Result<Vec<bytes::Bytes>, tierlink_mllp::client::Silence>,
+    answers: Result<Vec<bytes::Bytes>, tierlink_mllp::client::NoAnswer>,
 ) -> bool {
     print::line(&format!("{}:", file.display()));
     match answers {

@@ -7,23 +7,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A flood of unwelcome connections gets one log line in this time.
-pub const GRUMBLE_EVERY: Duration = Duration::from_secs(1);
+pub const LOG_EVERY: Duration = Duration::from_secs(1);
 
-/// One thing to complain about, at most once in [`GRUMBLE_EVERY`].
+/// Writes one kind of log line at most once in [`LOG_EVERY`], and counts what it leaves out.
 #[derive(Debug, Default)]
-pub struct Grumble {
+pub struct LogThrottle {
     quiet_until: Option<Instant>,
     unsaid: u64,
 }
 
-impl Grumble {
-    /// Says it, with how many lines were left out before, unless it was said a moment ago.
+impl LogThrottle {
+    /// Calls `line` with the number of lines left out since the last one, or counts this one as left
+    /// out if the last was less than [`LOG_EVERY`] ago.
     pub fn say(&mut self, now: Instant, line: impl FnOnce(u64)) {
         if self.quiet_until.is_some_and(|until| now < until) {
             self.unsaid += 1;
             return;
         }
         line(std::mem::take(&mut self.unsaid));
-        self.quiet_until = Some(now + GRUMBLE_EVERY);
+        self.quiet_until = Some(now + LOG_EVERY);
     }
 }
