@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use uuid::Uuid;
 
 use crate::clinical::{Attachment, Diagnosis, Medication, Observation};
@@ -14,6 +15,7 @@ use crate::person::{Coded, Practitioner};
 use crate::problem::Problem;
 
 /// A coded reason with the speaker's own words. Free text alone cannot be counted.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
@@ -21,7 +23,6 @@ pub struct Reason {
     #[schemars(length(min = 1, max = 32))]
     pub code: String,
     /// In words. Some codes require it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub text: Option<String>,
 }
@@ -35,35 +36,28 @@ impl Reason {
 }
 
 /// A time, a place and who is needed there.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Appointment {
     /// The number of the appointment at the organisation that gives it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub number: Option<String>,
     /// Start.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<Timestamp>,
     /// End.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Timestamp>,
     /// Department.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub department: Option<Coded>,
     /// The doctor to see.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub practitioner: Option<Practitioner>,
     /// Where to go.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub place: Option<String>,
     /// Ward and bed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub bed: Option<String>,
     /// The room of a session. Bookable: one room, one time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub room: Option<String>,
     /// Experts of a session, by organisation and practitioner code. Bookable: one expert, one time.
@@ -71,19 +65,15 @@ pub struct Appointment {
     #[schemars(length(max = 20))]
     pub experts: Vec<ExpertRef>,
     /// The slot that this uses up, as published.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub slot: Option<String>,
     /// 取号密码.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub pickup_code: Option<String>,
     /// The link to a video session. Never logged.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub join_link: Option<String>,
     /// What to bring, how to prepare.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub instructions: Option<String>,
 }
@@ -102,113 +92,102 @@ pub struct ExpertRef {
 }
 
 /// A reviewer on the way (township, lead hospital, medical affairs) lets the request pass.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Review {
     /// Who.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
     /// 审核意见.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub opinion: Option<String>,
     /// Where the lead hospital sends an out-of-county case instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<OrganisationCode>,
 }
 
 /// 退回: more is needed; the origin amends and it goes on.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Return {
     /// From `codes/return_reason.csv`.
     pub reason: Reason,
     /// Who.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
 }
 
 /// 接收.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Accept {
     /// Who decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
     /// The department that takes the patient.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub department: Option<Coded>,
     /// Whom to call there.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
     /// 接诊意见.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub opinion: Option<String>,
     /// Until when the bed or slot is held.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_until: Option<Timestamp>,
     /// For a consultation: the expert who accepts, when each must.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expert: Option<ExpertRef>,
 }
 
 /// 拒收.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decline {
     /// From `codes/decline_reason.csv`.
     pub reason: Reason,
     /// Who decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
     /// Who might take the patient instead.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<OrganisationCode>,
 }
 
 /// 转发: the case moves to another target and keeps its history.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
     /// The new target.
     pub to: OrganisationCode,
     /// The department there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department: Option<Coded>,
     /// From `codes/redirect_reason.csv`.
     pub reason: Reason,
     /// Who decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
 }
 
 /// 排期: an appointment is given, or moved.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
     /// The appointment.
     pub appointment: Appointment,
     /// Why it moved, when it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 400))]
     pub note: Option<String>,
 }
 
 /// 到诊: the patient is there.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Arrive {
     /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// The visit or admission number there.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub encounter: Option<String>,
     /// 扫码, 身份证 or 人工, as written.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub method: Option<String>,
     /// Admitted at once: care begins with the arrival.
@@ -217,17 +196,15 @@ pub struct Arrive {
 }
 
 /// 爽约.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NoShow {
     /// When it was found.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// How often somebody tried to reach the patient.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub contact_attempts: Option<u16>,
     /// In words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 400))]
     pub note: Option<String>,
 }
@@ -246,6 +223,7 @@ pub enum FeedbackStage {
 }
 
 /// 反馈: what was found and done, told to the origin.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Feedback {
@@ -260,11 +238,9 @@ pub struct Feedback {
     #[schemars(length(max = 2000))]
     pub observations: Vec<Observation>,
     /// 诊疗经过 in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub summary: Option<String>,
     /// 下一步治疗方案.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub plan: Option<String>,
     /// Medicines to go on with.
@@ -276,59 +252,54 @@ pub struct Feedback {
     #[schemars(length(max = 50))]
     pub attachments: Vec<Attachment>,
     /// Who wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
 }
 
 /// 撤回/取消: before acceptance a fact, afterwards a request.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
     /// From `codes/cancel_reason.csv`.
     pub reason: Reason,
     /// Who.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
 }
 
 /// The target's answer to a cancel request.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CancelAnswer {
     /// Who.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
     /// In words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 400))]
     pub note: Option<String>,
 }
 
 /// 结案.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Close {
     /// Who.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
     /// In words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub note: Option<String>,
 }
 
 /// 出院: the patient leaves the upper organisation.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Discharge {
     /// 出院日期时间 (DE06.00.017.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// 离院方式, CV06.00.226.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub disposition: Option<Coded>,
     /// 出院小结 in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub summary: Option<String>,
     /// Papers.
@@ -338,37 +309,32 @@ pub struct Discharge {
 }
 
 /// 承接: the patient is with the organisation below. Only now the transfer counts.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Receive {
     /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// The number of the visit or record there.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub encounter: Option<String>,
     /// Who.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
 }
 
 /// 随访, by the organisation below or by the tracking doctor above.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FollowUp {
     /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// Who.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
     /// 现场, 电话 or 视频, as written.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub mode: Option<String>,
     /// What was found.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4000))]
     pub findings: Option<String>,
     /// Values measured.
@@ -384,11 +350,11 @@ pub struct FollowUp {
 }
 
 /// 开始会诊.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Start {
     /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }
 
@@ -411,6 +377,7 @@ pub enum Recommendation {
 }
 
 /// 会诊意见 (DE06.00.018.00).
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Opinion {
@@ -418,7 +385,6 @@ pub struct Opinion {
     #[schemars(length(max = 20000))]
     pub text: String,
     /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recommendation: Option<Recommendation>,
     /// Diagnoses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -429,7 +395,6 @@ pub struct Opinion {
     #[schemars(length(max = 20))]
     pub by: Vec<Practitioner>,
     /// When it was issued.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// Papers, the signed report first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -438,20 +403,18 @@ pub struct Opinion {
 }
 
 /// 确认: the asking side has read it; or a critical value was read back.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Acknowledge {
     /// Who.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
     /// Whether the opinion was followed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub adopted: Option<bool>,
     /// 危急值 read back: this acknowledges the critical alert, not the report.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub critical: bool,
     /// 评价 or what was done, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub note: Option<String>,
 }
@@ -465,24 +428,24 @@ pub struct Claim {
 }
 
 /// 返回重采: the recording is not good enough.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recollect {
     /// From `codes/recollect_reason.csv`.
     pub reason: Reason,
     /// Who.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
 }
 
 /// 诊断报告, written and not yet audited.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Report {
     /// 报告医师. Its code must differ from the auditor's.
     pub writer: Practitioner,
     /// 客观所见 (DE04.50.131.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub findings: Option<String>,
     /// 主观提示.
@@ -493,7 +456,6 @@ pub struct Report {
     #[schemars(length(max = 2000))]
     pub observations: Vec<Observation>,
     /// When it was written.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// The report itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -502,6 +464,7 @@ pub struct Report {
 }
 
 /// 审核: a second person signs, and the report goes back at once.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
@@ -510,12 +473,12 @@ pub struct Audit {
     /// Whether the report may go out. If not, it is written again.
     pub passed: bool,
     /// In words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub note: Option<String>,
 }
 
 /// 危急值: must be acknowledged, and escalates until it is.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Critical {
@@ -523,10 +486,8 @@ pub struct Critical {
     #[schemars(length(min = 1, max = 100))]
     pub items: Vec<Observation>,
     /// Who raises it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Practitioner>,
     /// Who was told by telephone already.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub told: Option<String>,
 }
@@ -548,6 +509,7 @@ pub enum SlotKind {
 }
 
 /// One offer of time, bed or expert.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slot {
@@ -561,10 +523,8 @@ pub struct Slot {
     /// End.
     pub end: Timestamp,
     /// Department.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department: Option<Coded>,
     /// The expert or doctor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub practitioner: Option<Practitioner>,
     /// How many cases may use it.
     #[schemars(range(min = 1, max = 1000))]
@@ -581,6 +541,7 @@ pub struct SlotPublish {
 }
 
 /// Slots are taken back. Appointments already given stay.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlotWithdraw {
@@ -588,7 +549,6 @@ pub struct SlotWithdraw {
     #[schemars(length(min = 1, max = 500))]
     pub numbers: Vec<String>,
     /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 400))]
     pub note: Option<String>,
 }
@@ -599,6 +559,7 @@ pub struct SlotWithdraw {
 pub struct StatusQuery {}
 
 /// The answer to a query.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusReport {
@@ -606,20 +567,15 @@ pub struct StatusReport {
     #[schemars(length(max = 40))]
     pub state: String,
     /// Who has it now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<OrganisationCode>,
     /// Since when.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// The appointment that stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appointment: Option<Appointment>,
     /// The deadline that has passed, when that is why the report was written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub overdue: Option<String>,
     /// How often this deadline was reported before, counting from one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalation: Option<u32>,
 }
 
@@ -640,6 +596,7 @@ pub enum ReceiptOutcome {
 }
 
 /// How a message fared on its last hop, told to whoever sent it.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
@@ -650,7 +607,6 @@ pub struct Receipt {
     /// What became of it.
     pub outcome: ReceiptOutcome,
     /// The destination's own number for it, where it gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub number: Option<String>,
     /// Why it was refused. Names fields, never values.
@@ -661,9 +617,7 @@ pub struct Receipt {
     #[serde(default)]
     pub attempts: u32,
     /// When the destination answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// The case, for a reader without the envelope.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case_number: Option<CaseNumber>,
 }

@@ -14,6 +14,7 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_with::skip_serializing_none;
 use uuid::Uuid;
 
 use crate::answer::Appointment;
@@ -30,13 +31,13 @@ pub const SCHEMA_VERSION: &str = "1.0";
 pub const SOURCE_MESSAGE_ID_LENGTH_MAX: usize = 200;
 
 /// Who says it.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// The organisation.
     pub organisation: OrganisationCode,
     /// Its system, such as the application named in MSH-3.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub system: Option<String>,
     /// Its own id for this message. Together with the organisation it makes repeats visible.
@@ -56,25 +57,22 @@ pub struct BusinessNumber {
 }
 
 /// Which case a message is about, by every number that is known for it.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CaseRef {
     /// Our id, once the case exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     /// Our number, once the case exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<CaseNumber>,
     /// The hospitals' own numbers, one per organisation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub numbers: Vec<BusinessNumber>,
     /// The state after this message. Filled in by the broker.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub state: Option<String>,
     /// The case that this one follows from, as whoever opens it says.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<CaseNumber>,
 }
 
@@ -87,18 +85,16 @@ impl CaseRef {
 }
 
 /// The message that this one answers.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyTo {
     /// Our id of the answered message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     /// Who sent the answered message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub organisation: Option<OrganisationCode>,
     /// Its id at the sender (MSH-10). On the way in: the id as the answering side received it,
     /// which is our control id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub message_id: Option<String>,
 }
@@ -118,6 +114,7 @@ pub struct Extra {
 /// What a receiver needs beside an answer to make sense of it: who the case is about.
 ///
 /// The broker fills it in on the way out; nobody sends it in.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
@@ -131,14 +128,13 @@ pub struct Context {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnoses: Vec<Diagnosis>,
     /// The appointment that stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appointment: Option<Appointment>,
     /// The direction of a referral.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
 }
 
 /// The envelope around a body. Use [`Message`]; the parameter exists for the JSON Schemas.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Envelope<B> {
@@ -162,19 +158,14 @@ pub struct Envelope<B> {
     /// When it happened, by the source's clock.
     pub occurred_at: Timestamp,
     /// When we took it, by our clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<Timestamp>,
     /// Which message it answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<ReplyTo>,
     /// Which message made us write this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caused_by: Option<Uuid>,
     /// How urgent. Required where a case is opened; later messages inherit it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
     /// W3C `traceparent` of the sender, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub trace: Option<String>,
     /// What has no canonical field.
@@ -183,10 +174,8 @@ pub struct Envelope<B> {
     pub extras: Vec<Extra>,
     /// Who the sender believes the case is about, in a message that does not state the whole
     /// request: compared, never stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Patient>,
     /// Who the case is about, on the way out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Context>,
     /// What is said.
     pub body: B,

@@ -6,25 +6,24 @@
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::names::OrganisationCode;
 
 /// A code, the system it comes from, and the source's own words beside it.
 ///
 /// Carry all three: the code for counting, the text because it is what the doctor wrote.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Coded {
     /// The code. Absent when the source sent only words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub code: Option<String>,
     /// Which table the code is from, such as `ICD-10-CN` or `GB/T 3304`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub system: Option<String>,
     /// The source's own text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub text: Option<String>,
 }
@@ -121,6 +120,7 @@ pub enum IdentifierKind {
 }
 
 /// A number that somebody uses for the patient.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PatientIdentifier {
@@ -130,164 +130,132 @@ pub struct PatientIdentifier {
     #[schemars(length(min = 1, max = 100))]
     pub value: String,
     /// Who assigned it, as the source wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub assigner: Option<String>,
     /// The source's own type code, when `kind` is `other`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub label: Option<String>,
 }
 
 /// 地址: the text as written and, where known, the six levels of WS 363.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Address {
     /// The whole address as one text.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 400))]
     pub text: Option<String>,
     /// 省 (DE02.01.009.01).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub province: Option<String>,
     /// 市 (DE02.01.009.02).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub city: Option<String>,
     /// 县 (DE02.01.009.03).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub county: Option<String>,
     /// 乡镇 (DE02.01.009.04).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub township: Option<String>,
     /// 村、路 (DE02.01.009.05).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub street: Option<String>,
     /// 门牌号 (DE02.01.009.06).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub house: Option<String>,
     /// 邮政编码 (DE02.01.047.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub postal_code: Option<String>,
 }
 
 /// 联系人 (DE02.01.039.00 in its role as contact, DE02.01.010.00).
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Contact {
     /// Name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub name: Option<String>,
     /// Relation to the patient, GB/T 4761.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub relation: Option<Coded>,
     /// Telephone.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
     /// Address.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
 }
 
 /// 医疗保险 (DE02.01.044.00).
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Insurance {
     /// CV02.01.204.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<Coded>,
     /// 险种类型 of the national insurance platform.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<Coded>,
     /// 医保个人编号.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub number: Option<String>,
     /// 参保地 region code, GB/T 2260.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 12))]
     pub region: Option<String>,
 }
 
 /// 家庭医生签约.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FamilyDoctor {
     /// The organisation that holds the contract.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub organisation: Option<OrganisationCode>,
     /// The team's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub team: Option<String>,
     /// The doctor.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub doctor: Option<Practitioner>,
     /// 签约协议号.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub contract_number: Option<String>,
 }
 
 /// The patient.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Patient {
     /// Whether we know who it is.
     pub identity: Identity,
     /// 姓名 (DE02.01.039.00). `·` and characters beyond the BMP are normal.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub name: Option<String>,
     /// The name in Latin letters, where the source sends one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub name_latin: Option<String>,
     /// 性别 (DE02.01.040.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sex: Option<Sex>,
     /// 出生日期 (DE02.01.005.01).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<Date>,
     /// 年龄 as written (DE02.01.026.00 岁, DE02.01.032.00 月).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub age_text: Option<String>,
     /// 身份证件 (DE02.01.030.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<IdentityDocument>,
     /// Other numbers, one list for all organisations.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub identifiers: Vec<PatientIdentifier>,
     /// 本人电话号码 (DE02.01.010.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
     /// 现住址 (DE02.01.009.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
     /// 民族, GB/T 3304 (DE02.01.025.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ethnicity: Option<Coded>,
     /// 婚姻状况, GB/T 2261.2 (DE02.01.018.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub marital_status: Option<Coded>,
     /// 职业类别, GB/T 2261.4 (DE02.01.052.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub occupation: Option<Coded>,
     /// 国籍, GB/T 2659 (DE02.01.015.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub nationality: Option<Coded>,
     /// Whom to call.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<Contact>,
     /// Who pays.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub insurance: Option<Insurance>,
     /// Who looks after the patient at home.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub family_doctor: Option<FamilyDoctor>,
     /// 孕产妇, 传染性 (DE05.10.119.00), 签约对象, 两病 and other marks, as words or codes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -296,49 +264,42 @@ pub struct Patient {
 }
 
 /// A doctor, nurse or clerk who acts.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Practitioner {
     /// The number that the organisation uses for the person (DE08.30.031.00 or a licence number).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub code: Option<String>,
     /// 姓名 (DE02.01.039.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub name: Option<String>,
     /// 专业技术职务 (DE08.30.031.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub title: Option<String>,
     /// Telephone.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
 }
 
 /// One side of a case: the organisation, and who and where in it.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Party {
     /// 医疗机构组织机构代码 (DE08.10.052.00).
     pub organisation: OrganisationCode,
     /// 医疗机构名称 (DE08.10.013.00) as the source wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub name: Option<String>,
     /// 科室 (DE08.10.026.00), from 诊疗科目 where coded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department: Option<Coded>,
     /// The doctor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub practitioner: Option<Practitioner>,
     /// Telephone of the department or referral office.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
     /// The visit or admission number there (DE01.00.010.00, DE01.00.014.00).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub encounter: Option<String>,
 }

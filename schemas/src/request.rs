@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::answer::Appointment;
 use crate::clinical::{Attachment, Clinical, Medication};
@@ -41,20 +42,18 @@ pub enum ReferralKind {
 }
 
 /// 知情同意: who agreed, and how.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Consent {
     /// Whether the patient or a representative was informed and agreed.
     pub given: bool,
     /// Who signed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub signer: Option<String>,
     /// The signer's relation to the patient, GB/T 4761.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub relation: Option<Coded>,
     /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// 紧急救治: treatment came before consent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -62,62 +61,55 @@ pub struct Consent {
 }
 
 /// How the patient travels.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Transport {
     /// 自行, 120, 院内车 and the like, as written.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub mode: Option<String>,
     /// Who goes along.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub escort: Option<Practitioner>,
     /// Expected arrival.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_at: Option<Timestamp>,
     /// Oxygen, monitor and other needs.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 400))]
     pub needs: Option<String>,
 }
 
 /// County rules that the request touches.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// `50+N` or `100+N` when the diagnosis is on one of the county's lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub disease_list: Option<String>,
     /// Why it is referred all the same.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 400))]
     pub override_reason: Option<String>,
     /// 异地就医备案 number of the insurance platform.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub insurance_filing: Option<String>,
 }
 
 /// 双向转诊（转出）单: the referral of a patient to another organisation.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReferralRequest {
     /// Which way. Absent only where the tiers of the organisations are unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// 门诊, 住院, 检查, 急诊.
     #[serde(default)]
     pub kind: ReferralKind,
     /// 转诊目的.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Coded>,
     /// 转诊原因, from `codes/reason_up.csv` where coded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub reasons: Vec<Coded>,
     /// 转诊原因 in words (DE06.00.177.00).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4000))]
     pub reason_text: Option<String>,
     /// Who refers.
@@ -134,44 +126,38 @@ pub struct ReferralRequest {
     #[schemars(length(max = 50))]
     pub attachments: Vec<Attachment>,
     /// The slot, bed or examination that the sender would like.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<Appointment>,
     /// Consent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Consent>,
     /// Transport.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
     /// County rules.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
     /// Until when the request stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Timestamp>,
 }
 
 /// One planned follow-up.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlannedFollowUp {
     /// The day.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub on: Option<Date>,
     /// What to do.
     #[schemars(length(max = 1000))]
     pub what: String,
     /// Who does it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub by: Option<String>,
 }
 
 /// What the organisation below shall go on with.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CarePlan {
     /// 下一步治疗方案.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub treatment: Option<String>,
     /// 延续处方.
@@ -179,7 +165,6 @@ pub struct CarePlan {
     #[schemars(length(max = 200))]
     pub medications: Vec<Medication>,
     /// 康复建议.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub rehabilitation: Option<String>,
     /// What to measure and which values to reach.
@@ -197,69 +182,59 @@ pub struct CarePlan {
 }
 
 /// The stay that ends with a transfer (出院小结, WS/T 500 C0053).
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stay {
     /// 入院日期时间 (DE06.00.092.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub admitted_at: Option<Timestamp>,
     /// 出院日期时间 (DE06.00.017.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub discharged_at: Option<Timestamp>,
     /// 离院方式, CV06.00.226 (DE06.00.223.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub disposition: Option<Coded>,
     /// 入院情况 (DE05.10.148.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub on_admission: Option<String>,
     /// 出院情况 (DE06.00.193.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub on_discharge: Option<String>,
     /// 治疗结果, CV05.10.010 (DE05.10.113.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Coded>,
     /// 出院医嘱 (DE06.00.287.00).
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub orders: Option<String>,
 }
 
 /// How the doctor above stays with the patient (原经治医生跟踪).
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tracking {
     /// 原经治医生.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub doctor: Option<Practitioner>,
     /// 现场, 电话 or 视频, as written.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub mode: Option<String>,
     /// When the doctor can be reached.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub hours: Option<String>,
 }
 
 /// 双向转诊（回转）单: handing a patient back down.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransferOffer {
     /// The referral that brought the patient up: our number or one of the hospitals'.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub parent_referral: Option<String>,
     /// Why there is no such referral, from `codes/no_referral_reason.csv`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_referral_reason: Option<Coded>,
     /// 下转原因, from `codes/reason_down.csv` where coded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub reasons: Vec<Coded>,
     /// The same in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4000))]
     pub reason_text: Option<String>,
     /// Who hands back.
@@ -285,7 +260,6 @@ pub struct TransferOffer {
     #[schemars(length(max = 50))]
     pub attachments: Vec<Attachment>,
     /// Consent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Consent>,
 }
 
@@ -317,6 +291,7 @@ pub enum Modality {
 }
 
 /// 诊断申请: the part of a consultation that only a reading has.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadingOrder {
@@ -325,35 +300,32 @@ pub struct ReadingOrder {
     /// 检查项目, from `codes/reading_service.csv` where it sets a deadline.
     pub exam: Coded,
     /// 电子申请单编号 (DE01.00.008.00).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub order_number: Option<String>,
     /// When the recording was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acquired_at: Option<Timestamp>,
     /// When it was uploaded: the reading's deadlines start here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uploaded_at: Option<Timestamp>,
     /// Device, as written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub device: Option<String>,
 }
 
 /// An expert who is asked for.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expert {
     /// The expert's organisation.
     pub organisation: OrganisationCode,
     /// The department.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department: Option<Coded>,
     /// The person. Its code makes the expert bookable: one expert, one time.
     pub practitioner: Practitioner,
 }
 
 /// 会诊申请 (WS/T 500 C0045), or an order for a reading.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsultationRequest {
@@ -361,14 +333,11 @@ pub struct ConsultationRequest {
     #[serde(default)]
     pub form: ConsultationForm,
     /// 会诊类型 (DE06.00.319.00), from `codes/consultation_type.csv`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Coded>,
     /// 会诊目的 (DE06.00.214.00).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4000))]
     pub purpose: Option<String>,
     /// 会诊原因 (DE06.00.039.00).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4000))]
     pub reason: Option<String>,
     /// Who asks.
@@ -380,12 +349,10 @@ pub struct ConsultationRequest {
     #[schemars(length(max = 20))]
     pub experts: Vec<Expert>,
     /// 陪同执业医师 on the asking side.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accompanying: Option<Practitioner>,
     /// Who the case is about.
     pub patient: Patient,
     /// 病历摘要 (DE06.00.182.00) in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20000))]
     pub summary: Option<String>,
     /// The same in fields.
@@ -396,16 +363,13 @@ pub struct ConsultationRequest {
     #[schemars(length(max = 20))]
     pub wanted: Vec<Appointment>,
     /// What shall be read, for a reading.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<ReadingOrder>,
     /// Papers and recordings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub attachments: Vec<Attachment>,
     /// Consent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Consent>,
     /// The case that this consultation belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<CaseNumber>,
 }

@@ -5,6 +5,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use uuid::Uuid;
 
 use crate::names::CaseNumber;
@@ -31,6 +32,7 @@ pub enum Refusal {
 }
 
 /// What the broker answers.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
@@ -39,10 +41,8 @@ pub enum Verdict {
         /// Our id for the message.
         message: Uuid,
         /// The case, where there is one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         case_number: Option<CaseNumber>,
         /// The state of the case afterwards.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         state: Option<String>,
     },
     /// The same message was accepted before; nothing changed now.
@@ -50,10 +50,8 @@ pub enum Verdict {
         /// Our id for the first one.
         message: Uuid,
         /// The case, where there is one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         case_number: Option<CaseNumber>,
         /// The state of the case after the first one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         state: Option<String>,
     },
     /// Not taken.
