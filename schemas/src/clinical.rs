@@ -3,6 +3,8 @@
 //! Element ids are those of WS/T 363. Free text is the rule in the field, codes the exception, so
 //! each clinical field holds the source's words and adds codes where they were sent.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -198,7 +200,8 @@ pub struct Attachment {
     #[schemars(length(max = 100))]
     pub media_type: String,
     /// Base64 of the content, up to [`ATTACHMENT_INLINE_BYTES_MAX`] before encoding.
-    pub content: Option<String>,
+    // Shared: a decision clones the message, and the content can be nearly all of it.
+    pub content: Option<Arc<String>>,
     /// Where to fetch it: a URL, a Study UID, an object key.
     #[schemars(length(max = 1000))]
     pub reference: Option<String>,

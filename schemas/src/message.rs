@@ -309,6 +309,21 @@ pub fn to_vec(message: &Message) -> Vec<u8> {
         .unwrap_or_else(|_| unreachable!("canonical types have string keys and no failing writers"))
 }
 
+/// The same for a message that is expected to fill about `bytes`: a buffer that has to grow is
+/// copied each time.
+#[must_use]
+pub fn to_vec_of(message: &Message, bytes: usize) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(bytes);
+    write_to(message, &mut buffer)
+        .unwrap_or_else(|_| unreachable!("canonical types have string keys, and a Vec grows"));
+    buffer
+}
+
+/// Writes the canonical bytes into `into`, such as a hash, without keeping them in memory.
+pub fn write_to(message: &Message, into: impl std::io::Write) -> Result<(), serde_json::Error> {
+    serde_json::to_writer(into, message)
+}
+
 /// Never used through serde's own `Deserialize`: the body's type follows from the kind.
 impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {

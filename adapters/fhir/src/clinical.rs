@@ -227,7 +227,7 @@ impl Reader<'_> {
                 .or_else(|| self.short(at, "type/text", 200))
                 .unwrap_or_default(),
             media_type: media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
-            content: inline,
+            content: inline.map(std::sync::Arc::new),
             reference: if binary.is_some() { None } else { self.short(at, &part("url"), 1_000) },
             sha256: None,
             size_bytes,

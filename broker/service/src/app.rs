@@ -156,8 +156,10 @@ impl App {
         let settler = Settler::start(&store, &current_config, &wake, &commit_tasks);
         let counters = Counters::new(Arc::clone(&store));
         let unstored = committer.unstored();
+        let environment = Arc::new(SystemEnvironment);
         let intake =
-            Arc::new(Intake::new(Arc::clone(&current_config), codecs(), committer, counters));
+            Intake::new(Arc::clone(&current_config), codecs(), committer, counters, environment);
+        let intake = Arc::new(intake);
         let (store_too, bus_too) = (Arc::clone(&store), Arc::clone(&bus));
         let health = Arc::new(Health::new(store_too, bus_too, Some(prometheus()?), unstored));
         let tokens = Arc::new(Tokens::new(Arc::clone(&store)));

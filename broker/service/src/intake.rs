@@ -7,6 +7,7 @@
 //! Nothing is decided here: codecs read, `schemas::check` checks, the core decides inside the
 //! commit. The answer is written only after the commit, so a positive one is a promise.
 
+use std::io::BufWriter;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +27,7 @@ use crate::committer::Committer;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::current_config::CurrentConfig;
+use crate::environment::Environment;
 
 /// Who sent it cannot be told, or may not send in this name.
 pub const UNKNOWN_SENDER: Code = Code::new("A003");
@@ -41,6 +43,7 @@ pub struct Intake {
     codecs: Codecs,
     committer: Committer,
     counters: Counters,
+    environment: Arc<dyn Environment>,
 }
 
 impl Intake {
@@ -51,8 +54,9 @@ impl Intake {
         codecs: Codecs,
         committer: Committer,
         counters: Counters,
+        environment: Arc<dyn Environment>,
     ) -> Self {
-        Self { current_config, codecs, committer, counters }
+        Self { current_config, codecs, committer, counters, environment }
     }
 
     /// The configuration in force.
@@ -76,13 +80,7 @@ impl Intake {
     pub async fn take_as(&self, sender: &Profile, codec: Arc<dyn Codec>, raw: Bytes) -> Answer {
         let begun = Instant::now();
         let config = self.current_config.load();
-        let received_at = Timestamp::now();
-        let reading = Reading {
-            profile: sender,
-            directory: &config.directory,
-            id: Uuid::now_v7(),
-            received_at,
-        };
+        let reading = self.reading(sender, &config);
         let judged = match self.work(&reading, &*codec, &raw).await {
             Ok(work) => self.committer.commit(work).await,
             Err(problem) => Err(problem),
@@ -117,12 +115,7 @@ impl Intake {
     pub async fn refuse_unknown(&self, guess: &Profile, raw: Bytes, problem: Problem) -> Answer {
         let config = self.current_config.load();
         let codec = self.codecs.of(guess.format.name);
-        let reading = Reading {
-            profile: guess,
-            directory: &config.directory,
-            id: Uuid::now_v7(),
-            received_at: Timestamp::now(),
-        };
+        let reading = self.reading(guess, &config);
         let verdict = Verdict::refused(Refusal::Sender, problem);
         let unknown = OrganisationCode::new(UNKNOWN_ORGANISATION)
             .unwrap_or_else(|_| unreachable!("seven letters are a code"));
@@ -130,13 +123,13 @@ impl Intake {
             id: reading.id,
             organisation: unknown.clone(),
             format: guess.format.name.as_str(),
-            raw: raw.to_vec(),
             fingerprint: Sha256::digest(&raw).into(),
+            raw: raw.clone(),
             received_at: reading.received_at,
             content: Content::Refused { verdict: verdict.clone(), source_message_id: None },
             deviations: Vec::new(),
             code_map: None,
-            spare: Uuid::now_v7(),
+            spare: self.environment.id(),
             counter: 0,
         };
         // The refusal stands whether or not the bytes could be kept.
@@ -145,6 +138,16 @@ impl Intake {
         }
         tell(&unknown, guess.format.name.as_str(), reading.id, &verdict, false);
         codec.answer(&raw, &Reply::Verdict(&verdict), &reading)
+    }
+
+    /// What a decoder is told: who sent it, and the id and the time that it gets here.
+    fn reading<'a>(&self, profile: &'a Profile, config: &'a Config) -> Reading<'a> {
+        Reading {
+            profile,
+            directory: &config.directory,
+            id: self.environment.id(),
+            received_at: self.environment.now(),
+        }
     }
 
     async fn work(
@@ -178,13 +181,13 @@ impl Intake {
             id: reading.id,
             organisation: reading.profile.organisation.code.clone(),
             format: reading.profile.format.name.as_str(),
-            raw: raw.to_vec(),
+            raw: raw.clone(),
             fingerprint,
             received_at: reading.received_at,
             content,
             deviations,
             code_map: decoded.code_maps,
-            spare: Uuid::now_v7(),
+            spare: self.environment.id(),
             counter: if opens { self.counters.next().await? } else { 0 },
         })
     }
@@ -231,10 +234,40 @@ fn fingerprint(message: &mut Message) -> [u8; 32] {
     let received_at = message.received_at.take();
     let occurred_at = std::mem::replace(&mut message.occurred_at, Timestamp::UNIX_EPOCH);
     let trace = message.trace.take();
-    let fingerprint = Sha256::digest(tierlink_schemas::message::to_vec(message)).into();
+    let fingerprint = hash_of(message);
     (message.id, message.received_at) = (id, received_at);
     (message.occurred_at, message.trace) = (occurred_at, trace);
     fingerprint
+}
+
+/// SHA-256 of the canonical bytes. They are hashed as they are written, because a buffer for all of
+/// them would be as large as the message; the only one is made for the store.
+fn hash_of(message: &Message) -> [u8; 32] {
+    let mut hash = BufWriter::with_capacity(HASHED_TOGETHER_BYTES, Hash(Sha256::new()));
+    let written = tierlink_schemas::message::write_to(message, &mut hash);
+    match (written, hash.into_inner()) {
+        (Ok(()), Ok(Hash(hash))) => hash.finalize().into(),
+        (Err(_), _) | (_, Err(_)) => {
+            unreachable!("canonical types have string keys, and hashing cannot fail")
+        }
+    }
+}
+
+/// Bytes that are hashed at once: JSON is written a few bytes at a time.
+const HASHED_TOGETHER_BYTES: usize = 8 * 1024;
+
+/// A hash that bytes are written into.
+struct Hash(Sha256);
+
+impl std::io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// One line and one count per message: who, which id, which verdict. No content.

@@ -22,6 +22,7 @@ use tierlink::committer::Committer;
 use tierlink::config::Config;
 use tierlink::counters::Counters;
 use tierlink::current_config::CurrentConfig;
+use tierlink::environment::SystemEnvironment;
 use tierlink::intake::Intake;
 use tierlink_codec::{Codec, Profile, Reading};
 use tokio::sync::Notify;
@@ -55,8 +56,8 @@ fn config() -> Config {
 
 /// A referral with two attachments of the largest size: nearly 12 MiB.
 fn message(id: &str) -> Bytes {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../schemas/examples/referral.submit.json");
+    let example =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/examples/referral.submit.json");
     let mut message: Value = serde_json::from_slice(&std::fs::read(example).unwrap()).unwrap();
     let fields = message.as_object_mut().unwrap();
     fields.remove("id");
@@ -81,10 +82,11 @@ async fn a_large_message_is_copied_no_more_often_than_it_must_be() {
     let profile = profile.unwrap().clone();
     let current_config = Arc::new(CurrentConfig::new(config));
     let tasks = TaskTracker::new();
-    let committer =
-        Committer::start(&store, &current_config, &Arc::new(Notify::new()), &tasks);
+    let committer = Committer::start(&store, &current_config, &Arc::new(Notify::new()), &tasks);
     let counters = Counters::new(Arc::clone(&store));
-    let intake = Intake::new(Arc::clone(&current_config), codecs(), committer, counters);
+    let environment = Arc::new(SystemEnvironment);
+    let intake =
+        Intake::new(Arc::clone(&current_config), codecs(), committer, counters, environment);
     // What is made once (schemas, tables, connections) is made before counting.
     let answer = intake.take(&profile, message("warm")).await;
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.frames[0]));
@@ -118,5 +120,6 @@ async fn a_large_message_is_copied_no_more_often_than_it_must_be() {
     store.close().await;
 }
 
-/// The canonical bytes are written once, and the raw ones are handed to SQLite once.
-const BEYOND_THE_CODEC_MAX: f64 = 2.5;
+/// One each: the values that the check looks at, the canonical bytes, and the raw bytes that sqlx
+/// wants to own. A little more for everything else.
+const BEYOND_THE_CODEC_MAX: f64 = 3.25;

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tierlink_core::Change;
 use tierlink_core::case::{Booking, Case};
@@ -60,7 +61,7 @@ pub(crate) type SlotName = (OrganisationCode, String);
 #[derive(Clone)]
 pub(crate) struct Arrival {
     pub(crate) format: &'static str,
-    pub(crate) raw: Vec<u8>,
+    pub(crate) raw: Bytes,
     pub(crate) fingerprint: [u8; 32],
     pub(crate) deviations: Vec<Deviation>,
     pub(crate) code_map: Option<Version>,

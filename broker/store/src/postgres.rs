@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
@@ -329,7 +330,7 @@ fn bind(mut query: Bound, values: Vec<Value>) -> Bound {
             Value::Id(id) => query.bind(id),
             Value::Int(number) => query.bind(number),
             Value::Text(text) => query.bind(text),
-            Value::Bytes(bytes) => query.bind(bytes),
+            Value::Bytes(bytes) => query.bind(&bytes[..]),
             Value::Flag(flag) => query.bind(flag),
         };
     }
@@ -402,7 +403,10 @@ fn bind_columns(mut query: Bound, given: Given) -> Bound {
             Type::Id => query.bind(column.map(id).collect::<Vec<_>>()),
             Type::Int => query.bind(column.map(int).collect::<Vec<_>>()),
             Type::Text => query.bind(column.map(text).collect::<Vec<_>>()),
-            Type::Bytes => query.bind(column.map(bytes).collect::<Vec<_>>()),
+            Type::Bytes => {
+                let column: Vec<Bytes> = column.map(bytes).collect();
+                query.bind(column.iter().map(|bytes| &bytes[..]).collect::<Vec<_>>())
+            }
             Type::Flag => query.bind(column.map(flag).collect::<Vec<_>>()),
         };
     }
@@ -434,7 +438,7 @@ taken! {
     id: Id => Option<uuid::Uuid>;
     int: Int => Option<i64>;
     text: Text => Option<String>;
-    bytes: Bytes => Vec<u8>;
+    bytes: Bytes => Bytes;
     flag: Flag => bool;
 }
 

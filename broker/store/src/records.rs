@@ -1,5 +1,6 @@
 //! What goes into and comes out of a store: plain records, no rules.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tierlink_core::case::{Booking, Case};
 use tierlink_core::delivery;
@@ -21,8 +22,8 @@ pub struct Work {
     pub organisation: OrganisationCode,
     /// The format, such as `hl7v2`.
     pub format: &'static str,
-    /// The bytes as they came.
-    pub raw: Vec<u8>,
+    /// The bytes as they came. Shared with whoever answers, so handing them on copies nothing.
+    pub raw: Bytes,
     /// SHA-256 of what makes the message the same message when it is sent again.
     pub fingerprint: [u8; 32],
     /// When it came.

@@ -15,6 +15,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -26,7 +27,7 @@ pub(crate) enum Value {
     Id(Option<Uuid>),
     Int(Option<i64>),
     Text(Option<String>),
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     Flag(bool),
 }
 
@@ -234,7 +235,8 @@ from! {
     String => |text| Self::Text(Some(text));
     Option<String> => |text| Self::Text(text);
     Option<&str> => |text| Self::Text(text.map(str::to_owned));
-    Vec<u8> => |bytes| Self::Bytes(bytes);
+    Vec<u8> => |bytes| Self::Bytes(bytes.into());
+    Bytes => |bytes| Self::Bytes(bytes);
     bool => |flag| Self::Flag(flag);
 }
 

@@ -268,7 +268,8 @@ fn bound(sql: String, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArgume
             Value::Id(id) => query.bind(id),
             Value::Int(number) => query.bind(number),
             Value::Text(text) => query.bind(text),
-            Value::Bytes(bytes) => query.bind(bytes),
+            // sqlx wants bytes of its own: a copy only where somebody else still holds them.
+            Value::Bytes(bytes) => query.bind(Vec::from(bytes)),
             Value::Flag(flag) => query.bind(flag),
         };
     }

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use jiff::Timestamp;
-use tierlink_schemas::message::to_vec;
+use tierlink_schemas::message::to_vec_of;
 use tierlink_schemas::{CaseNumber, OrganisationCode, Version};
 
 use crate::draft::{Draft, Held, NewDelivery, NewMessage, SlotChange};
@@ -304,6 +305,9 @@ pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -
     Part::new(sql, given)
 }
 
+/// About what canonical bytes are longer than native JSON: the case, the reply, the destinations.
+const ADDED_BYTES: usize = 4 * 1024;
+
 fn insert_messages(messages: &[NewMessage]) -> Part {
     let mut given = Given::new(&[
         ("id", Type::Id),
@@ -323,7 +327,8 @@ fn insert_messages(messages: &[NewMessage]) -> Part {
         ("received_at", Type::Int),
     ]);
     for new in messages {
-        let canonical = to_vec(&new.message);
+        let raw_length = new.arrival.as_ref().map_or(0, |arrival| arrival.raw.len());
+        let canonical = to_vec_of(&new.message, raw_length + ADDED_BYTES);
         let inbound = new.arrival.is_some();
         let (format, fingerprint, raw, deviations) = match &new.arrival {
             Some(arrival) => (
@@ -332,7 +337,7 @@ fn insert_messages(messages: &[NewMessage]) -> Part {
                 arrival.raw.clone(),
                 arrival.deviations.as_slice(),
             ),
-            None => ("", Vec::new(), Vec::new(), &[][..]),
+            None => ("", Vec::new(), Bytes::new(), &[][..]),
         };
         given.push(values![
             new.message.id,

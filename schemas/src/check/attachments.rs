@@ -1,7 +1,9 @@
 //! Papers that travel along: present, whole, and not too large.
 
-use base64::Engine as _;
+use std::io::Read;
+
 use base64::engine::general_purpose::STANDARD;
+use base64::read::DecoderReader;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -42,6 +44,28 @@ pub(super) fn check(attachments: &[Attachment], found: &mut Checked) {
     }
 }
 
+/// Bytes of an attachment that are decoded at once: it may be megabytes long, and nobody needs all
+/// of it.
+const DECODED_TOGETHER_BYTES: usize = 8 * 1024;
+
+/// How long the content is before base64, and its SHA-256 if that is asked for.
+fn measure(content: &str, hashed: bool) -> std::io::Result<(usize, Option<[u8; 32]>)> {
+    let mut decoder = DecoderReader::new(content.as_bytes(), &STANDARD);
+    let mut buffer = [0; DECODED_TOGETHER_BYTES];
+    let mut hash = hashed.then(Sha256::new);
+    let mut length = 0;
+    loop {
+        let read = decoder.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((length, hash.map(|hash| hash.finalize().into())));
+        }
+        length += read;
+        if let Some(hash) = &mut hash {
+            hash.update(&buffer[..read]);
+        }
+    }
+}
+
 fn content(attachment: &Attachment, content: &str, path: &str, found: &mut Checked) {
     let too_large = |found: &mut Checked| {
         let most = ATTACHMENT_INLINE_BYTES_MAX / (1024 * 1024);
@@ -53,22 +77,22 @@ fn content(attachment: &Attachment, content: &str, path: &str, found: &mut Check
     if content.len() > CONTENT_CHARS_MAX {
         return too_large(found);
     }
-    let Ok(bytes) = STANDARD.decode(content) else {
+    let Ok((length, hash)) = measure(content, attachment.sha256.is_some()) else {
         let fix = "The content is not base64 (RFC 4648, with padding, without line breaks).";
         return found.refuse(C021_ATTACHMENT_BASE64, format!("{path}.content"), fix);
     };
-    if bytes.len() > ATTACHMENT_INLINE_BYTES_MAX {
+    if length > ATTACHMENT_INLINE_BYTES_MAX {
         return too_large(found);
     }
-    if attachment.size_bytes.is_some_and(|stated| usize::try_from(stated) != Ok(bytes.len())) {
+    if attachment.size_bytes.is_some_and(|stated| usize::try_from(stated) != Ok(length)) {
         let fix = "The size differs from that of the content; the paper may have been cut. Send it whole.";
         found.refuse(C023_ATTACHMENT_DIFFERS, format!("{path}.size_bytes"), fix);
     }
     if !well_formed_hash(attachment, path, found) {
         return;
     }
-    if let Some(stated) = &attachment.sha256
-        && !stated.eq_ignore_ascii_case(&hexadecimal(&Sha256::digest(&bytes)))
+    if let Some((stated, hash)) = attachment.sha256.as_ref().zip(hash)
+        && !stated.eq_ignore_ascii_case(&hexadecimal(&hash))
     {
         let fix = "The hash differs from that of the content; the paper was changed on the way. Send it again.";
         found.refuse(C023_ATTACHMENT_DIFFERS, format!("{path}.sha256"), fix);

@@ -53,7 +53,7 @@ fn repeats_hear_the_same(heard: &[Heard]) -> Vec<String> {
             Verdict::Refused { .. } => firsts.get(source).copied(),
         };
         let Some((first_at, first)) = first else { continue };
-        let same = first.fingerprint == now.fingerprint;
+        let same = first.content == now.content;
         match &now.verdict {
             Verdict::Accepted { .. } | Verdict::Repeated { .. } => {
                 if said(&first.verdict) != said(&now.verdict) {

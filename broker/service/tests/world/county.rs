@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::civil::date;
 use tierlink::config::Config;
 use tierlink_codec::Profile;
 use tierlink_schemas::answer::{
@@ -9,7 +10,7 @@ use tierlink_schemas::answer::{
     NoShow, Reason, Redirect, Return, Review, Schedule,
 };
 use tierlink_schemas::clinical::Clinical;
-use tierlink_schemas::person::{Party, Patient};
+use tierlink_schemas::person::{Party, Patient, Sex};
 use tierlink_schemas::request::{ReferralKind, ReferralRequest};
 use tierlink_schemas::{Body, Kind, OrganisationCode};
 
@@ -61,11 +62,16 @@ fn referral(from: &str, to: &str) -> ReferralRequest {
         kind: ReferralKind::default(),
         purpose: None,
         reasons: vec![],
-        reason_text: None,
+        reason_text: Some("需进一步检查".into()),
         from: Party::of(org(from)),
         to: Party::of(org(to)),
-        patient: Patient { name: Some("测试·阿里木".into()), ..Patient::default() },
-        clinical: Clinical::default(),
+        patient: Patient {
+            name: Some("测试·阿里木".into()),
+            sex: Some(Sex::Male),
+            birth_date: Some(date(1950, 1, 1)),
+            ..Patient::default()
+        },
+        clinical: Clinical { chief_complaint: Some("胸闷".into()), ..Clinical::default() },
         attachments: vec![],
         wanted: None,
         consent: None,
@@ -110,22 +116,26 @@ pub fn next_steps(state: &str) -> &'static [(char, Kind)] {
 
 /// A body of this kind about a case from `from` to `to`.
 pub fn body(kind: Kind, from: &str, to: &str, turn: u64) -> Body {
-    let reason = || Reason::code("RD01");
     let stages = [FeedbackStage::Admitted, FeedbackStage::Interim, FeedbackStage::Outcome];
     match kind {
         Kind::ReferralAmend => Body::ReferralAmend(referral(from, to)),
         Kind::ReferralReview => Body::ReferralReview(Review::default()),
-        Kind::ReferralReturn => Body::ReferralReturn(Return { reason: reason(), by: None }),
+        Kind::ReferralReturn => {
+            Body::ReferralReturn(Return { reason: Reason::code("RT01"), by: None })
+        }
         Kind::ReferralAccept => Body::ReferralAccept(Accept::default()),
         Kind::ReferralDecline => {
-            Body::ReferralDecline(Decline { reason: reason(), by: None, suggestion: None })
+            let reason = Reason::code("RJ01");
+            Body::ReferralDecline(Decline { reason, by: None, suggestion: None })
         }
         Kind::ReferralRedirect => {
             let to = org(["county-b", "lead", "city"][usize::try_from(turn % 3).unwrap()]);
-            Body::ReferralRedirect(Redirect { to, department: None, reason: reason(), by: None })
+            let reason = Reason::code("RD01");
+            Body::ReferralRedirect(Redirect { to, department: None, reason, by: None })
         }
         Kind::ReferralSchedule => {
-            Body::ReferralSchedule(Schedule { appointment: Appointment::default(), note: None })
+            let appointment = Appointment { bed: Some("12".into()), ..Appointment::default() };
+            Body::ReferralSchedule(Schedule { appointment, note: None })
         }
         Kind::ReferralArrive => Body::ReferralArrive(Arrive::default()),
         Kind::ReferralNoShow => Body::ReferralNoShow(NoShow::default()),
@@ -133,7 +143,9 @@ pub fn body(kind: Kind, from: &str, to: &str, turn: u64) -> Body {
             let stage = stages[usize::try_from(turn % 3).unwrap()];
             Body::ReferralFeedback(Feedback { stage, ..Feedback::default() })
         }
-        Kind::ReferralCancel => Body::ReferralCancel(Cancel { reason: reason(), by: None }),
+        Kind::ReferralCancel => {
+            Body::ReferralCancel(Cancel { reason: Reason::code("CN01"), by: None })
+        }
         Kind::ReferralConfirmCancel => Body::ReferralConfirmCancel(CancelAnswer::default()),
         Kind::ReferralRefuseCancel => Body::ReferralRefuseCancel(CancelAnswer::default()),
         Kind::ReferralClose => Body::ReferralClose(Close::default()),

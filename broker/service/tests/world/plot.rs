@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tierlink::current_config::CurrentConfig;
+use tierlink_store::DeliveryId;
 use tokio::time::Instant;
 
 use crate::checks;
 use crate::county::{EVERYBODY, org};
 use crate::dice::Dice;
 use crate::faults::Faults;
-use crate::hospitals::Seen;
+use crate::hospitals::{Did, Seen};
 use crate::power::Mode;
 use crate::process::{Ground, Process};
 use crate::sabotage::Sabotage;
@@ -30,6 +31,14 @@ pub struct End {
     pub promised: usize,
     /// Verdicts that senders heard.
     pub heard: usize,
+    pub history: History,
+}
+
+/// Everything that could be seen from outside, in order.
+#[derive(PartialEq)]
+pub struct History {
+    heard: Vec<Heard>,
+    arrived: Vec<(DeliveryId, Did)>,
 }
 
 /// Plays the world of this seed on this thread.
@@ -238,6 +247,7 @@ impl World {
         if !drained && failures.is_empty() {
             failures.push("it did not come to rest".to_owned());
         }
-        End { failures, promised: memory.diary.promises.len(), heard: heard.len() }
+        let history = History { heard: heard.clone(), arrived: seen.log.clone() };
+        End { failures, promised: memory.diary.promises.len(), heard: heard.len(), history }
     }
 }

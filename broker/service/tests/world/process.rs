@@ -1,4 +1,4 @@
-//! One broker process: the real committers, relay, clock, lanes and settler, on the world's wires.
+//! One broker process: the real intake, committers, relay, clock, lanes and settler, on the world's wires.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use tierlink::committer::Committer;
 use tierlink::counters::Counters;
 use tierlink::current_config::CurrentConfig;
 use tierlink::environment::Environment;
+use tierlink::intake::Intake;
 use tierlink::lane::{Lane, Troubles};
 use tierlink::lease::Lease;
 use tierlink::relay::Relay;
@@ -49,8 +50,7 @@ pub struct Ground {
 pub struct Process {
     pub power: Power,
     pub clock: Arc<OneClock>,
-    pub committer: Committer,
-    pub counters: Counters,
+    pub intake: Intake,
     /// Asks it to stop in good order.
     pub stop: CancellationToken,
 }
@@ -119,7 +119,8 @@ impl Process {
             tasks.spawn(lane.run(stop.clone()));
         }
         let counters = Counters::new(store);
-        Self { power, clock, committer, counters, stop }
+        let intake = Intake::new(current_config, codecs(), committer, counters, environment);
+        Self { power, clock, intake, stop }
     }
 }
 

@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tierlink::environment::Environment;
-use tierlink_core::find;
+use bytes::Bytes;
+use jiff::Timestamp;
+use tierlink_codec::Answer;
 use tierlink_schemas::message::Source;
-use tierlink_schemas::{CaseNumber, Kind, Message, Priority, Verdict};
-use tierlink_store::{Content, ToJudge, Work};
+use tierlink_schemas::{CaseNumber, Kind, Message, Priority, Refusal, Verdict};
 use uuid::Uuid;
 
 use crate::county::{EVERYBODY, body, next_steps, org, submit};
@@ -20,12 +20,20 @@ use crate::store::{SourceId, source_id};
 /// How long a sender waits for its answer.
 const ANSWER_LASTS: Duration = Duration::from_secs(15);
 
+/// When everything is said to have happened: an hour before every world begins.
+const OCCURRED_AT_SECONDS: i64 = 1_772_586_000;
+
+/// HTTP status of a verdict that is no refusal, and of "nothing was stored, send it again".
+const TAKEN: u16 = 200;
+const NOT_STORED: u16 = 503;
+
 /// A verdict that a sender heard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Heard {
     pub source: SourceId,
     pub verdict: Verdict,
-    pub fingerprint: [u8; 32],
+    /// Which content it is about: 0 is what the sender means, anything else was altered.
+    pub content: u64,
     /// How many verdicts had been heard when it was sent.
     pub sent_after: usize,
 }
@@ -44,7 +52,25 @@ pub struct Senders {
 #[derive(Clone)]
 struct Letter {
     message: Message,
-    fingerprint: [u8; 32],
+    content: u64,
+    bytes: Bytes,
+}
+
+impl Letter {
+    fn new(message: Message, content: u64) -> Self {
+        let mut value = serde_json::to_value(&message).unwrap();
+        // The broker gives it.
+        value.as_object_mut().unwrap().remove("id");
+        let bytes = serde_json::to_vec(&value).unwrap().into();
+        Self { message, content, bytes }
+    }
+
+    /// Other content under the same id.
+    fn altered(&self, content: u64) -> Self {
+        let mut message = self.message.clone();
+        message.source.system = Some(format!("system {content}"));
+        Self::new(message, content)
+    }
 }
 
 /// What the people of a case know of it.
@@ -79,8 +105,7 @@ impl Senders {
                 self.send(self.dice.pick(&letters)).await;
             }
             if self.dice.percent(4) {
-                let mut altered = self.dice.pick(&letters).clone();
-                altered.fingerprint = self.dice.bytes();
+                let altered = self.dice.pick(&letters).altered(1 + self.dice.below(1_000_000));
                 self.send(&altered).await;
             }
             self.dice.wait(4_000).await;
@@ -106,13 +131,14 @@ impl Senders {
             message_id: format!("{case}-{turn}"),
         };
         let opens = content.kind().opens();
-        let mut message = Message::new(Uuid::nil(), source, jiff::Timestamp::UNIX_EPOCH, content);
+        let occurred_at = Timestamp::from_second(OCCURRED_AT_SECONDS).unwrap();
+        let mut message = Message::new(Uuid::nil(), source, occurred_at, content);
         message.case.number.clone_from(&story.number);
         if opens {
             let urgent = [Priority::Routine, Priority::Routine, Priority::Emergency];
             message.priority = Some(*self.dice.pick(&urgent));
         }
-        Letter { message, fingerprint: self.dice.bytes() }
+        Letter::new(message, 0)
     }
 
     /// Mostly what fits, sometimes anything by anybody: the broker must refuse that.
@@ -154,19 +180,17 @@ impl Senders {
     async fn try_once(&self, letter: &Letter) -> Option<Verdict> {
         let process = self.running()?;
         let sent_after = self.heard.lock().unwrap().len();
-        let opens = letter.message.kind().opens();
-        let counter = async { if opens { process.counters.next().await } else { Ok(0) } };
-        let counter = tokio::time::timeout(ANSWER_LASTS, counter).await.ok()?.ok()?;
-        let work = work(letter, &*process.clock, counter);
-        let committed = process.committer.commit(work);
-        let judged = tokio::time::timeout(ANSWER_LASTS, committed).await.ok()?.ok()?;
+        let config = process.intake.config();
+        let profile = &config.profiles[&letter.message.source.organisation];
+        let taking = process.intake.take(profile, letter.bytes.clone());
+        let verdict = read(&tokio::time::timeout(ANSWER_LASTS, taking).await.ok()?)?;
         self.heard.lock().unwrap().push(Heard {
             source: source_id(&letter.message),
-            verdict: judged.verdict.clone(),
-            fingerprint: letter.fingerprint,
+            verdict: verdict.clone(),
+            content: letter.content,
             sent_after,
         });
-        Some(judged.verdict)
+        Some(verdict)
     }
 
     fn running(&self) -> Option<Arc<Process>> {
@@ -179,29 +203,16 @@ impl Senders {
     }
 }
 
-/// What intake makes of a message.
-fn work(letter: &Letter, environment: &dyn Environment, counter: u64) -> Work {
-    let mut message = letter.message.clone();
-    let sender = message.source.organisation.clone();
-    message.id = environment.id();
-    let received_at = environment.now();
-    message.received_at = Some(received_at);
-    Work {
-        id: message.id,
-        organisation: sender.clone(),
-        format: "json",
-        raw: Vec::new(),
-        fingerprint: letter.fingerprint,
-        received_at,
-        content: Content::Message(Box::new(ToJudge {
-            family_stated: true,
-            keys: find::keys(&message, &sender),
-            parent_keys: find::parent_keys(&message),
-            message,
-        })),
-        deviations: Vec::new(),
-        code_map: None,
-        spare: environment.id(),
-        counter,
+/// The verdict in an answer; none where the sender is told to send again.
+fn read(answer: &Answer) -> Option<Verdict> {
+    if answer.status == NOT_STORED {
+        return None;
     }
+    let verdict: Verdict = serde_json::from_slice(&answer.frames[0]).unwrap();
+    assert_eq!(verdict.is_positive(), answer.status == TAKEN, "status and verdict agree");
+    if let Verdict::Refused { refusal: Refusal::Unreadable | Refusal::Invalid, problems } = &verdict
+    {
+        panic!("the senders of this world write what every hospital may: {problems:?}");
+    }
+    Some(verdict)
 }

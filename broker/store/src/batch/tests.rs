@@ -60,7 +60,7 @@ fn work(kind: Kind, id: &str, fingerprint: u8) -> Work {
         id: Uuid::now_v7(),
         organisation: sender(),
         format: "json",
-        raw: id.as_bytes().to_vec(),
+        raw: id.as_bytes().to_vec().into(),
         fingerprint: [fingerprint; 32],
         received_at: Timestamp::UNIX_EPOCH,
         deviations: Vec::new(),

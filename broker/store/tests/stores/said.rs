@@ -41,7 +41,7 @@ pub fn say(kind: Kind, from: &str, id: &str, change: impl FnOnce(&mut Value)) ->
         id: ours,
         organisation: sender.clone(),
         format: "json",
-        raw: format!("raw {id}").into_bytes(),
+        raw: format!("raw {id}").into_bytes().into(),
         fingerprint: fingerprint(&to_vec(&said)),
         received_at: noon(),
         deviations: Vec::new(),
