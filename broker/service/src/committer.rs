@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tierlink_schemas::{Code, Problem};
 use tierlink_store::{Judge, Judged, Store, Work};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
-use tracing::error;
+use tracing::{debug, error, instrument};
 
 use crate::current_config::CurrentConfig;
 use crate::judge::CoreJudge;
@@ -149,6 +149,7 @@ async fn commit_all(
 
 /// Commits a batch; if the store refuses it as a whole, each message on its own, so that one
 /// message that cannot be written does not take its neighbours along.
+#[instrument(level = "debug", name = "commit", skip_all, fields(messages = works.len()))]
 async fn commit_batch(
     store: &dyn Store,
     works: Vec<Work>,
@@ -161,6 +162,9 @@ async fn commit_batch(
         Ok(judged) => {
             telling.trouble.is_over();
             telling.unstored.set(None);
+            for work in &*works {
+                debug!(message.id = %work.id, "On disk.");
+            }
             judged.into_iter().map(Ok).collect()
         }
         Err(error) if length == 1 => {
@@ -177,7 +181,10 @@ async fn commit_batch(
             for work in &*works {
                 let outcome = store.commit([work.clone()].into(), Arc::clone(&judge)).await;
                 outcomes.push(match outcome {
-                    Ok(mut judged) => judged.pop().ok_or_else(not_stored),
+                    Ok(mut judged) => {
+                        debug!(message.id = %work.id, "On disk.");
+                        judged.pop().ok_or_else(not_stored)
+                    }
                     Err(error) => {
                         note(telling, &error);
                         Err(not_stored())

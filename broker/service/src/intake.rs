@@ -19,7 +19,7 @@ use tierlink_core::find;
 use tierlink_schemas::check::{Rules, check};
 use tierlink_schemas::{Code, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{Content, ToJudge, Work};
-use tracing::{error, info, warn};
+use tracing::{Span, error, info, instrument, warn};
 use uuid::Uuid;
 
 use crate::codecs::Codecs;
@@ -77,10 +77,12 @@ impl Intake {
     }
 
     /// The same, in a format that the transport chose (FHIR or JSON by path).
+    #[instrument(level = "debug", name = "receive", skip_all, fields(message.id))]
     pub async fn take_as(&self, sender: &Profile, codec: Arc<dyn Codec>, raw: Bytes) -> Answer {
         let begun = Instant::now();
         let config = self.current_config.load();
         let reading = self.reading(sender, &config);
+        Span::current().record("message.id", tracing::field::display(reading.id));
         let judged = match self.work(&reading, &*codec, &raw).await {
             Ok(work) => self.committer.commit(work).await,
             Err(problem) => Err(problem),

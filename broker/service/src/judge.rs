@@ -15,6 +15,7 @@ use tierlink_schemas::{Message, Verdict};
 use tierlink_store::{
     Content, DeliveryRow, Found, Judge, Judgement, Settled, Settlement, ToJudge, Work,
 };
+use tracing::{Span, debug, instrument};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -43,11 +44,23 @@ pub struct CoreJudge {
 }
 
 impl Judge for CoreJudge {
+    #[instrument(level = "debug", skip_all, fields(message.id = %work.id, case.id))]
     fn judge(&self, work: &Work, found: &Found<'_>) -> Judgement {
-        match &work.content {
+        let judgement = match &work.content {
             Content::Refused { verdict, .. } => Judgement::Refused(verdict.clone()),
             Content::Message(to_judge) => self.judge_message(work, to_judge, found),
+        };
+        let (case, what) = match &judgement {
+            Judgement::Changed(change) => (Some(change.case.id), "the case changes"),
+            Judgement::Answered(answer) => (answer.case.id, "it is answered"),
+            Judgement::Noted => (None, "it is noted"),
+            Judgement::Refused(_) => (None, "it is refused"),
+        };
+        if let Some(case) = case {
+            Span::current().record("case.id", tracing::field::display(case));
         }
+        debug!("Judged a message: {what}.");
+        judgement
     }
 
     fn overdue(&self, case: &Case, now: Timestamp, spare: Uuid) -> Option<Box<Change>> {

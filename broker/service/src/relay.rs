@@ -24,7 +24,7 @@ use tierlink_store::{DeliveryId, Outgoing, Repair, Settlement, Store};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, instrument, warn};
 
 use crate::current_config::CurrentConfig;
 use crate::destination::ANSWER_LASTS;
@@ -178,6 +178,7 @@ impl Relay {
     }
 
     /// Publishes a window. False if something must be tried again later.
+    #[instrument(level = "debug", name = "relay", skip_all, fields(parcels = outgoing.len()))]
     async fn publish(&self, outgoing: Vec<Outgoing>, trouble: &Trouble) -> bool {
         let mut keys: Vec<(DeliveryId, u32)> = Vec::with_capacity(outgoing.len());
         let mut parcels = Vec::with_capacity(outgoing.len());
@@ -205,7 +206,14 @@ impl Relay {
         let mut unsafe_count = 0_u64;
         for (key, fate) in keys.into_iter().zip(fates) {
             match fate {
-                Published::Safe => safe.push(key),
+                Published::Safe => {
+                    let id = &key.0;
+                    debug!(
+                        message.id = %id.message, lane = %id.to, delivery = %parcel_id(id),
+                        "On the bus."
+                    );
+                    safe.push(key);
+                }
                 Published::Unroutable => missing.push(key.0.to),
                 Published::NotSafe => unsafe_count += 1,
                 Published::TooLong => too_long.push(key),

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use tierlink_schemas::Problem;
-use tierlink_store::{Judge, Settlement, Store};
+use tierlink_store::{DeliveryId, Judge, Settlement, Store};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tracing::error;
+use tracing::{debug, enabled, error, instrument};
 
 use crate::committer::NOT_STORED;
 use crate::current_config::CurrentConfig;
 use crate::judge::CoreJudge;
+use crate::lane::parcel_id;
 use crate::report::{Trouble, chain};
 
 /// Outcomes that share one transaction.
@@ -73,21 +74,45 @@ async fn settle_all(
         let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: current_config.load() });
         let (settlements, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|offer| (offer.settlement, offer.done)).unzip();
-        let outcome = match store.settle(settlements, judge).await {
-            Ok(()) => {
-                trouble.is_over();
-                wake.notify_one();
-                Ok(())
-            }
-            Err(error) => {
-                if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
-                    error!(code = %error.code(), "{line}");
-                }
-                Err(Problem::new(NOT_STORED, "delivery", "its outcome was not stored"))
-            }
-        };
+        let outcome = settle_batch(&*store, settlements, judge, &trouble).await;
+        if outcome.is_ok() {
+            wake.notify_one();
+        }
         for answer in answers {
             let _gone = answer.send(outcome.clone());
+        }
+    }
+}
+
+#[instrument(level = "debug", name = "settle", skip_all, fields(outcomes = settlements.len()))]
+async fn settle_batch(
+    store: &dyn Store,
+    settlements: Vec<Settlement>,
+    judge: Arc<dyn Judge>,
+    trouble: &Trouble,
+) -> Result<(), Problem> {
+    // The store takes the settlements; who follows a message in the log wants their ids afterwards.
+    let ids: Vec<DeliveryId> = if enabled!(tracing::Level::DEBUG) {
+        settlements.iter().map(|settlement| settlement.id.clone()).collect()
+    } else {
+        Vec::new()
+    };
+    match store.settle(settlements, judge).await {
+        Ok(()) => {
+            trouble.is_over();
+            for id in &ids {
+                debug!(
+                    message.id = %id.message, lane = %id.to, delivery = %parcel_id(id),
+                    "Its outcome is on disk."
+                );
+            }
+            Ok(())
+        }
+        Err(error) => {
+            if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
+                error!(code = %error.code(), "{line}");
+            }
+            Err(Problem::new(NOT_STORED, "delivery", "its outcome was not stored"))
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod broken;
 mod search;
+mod trail;
 
 use futures::StreamExt;
 use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
@@ -25,8 +26,12 @@ use tierlink_integration_tests::hospitals::{
     Charset, MllpSender, Person, Turn, fhir_referral, hl7_referral, new_control_id, new_number,
     said,
 };
+use trail::one_message_is_followed_through_the_log_by_its_id;
 
-for_both_modes! { nothing_that_the_program_shows_holds_a_patient }
+for_both_modes! {
+    nothing_that_the_program_shows_holds_a_patient,
+    one_message_is_followed_through_the_log_by_its_id,
+}
 
 /// `𠮷` is outside the BMP and GBK, `龘` is rare, the dot is in every such name.
 const NAME: &str = "龘𠮷·隐娘";

@@ -14,7 +14,7 @@ use tierlink_store::{Attempt, DeliveryId, DeliveryRow, Settlement};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info, instrument, warn};
 
 use super::{Lane, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, policy, read_parcel_id};
 use crate::config::Config;
@@ -179,6 +179,12 @@ impl Batch<'_> {
     }
 
     /// Sends one delivery and hands its outcome over. `None`: it was buried.
+    #[instrument(level = "debug", name = "deliver", skip_all, fields(
+        message.id = %row.id.message,
+        case.id = row.case.map(tracing::field::display),
+        lane = %row.id.to,
+        delivery = %parcel_id(&row.id),
+    ))]
     async fn one(
         &self,
         row: DeliveryRow,
