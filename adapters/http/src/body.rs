@@ -15,7 +15,7 @@ use hyper::body::{Body, Frame};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::Limits;
+use crate::limits::HttpLimits;
 use crate::refusal::Refusal;
 
 /// The unit in which memory is given out: fine enough for a body, few enough to count.
@@ -64,7 +64,7 @@ impl ByteBudget {
 pub(crate) async fn whole<B>(
     body: B,
     budget: &ByteBudget,
-    limits: &Limits,
+    limits: &HttpLimits,
 ) -> Result<BufferedBody, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,

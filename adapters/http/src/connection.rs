@@ -40,7 +40,7 @@ use tracing::{debug, error, warn};
 
 use crate::body::{self, ByteBudget};
 use crate::counts::Counts;
-use crate::limits::Limits;
+use crate::limits::HttpLimits;
 use crate::pace::{Busy, Missing, Pace, Paced};
 use crate::refusal::Refusal;
 
@@ -56,7 +56,7 @@ const BUFFER_BYTES_MIN: usize = 8 * 1024;
 /// What all connections of one server share.
 pub(crate) struct ServerContext {
     router: Router,
-    limits: Limits,
+    limits: HttpLimits,
     counts: Arc<Counts>,
     pub(crate) stop: CancellationToken,
     budget: ByteBudget,
@@ -67,7 +67,7 @@ pub(crate) struct ServerContext {
 impl ServerContext {
     pub(crate) fn new(
         router: Router,
-        limits: Limits,
+        limits: HttpLimits,
         counts: Arc<Counts>,
         stop: CancellationToken,
     ) -> Self {

@@ -38,5 +38,5 @@ pub use counts::Counts;
 pub use refusal::problem;
 pub use response::Response;
 pub use run::{Crashed, run_to_end};
-pub use server::{CannotListen, Limits, Peer, Server};
+pub use server::{CannotListen, HttpLimits, Peer, Server};
 pub use tls::CannotUseTls;

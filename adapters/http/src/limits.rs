@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How much a server takes, and how long it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct HttpLimits {
     /// The longest body.
     pub body_bytes_max: usize,
     /// All bodies that are in memory at one time.
@@ -34,7 +34,7 @@ pub struct Limits {
     pub stop_lasts: Duration,
 }
 
-impl Default for Limits {
+impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             body_bytes_max: 8 * 1024 * 1024,

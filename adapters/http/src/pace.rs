@@ -20,11 +20,11 @@ use tierlink_socket::Place;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
-use crate::limits::Limits;
+use crate::limits::HttpLimits;
 
 /// The clocks of one connection.
 pub(crate) struct Pace {
-    limits: Limits,
+    limits: HttpLimits,
     place: Place,
     state: Mutex<State>,
 }
@@ -51,7 +51,7 @@ pub(crate) enum Missing {
 
 impl Pace {
     /// A new connection owes us headers at once: whoever connects has something to say.
-    pub(crate) fn new(limits: Limits, place: Place) -> Arc<Self> {
+    pub(crate) fn new(limits: HttpLimits, place: Place) -> Arc<Self> {
         let phase = Phase::Headers { since: Instant::now() };
         Arc::new(Self { limits, place, state: Mutex::new(State { phase, unread_since: None }) })
     }
@@ -69,7 +69,7 @@ impl Pace {
 
     /// Waits until patience has run out.
     pub(crate) async fn runs_out(&self) -> Missing {
-        let Limits { idle_lasts, header_lasts, write_lasts, .. } = self.limits;
+        let HttpLimits { idle_lasts, header_lasts, write_lasts, .. } = self.limits;
         // A clock that starts while we sleep cannot end before this, so we never wake too late.
         let nap = idle_lasts.min(header_lasts).min(write_lasts);
         loop {

@@ -27,7 +27,7 @@ use tracing::{info, warn};
 
 use crate::connection::ServerContext;
 use crate::counts::Counts;
-pub use crate::limits::Limits;
+pub use crate::limits::HttpLimits;
 
 const CANNOT_LISTEN: Code = Code::new("E020");
 const TOO_MANY_CONNECTIONS: Code = Code::new("E021");
@@ -36,7 +36,7 @@ const TOO_MANY_CONNECTIONS: Code = Code::new("E021");
 pub struct Server {
     listener: Listener,
     tls: Option<Arc<ServerConfig>>,
-    limits: Limits,
+    limits: HttpLimits,
     counts: Arc<Counts>,
 }
 
@@ -45,7 +45,7 @@ impl Server {
     pub async fn bind(
         address: SocketAddr,
         tls: Option<Arc<ServerConfig>>,
-        limits: Limits,
+        limits: HttpLimits,
     ) -> Result<Self, CannotListen> {
         let listener = Listener::bind(address, CANNOT_LISTEN).await?;
         Ok(Self { listener, tls, limits, counts: Arc::default() })
@@ -99,8 +99,8 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(limits: &Limits, counts: Arc<Counts>) -> Self {
-        let Limits { connections_max, connections_per_peer_max, .. } = *limits;
+    fn new(limits: &HttpLimits, counts: Arc<Counts>) -> Self {
+        let HttpLimits { connections_max, connections_per_peer_max, .. } = *limits;
         let open = Arc::clone(&counts.open);
         let places = Places::new(connections_max, connections_per_peer_max, open);
         Self { places, counts, log_throttle: LogThrottle::default() }

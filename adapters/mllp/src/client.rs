@@ -314,9 +314,9 @@ impl Client {
         let stream = connected.unwrap_or_else(|late| Err(late.into())).map_err(|source| {
             NoAnswer::CouldNotConnect { address: self.address.clone(), source }
         })?;
-        let limits = codec::Limits {
+        let limits = codec::FrameLimits {
             frame_bytes_max: self.settings.frame_bytes_max,
-            ..codec::Limits::default()
+            ..codec::FrameLimits::default()
         };
         Ok(Wire::new(stream, Codec::new(limits, self.settings.framing)))
     }

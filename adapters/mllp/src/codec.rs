@@ -10,7 +10,7 @@
 //!
 //! What comes out depends on the bytes alone, never on how the network cut them into pieces.
 //! Every byte is looked at once: the place where the search stopped is remembered. Memory is
-//! bounded by [`Limits`] whatever is sent.
+//! bounded by [`FrameLimits`] whatever is sent.
 //!
 //! `0x1C` can never be half of a character in GBK, GB18030 or UTF-8, so searching bytes is safe.
 //! UTF-16 is the exception, and no HL7 engine sends it over MLLP.
@@ -37,7 +37,7 @@ const LINE_FEED: u8 = b'\n';
 
 /// How much the codec takes in before it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct FrameLimits {
     /// The most bytes between a frame's start and its end.
     pub frame_bytes_max: usize,
     /// The most bytes to look through for a frame's start.
@@ -46,7 +46,7 @@ pub struct Limits {
     pub raw_bytes_max: usize,
 }
 
-impl Default for Limits {
+impl Default for FrameLimits {
     fn default() -> Self {
         Self {
             frame_bytes_max: FRAME_BYTES_MAX,
@@ -70,7 +70,7 @@ pub enum Framing {
 /// The decoder and encoder of one connection.
 #[derive(Debug)]
 pub struct Codec {
-    limits: Limits,
+    limits: FrameLimits,
     framing: Framing,
     place: Place,
 }
@@ -122,7 +122,7 @@ enum Look {
 impl Codec {
     /// A codec for one connection, from its first byte.
     #[must_use]
-    pub fn new(limits: Limits, framing: Framing) -> Self {
+    pub fn new(limits: FrameLimits, framing: Framing) -> Self {
         Self { limits, framing, place: Place::Outside { searched: 0 } }
     }
 

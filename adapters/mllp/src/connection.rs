@@ -19,7 +19,7 @@ use tracing::{debug, error, warn};
 
 use crate::codec::{Codec, Framing, write_frame};
 use crate::counts::Counts;
-use crate::door::{Answer, Door, Limits};
+use crate::door::{Answer, Door, MllpLimits};
 use crate::frame::{Broken, Frame};
 use crate::wire::{Next, Patience, Wire};
 
@@ -30,7 +30,7 @@ const ANSWER_NOT_TAKEN: Code = Code::new("E009");
 /// What every connection of a server shares.
 pub(crate) struct ServerContext {
     pub(crate) door: Arc<dyn Door>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: MllpLimits,
     pub(crate) framing: Framing,
     pub(crate) counts: Arc<Counts>,
     pub(crate) stop: CancellationToken,
@@ -69,7 +69,7 @@ impl ServerContext {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Limits { idle_lasts, frame_lasts, .. } = self.limits;
+        let MllpLimits { idle_lasts, frame_lasts, .. } = self.limits;
         loop {
             if let Some(frame) = wire.next_buffered() {
                 return Some(frame);

@@ -35,7 +35,7 @@ pub enum Answer {
 ///
 /// The most memory that frames can fill is `frame_bytes_max` times `connections_max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct MllpLimits {
     /// The longest message.
     pub frame_bytes_max: usize,
     /// The most bytes to look through for a frame's start.
@@ -59,7 +59,7 @@ pub struct Limits {
     pub stop_lasts: Duration,
 }
 
-impl Default for Limits {
+impl Default for MllpLimits {
     fn default() -> Self {
         Self {
             frame_bytes_max: codec::FRAME_BYTES_MAX,
@@ -76,9 +76,9 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    pub(crate) fn codec(&self) -> codec::Limits {
-        codec::Limits {
+impl MllpLimits {
+    pub(crate) fn codec(&self) -> codec::FrameLimits {
+        codec::FrameLimits {
             frame_bytes_max: self.frame_bytes_max,
             junk_bytes_max: self.junk_bytes_max,
             raw_bytes_max: self.raw_bytes_max,

@@ -29,7 +29,7 @@ pub enum Frame {
 pub struct Broken {
     /// What broke it.
     pub why: Why,
-    /// The first bytes of it, for the operator's eyes; see `Limits::raw_bytes_max`.
+    /// The first bytes of it, for the operator's eyes; see `FrameLimits::raw_bytes_max`.
     pub raw: Bytes,
     /// How many bytes there were. For [`Why::TooMuchJunk`] the limit: nobody counts further.
     pub length: usize,

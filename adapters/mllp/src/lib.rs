@@ -30,5 +30,5 @@ pub use client::{Client, Match, NoAnswer, ReceivedAnswers};
 pub use codec::{Codec, Framing, HoldsFrameByte, write_frame};
 pub use counts::Counts;
 pub use frame::{Broken, Frame, Why};
-pub use server::{Answer, CannotListen, Door, Limits, Peer, Server};
+pub use server::{Answer, CannotListen, Door, MllpLimits, Peer, Server};
 pub use tls::CannotUseTls;

@@ -27,7 +27,7 @@ use tracing::{info, warn};
 use crate::codec::Framing;
 use crate::connection::ServerContext;
 use crate::counts::Counts;
-pub use crate::door::{Answer, Door, Limits};
+pub use crate::door::{Answer, Door, MllpLimits};
 use crate::tls;
 
 const CANNOT_LISTEN: Code = Code::new("E006");
@@ -42,7 +42,7 @@ pub struct Settings {
     /// From where connections may come. Empty means from this machine only.
     pub peers: Vec<IpNet>,
     /// How much, how long.
-    pub limits: Limits,
+    pub limits: MllpLimits,
     /// What ends a frame.
     pub framing: Framing,
     /// TLS, from [`crate::tls::server`]; without it, plain TCP.
@@ -53,7 +53,7 @@ impl Settings {
     /// Plain TCP on `address`, from this machine only, with the default limits.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        let (limits, framing) = (Limits::default(), Framing::default());
+        let (limits, framing) = (MllpLimits::default(), Framing::default());
         Self { address, peers: Vec::new(), limits, framing, tls: None }
     }
 }
@@ -153,8 +153,8 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(peers: Vec<IpNet>, limits: &Limits, counts: Arc<Counts>) -> Self {
-        let Limits { connections_max, connections_per_peer_max, .. } = *limits;
+    fn new(peers: Vec<IpNet>, limits: &MllpLimits, counts: Arc<Counts>) -> Self {
+        let MllpLimits { connections_max, connections_per_peer_max, .. } = *limits;
         let open = Arc::clone(&counts.open);
         let places = Places::new(connections_max, connections_per_peer_max, open);
         Self { peers, places, counts, log_throttle: LogThrottle::default() }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tierlink_core::county::{County, Member};
-use tierlink_core::deadline::Limits;
+use tierlink_core::deadline::TimeLimits;
 use tierlink_core::{Ask, Case, Decision, decide};
 use tierlink_schemas::calendar::{Calendar, OpeningHours};
 use tierlink_schemas::message::{Message, from_slice};
@@ -28,7 +28,7 @@ fn county() -> County {
         lead: Some(code("330199001")),
         broker: code("TIERLINK"),
         calendar: Calendar::china(OpeningHours::office()).unwrap(),
-        limits: Limits::default(),
+        limits: TimeLimits::default(),
         one_person_emergency_reading: false,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tierlink_schemas::calendar::Calendar;
 use tierlink_schemas::{OrganisationCode, Tier};
 
-use crate::deadline::Limits;
+use crate::deadline::TimeLimits;
 
 /// One organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct County {
     /// Holidays and opening hours.
     pub calendar: Calendar,
     /// How long each step may take.
-    pub limits: Limits,
+    pub limits: TimeLimits,
     /// Whether the writer of a reading may audit it too, in an emergency (default: never).
     pub one_person_emergency_reading: bool,
 }

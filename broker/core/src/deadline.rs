@@ -20,7 +20,7 @@ mod waits;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use limits::{Limit, Limits, MINUTES_MAX, Pace, ReadingPace};
+pub use limits::{Limit, MINUTES_MAX, Pace, ReadingPace, TimeLimits};
 pub use overdue::{ESCALATIONS_AT_FULL_PACE, overdue};
 pub use waits::deadlines_of;
 

@@ -155,13 +155,13 @@ impl App {
         let committer = Committer::start(&store, &current_config, &wake, &commit_tasks);
         let settler = Settler::start(&store, &current_config, &wake, &commit_tasks);
         let counters = Counters::new(Arc::clone(&store));
-        let unstored = committer.unstored();
+        let last_failure = committer.last_failure();
         let environment = Arc::new(SystemEnvironment);
         let intake =
             Intake::new(Arc::clone(&current_config), codecs(), committer, counters, environment);
         let intake = Arc::new(intake);
         let (store_too, bus_too) = (Arc::clone(&store), Arc::clone(&bus));
-        let health = Arc::new(Health::new(store_too, bus_too, Some(prometheus()?), unstored));
+        let health = Arc::new(Health::new(store_too, bus_too, Some(prometheus()?), last_failure));
         let tokens = Arc::new(Tokens::new(Arc::clone(&store)));
         // Before the doors open: a sender must not hear that its token is wrong because we have
         // only just begun.
@@ -277,13 +277,13 @@ impl App {
         let config = self.current_config.load();
         let Some(settings) = &config.settings.http else { return Ok(()) };
         let limits = &config.settings.limits;
-        let http_limits = http::Limits {
+        let http_limits = http::HttpLimits {
             body_bytes_max: limits.message_bytes_max,
             connections_max: limits.connections_max,
             connections_per_peer_max: limits.connections_per_peer_max,
             body_lasts: Duration::from_secs(u64::from(limits.frame_seconds)),
             stop_lasts: Duration::from_secs(u64::from(limits.drain_seconds)),
-            ..http::Limits::default()
+            ..http::HttpLimits::default()
         };
         let tls = match &settings.tls {
             None => None,

@@ -27,44 +27,46 @@ pub const BUSY: Code = Code::new("A001");
 /// The store could not write.
 pub const NOT_STORED: Code = Code::new("A002");
 
-/// So long a failure speaks against the store. Afterwards it must be tried again: nobody sends
-/// messages to a process that calls itself unready, so nothing else would show that it works.
-const WITNESS_LASTS: Duration = Duration::from_secs(10);
+/// How long one failure makes the process unready. Afterwards messages must come again: nobody
+/// sends any to an unready process, so nothing else would show that the store works.
+const FAILURE_COUNTS_FOR: Duration = Duration::from_secs(10);
 
 struct Offer {
     work: Work,
     answer: oneshot::Sender<Result<Judged, Problem>>,
 }
 
-/// When messages could last not be stored. A full disk still lets a store say that it is well: what
-/// became of real messages is the better witness.
+/// When the store last failed to take messages; empty once it has taken some again.
+///
+/// A full disk still lets a store say that it is well, so readiness asks what became of real
+/// messages.
 #[derive(Debug, Default)]
-pub struct Unstored(std::sync::Mutex<Option<Instant>>);
+pub struct LastFailure(std::sync::Mutex<Option<Instant>>);
 
-impl Unstored {
+impl LastFailure {
     fn set(&self, at: Option<Instant>) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
     }
 
-    /// Whether the store failed lately, and has taken nothing since.
+    /// Whether the store failed less than `FAILURE_COUNTS_FOR` ago, and has taken nothing since.
     #[must_use]
-    pub fn lately(&self) -> bool {
+    pub fn is_recent(&self) -> bool {
         let at = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        at.is_some_and(|at| at.elapsed() < WITNESS_LASTS)
+        at.is_some_and(|at| at.elapsed() < FAILURE_COUNTS_FOR)
     }
 }
 
-/// What the committers share.
-struct Telling {
-    trouble: Trouble,
-    unstored: Arc<Unstored>,
+/// How the committers, all together, say that the store fails: to the log and to readiness.
+struct StoreTrouble {
+    log: Trouble,
+    last_failure: Arc<LastFailure>,
 }
 
-/// The door to the committers. Cheap to clone.
+/// Hands messages to the committers. Cheap to clone.
 #[derive(Clone)]
 pub struct Committer {
     offers: mpsc::Sender<Offer>,
-    unstored: Arc<Unstored>,
+    last_failure: Arc<LastFailure>,
 }
 
 impl Committer {
@@ -79,10 +81,10 @@ impl Committer {
         let limits = current_config.load().settings.limits.clone();
         let (offers, waiting) = mpsc::channel(limits.waiting_max);
         let waiting = Arc::new(Mutex::new(waiting));
-        let unstored = Arc::new(Unstored::default());
-        let telling = Arc::new(Telling {
-            trouble: Trouble::new("The store does not take messages"),
-            unstored: Arc::clone(&unstored),
+        let last_failure = Arc::new(LastFailure::default());
+        let trouble = Arc::new(StoreTrouble {
+            log: Trouble::new("The store does not take messages"),
+            last_failure: Arc::clone(&last_failure),
         });
         for _ in 0..limits.committers {
             tasks.spawn(commit_all(
@@ -90,17 +92,17 @@ impl Committer {
                 Arc::clone(store),
                 Arc::clone(current_config),
                 Arc::clone(wake),
-                Arc::clone(&telling),
+                Arc::clone(&trouble),
                 limits.batch_max,
             ));
         }
-        Self { offers, unstored }
+        Self { offers, last_failure }
     }
 
-    /// When messages could last not be stored.
+    /// When the store last failed to take messages, for readiness.
     #[must_use]
-    pub fn unstored(&self) -> Arc<Unstored> {
-        Arc::clone(&self.unstored)
+    pub fn last_failure(&self) -> Arc<LastFailure> {
+        Arc::clone(&self.last_failure)
     }
 
     /// Has one arrival judged and written. Returns only when it is on disk, or not stored at all.
@@ -122,7 +124,7 @@ async fn commit_all(
     store: Arc<dyn Store>,
     current_config: Arc<CurrentConfig>,
     wake: Arc<Notify>,
-    telling: Arc<Telling>,
+    trouble: Arc<StoreTrouble>,
     batch_max: usize,
 ) {
     loop {
@@ -135,7 +137,7 @@ async fn commit_all(
         let (works, answers): (Vec<Work>, Vec<_>) =
             batch.into_iter().map(|offer| (offer.work, offer.answer)).unzip();
         let begun = Instant::now();
-        let outcomes = commit_batch(&*store, works, judge, &telling).await;
+        let outcomes = commit_batch(&*store, works, judge, &trouble).await;
         metrics::histogram!("tierlink_commit_seconds").record(begun.elapsed().as_secs_f64());
         if outcomes.iter().any(|o| o.as_ref().is_ok_and(|judged| judged.deliveries > 0)) {
             wake.notify_one();
@@ -154,25 +156,25 @@ async fn commit_batch(
     store: &dyn Store,
     works: Vec<Work>,
     judge: Arc<dyn Judge>,
-    telling: &Telling,
+    trouble: &StoreTrouble,
 ) -> Vec<Result<Judged, Problem>> {
     let length = works.len();
     let works: Arc<[Work]> = works.into();
     match store.commit(Arc::clone(&works), Arc::clone(&judge)).await {
         Ok(judged) => {
-            telling.trouble.is_over();
-            telling.unstored.set(None);
+            trouble.log.is_over();
+            trouble.last_failure.set(None);
             for work in &*works {
                 debug!(message.id = %work.id, "On disk.");
             }
             judged.into_iter().map(Ok).collect()
         }
         Err(error) if length == 1 => {
-            note(telling, &error);
+            note(trouble, &error);
             vec![Err(not_stored())]
         }
         Err(error @ tierlink_store::Error::Unavailable { .. }) => {
-            note(telling, &error);
+            note(trouble, &error);
             (0..length).map(|_| Err(not_stored())).collect()
         }
         Err(error) => {
@@ -186,7 +188,7 @@ async fn commit_batch(
                         judged.pop().ok_or_else(not_stored)
                     }
                     Err(error) => {
-                        note(telling, &error);
+                        note(trouble, &error);
                         Err(not_stored())
                     }
                 });
@@ -196,13 +198,13 @@ async fn commit_batch(
     }
 }
 
-fn note(telling: &Telling, error: &tierlink_store::Error) {
+fn note(trouble: &StoreTrouble, error: &tierlink_store::Error) {
     if matches!(error, tierlink_store::Error::Unavailable { .. }) {
-        telling.unstored.set(Some(Instant::now()));
+        trouble.last_failure.set(Some(Instant::now()));
     }
     metrics::counter!("tierlink_commit_failures_total", "code" => error.code().as_str().to_owned())
         .increment(1);
-    if let Some(line) = telling.trouble.begins_or_goes_on(&chain(error).to_string()) {
+    if let Some(line) = trouble.log.begins_or_goes_on(&chain(error).to_string()) {
         error!(code = %error.code(), "{line}");
     }
 }

@@ -9,7 +9,7 @@ use tierlink_bus::Bus;
 use tierlink_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::committer::Unstored;
+use crate::committer::LastFailure;
 use crate::gauges::Gauges;
 
 /// How long a question after health may take.
@@ -42,7 +42,7 @@ pub struct Health {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     prometheus: Option<PrometheusHandle>,
-    unstored: Arc<Unstored>,
+    last_failure: Arc<LastFailure>,
     stopping: AtomicBool,
 }
 
@@ -53,9 +53,9 @@ impl Health {
         store: Arc<dyn Store>,
         bus: Arc<dyn Bus>,
         prometheus: Option<PrometheusHandle>,
-        unstored: Arc<Unstored>,
+        last_failure: Arc<LastFailure>,
     ) -> Self {
-        Self { store, bus, prometheus, unstored, stopping: AtomicBool::new(false) }
+        Self { store, bus, prometheus, last_failure, stopping: AtomicBool::new(false) }
     }
 
     /// From now on the process says that it is not ready.
@@ -70,7 +70,7 @@ impl Health {
         let (store, bus) = tokio::join!(store, bus);
         Report {
             store: match store {
-                Ok(Ok(())) if self.unstored.lately() => {
+                Ok(Ok(())) if self.last_failure.is_recent() => {
                     Err("S001: the store answers and takes no messages; see the log".to_owned())
                 }
                 Ok(Ok(())) => Ok(()),

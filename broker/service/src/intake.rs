@@ -37,7 +37,7 @@ pub const OTHER_SOURCE: Code = Code::new("A004");
 /// The name under which bytes of unknown senders are kept.
 pub const UNKNOWN_ORGANISATION: &str = "UNKNOWN";
 
-/// The door that all transports share.
+/// Takes messages of every transport.
 pub struct Intake {
     current_config: Arc<CurrentConfig>,
     codecs: Codecs,
@@ -47,7 +47,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Puts the door together.
+    /// Intake with these parts.
     #[must_use]
     pub fn new(
         current_config: Arc<CurrentConfig>,
@@ -65,7 +65,7 @@ impl Intake {
         self.current_config.load()
     }
 
-    /// The formats.
+    /// The codecs, by format.
     #[must_use]
     pub fn codecs(&self) -> &Codecs {
         &self.codecs
@@ -90,7 +90,7 @@ impl Intake {
         let format = sender.format.name.as_str();
         match judged {
             Ok(judged) => {
-                tell(
+                log_verdict(
                     &sender.organisation.code,
                     format,
                     reading.id,
@@ -138,7 +138,7 @@ impl Intake {
         if let Err(problem) = self.committer.commit(work).await {
             warn!(code = %problem.code, "The bytes of an unknown sender could not be kept.");
         }
-        tell(&unknown, guess.format.name.as_str(), reading.id, &verdict, false);
+        log_verdict(&unknown, guess.format.name.as_str(), reading.id, &verdict, false);
         codec.answer(&raw, &Reply::Verdict(&verdict), &reading)
     }
 
@@ -273,7 +273,7 @@ impl std::io::Write for Hash {
 }
 
 /// One line and one count per message: who, which id, which verdict. No content.
-fn tell(
+fn log_verdict(
     sender: &OrganisationCode,
     format: &'static str,
     id: Uuid,

@@ -14,7 +14,6 @@ use tracing::{debug, enabled, error, instrument};
 use crate::committer::NOT_STORED;
 use crate::current_config::CurrentConfig;
 use crate::judge::CoreJudge;
-use crate::lane::parcel_id;
 use crate::report::{Trouble, chain};
 
 /// Outcomes that share one transaction.
@@ -102,7 +101,8 @@ async fn settle_batch(
             trouble.is_over();
             for id in &ids {
                 debug!(
-                    message.id = %id.message, lane = %id.to, delivery = %parcel_id(id),
+                    message.id = %id.message, lane = %id.to,
+                    delivery = format_args!("{}@{}", id.message, id.to),
                     "Its outcome is on disk."
                 );
             }

@@ -26,11 +26,14 @@ use tierlink_integration_tests::hospitals::{
     Charset, MllpSender, Person, Turn, fhir_referral, hl7_referral, new_control_id, new_number,
     said,
 };
-use trail::one_message_is_followed_through_the_log_by_its_id;
 
 for_both_modes! {
     nothing_that_the_program_shows_holds_a_patient,
     one_message_is_followed_through_the_log_by_its_id,
+}
+
+async fn one_message_is_followed_through_the_log_by_its_id(mode: Mode) {
+    trail::follow(mode, &json_referral(FENGQIAO, SECOND), SECOND, &search()).await;
 }
 
 /// `𠮷` is outside the BMP and GBK, `龘` is rare, the dot is in every such name.

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
 use tierlink_http::client::Settings;
-use tierlink_http::{Client, Limits};
+use tierlink_http::{Client, HttpLimits};
 use tokio::io::AsyncWriteExt;
 
 use crate::handlers::{check_problem, measure, say};
@@ -38,7 +38,7 @@ async fn a_body_as_long_as_the_limit_is_taken() {
     let called = Arc::default();
     // Beyond what axum takes when nobody tells it otherwise.
     let body_bytes_max = 3 * 1024 * 1024;
-    let running = Running::start(measure(&called), Limits { body_bytes_max, ..limits() }).await;
+    let running = Running::start(measure(&called), HttpLimits { body_bytes_max, ..limits() }).await;
     let client = Client::new(Settings::new(running.url("/measure"))).unwrap();
 
     let answer = client.post(vec![b'a'; body_bytes_max], "text/plain", &[]).await.unwrap();
@@ -50,7 +50,8 @@ async fn a_body_as_long_as_the_limit_is_taken() {
 #[tokio::test]
 async fn a_body_that_announces_too_much_is_refused_unread() {
     let called = Arc::default();
-    let running = Running::start(measure(&called), Limits { body_bytes_max: 10, ..limits() }).await;
+    let running =
+        Running::start(measure(&called), HttpLimits { body_bytes_max: 10, ..limits() }).await;
 
     let response =
         say(&running, "POST /measure HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n").await;
@@ -63,7 +64,8 @@ async fn a_body_that_announces_too_much_is_refused_unread() {
 #[tokio::test]
 async fn a_body_that_grows_too_large_is_refused_although_it_announced_nothing() {
     let called = Arc::default();
-    let running = Running::start(measure(&called), Limits { body_bytes_max: 10, ..limits() }).await;
+    let running =
+        Running::start(measure(&called), HttpLimits { body_bytes_max: 10, ..limits() }).await;
 
     let response = say(
         &running,
@@ -79,7 +81,8 @@ async fn a_body_that_grows_too_large_is_refused_although_it_announced_nothing() 
 #[tokio::test]
 async fn a_sender_who_is_still_sending_hears_that_it_is_too_much() {
     let called = Arc::default();
-    let running = Running::start(measure(&called), Limits { body_bytes_max: 10, ..limits() }).await;
+    let running =
+        Running::start(measure(&called), HttpLimits { body_bytes_max: 10, ..limits() }).await;
     // More than the network holds by itself.
     let body = vec![b'a'; 16 * 1024 * 1024];
     let head =
@@ -127,7 +130,7 @@ async fn chunks_that_make_no_sense_are_refused() {
 #[tokio::test]
 async fn bodies_together_fill_no_more_memory_than_allowed() {
     let router = Router::new().route("/take", post(async |_body: Bytes| "taken"));
-    let many = Limits { bodies_bytes_max: 64 * 1024, ..limits() };
+    let many = HttpLimits { bodies_bytes_max: 64 * 1024, ..limits() };
     let running = Running::start(router, many).await;
     // One sender has sent most of what there is room for, and keeps it.
     let mut first = running.connect().await;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::routing::get;
 use tierlink_http::tls::ClientCertificates;
-use tierlink_http::{Limits, tls};
+use tierlink_http::{HttpLimits, tls};
 use tokio::io::AsyncWriteExt;
 
 use crate::handlers::{Waiting, check_problem, measure, who};
@@ -15,7 +15,8 @@ use crate::net::{Authority, Running, SHORT, limits, read_to_end, read_until, soo
 #[tokio::test]
 async fn a_body_of_one_byte_at_a_time_is_refused_when_its_time_is_over() {
     let called = Arc::default();
-    let running = Running::start(measure(&called), Limits { body_lasts: SHORT, ..limits() }).await;
+    let running =
+        Running::start(measure(&called), HttpLimits { body_lasts: SHORT, ..limits() }).await;
     let (mut read, mut write) = running.connect().await.into_split();
     write
         .write_all(b"POST /measure HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
@@ -39,7 +40,8 @@ async fn a_body_of_one_byte_at_a_time_is_refused_when_its_time_is_over() {
 
 #[tokio::test]
 async fn headers_of_one_byte_at_a_time_end_with_the_connection() {
-    let running = Running::start(Router::new(), Limits { header_lasts: SHORT, ..limits() }).await;
+    let running =
+        Running::start(Router::new(), HttpLimits { header_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
 
     soon(async {
@@ -55,7 +57,8 @@ async fn headers_of_one_byte_at_a_time_end_with_the_connection() {
 
 #[tokio::test]
 async fn a_second_request_may_not_be_slower_than_the_first() {
-    let running = Running::start(Router::new(), Limits { header_lasts: SHORT, ..limits() }).await;
+    let running =
+        Running::start(Router::new(), HttpLimits { header_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     read_until(&mut stream, "\r\n\r\n").await;
@@ -68,7 +71,7 @@ async fn a_second_request_may_not_be_slower_than_the_first() {
 
 #[tokio::test]
 async fn a_connection_without_requests_is_closed() {
-    let running = Running::start(Router::new(), Limits { idle_lasts: SHORT, ..limits() }).await;
+    let running = Running::start(Router::new(), HttpLimits { idle_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     read_until(&mut stream, "\r\n\r\n").await;
@@ -81,7 +84,7 @@ async fn a_connection_without_requests_is_closed() {
 #[tokio::test]
 async fn a_handler_may_take_longer_than_any_clock_of_the_connection() {
     let (waiting, router) = Waiting::new();
-    let clocks = Limits {
+    let clocks = HttpLimits {
         idle_lasts: SHORT,
         header_lasts: SHORT,
         body_lasts: SHORT,
@@ -102,7 +105,7 @@ async fn a_handler_may_take_longer_than_any_clock_of_the_connection() {
 #[tokio::test]
 async fn a_sender_who_does_not_read_is_let_go() {
     let large = Router::new().route("/large", get(async || vec![b'a'; 64 * 1024 * 1024]));
-    let running = Running::start(large, Limits { write_lasts: SHORT, ..limits() }).await;
+    let running = Running::start(large, HttpLimits { write_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
 
     stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
@@ -116,7 +119,7 @@ async fn a_tls_handshake_that_never_comes_is_not_waited_for() {
     let authority = Authority::new();
     let ours = authority.issue("127.0.0.1", "broker");
     let server_tls = tls::server(ours.identity(), ClientCertificates::NotAsked).unwrap();
-    let hasty = Limits { handshake_lasts: SHORT, ..limits() };
+    let hasty = HttpLimits { handshake_lasts: SHORT, ..limits() };
     let running = Running::start_with(who(), hasty, Some(server_tls)).await;
 
     let mut silent = running.connect().await;

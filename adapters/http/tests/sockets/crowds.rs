@@ -1,7 +1,7 @@
 //! What the server promises when there is too much of something.
 
 use axum::Router;
-use tierlink_http::Limits;
+use tierlink_http::HttpLimits;
 use tierlink_socket::places::RESTS_AT_LEAST;
 use tokio::io::AsyncWriteExt;
 
@@ -24,7 +24,8 @@ async fn a_flood_of_headers_is_refused() {
 
 #[tokio::test]
 async fn a_connection_too_many_is_closed_at_once_and_counted() {
-    let running = Running::start(Router::new(), Limits { connections_max: 2, ..limits() }).await;
+    let running =
+        Running::start(Router::new(), HttpLimits { connections_max: 2, ..limits() }).await;
     let first = running.connect().await;
     let _second = running.connect().await;
     until(|| running.counts.open.get() == 2).await;
@@ -42,7 +43,8 @@ async fn a_connection_too_many_is_closed_at_once_and_counted() {
 
 #[tokio::test]
 async fn a_connection_that_has_long_been_silent_makes_room_for_another() {
-    let running = Running::start(Router::new(), Limits { connections_max: 1, ..limits() }).await;
+    let running =
+        Running::start(Router::new(), HttpLimits { connections_max: 1, ..limits() }).await;
     let mut silent = running.connect().await;
     silent.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     until(|| running.counts.requests.get() == 1).await;
@@ -59,7 +61,7 @@ async fn a_connection_that_has_long_been_silent_makes_room_for_another() {
 #[tokio::test]
 async fn one_address_cannot_take_all_places() {
     let running =
-        Running::start(Router::new(), Limits { connections_per_peer_max: 1, ..limits() }).await;
+        Running::start(Router::new(), HttpLimits { connections_per_peer_max: 1, ..limits() }).await;
     let _first = running.connect().await;
     until(|| running.counts.open.get() == 1).await;
 
@@ -77,7 +79,7 @@ async fn one_address_cannot_take_all_places() {
 #[tokio::test]
 async fn a_request_too_many_hears_when_to_come_back() {
     let (waiting, router) = Waiting::new();
-    let running = Running::start(router, Limits { requests_max: 1, ..limits() }).await;
+    let running = Running::start(router, HttpLimits { requests_max: 1, ..limits() }).await;
     let request = "GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let mut first = running.connect().await;
     first.write_all(request.as_bytes()).await.unwrap();

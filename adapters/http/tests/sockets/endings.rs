@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use tierlink_http::{Limits, Server};
+use tierlink_http::{HttpLimits, Server};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -33,7 +33,7 @@ async fn stopping_answers_what_is_in_hand_and_takes_no_more() {
 #[tokio::test]
 async fn stopping_does_not_wait_for_ever() {
     let (waiting, router) = Waiting::new();
-    let running = Running::start(router, Limits { stop_lasts: SHORT, ..limits() }).await;
+    let running = Running::start(router, HttpLimits { stop_lasts: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
     stream.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     waiting.has_begun().await;

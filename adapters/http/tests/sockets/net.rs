@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
-use tierlink_http::{Counts, Limits, Server};
+use tierlink_http::{Counts, HttpLimits, Server};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -26,8 +26,8 @@ pub fn anywhere() -> SocketAddr {
 }
 
 /// The default limits; tests shorten the one that they are about.
-pub fn limits() -> Limits {
-    Limits { stop_lasts: Duration::from_secs(10), ..Limits::default() }
+pub fn limits() -> HttpLimits {
+    HttpLimits { stop_lasts: Duration::from_secs(10), ..HttpLimits::default() }
 }
 
 /// A running server.
@@ -39,13 +39,13 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn start(router: Router, limits: Limits) -> Self {
+    pub async fn start(router: Router, limits: HttpLimits) -> Self {
         Self::start_with(router, limits, None).await
     }
 
     pub async fn start_with(
         router: Router,
-        limits: Limits,
+        limits: HttpLimits,
         tls: Option<Arc<ServerConfig>>,
     ) -> Self {
         let server = Server::bind(anywhere(), tls, limits).await.unwrap();

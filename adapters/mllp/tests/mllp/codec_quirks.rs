@@ -7,8 +7,8 @@ use tierlink_mllp::{Codec, Frame, Framing, HoldsFrameByte, Why, codec, write_fra
 use tokio_util::codec::{Decoder, Encoder};
 
 /// Small, so that tests can exceed them.
-pub const LIMITS: codec::Limits =
-    codec::Limits { frame_bytes_max: 24, junk_bytes_max: 12, raw_bytes_max: 8 };
+pub const LIMITS: codec::FrameLimits =
+    codec::FrameLimits { frame_bytes_max: 24, junk_bytes_max: 12, raw_bytes_max: 8 };
 
 /// What a test can compare: a message, or why it broke with what was kept and how long it was.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -123,7 +123,7 @@ impl Sender {
     }
 
     pub fn on(stream: TcpStream) -> Self {
-        let codec = Codec::new(codec::Limits::default(), Framing::Strict);
+        let codec = Codec::new(codec::FrameLimits::default(), Framing::Strict);
         Self { stream, codec, buffer: BytesMut::new() }
     }
 

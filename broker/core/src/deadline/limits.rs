@@ -105,10 +105,10 @@ pub struct ReadingPace {
     pub emergency: Option<Limit>,
 }
 
-/// How long each step may take. `Limits::default()` is right for most counties.
+/// How long each step may take. `TimeLimits::default()` is right for most counties.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub struct TimeLimits {
     /// 急危重症.
     pub emergency: Pace,
     /// 急.
@@ -161,7 +161,7 @@ pub struct Limits {
     pub close: Limit,
 }
 
-impl Default for Limits {
+impl Default for TimeLimits {
     fn default() -> Self {
         Self {
             emergency: Pace::default(),
@@ -212,7 +212,7 @@ const fn default_schedule(priority: Priority) -> Limit {
     }
 }
 
-impl Limits {
+impl TimeLimits {
     /// What the county set for `priority`.
     #[must_use]
     pub const fn pace(&self, priority: Priority) -> &Pace {

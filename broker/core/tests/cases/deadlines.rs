@@ -2,7 +2,7 @@
 
 use jiff::ToSpan;
 use tierlink_core::Change;
-use tierlink_core::deadline::{Limit, Limits, Name};
+use tierlink_core::deadline::{Limit, Name, TimeLimits};
 use tierlink_schemas::{Body, Kind, Priority};
 
 use crate::world::*;
@@ -87,12 +87,12 @@ fn a_county_sets_only_what_differs() {
         "receive": { "minutes": 60 },
     });
 
-    let limits: Limits = serde_json::from_value(settings).unwrap();
+    let limits: TimeLimits = serde_json::from_value(settings).unwrap();
 
     assert_eq!(limits.accept(Priority::Urgent), Limit::working_hours(45));
     assert_eq!(limits.accept(Priority::Emergency), Limit::elapsed(10));
     assert_eq!(limits.receive, Limit::elapsed(60));
-    assert_eq!(limits.follow_up, Limits::default().follow_up);
+    assert_eq!(limits.follow_up, TimeLimits::default().follow_up);
     let mistyped = serde_json::json!({ "recieve": { "minutes": 60 } });
-    assert!(serde_json::from_value::<Limits>(mistyped).is_err());
+    assert!(serde_json::from_value::<TimeLimits>(mistyped).is_err());
 }

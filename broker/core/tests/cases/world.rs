@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use jiff::{Timestamp, ToSpan};
 use tierlink_core::case::Booking;
 use tierlink_core::county::{County, Member};
-use tierlink_core::deadline::{Limits, Name, overdue};
+use tierlink_core::deadline::{Name, TimeLimits, overdue};
 use tierlink_core::decide::{SlotUse, wanted_bookings};
 use tierlink_core::{Ask, Case, Change, Decision, decide, find};
 use tierlink_schemas::answer::*;
@@ -67,7 +67,7 @@ pub fn county() -> County {
         lead: Some(org(LEAD)),
         broker: org(BROKER),
         calendar: Calendar::china(OpeningHours::office()).unwrap(),
-        limits: Limits::default(),
+        limits: TimeLimits::default(),
         one_person_emergency_reading: false,
     }
 }

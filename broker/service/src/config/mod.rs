@@ -22,8 +22,8 @@ use tierlink_schemas::{Code, OrganisationCode, Problem};
 use tierlink_store::ConfigFingerprint;
 
 pub use settings::{
-    BusSettings, CalendarSettings, CountySettings, HttpSettings, Limits, LogFormat, LogSettings,
-    MllpSettings, Settings, StoreSettings, TlsSettings,
+    BusSettings, CalendarSettings, CountySettings, HttpSettings, LoadLimits, LogFormat,
+    LogSettings, MllpSettings, Settings, StoreSettings, TlsSettings,
 };
 
 /// Largest number of organisations that one broker serves. A prefecture of eight counties has

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use tierlink_core::deadline::Limits as DeadlineLimits;
+use tierlink_core::deadline::TimeLimits;
 use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::calendar::OpeningHours;
 
@@ -12,25 +12,25 @@ use tierlink_schemas::calendar::OpeningHours;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The county.
+    /// Name, lead hospital and rules of the county.
     pub county: CountySettings,
-    /// Where the truth lives.
+    /// The database.
     pub store: StoreSettings,
-    /// The road to the lanes.
+    /// The message bus that carries deliveries to their lanes.
     #[serde(default)]
     pub bus: BusSettings,
-    /// Where HTTP is served.
+    /// The HTTP listener; none means no HTTP.
     #[serde(default)]
     pub http: Option<HttpSettings>,
-    /// Where MLLP is served.
+    /// The MLLP listeners.
     #[serde(default)]
     pub mllp: Vec<MllpSettings>,
-    /// How much at once.
+    /// Limits on sizes, connections, batches and waits.
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: LoadLimits,
     /// How long each step of a case may take.
     #[serde(default)]
-    pub deadlines: DeadlineLimits,
+    pub deadlines: TimeLimits,
     /// Opening hours and days off.
     #[serde(default)]
     pub calendar: CalendarSettings,
@@ -46,7 +46,7 @@ fn default_profiles() -> PathBuf {
     PathBuf::from("profiles")
 }
 
-/// The county.
+/// `[county]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountySettings {
@@ -67,7 +67,7 @@ fn default_broker() -> OrganisationCode {
     OrganisationCode::new("TIERLINK").unwrap_or_else(|_| unreachable!("eight letters are a code"))
 }
 
-/// Where the truth lives.
+/// `[store]`: the database.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSettings {
@@ -82,7 +82,7 @@ fn default_connections() -> u32 {
     10
 }
 
-/// The road to the lanes.
+/// `[bus]`: the message bus.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BusSettings {
@@ -113,7 +113,7 @@ pub struct TlsSettings {
     pub client_authorities: Option<PathBuf>,
 }
 
-/// Where HTTP is served.
+/// `[http]`: the HTTP listener.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSettings {
@@ -124,7 +124,7 @@ pub struct HttpSettings {
     pub tls: Option<TlsSettings>,
 }
 
-/// Where MLLP is served.
+/// `[[mllp]]`: one MLLP listener.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MllpSettings {
@@ -142,10 +142,10 @@ fn default_listener() -> String {
     "mllp".to_owned()
 }
 
-/// How much at once. Everything has a limit with a name.
+/// `[limits]`: how much of everything the process takes at once.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub struct LoadLimits {
     /// Largest message, in bytes.
     pub message_bytes_max: usize,
     /// Connections per listener.
@@ -170,7 +170,7 @@ pub struct Limits {
     pub drain_seconds: u32,
 }
 
-impl Default for Limits {
+impl Default for LoadLimits {
     fn default() -> Self {
         Self {
             message_bytes_max: 12 * 1024 * 1024,

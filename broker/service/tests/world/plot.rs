@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tierlink::current_config::CurrentConfig;
-use tierlink_store::DeliveryId;
 use tokio::time::Instant;
 
 use crate::checks;
 use crate::county::{EVERYBODY, org};
 use crate::dice::Dice;
 use crate::faults::Faults;
-use crate::hospitals::{Did, Seen};
+use crate::hospitals::Seen;
 use crate::power::Mode;
 use crate::process::{Ground, Process};
 use crate::sabotage::Sabotage;
@@ -31,14 +30,6 @@ pub struct End {
     pub promised: usize,
     /// Verdicts that senders heard.
     pub heard: usize,
-    pub history: History,
-}
-
-/// Everything that could be seen from outside, in order.
-#[derive(PartialEq)]
-pub struct History {
-    heard: Vec<Heard>,
-    arrived: Vec<(DeliveryId, Did)>,
 }
 
 /// Plays the world of this seed on this thread.
@@ -247,7 +238,6 @@ impl World {
         if !drained && failures.is_empty() {
             failures.push("it did not come to rest".to_owned());
         }
-        let history = History { heard: heard.clone(), arrived: seen.log.clone() };
-        End { failures, promised: memory.diary.promises.len(), heard: heard.len(), history }
+        End { failures, promised: memory.diary.promises.len(), heard: heard.len() }
     }
 }

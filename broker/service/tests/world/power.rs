@@ -5,9 +5,9 @@
 //! is what `kill -9` at any await looks like from outside. Stopped (`SIGSTOP`), they go on later
 //! as if nothing had been.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// What the machine gives to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,22 +21,27 @@ pub enum Mode {
 }
 
 /// The switch. Cheap to clone.
+///
+/// Whoever waits for it is woken in the order of waiting. tokio's `watch` would wake in an order
+/// of its own chance, which no seed repeats.
 #[derive(Clone)]
 pub struct Power {
-    mode: Arc<watch::Sender<Mode>>,
+    mode: Arc<Mutex<Mode>>,
+    changed: Arc<Notify>,
 }
 
 impl Power {
     pub fn new() -> Self {
-        Self { mode: Arc::new(watch::Sender::new(Mode::On)) }
+        Self { mode: Arc::new(Mutex::new(Mode::On)), changed: Arc::default() }
     }
 
     pub fn set(&self, mode: Mode) {
-        self.mode.send_replace(mode);
+        *self.mode.lock().unwrap() = mode;
+        self.changed.notify_waiters();
     }
 
     pub fn mode(&self) -> Mode {
-        *self.mode.borrow()
+        *self.mode.lock().unwrap()
     }
 
     /// Goes on only while the process runs.
@@ -50,11 +55,13 @@ impl Power {
     }
 
     async fn until(&self, wanted: impl Fn(Mode) -> bool) {
-        let mut seen = self.mode.subscribe();
-        while !wanted(*seen.borrow_and_update()) {
-            if seen.changed().await.is_err() {
-                std::future::pending::<()>().await;
+        loop {
+            // Asked for before looking, so that no change between the two is missed.
+            let changed = self.changed.notified();
+            if wanted(self.mode()) {
+                return;
             }
+            changed.await;
         }
     }
 }

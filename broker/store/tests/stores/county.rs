@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tierlink_core::case::Case;
 use tierlink_core::county::{County, Member};
-use tierlink_core::deadline::{self, Limits};
+use tierlink_core::deadline::{self, TimeLimits};
 use tierlink_core::decide::{Refused, SlotUse};
 use tierlink_core::delivery::{self, Circumstances, RetryPolicy, Sent, Step, Wants};
 use tierlink_core::find::{self, Picked};
@@ -59,7 +59,7 @@ fn county() -> County {
         lead: Some(code(HOSPITAL)),
         broker: code(BROKER),
         calendar: Calendar::china(OpeningHours::office()).unwrap(),
-        limits: Limits::default(),
+        limits: TimeLimits::default(),
         one_person_emergency_reading: false,
     }
 }
