@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 use tierlink::app::{App, Options};
 use tierlink::config::Config;
+use tierlink::desk::{Person, Reason};
 
 async fn start(folder: &Path) -> (App, String) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ops/examples");
@@ -75,3 +76,76 @@ async fn the_document_has_a_schema_for_every_kind() {
         assert!(schemas.contains_key(kind.as_str()), "{kind}");
     }
 }
+
+#[tokio::test]
+async fn what_the_routes_answer_is_what_the_document_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, base) = start(folder.path()).await;
+    let (by, why) = (Person::with_token("test"), Reason::new("a test").unwrap());
+    let desk = app.desk();
+    let operator = desk.create_token("operator", None, None, &by, &why).await.unwrap();
+    let sender = tierlink_schemas::OrganisationCode::new("330199101").unwrap();
+    let token = desk.create_token("sender", Some(sender), None, &by, &why).await.unwrap();
+    app.tokens().read().await.unwrap();
+    let client = reqwest::Client::new();
+    let message = include_str!("../../../schemas/examples/referral.submit.json");
+    let sent = client.post(format!("{base}/api/v1/messages")).bearer_auth(&token).body(message);
+    let sent: Value = sent.send().await.unwrap().json().await.unwrap();
+    let case = sent["case_number"].as_str().unwrap_or_else(|| panic!("{sent}")).to_owned();
+    let document = tierlink::api::document();
+
+    for path in [
+        "/api/v1/cases",
+        "/api/v1/cases/{case}",
+        "/api/v1/cases/{case}/events",
+        "/api/v1/cases/{case}/custody",
+        "/api/v1/slots",
+        "/api/v1/lanes",
+        "/api/v1/parked",
+        "/api/v1/acts",
+        "/readyz",
+    ] {
+        let url = format!("{base}{}", path.replace("{case}", &case));
+        let request = client.get(url).bearer_auth(&operator);
+
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+
+        let schema =
+            &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"];
+        let schema = &schema["schema"];
+        let whole = serde_json::json!({ "allOf": [schema], "components": document["components"] });
+        let faults: Vec<String> = jsonschema::validator_for(&whole)
+            .unwrap()
+            .iter_errors(&answer)
+            .map(|fault| fault.to_string())
+            .collect();
+        assert_eq!(faults, Vec::<String>::new(), "{path}: {answer}");
+    }
+    app.stop().await;
+}
+
+#[test]
+fn every_reference_to_a_schema_leads_to_one() {
+    let document = tierlink::api::document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut followed = 0;
+    let mut values = vec![document];
+    while let Some(value) = values.pop() {
+        match value {
+            Value::Object(fields) => {
+                let name = fields.get("$ref").and_then(Value::as_str);
+                if let Some(name) = name.and_then(|name| name.strip_prefix(COMPONENTS)) {
+                    assert!(schemas.contains_key(name), "{name}");
+                    followed += 1;
+                }
+                values.extend(fields.values());
+            }
+            Value::Array(items) => values.extend(items),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    assert!(followed > 50, "only {followed} references");
+    assert!(std::ptr::eq(document, tierlink::api::document()), "it is made once");
+}
+
+const COMPONENTS: &str = "#/components/schemas/";

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tierlink_schemas::{CaseNumber, Code, Family, OrganisationCode};
 use tierlink_store::{CaseFile, CaseKey, CaseQuery, Store};
 use tracing::error;
@@ -28,16 +28,23 @@ const BAD_PARAMETER: Code = Code::new("A009");
 /// The store does not answer.
 const STORE_SILENT: Code = Code::new("A011");
 
-/// Filters of a list.
-#[derive(Debug, Deserialize)]
+/// Filters of a list. The doc comments of the fields stand in the OpenAPI document.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
+    /// `referral`, `transfer` or `consultation`.
     family: Option<Family>,
+    /// A state, such as `accepted`.
     state: Option<String>,
+    /// The organisation that must act now.
     with: Option<OrganisationCode>,
+    /// `true`: only open cases; `false`: only ended ones.
     open: Option<bool>,
+    /// `true`: only cases whose deadline has passed.
     overdue: Option<bool>,
+    /// `next` of the page before.
     after: Option<String>,
+    /// Page size, 1 to 200; 50 if absent.
     limit: Option<u32>,
 }
 
@@ -76,8 +83,8 @@ pub async fn list(
                 .last()
                 .filter(|_| full)
                 .map(|row| format!("{}/{}", row.changed_at.as_microsecond(), row.id));
-            let cases: Vec<Value> = rows.iter().map(views::row).collect();
-            Json(json!({ "cases": cases, "next": next })).into_response()
+            let cases = rows.iter().map(views::row).collect();
+            Json(views::CasePage { cases, next }).into_response()
         }
         Err(error) => silent(&error),
     }
@@ -99,8 +106,10 @@ pub async fn show(
             let left =
                 caller.sees().filter(|organisation| views::has_left(&file.case, organisation));
             let view = match left {
-                Some(organisation) => views::file_of_past(&file, &organisation),
-                None => views::file(&file),
+                Some(organisation) => {
+                    views::CaseShown::Past(Box::new(views::file_of_past(&file, &organisation)))
+                }
+                None => views::CaseShown::Whole(Box::new(views::file(&file))),
             };
             Json(view).into_response()
         }
@@ -116,8 +125,8 @@ pub async fn events(
 ) -> Response {
     match find(&caller, &*api.store, &case).await {
         Ok(file) => {
-            let events: Vec<Value> = file.events.iter().map(views::event).collect();
-            Json(json!({ "events": events })).into_response()
+            let events = file.events.iter().map(views::event).collect();
+            Json(views::Events { events }).into_response()
         }
         Err(response) => response,
     }
@@ -131,8 +140,8 @@ pub async fn custody(
 ) -> Response {
     match find(&caller, &*api.store, &case).await {
         Ok(file) => {
-            let custody: Vec<Value> = file.custody.iter().map(views::custody).collect();
-            Json(json!({ "custody": custody })).into_response()
+            let custody = file.custody.iter().map(views::custody).collect();
+            Json(views::Custody { custody }).into_response()
         }
         Err(response) => response,
     }
@@ -187,11 +196,13 @@ pub async fn message(
 /// The header that says which version of its sender's code map read a message.
 const CODE_MAP: HeaderName = HeaderName::from_static("tierlink-code-map");
 
-/// Which slots to list.
-#[derive(Debug, Deserialize)]
+/// Which slots to list. The doc comments of the fields stand in the OpenAPI document.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlotsQuery {
+    /// Only this organisation's.
     organisation: Option<OrganisationCode>,
+    /// How many, 1 to 200; 50 if absent.
     limit: Option<u32>,
 }
 
@@ -205,8 +216,8 @@ pub async fn slots(
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     match api.store.slots(query.organisation, Timestamp::now(), limit).await {
         Ok(rows) => {
-            let slots: Vec<Value> = rows.iter().map(views::slot).collect();
-            Json(json!({ "slots": slots })).into_response()
+            let slots = rows.iter().map(views::slot).collect();
+            Json(views::Slots { slots }).into_response()
         }
         Err(error) => silent(&error),
     }

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::{Act, ActName, ActQuery, DeliveryId};
 use uuid::Uuid;
@@ -19,13 +19,15 @@ use super::cases::{PAGE, PAGE_MAX, bad, silent};
 use super::messages::not_found;
 use super::shared::Api;
 use super::views;
-use crate::desk::{Performed, Person, Reason, Refusal};
+use crate::desk::{Performed, Person, REASON_CHARS_MAX, Reason, Refusal};
 use crate::lane::parcel_id;
 
 /// The body of an act.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Why {
+pub struct Why {
+    /// The reason; it is recorded with the token's name.
+    #[schemars(length(min = 1, max = REASON_CHARS_MAX))]
     why: String,
 }
 
@@ -36,18 +38,20 @@ pub async fn lanes(caller: Authenticated, State(api): State<Api>) -> Response {
     }
     match api.store.lanes().await {
         Ok(rows) => {
-            let lanes: Vec<Value> = rows.iter().map(views::lane).collect();
-            Json(json!({ "lanes": lanes })).into_response()
+            let lanes = rows.iter().map(views::lane).collect();
+            Json(views::Lanes { lanes }).into_response()
         }
         Err(error) => silent(&error),
     }
 }
 
-/// Which parked deliveries to list.
-#[derive(Debug, Deserialize)]
+/// Which parked deliveries to list. The doc comments of the fields stand in the OpenAPI document.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParkedQuery {
+    /// Only those to this organisation.
     lane: Option<OrganisationCode>,
+    /// How many, 1 to 200; 200 if absent.
     limit: Option<u32>,
 }
 
@@ -64,8 +68,8 @@ pub async fn parked(
     let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
     match api.store.parked(query.lane, limit).await {
         Ok(rows) => {
-            let parked: Vec<Value> = rows.iter().map(views::parked).collect();
-            Json(json!({ "parked": parked })).into_response()
+            let parked = rows.iter().map(views::parked).collect();
+            Json(views::Parked { parked }).into_response()
         }
         Err(error) => silent(&error),
     }
@@ -108,9 +112,7 @@ async fn on_parked(
     let id = DeliveryId { message, to };
     let delivery = parcel_id(&id);
     match perform(api, &operator, body, act(id)).await {
-        Ok(performed) => {
-            Json(json!({ "act": performed.id(), "delivery": delivery })).into_response()
-        }
+        Ok(performed) => Json(views::DeliveryAct { act: performed.id(), delivery }).into_response(),
         Err(refusal) => refusal,
     }
 }
@@ -149,10 +151,7 @@ async fn on_lane(
     let Ok(code) = OrganisationCode::new(lane) else { return not_found().await };
     let act = if paused { Act::Pause(code) } else { Act::Resume(code) };
     match perform(api, &operator, body, act).await {
-        Ok(performed) => {
-            let view = json!({ "act": performed.id(), "lane": lane, "paused": paused });
-            Json(view).into_response()
-        }
+        Ok(performed) => Json(views::LaneAct { act: performed.id(), lane, paused }).into_response(),
         Err(refusal) => refusal,
     }
 }
@@ -183,15 +182,21 @@ fn refused(refusal: &Refusal) -> Response {
     tierlink_http::problem(status, &refusal.code(), title, &format!("{refusal}."))
 }
 
-/// Which acts to list.
-#[derive(Debug, Deserialize)]
+/// Which acts to list. The doc comments of the fields stand in the OpenAPI document.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActsQuery {
+    /// Only these, such as `replay`.
     act: Option<String>,
+    /// Only those that concern this organisation.
     organisation: Option<OrganisationCode>,
+    /// Only those of this person or token.
     by: Option<String>,
+    /// Only those at this time or later, such as 2026-11-30T08:00:00Z.
     since: Option<Timestamp>,
+    /// `next` of the page before.
     after: Option<Uuid>,
+    /// Page size, 1 to 200; 50 if absent.
     limit: Option<u32>,
 }
 

@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
 use super::shared::Api;
+use super::views::Readiness;
 
 /// The process answers.
 pub async fn alive() -> &'static str {
@@ -17,12 +17,12 @@ pub async fn alive() -> &'static str {
 pub async fn ready(State(api): State<Api>) -> Response {
     let report = api.health.look().await;
     let status = if report.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({
-        "ready": report.ready(),
-        "store": report.store.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
-        "bus": report.bus.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
-        "stopping": report.stopping,
-    });
+    let body = Readiness {
+        ready: report.ready(),
+        store: report.store.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
+        bus: report.bus.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
+        stopping: report.stopping,
+    };
     (status, Json(body)).into_response()
 }
 

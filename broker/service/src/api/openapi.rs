@@ -1,331 +1,227 @@
-//! The OpenAPI document, generated from the canonical types and the list of routes.
+//! The OpenAPI document: made from the same list of routes as the router, and from the types that
+//! handlers read and write. It is made once.
 //!
-//! A test walks the list and asks the router for each route, so that the two cannot differ.
+//! Canonical messages have their JSON Schemas already (`tierlink_schemas::schema`); the schemas of
+//! queries and answers come from the same `schemars` derives.
 
-use axum::Json;
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tierlink_schemas::{Kind, schema};
 
-use crate::desk::REASON_CHARS_MAX;
+use super::routes::{self, Body, Media, Route};
 
-/// One documented route.
-struct Route {
-    path: &'static str,
-    method: &'static str,
-    summary: &'static str,
-    /// Whether it asks for a token.
-    token: bool,
-    parameters: &'static [Parameter],
-    body: Option<Body>,
-}
-
-/// What a request carries.
-#[derive(Clone, Copy)]
-enum Body {
-    /// A canonical message.
-    Message,
-    /// A FHIR Bundle.
-    Bundle,
-    /// The reason of an act.
-    Why,
-}
-
-/// Name, place and meaning of a parameter.
-type Parameter = (&'static str, &'static str, &'static str);
-
-const CASE: Parameter = ("case", "path", "The case's number (`R2600012345`) or id.");
-const LANE: Parameter = ("lane", "path", "The organisation's code.");
-const MESSAGE: Parameter =
-    ("message", "path", "Our id of the message; before the `@` of `delivery`.");
-const TO: Parameter = ("organisation", "path", "Where it goes; after the `@` of `delivery`.");
-const LIMIT: Parameter = ("limit", "query", "Page size, 1 to 200; 50 if absent.");
-
-const ROUTES: &[Route] = &[
-    Route {
-        path: "/api/v1/messages",
-        method: "post",
-        summary: "Send a canonical message. 200 means that it is on disk and on its way.",
-        token: true,
-        parameters: &[],
-        body: Some(Body::Message),
-    },
-    Route {
-        path: "/api/v1/messages/{id}",
-        method: "get",
-        summary: "A message that you sent or receive.",
-        token: true,
-        parameters: &[("id", "path", "Our id of the message.")],
-        body: None,
-    },
-    Route {
-        path: "/api/v1/cases",
-        method: "get",
-        summary: "A page of the cases in which you have a part.",
-        token: true,
-        parameters: &[
-            ("family", "query", "`referral`, `transfer` or `consultation`."),
-            ("state", "query", "A state, such as `accepted`."),
-            ("with", "query", "The organisation that must act now."),
-            ("open", "query", "`true`: only open cases; `false`: only ended ones."),
-            ("overdue", "query", "`true`: only cases whose deadline has passed."),
-            ("after", "query", "`next` of the page before."),
-            LIMIT,
-        ],
-        body: None,
-    },
-    Route {
-        path: "/api/v1/cases/{case}",
-        method: "get",
-        summary: "A case with its events and the custody of each message.",
-        token: true,
-        parameters: &[CASE],
-        body: None,
-    },
-    Route {
-        path: "/api/v1/cases/{case}/events",
-        method: "get",
-        summary: "The events of a case.",
-        token: true,
-        parameters: &[CASE],
-        body: None,
-    },
-    Route {
-        path: "/api/v1/cases/{case}/custody",
-        method: "get",
-        summary: "How each message of a case fared at every hop.",
-        token: true,
-        parameters: &[CASE],
-        body: None,
-    },
-    Route {
-        path: "/api/v1/slots",
-        method: "get",
-        summary: "Slots, beds and expert times that are offered.",
-        token: true,
-        parameters: &[("organisation", "query", "Only this organisation's."), LIMIT],
-        body: None,
-    },
-    Route {
-        path: "/api/v1/lanes",
-        method: "get",
-        summary: "All lanes. For operators.",
-        token: true,
-        parameters: &[],
-        body: None,
-    },
-    Route {
-        path: "/api/v1/lanes/{lane}/pause",
-        method: "post",
-        summary: "Stop delivering to an organisation. For operators.",
-        token: true,
-        parameters: &[LANE],
-        body: Some(Body::Why),
-    },
-    Route {
-        path: "/api/v1/lanes/{lane}/resume",
-        method: "post",
-        summary: "Deliver to an organisation again. For operators.",
-        token: true,
-        parameters: &[LANE],
-        body: Some(Body::Why),
-    },
-    Route {
-        path: "/api/v1/parked",
-        method: "get",
-        summary: "Deliveries that need a person, oldest first. For operators.",
-        token: true,
-        parameters: &[("lane", "query", "Only those to this organisation."), LIMIT],
-        body: None,
-    },
-    Route {
-        path: "/api/v1/parked/{message}/{organisation}/replay",
-        method: "post",
-        summary: "Send a parked delivery again. For operators.",
-        token: true,
-        parameters: &[MESSAGE, TO],
-        body: Some(Body::Why),
-    },
-    Route {
-        path: "/api/v1/parked/{message}/{organisation}/drop",
-        method: "post",
-        summary: "Give a parked delivery up; what waits behind it goes on. For operators.",
-        token: true,
-        parameters: &[MESSAGE, TO],
-        body: Some(Body::Why),
-    },
-    Route {
-        path: "/api/v1/acts",
-        method: "get",
-        summary: "What people did, newest first: who, why and when. For operators.",
-        token: true,
-        parameters: &[
-            ("act", "query", "Only these, such as `replay`."),
-            ("organisation", "query", "Only those that concern this organisation."),
-            ("by", "query", "Only those of this person or token."),
-            ("since", "query", "Only those at this time or later, such as 2026-11-30T08:00:00Z."),
-            ("after", "query", "`next` of the page before."),
-            LIMIT,
-        ],
-        body: None,
-    },
-    Route {
-        path: "/fhir/$process-message",
-        method: "post",
-        summary: "Send a FHIR R4 message Bundle.",
-        token: true,
-        parameters: &[],
-        body: Some(Body::Bundle),
-    },
-    Route {
-        path: "/fhir/metadata",
-        method: "get",
-        summary: "The CapabilityStatement.",
-        token: false,
-        parameters: &[],
-        body: None,
-    },
-    Route {
-        path: "/healthz",
-        method: "get",
-        summary: "Whether the process answers.",
-        token: false,
-        parameters: &[],
-        body: None,
-    },
-    Route {
-        path: "/readyz",
-        method: "get",
-        summary: "Whether messages can be taken now.",
-        token: false,
-        parameters: &[],
-        body: None,
-    },
-    Route {
-        path: "/metrics",
-        method: "get",
-        summary: "Figures for Prometheus.",
-        token: false,
-        parameters: &[],
-        body: None,
-    },
-];
+/// The document as it is served.
+static DOCUMENT: LazyLock<(Value, String)> = LazyLock::new(|| {
+    let document = serde_json::to_value(Document::new(&routes::all()))
+        .unwrap_or_else(|_| unreachable!("the document has string keys and no failing writers"));
+    let text = document.to_string();
+    (document, text)
+});
 
 /// Serves the document.
-pub async fn serve() -> Json<Value> {
-    Json(document())
+pub async fn serve() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.1.as_str())
 }
 
 /// The document.
 #[must_use]
-pub fn document() -> Value {
-    let mut paths: Map<String, Value> = Map::new();
-    for route in ROUTES {
-        let entry = paths.entry(route.path).or_insert_with(|| json!({}));
-        if let Value::Object(methods) = entry {
-            methods.insert(route.method.to_owned(), operation(route));
-        }
-    }
-    let schemas: Map<String, Value> =
-        Kind::ALL.iter().map(|kind| (kind.as_str().to_owned(), schema::of(*kind).into())).collect();
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "TierLink",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "Two-way referral and remote consultation inside a county medical \
-                            consortium. Each kind of message has a JSON Schema below.",
-        },
-        "paths": paths,
-        "components": {
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": schemas,
-        },
-    })
+pub fn document() -> &'static Value {
+    &DOCUMENT.0
 }
 
-fn operation(route: &Route) -> Value {
-    let parameters: Vec<Value> = route
-        .parameters
-        .iter()
-        .map(|(name, place, meaning)| {
-            json!({
-                "name": name,
-                "in": place,
-                "required": *place == "path",
-                "description": meaning,
-                "schema": { "type": "string" },
-            })
+#[derive(Serialize)]
+struct Document {
+    openapi: &'static str,
+    info: Info,
+    paths: BTreeMap<&'static str, BTreeMap<&'static str, Operation>>,
+    components: Components,
+}
+
+#[derive(Serialize)]
+struct Info {
+    title: &'static str,
+    version: &'static str,
+    description: &'static str,
+}
+
+#[derive(Serialize)]
+struct Components {
+    #[serde(rename = "securitySchemes")]
+    security_schemes: BTreeMap<&'static str, SecurityScheme>,
+    schemas: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct SecurityScheme {
+    r#type: &'static str,
+    scheme: &'static str,
+}
+
+#[derive(Serialize)]
+struct Operation {
+    summary: &'static str,
+    parameters: Vec<Parameter>,
+    #[serde(rename = "requestBody", skip_serializing_if = "Option::is_none")]
+    request_body: Option<RequestBody>,
+    responses: BTreeMap<&'static str, Answer>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    security: Vec<BTreeMap<&'static str, Scopes>>,
+}
+
+#[derive(Serialize)]
+struct Parameter {
+    name: String,
+    r#in: &'static str,
+    required: bool,
+    description: String,
+    schema: Value,
+}
+
+#[derive(Serialize)]
+struct RequestBody {
+    required: bool,
+    content: BTreeMap<&'static str, Content>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    description: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    content: BTreeMap<&'static str, Content>,
+}
+
+#[derive(Serialize)]
+struct Content {
+    schema: Schema,
+}
+
+/// What a token must be allowed to do: OpenAPI asks for the list, and ours is empty.
+type Scopes = Vec<&'static str>;
+
+/// The name of the only way to log in.
+const TOKEN: &str = "token";
+
+impl Document {
+    fn new(routes: &[Route]) -> Self {
+        // OpenAPI 3.1 speaks JSON Schema 2020-12, as the schemas of canonical messages do.
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+        let mut generator = settings.into_generator();
+        let mut paths: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for route in routes {
+            let methods = paths.entry(route.path).or_default();
+            methods.insert(route.method, Operation::new(route, &mut generator));
+        }
+        let kinds = Kind::ALL.iter().map(|kind| (kind.to_string(), schema::of(*kind).into()));
+        let mut schemas = generator.take_definitions(true);
+        schemas.extend(kinds);
+        Self {
+            openapi: "3.1.0",
+            info: Info {
+                title: "TierLink",
+                version: env!("CARGO_PKG_VERSION"),
+                description: "Two-way referral and remote consultation inside a county medical \
+                              consortium. Each kind of message has a JSON Schema below.",
+            },
+            paths,
+            components: Components {
+                security_schemes: BTreeMap::from([(
+                    TOKEN,
+                    SecurityScheme { r#type: "http", scheme: "bearer" },
+                )]),
+                schemas,
+            },
+        }
+    }
+}
+
+impl Operation {
+    fn new(route: &Route, generator: &mut SchemaGenerator) -> Self {
+        let path = route.in_path.iter().map(|(name, meaning)| Parameter {
+            name: (*name).to_owned(),
+            r#in: "path",
+            required: true,
+            description: (*meaning).to_owned(),
+            schema: json_schema!({ "type": "string" }).into(),
+        });
+        let query = route.query.map(|schema| query_parameters(&schema(generator)));
+        let request_body = route.body.as_ref().map(|body| match body {
+            Body::Message(media) | Body::Reason(media) => {
+                RequestBody { required: true, content: content(media, generator) }
+            }
+        });
+        Self {
+            summary: route.summary,
+            parameters: path.chain(query.into_iter().flatten()).collect(),
+            request_body,
+            responses: responses(route, generator),
+            security: if route.token {
+                vec![BTreeMap::from([(TOKEN, Scopes::new())])]
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
+/// Each field of the type that a handler reads the query into is a parameter, and its doc comment
+/// the description.
+fn query_parameters(schema: &Schema) -> Vec<Parameter> {
+    let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    fields
+        .map(|(name, field)| Parameter {
+            name: name.clone(),
+            r#in: "query",
+            required: false,
+            description: field
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            schema: field.clone(),
         })
-        .collect();
-    let mut operation = json!({
-        "summary": route.summary,
-        "parameters": parameters,
-        "responses": responses(route),
-    });
-    if let Some(body) = route.body {
-        let (media_type, schema) = content(body);
-        operation["requestBody"] =
-            json!({ "required": true, "content": { media_type: { "schema": schema } } });
-    }
-    if route.token {
-        operation["security"] = json!([{ "token": [] }]);
-    }
-    operation
+        .collect()
 }
 
-fn content(body: Body) -> (&'static str, Value) {
-    match body {
-        Body::Message => {
-            let kinds: Vec<Value> = Kind::ALL
-                .iter()
-                .map(|kind| json!({ "$ref": format!("#/components/schemas/{kind}") }))
-                .collect();
-            ("application/json", json!({ "oneOf": kinds }))
-        }
-        Body::Bundle => (
-            "application/fhir+json",
-            json!({ "type": "object", "description": "A FHIR R4 Bundle of type `message`." }),
-        ),
-        Body::Why => (
-            "application/json",
-            json!({
-                "type": "object",
-                "properties": { "why": {
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": REASON_CHARS_MAX,
-                    "description": "The reason; it is recorded with the token's name.",
-                } },
-                "required": ["why"],
-                "additionalProperties": false,
-            }),
-        ),
-    }
+fn content(media: &Media, generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Content> {
+    let schema = (media.schema)(generator);
+    BTreeMap::from([(media.r#type, Content { schema })])
 }
 
-fn responses(route: &Route) -> Value {
-    let mut responses = json!({ "200": { "description": "Done." } });
-    let mut add = |status: &str, meaning: &str| {
-        responses[status] = json!({ "description": meaning });
+fn responses(route: &Route, generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Answer> {
+    let done = Answer { description: "Done.", content: content(&route.answer, generator) };
+    let mut responses = BTreeMap::from([("200", done)]);
+    let mut add = |status: &'static str, description: &'static str| {
+        responses.insert(status, Answer { description, content: BTreeMap::new() });
     };
     if route.token {
         add("401", "No valid token.");
         add("403", "The token may not do this.");
         add("404", "It does not exist, or is not yours: the two look alike.");
     }
+    if route.query.is_some() {
+        add("400", "A parameter is unknown or makes no sense.");
+    }
     match route.body {
         None => {}
-        Some(Body::Why) => {
+        Some(Body::Reason(_)) => {
             add("400", "The reason is missing or too long.");
             add("409", "It is not parked (any more).");
             add("503", "Nothing was done; ask again.");
         }
-        Some(Body::Message | Body::Bundle) => {
+        Some(Body::Message(_)) => {
+            let conflict =
+                "The case's state does not allow it, or the id carried other content before.";
             add("400", "It cannot be read.");
-            add(
-                "409",
-                "The case's state does not allow it, or the id carried other content before.",
-            );
+            add("409", conflict);
             add("413", "It is too large.");
             add("422", "It was read and its content is wrong; every problem is listed.");
             add("425", "What it refers to has not arrived yet; send it again later.");

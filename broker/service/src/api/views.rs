@@ -1,82 +1,260 @@
 //! What callers of the API see of a case: numbers, states, events and custody.
 //!
+//! Each answer is a type, and its JSON Schema in `/openapi.json` is made from that type. A field
+//! that says nothing is null and never left out.
+//!
 //! The people and the illness of a case stand in the messages; who has a part in the case gets
 //! them through `GET /api/v1/messages/{id}` for each message that it sent or received.
 
+use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use tierlink_core::Case;
-use tierlink_schemas::{Loss, OrganisationCode, Problem, Version};
+use tierlink_core::delivery::{State, Why};
+use tierlink_schemas::answer::{ExpertRef, Reason, Slot};
+use tierlink_schemas::message::BusinessNumber;
+use tierlink_schemas::{
+    CaseNumber, Deviation, Family, Kind, Loss, OrganisationCode, Priority, Problem, Version,
+};
 use tierlink_store::{
     ActRow, CaseFile, CaseRow, CustodyRow, DeliveryId, EventRow, LaneRow, ParkedRow, SlotRow,
 };
+use uuid::Uuid;
 
 use crate::lane::parcel_id;
 
+/// A page of cases.
+#[derive(Serialize, JsonSchema)]
+pub struct CasePage<'a> {
+    /// The cases, latest change first.
+    pub cases: Vec<CaseInList<'a>>,
+    /// `after` of the next page; null on the last one.
+    pub next: Option<String>,
+}
+
 /// A case in a list.
+#[derive(Serialize, JsonSchema)]
+pub struct CaseInList<'a> {
+    id: Uuid,
+    /// The number that a person can read out.
+    number: &'a CaseNumber,
+    family: Family,
+    state: &'a str,
+    /// Who asked.
+    origin: &'a OrganisationCode,
+    /// Who has the case now.
+    target: &'a OrganisationCode,
+    /// Who must let it pass before the target sees it.
+    reviewer: Option<&'a OrganisationCode>,
+    priority: Priority,
+    opened_at: Timestamp,
+    changed_at: Timestamp,
+    /// Until when somebody must act.
+    due_at: Option<Timestamp>,
+    /// How many events it has.
+    events: u32,
+}
+
+/// Shows a case in a list.
 #[must_use]
-pub fn row(row: &CaseRow) -> Value {
-    json!({
-        "id": row.id,
-        "number": row.number,
-        "family": row.family,
-        "state": row.state,
-        "origin": row.origin,
-        "target": row.target,
-        "reviewer": row.reviewer,
-        "priority": row.priority,
-        "opened_at": row.opened_at,
-        "changed_at": row.changed_at,
-        "due_at": row.due_at,
-        "events": row.events,
-    })
+pub fn row(row: &CaseRow) -> CaseInList<'_> {
+    CaseInList {
+        id: row.id,
+        number: &row.number,
+        family: row.family,
+        state: &row.state,
+        origin: &row.origin,
+        target: &row.target,
+        reviewer: row.reviewer.as_ref(),
+        priority: row.priority,
+        opened_at: row.opened_at,
+        changed_at: row.changed_at,
+        due_at: row.due_at,
+        events: row.events,
+    }
+}
+
+/// A case as the caller may see it.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CaseShown<'a> {
+    /// The caller has a part in it.
+    Whole(Box<WholeCase<'a>>),
+    /// The case has left the caller.
+    Past(Box<PastCase<'a>>),
 }
 
 /// A case with its history.
+#[derive(Serialize, JsonSchema)]
+pub struct WholeCase<'a> {
+    id: Uuid,
+    number: &'a CaseNumber,
+    family: Family,
+    state: &'a str,
+    /// Who asked.
+    origin: &'a OrganisationCode,
+    /// Who has the case now.
+    target: &'a OrganisationCode,
+    /// Reviewers still to pass, in order.
+    reviews: &'a [OrganisationCode],
+    /// Who else hears of every event.
+    watchers: &'a [OrganisationCode],
+    /// Targets before this one.
+    past_targets: Vec<PastTarget<'a>>,
+    priority: Priority,
+    /// What each organisation calls the case.
+    numbers: &'a [BusinessNumber],
+    /// The case that this one follows from.
+    parent: Option<&'a CaseNumber>,
+    /// The cases that follow from this one.
+    children: &'a [CaseNumber],
+    /// Experts who are asked, for a consultation.
+    experts: Vec<AskedExpert<'a>>,
+    appointment: Option<Appointment<'a>>,
+    /// What is waited for, and until when.
+    deadlines: Vec<Deadline>,
+    opened_at: Timestamp,
+    changed_at: Timestamp,
+    events: Vec<Event<'a>>,
+    custody: Vec<Hop<'a>>,
+}
+
+/// A target that the case had before.
+#[derive(Serialize, JsonSchema)]
+pub struct PastTarget<'a> {
+    organisation: &'a OrganisationCode,
+    /// When the case left it.
+    until: Timestamp,
+    /// Why the case moved on.
+    reason: Option<&'a Reason>,
+}
+
+/// An expert and the expert's answer.
+#[derive(Serialize, JsonSchema)]
+pub struct AskedExpert<'a> {
+    expert: &'a ExpertRef,
+    /// Null while there is no answer.
+    accepted: Option<bool>,
+}
+
+/// The appointment that stands, without the link to the session, which only messages carry.
+#[derive(Serialize, JsonSchema)]
+pub struct Appointment<'a> {
+    /// Its number at whoever gave it.
+    number: Option<&'a str>,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+    place: Option<&'a str>,
+    room: Option<&'a str>,
+}
+
+/// One thing that is waited for.
+#[derive(Serialize, JsonSchema)]
+pub struct Deadline {
+    /// What, such as `accept`.
+    name: &'static str,
+    /// From when its time counts.
+    since: Timestamp,
+    /// Until when; after an escalation, when it is reported again.
+    due: Timestamp,
+    /// How often it was reported.
+    escalations: u32,
+}
+
+/// Shows a case with its history.
 #[must_use]
-pub fn file(file: &CaseFile) -> Value {
+pub fn file(file: &CaseFile) -> WholeCase<'_> {
     let case = &file.case;
-    json!({
-        "id": case.id,
-        "number": case.number,
-        "family": case.state.family(),
-        "state": case.state.as_str(),
-        "origin": case.origin,
-        "target": case.target,
-        "reviews": case.reviews,
-        "watchers": case.watchers,
-        "past_targets": case.past_targets,
-        "priority": case.priority,
-        "numbers": case.numbers,
-        "parent": case.parent,
-        "children": file.children,
-        "experts": case.experts,
-        "appointment": appointment(case),
-        "deadlines": case.deadlines,
-        "opened_at": case.opened_at,
-        "changed_at": case.changed_at,
-        "events": file.events.iter().map(event).collect::<Vec<_>>(),
-        "custody": file.custody.iter().map(custody).collect::<Vec<_>>(),
+    WholeCase {
+        id: case.id,
+        number: &case.number,
+        family: case.state.family(),
+        state: case.state.as_str(),
+        origin: &case.origin,
+        target: &case.target,
+        reviews: &case.reviews,
+        watchers: &case.watchers,
+        past_targets: case
+            .past_targets
+            .iter()
+            .map(|past| PastTarget {
+                organisation: &past.organisation,
+                until: past.until,
+                reason: past.reason.as_ref(),
+            })
+            .collect(),
+        priority: case.priority,
+        numbers: &case.numbers,
+        parent: case.parent.as_ref(),
+        children: &file.children,
+        experts: case
+            .experts
+            .iter()
+            .map(|asked| AskedExpert { expert: &asked.expert, accepted: asked.accepted })
+            .collect(),
+        appointment: appointment(case),
+        deadlines: case
+            .deadlines
+            .iter()
+            .map(|deadline| Deadline {
+                name: deadline.name.as_str(),
+                since: deadline.since,
+                due: deadline.due,
+                escalations: deadline.escalations,
+            })
+            .collect(),
+        opened_at: case.opened_at,
+        changed_at: case.changed_at,
+        events: file.events.iter().map(event).collect(),
+        custody: file.custody.iter().map(custody).collect(),
+    }
+}
+
+fn appointment(case: &Case) -> Option<Appointment<'_>> {
+    let appointment = case.context.appointment.as_ref()?;
+    Some(Appointment {
+        number: appointment.number.as_deref(),
+        start: appointment.start,
+        end: appointment.end,
+        place: appointment.place.as_deref(),
+        room: appointment.room.as_deref(),
     })
 }
 
 /// A case as a past target sees it: as it was when it left.
+#[derive(Serialize, JsonSchema)]
+pub struct PastCase<'a> {
+    id: Uuid,
+    number: &'a CaseNumber,
+    family: Family,
+    /// The state after the last event that the caller may see.
+    state: Option<&'a str>,
+    origin: &'a OrganisationCode,
+    priority: Priority,
+    opened_at: Timestamp,
+    /// When the case left the caller.
+    left_at: Option<Timestamp>,
+    events: Vec<Event<'a>>,
+    custody: Vec<Hop<'a>>,
+}
+
+/// Shows a case as a past target sees it.
 #[must_use]
-pub fn file_of_past(file: &CaseFile, organisation: &OrganisationCode) -> Value {
+pub fn file_of_past<'a>(file: &'a CaseFile, organisation: &OrganisationCode) -> PastCase<'a> {
     let case = &file.case;
     let last = case.past_targets.iter().rev().find(|past| past.organisation == *organisation);
-    json!({
-        "id": case.id,
-        "number": case.number,
-        "family": case.state.family(),
-        "state": file.events.last().map(|event| event.to_state.as_str()),
-        "origin": case.origin,
-        "priority": case.priority,
-        "opened_at": case.opened_at,
-        "left_at": last.map(|past| past.until),
-        "events": file.events.iter().map(event).collect::<Vec<_>>(),
-        "custody": file.custody.iter().map(custody).collect::<Vec<_>>(),
-    })
+    PastCase {
+        id: case.id,
+        number: &case.number,
+        family: case.state.family(),
+        state: file.events.last().map(|event| event.to_state.as_str()),
+        origin: &case.origin,
+        priority: case.priority,
+        opened_at: case.opened_at,
+        left_at: last.map(|past| past.until),
+        events: file.events.iter().map(event).collect(),
+        custody: file.custody.iter().map(custody).collect(),
+    }
 }
 
 /// Whether the case has left `organisation`: it was a target and has no other part now.
@@ -91,65 +269,160 @@ pub fn has_left(case: &Case, organisation: &OrganisationCode) -> bool {
     !present
 }
 
-/// The appointment without the link to the session, which only messages carry.
-fn appointment(case: &Case) -> Option<Value> {
-    let appointment = case.context.appointment.as_ref()?;
-    Some(json!({
-        "number": appointment.number,
-        "start": appointment.start,
-        "end": appointment.end,
-        "place": appointment.place,
-        "room": appointment.room,
-    }))
+/// The events of a case.
+#[derive(Serialize, JsonSchema)]
+pub struct Events<'a> {
+    /// Oldest first.
+    pub events: Vec<Event<'a>>,
 }
 
-/// An event.
-#[must_use]
-pub fn event(event: &EventRow) -> Value {
-    json!({
-        "number": event.number,
-        "message": event.message,
-        "kind": event.kind,
-        "by": event.by,
-        "from_state": event.from_state,
-        "to_state": event.to_state,
-        "at": event.at,
-        "reason": event.reason,
-        "note": event.note,
-        "deviations": event.deviations,
-        "code_map": event.code_map,
-    })
+/// What was recorded when a message changed a case.
+#[derive(Serialize, JsonSchema)]
+pub struct Event<'a> {
+    /// Its number within the case, from 1.
+    number: u32,
+    /// The message that made it.
+    message: Uuid,
+    /// What the message said.
+    kind: Kind,
+    /// Who said it.
+    by: &'a OrganisationCode,
+    /// Null for the event that opened the case.
+    from_state: Option<&'a str>,
+    to_state: &'a str,
+    /// When, by the broker's clock.
+    at: Timestamp,
+    /// The coded reason, if the message gave one.
+    reason: Option<&'a str>,
+    /// What happened beside it, such as `reviews_skipped`.
+    note: Option<&'a str>,
+    /// What was read tolerantly in the message.
+    deviations: &'a [Deviation],
+    /// The version of its sender's code map that read the message.
+    code_map: Option<&'a Version>,
 }
 
-/// One hop of one message.
+/// Shows an event.
 #[must_use]
-pub fn custody(row: &CustodyRow) -> Value {
-    #[derive(Serialize)]
-    struct View<'a> {
-        delivery: String,
-        message: uuid::Uuid,
-        to: &'a str,
-        kind: &'static str,
-        number: u32,
-        state: &'a tierlink_core::delivery::State,
-        attempts: u32,
-        round: u32,
-        created_at: jiff::Timestamp,
-        published_at: Option<jiff::Timestamp>,
-        settled_at: Option<jiff::Timestamp>,
-        destination_number: Option<&'a str>,
-        problems: &'a [Problem],
-        losses: &'a [Loss],
-        code_map: Option<&'a Version>,
+pub fn event(event: &EventRow) -> Event<'_> {
+    Event {
+        number: event.number,
+        message: event.message,
+        kind: event.kind,
+        by: &event.by,
+        from_state: event.from_state.as_deref(),
+        to_state: &event.to_state,
+        at: event.at,
+        reason: event.reason.as_deref(),
+        note: event.note.as_deref(),
+        deviations: &event.deviations,
+        code_map: event.code_map.as_ref(),
     }
+}
+
+/// How the messages of a case fared.
+#[derive(Serialize, JsonSchema)]
+pub struct Custody<'a> {
+    /// One for each delivery, oldest first.
+    pub custody: Vec<Hop<'a>>,
+}
+
+/// One message on its way to one organisation.
+#[derive(Serialize, JsonSchema)]
+pub struct Hop<'a> {
+    /// The delivery's name, `<message>@<organisation>`.
+    delivery: String,
+    message: Uuid,
+    to: &'a OrganisationCode,
+    kind: Kind,
+    /// Its number in the line of this case to this organisation, from 1.
+    number: u32,
+    state: DeliveryState,
+    /// Tries so far, in all rounds.
+    attempts: u32,
+    /// How often it was queued anew.
+    round: u32,
+    created_at: Timestamp,
+    /// When the bus took it.
+    published_at: Option<Timestamp>,
+    /// When it was answered for good.
+    settled_at: Option<Timestamp>,
+    /// The destination's own number for it.
+    destination_number: Option<&'a str>,
+    /// Why it is parked, or what the last try said.
+    problems: &'a [Problem],
+    /// What the destination's format could not carry.
+    losses: &'a [Loss],
+    /// The version of the destination's code map that wrote it.
+    code_map: Option<&'a Version>,
+}
+
+/// Where a delivery stands.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// It may go to the bus.
+    Queued,
+    /// The bus has it, or it is being sent.
+    Published,
+    /// The destination said "not now".
+    Waiting {
+        /// When it is queued again.
+        due: Timestamp,
+    },
+    /// The destination took responsibility.
+    Delivered,
+    /// A person must act.
+    Parked {
+        /// Why.
+        why: ParkedWhy,
+    },
+    /// A person dropped it.
+    Withdrawn,
+}
+
+/// Why a delivery is parked.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkedWhy {
+    /// The destination read it and said no.
+    Refused,
+    /// It could not be written in the destination's format.
+    Unsendable,
+    /// The destination stayed silent, or said "not now", for too long.
+    Silent,
+}
+
+impl From<&State> for DeliveryState {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Queued => Self::Queued,
+            State::Published => Self::Published,
+            State::Waiting { due } => Self::Waiting { due: *due },
+            State::Delivered => Self::Delivered,
+            State::Parked { why } => Self::Parked {
+                why: match why {
+                    Why::Refused => ParkedWhy::Refused,
+                    Why::Unsendable => ParkedWhy::Unsendable,
+                    Why::Silent => ParkedWhy::Silent,
+                },
+            },
+            State::Withdrawn => Self::Withdrawn,
+        }
+    }
+}
+
+/// Shows one hop of one message.
+#[must_use]
+pub fn custody(row: &CustodyRow) -> Hop<'_> {
     let delivery = &row.delivery;
-    let view = View {
+    Hop {
         delivery: parcel_id(&delivery.id),
         message: delivery.id.message,
-        to: delivery.id.to.as_str(),
-        kind: delivery.kind.as_str(),
+        to: &delivery.id.to,
+        kind: delivery.kind,
         number: delivery.number,
-        state: &delivery.state,
+        state: (&delivery.state).into(),
         attempts: delivery.attempts,
         round: delivery.round,
         created_at: delivery.created_at,
@@ -159,68 +432,211 @@ pub fn custody(row: &CustodyRow) -> Value {
         problems: &row.problems,
         losses: &row.losses,
         code_map: row.code_map.as_ref(),
-    };
-    serde_json::to_value(view).unwrap_or(Value::Null)
+    }
 }
 
-/// A lane.
-#[must_use]
-pub fn lane(row: &LaneRow) -> Value {
-    json!({
-        "lane": row.lane,
-        "waiting": row.waiting,
-        "parked": row.parked,
-        "oldest_at": row.oldest_at,
-        "paused": row.paused,
-        "last_settled_at": row.last_settled_at,
-        "trouble": row.trouble.as_ref().map(|(at, problem)| json!({ "at": at, "problem": problem })),
-    })
+/// All lanes.
+#[derive(Serialize, JsonSchema)]
+pub struct Lanes<'a> {
+    /// One for each lane.
+    pub lanes: Vec<LaneInList<'a>>,
 }
 
-/// A parked delivery.
-#[must_use]
-pub fn parked(row: &ParkedRow) -> Value {
-    json!({
-        "delivery": parcel_id(&row.delivery.id),
-        "case_number": row.delivery.case_number,
-        "kind": row.delivery.kind,
-        "from": row.delivery.source,
-        "to": row.delivery.id.to,
-        "since": row.since,
-        "attempts": row.delivery.attempts,
-        "behind": row.behind,
-        "problems": row.problems,
-    })
+/// A lane: everything that one organisation must receive, in order.
+#[derive(Serialize, JsonSchema)]
+pub struct LaneInList<'a> {
+    /// Whose lane.
+    lane: &'a OrganisationCode,
+    /// Deliveries not yet answered for good, parked ones not counted.
+    waiting: u64,
+    /// Parked deliveries.
+    parked: u64,
+    /// When the oldest unanswered one was created.
+    oldest_at: Option<Timestamp>,
+    /// Whether a person paused it.
+    paused: bool,
+    /// The last answer for good.
+    last_settled_at: Option<Timestamp>,
+    /// The last try without an answer, if it came after the last answer.
+    trouble: Option<LaneTrouble<'a>>,
 }
 
-/// A page of acts of at most `limit`, with the cursor of the next one if there may be one.
+/// A try without an answer.
+#[derive(Serialize, JsonSchema)]
+pub struct LaneTrouble<'a> {
+    at: Timestamp,
+    problem: &'a Problem,
+}
+
+/// Shows a lane.
 #[must_use]
-pub fn acts(rows: &[ActRow], limit: u32) -> Value {
+pub fn lane(row: &LaneRow) -> LaneInList<'_> {
+    LaneInList {
+        lane: &row.lane,
+        waiting: row.waiting,
+        parked: row.parked,
+        oldest_at: row.oldest_at,
+        paused: row.paused,
+        last_settled_at: row.last_settled_at,
+        trouble: row.trouble.as_ref().map(|(at, problem)| LaneTrouble { at: *at, problem }),
+    }
+}
+
+/// Deliveries that need a person.
+#[derive(Serialize, JsonSchema)]
+pub struct Parked<'a> {
+    /// Longest parked first.
+    pub parked: Vec<ParkedDelivery<'a>>,
+}
+
+/// A delivery that needs a person.
+#[derive(Serialize, JsonSchema)]
+pub struct ParkedDelivery<'a> {
+    /// The delivery's name, `<message>@<organisation>`.
+    delivery: String,
+    case_number: Option<&'a CaseNumber>,
+    kind: Kind,
+    from: &'a OrganisationCode,
+    to: &'a OrganisationCode,
+    /// Since when it is parked.
+    since: Timestamp,
+    /// Tries so far, in all rounds.
+    attempts: u32,
+    /// Deliveries of the same case that wait behind it.
+    behind: u64,
+    /// Why it is parked.
+    problems: &'a [Problem],
+}
+
+/// Shows a parked delivery.
+#[must_use]
+pub fn parked(row: &ParkedRow) -> ParkedDelivery<'_> {
+    ParkedDelivery {
+        delivery: parcel_id(&row.delivery.id),
+        case_number: row.delivery.case_number.as_ref(),
+        kind: row.delivery.kind,
+        from: &row.delivery.source,
+        to: &row.delivery.id.to,
+        since: row.since,
+        attempts: row.delivery.attempts,
+        behind: row.behind,
+        problems: &row.problems,
+    }
+}
+
+/// An act on a delivery, as its caller hears of it.
+#[derive(Serialize, JsonSchema)]
+pub struct DeliveryAct {
+    /// The id of its record; null if there was nothing to do.
+    pub act: Option<Uuid>,
+    /// The delivery's name, `<message>@<organisation>`.
+    pub delivery: String,
+}
+
+/// An act on a lane, as its caller hears of it.
+#[derive(Serialize, JsonSchema)]
+pub struct LaneAct<'a> {
+    /// The id of its record; null if there was nothing to do.
+    pub act: Option<Uuid>,
+    /// The organisation's code.
+    pub lane: &'a str,
+    /// Whether the lane is paused now.
+    pub paused: bool,
+}
+
+/// A page of acts.
+#[derive(Serialize, JsonSchema)]
+pub struct Acts<'a> {
+    /// Newest first.
+    acts: Vec<RecordedAct<'a>>,
+    /// `after` of the next page; null on the last one.
+    next: Option<Uuid>,
+}
+
+/// What a person did.
+#[derive(Serialize, JsonSchema)]
+pub struct RecordedAct<'a> {
+    id: Uuid,
+    /// What was done, such as `replay`.
+    act: &'a str,
+    /// Who did it: a person, or the name of a token.
+    by: &'a str,
+    /// The way in.
+    through: &'a str,
+    /// The reason that the person gave.
+    why: &'a str,
+    at: Timestamp,
+    /// The delivery that it concerns.
+    delivery: Option<String>,
+    /// The message of that delivery.
+    message: Option<Uuid>,
+    /// The organisation that it concerns.
+    organisation: Option<&'a OrganisationCode>,
+    /// The name of the token that it concerns.
+    token: Option<&'a str>,
+    /// Fingerprint of the configuration that was in force before a reload.
+    config_before: Option<&'a str>,
+    /// Fingerprint of the configuration that is in force since a reload.
+    config_after: Option<&'a str>,
+}
+
+/// Shows a page of acts of at most `limit`, with the cursor of the next one if there may be one.
+#[must_use]
+pub fn acts(rows: &[ActRow], limit: u32) -> Acts<'_> {
     let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
     let next = rows.last().filter(|_| full).map(|row| row.id);
-    json!({ "acts": rows.iter().map(act).collect::<Vec<_>>(), "next": next })
+    Acts { acts: rows.iter().map(act).collect(), next }
 }
 
-fn act(row: &ActRow) -> Value {
+fn act(row: &ActRow) -> RecordedAct<'_> {
     let delivery = row.message.zip(row.organisation.clone());
-    json!({
-        "id": row.id,
-        "act": row.act,
-        "by": row.by,
-        "through": row.through,
-        "why": row.why,
-        "at": row.at,
-        "delivery": delivery.map(|(message, to)| parcel_id(&DeliveryId { message, to })),
-        "message": row.message,
-        "organisation": row.organisation,
-        "token": row.token,
-        "config_before": row.config_before,
-        "config_after": row.config_after,
-    })
+    RecordedAct {
+        id: row.id,
+        act: &row.act,
+        by: &row.by,
+        through: &row.through,
+        why: &row.why,
+        at: row.at,
+        delivery: delivery.map(|(message, to)| parcel_id(&DeliveryId { message, to })),
+        message: row.message,
+        organisation: row.organisation.as_ref(),
+        token: row.token.as_deref(),
+        config_before: row.config_before.as_deref(),
+        config_after: row.config_after.as_deref(),
+    }
 }
 
-/// A slot.
+/// Slots, beds and expert times.
+#[derive(Serialize, JsonSchema)]
+pub struct Slots<'a> {
+    /// From now on, earliest first.
+    pub slots: Vec<OfferedSlot<'a>>,
+}
+
+/// A slot that an organisation offers.
+#[derive(Serialize, JsonSchema)]
+pub struct OfferedSlot<'a> {
+    organisation: &'a OrganisationCode,
+    slot: &'a Slot,
+    /// How many cases use it.
+    used: u16,
+}
+
+/// Shows a slot.
 #[must_use]
-pub fn slot(row: &SlotRow) -> Value {
-    json!({ "organisation": row.organisation, "slot": row.slot, "used": row.used })
+pub fn slot(row: &SlotRow) -> OfferedSlot<'_> {
+    OfferedSlot { organisation: &row.organisation, slot: &row.slot, used: row.used }
+}
+
+/// Whether messages can be taken and passed on now.
+#[derive(Serialize, JsonSchema)]
+pub struct Readiness {
+    /// Whether all of it is well.
+    pub ready: bool,
+    /// `ok`, or what is wrong with the store.
+    pub store: String,
+    /// `ok`, or what is wrong with the bus.
+    pub bus: String,
+    /// Whether the process is about to end.
+    pub stopping: bool,
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use tierlink_schemas::{CaseNumber, Family, OrganisationCode};
 use tierlink_store::{CaseKey, CaseQuery};
 
@@ -82,7 +82,7 @@ async fn list(file: &ConfigFile, query: CaseQuery, json: bool) -> anyhow::Result
     let store = file.store().await?;
     let rows = store.cases(query).await?;
     if json {
-        let rows: Vec<Value> = rows.iter().map(case_row_view).collect();
+        let rows: Vec<_> = rows.iter().map(case_row_view).collect();
         print::json(&json!({ "cases": rows }));
     } else {
         let rows: Vec<Vec<String>> = rows

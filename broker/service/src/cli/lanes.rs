@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 use tierlink_schemas::OrganisationCode;
 
 use super::{ConfigFile, Signature, print};
@@ -75,7 +75,7 @@ async fn list(file: &ConfigFile, json: bool) -> anyhow::Result<ExitCode> {
     let lanes = store.lanes().await?;
     store.close().await;
     if json {
-        let lanes: Vec<Value> = lanes.iter().map(lane_view).collect();
+        let lanes: Vec<_> = lanes.iter().map(lane_view).collect();
         print::json(&json!({ "lanes": lanes }));
         return Ok(ExitCode::SUCCESS);
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::{DeliveryId, ParkedRow};
 
@@ -85,7 +85,7 @@ async fn list(
     let parked = store.parked(lane, LIST_MAX).await?;
     store.close().await;
     if json {
-        let parked: Vec<Value> = parked.iter().map(parked_view).collect();
+        let parked: Vec<_> = parked.iter().map(parked_view).collect();
         print::json(&json!({ "parked": parked }));
     } else {
         let rows: Vec<Vec<String>> = parked.iter().map(row).collect();

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde_json::Value;
+use serde::Serialize;
 
 /// Widest that a Chinese character is on a terminal.
 const WIDE: usize = 2;
@@ -18,8 +18,10 @@ pub fn error(text: &str) {
 }
 
 /// Prints JSON.
-pub fn json(value: &Value) {
-    line(&serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));
+pub fn json(value: &impl Serialize) {
+    line(&serde_json::to_string_pretty(value).unwrap_or_else(|_| {
+        unreachable!("what is printed has string keys and no failing writers")
+    }));
 }
 
 /// Prints raw bytes.

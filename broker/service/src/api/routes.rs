@@ -1,0 +1,234 @@
+//! Every route, once: where it is, what it does, who may call it, what it reads and writes.
+//!
+//! The router and the OpenAPI document are both made from this list.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, get, post};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use tierlink_schemas::Verdict;
+
+use super::schemas::{any_message, fhir_resource, inline_schema_of, schema_of};
+use super::shared::Api;
+use super::{cases, desk, health, messages, views};
+
+/// How the schema of something is made.
+pub(super) type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
+
+/// A body: its media type and its schema.
+pub(super) struct Media {
+    pub(super) r#type: &'static str,
+    pub(super) schema: SchemaFn,
+}
+
+/// What a request carries.
+pub(super) enum Body {
+    /// A message, which intake answers.
+    Message(Media),
+    /// The reason of an act.
+    Reason(Media),
+}
+
+/// One route.
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) method: &'static str,
+    pub(super) summary: &'static str,
+    /// Whether it asks for a token.
+    pub(super) token: bool,
+    /// Names and meanings of what stands in the path.
+    pub(super) in_path: &'static [(&'static str, &'static str)],
+    /// The type that the query is read into.
+    pub(super) query: Option<SchemaFn>,
+    pub(super) body: Option<Body>,
+    pub(super) answer: Media,
+    handler: MethodRouter<Api>,
+}
+
+const JSON: &str = "application/json";
+const FHIR: &str = "application/fhir+json";
+const TEXT: &str = "text/plain";
+
+impl Route {
+    fn new(
+        path: &'static str,
+        method: &'static str,
+        handler: MethodRouter<Api>,
+        summary: &'static str,
+    ) -> Self {
+        let answer = Media { r#type: TEXT, schema: schema_of::<String> };
+        Self {
+            path,
+            method,
+            summary,
+            token: true,
+            in_path: &[],
+            query: None,
+            body: None,
+            answer,
+            handler,
+        }
+    }
+
+    fn get<H, T>(path: &'static str, handler: H, summary: &'static str) -> Self
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        Self::new(path, "get", get(handler), summary)
+    }
+
+    fn post<H, T>(path: &'static str, handler: H, summary: &'static str) -> Self
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        Self::new(path, "post", post(handler), summary)
+    }
+
+    /// Anybody may call it.
+    fn without_token(mut self) -> Self {
+        self.token = false;
+        self
+    }
+
+    fn in_path(mut self, names: &'static [(&'static str, &'static str)]) -> Self {
+        self.in_path = names;
+        self
+    }
+
+    fn query<Q: JsonSchema>(mut self) -> Self {
+        self.query = Some(inline_schema_of::<Q>);
+        self
+    }
+
+    fn takes(mut self, r#type: &'static str, schema: SchemaFn) -> Self {
+        self.body = Some(Body::Message(Media { r#type, schema }));
+        self
+    }
+
+    /// An act of an operator, who says why.
+    fn acts<A: JsonSchema>(mut self) -> Self {
+        let reason = Media { r#type: JSON, schema: schema_of::<desk::Why> };
+        self.body = Some(Body::Reason(reason));
+        self.gives::<A>()
+    }
+
+    fn gives<A: JsonSchema>(mut self) -> Self {
+        self.answer = Media { r#type: JSON, schema: schema_of::<A> };
+        self
+    }
+
+    fn gives_as(mut self, r#type: &'static str, schema: SchemaFn) -> Self {
+        self.answer = Media { r#type, schema };
+        self
+    }
+}
+
+const CASE: &[(&str, &str)] = &[("case", "The case's number (`R2600012345`) or id.")];
+
+const LANE: &[(&str, &str)] = &[("lane", "The organisation's code.")];
+const DELIVERY: &[(&str, &str)] = &[
+    ("message", "Our id of the message; before the `@` of `delivery`."),
+    ("organisation", "Where it goes; after the `@` of `delivery`."),
+];
+
+/// Every route that is documented: all but the document itself.
+pub(super) fn all() -> Vec<Route> {
+    vec![
+        Route::post(
+            "/api/v1/messages",
+            messages::native,
+            "Send a canonical message. 200 means that it is on disk and on its way.",
+        )
+        .takes(JSON, any_message)
+        .gives::<Verdict>(),
+        Route::get("/api/v1/messages/{id}", cases::message, "A message that you sent or receive.")
+            .in_path(&[("id", "Our id of the message.")])
+            .gives_as(JSON, any_message),
+        Route::get("/api/v1/cases", cases::list, "A page of the cases in which you have a part.")
+            .query::<cases::ListQuery>()
+            .gives::<views::CasePage<'_>>(),
+        Route::get(
+            "/api/v1/cases/{case}",
+            cases::show,
+            "A case with its events and the custody of each message.",
+        )
+        .in_path(CASE)
+        .gives::<views::CaseShown<'_>>(),
+        Route::get("/api/v1/cases/{case}/events", cases::events, "The events of a case.")
+            .in_path(CASE)
+            .gives::<views::Events<'_>>(),
+        Route::get(
+            "/api/v1/cases/{case}/custody",
+            cases::custody,
+            "How each message of a case fared at every hop.",
+        )
+        .in_path(CASE)
+        .gives::<views::Custody<'_>>(),
+        Route::get("/api/v1/slots", cases::slots, "Slots, beds and expert times that are offered.")
+            .query::<cases::SlotsQuery>()
+            .gives::<views::Slots<'_>>(),
+        Route::get("/api/v1/lanes", desk::lanes, "All lanes. For operators.")
+            .gives::<views::Lanes<'_>>(),
+        Route::post(
+            "/api/v1/lanes/{lane}/pause",
+            desk::pause,
+            "Stop delivering to an organisation. For operators.",
+        )
+        .in_path(LANE)
+        .acts::<views::LaneAct<'_>>(),
+        Route::post(
+            "/api/v1/lanes/{lane}/resume",
+            desk::resume,
+            "Deliver to an organisation again. For operators.",
+        )
+        .in_path(LANE)
+        .acts::<views::LaneAct<'_>>(),
+        Route::get(
+            "/api/v1/parked",
+            desk::parked,
+            "Deliveries that need a person, oldest first. For operators.",
+        )
+        .query::<desk::ParkedQuery>()
+        .gives::<views::Parked<'_>>(),
+        Route::post(
+            "/api/v1/parked/{message}/{organisation}/replay",
+            desk::replay,
+            "Send a parked delivery again. For operators.",
+        )
+        .in_path(DELIVERY)
+        .acts::<views::DeliveryAct>(),
+        Route::post(
+            "/api/v1/parked/{message}/{organisation}/drop",
+            desk::drop,
+            "Give a parked delivery up; what waits behind it goes on. For operators.",
+        )
+        .in_path(DELIVERY)
+        .acts::<views::DeliveryAct>(),
+        Route::get(
+            "/api/v1/acts",
+            desk::acts,
+            "What people did, newest first: who, why and when. For operators.",
+        )
+        .query::<desk::ActsQuery>()
+        .gives::<views::Acts<'_>>(),
+        Route::post("/fhir/$process-message", messages::fhir, "Send a FHIR R4 message Bundle.")
+            .takes(FHIR, fhir_resource)
+            .gives_as(FHIR, fhir_resource),
+        Route::get("/fhir/metadata", messages::fhir_metadata, "The CapabilityStatement.")
+            .without_token()
+            .gives_as(JSON, fhir_resource),
+        Route::get("/healthz", health::alive, "Whether the process answers.").without_token(),
+        Route::get("/readyz", health::ready, "Whether messages can be taken now.")
+            .without_token()
+            .gives::<views::Readiness>(),
+        Route::get("/metrics", health::metrics, "Figures for Prometheus.").without_token(),
+    ]
+}
+
+/// The router over all of them.
+pub(super) fn router() -> Router<Api> {
+    let routes = all().into_iter();
+    routes.fold(Router::new(), |router, route| router.route(route.path, route.handler))
+}
