@@ -409,6 +409,9 @@ create_rabbitmq() {
         "log.file.level = info" \
         "disk_free_limit.absolute = 50MB" \
         "$@" >"$node/rabbitmq.conf"
+    # RabbitMQ 3 sets three descriptors aside for each quorum queue, which it does not open, and
+    # takes no connections beyond what the system allows it: six thousand queues where it is 20,000.
+    printf '[{rabbit, [{file_handles_high_watermark, %s}]}].\n' "$OPEN_FILES" >"$node/advanced.config"
     write_rabbitmq_program "$dir" rabbitmq-server "$epmd_port" "$dist_port" "$port"
     write_rabbitmq_program "$dir" rabbitmqctl "$epmd_port" "$dist_port" "$port"
     printf '%s\n' "$epmd_port" >"$node/epmd-port"

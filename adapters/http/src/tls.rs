@@ -4,7 +4,7 @@
 //! in its profile; only for one with a public certificate are the operating system's roots asked.
 //! No file of ours is read here. How it is done is in `tierlink-socket`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, ServerConfig};
 use tierlink_schemas::Code;
@@ -43,6 +43,14 @@ pub fn client(
 }
 
 /// For a client that speaks plain HTTP only: it believes nobody.
+///
+/// One for the whole process: a configuration has room for hundreds of TLS sessions, and thousands
+/// of destinations have a client each.
 pub(crate) fn none() -> Result<Arc<ClientConfig>, CannotUseTls> {
-    Ok(tls::believing_nobody()?)
+    static NONE: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(known) = NONE.get() {
+        return Ok(Arc::clone(known));
+    }
+    let made = tls::believing_nobody()?;
+    Ok(Arc::clone(NONE.get_or_init(|| made)))
 }

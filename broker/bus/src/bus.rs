@@ -2,13 +2,23 @@
 
 use async_trait::async_trait;
 
-use crate::{Announcement, BusError, Lane, LaneDepth, Parcel, Published, Received, Tag};
+use crate::{
+    Announcement, BusError, Lane, LaneDepth, LaneTrouble, Parcel, Published, Received, Tag,
+};
 
 /// The road between the outbox and the lanes.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Makes sure that the lanes exist. Cheap when they do, so it may be called before every round.
-    async fn open_lanes(&self, lanes: &[Lane]) -> Result<(), BusError>;
+    /// Makes sure that the lanes exist, many at a time and in about this order. Costs nothing for
+    /// those that are known to, so it may be called before every round.
+    ///
+    /// Gives those that cannot be opened; the others are open. An error means that no lane can be,
+    /// because the bus is away.
+    async fn open_lanes(&self, lanes: &[Lane]) -> Result<Vec<LaneTrouble>, BusError>;
+
+    /// Lanes that this process could not open or join at its last try, which was less than a minute
+    /// ago. In the order of their names.
+    fn lanes_in_trouble(&self) -> Vec<LaneTrouble>;
 
     /// Publishes the parcels, many at once, and returns when the fate of each is known.
     ///

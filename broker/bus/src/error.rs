@@ -83,6 +83,21 @@ pub enum BusError {
 }
 
 impl BusError {
+    /// Whether RabbitMQ works and only this lane does not.
+    pub(crate) const fn is_of_one_lane(&self) -> bool {
+        match self {
+            Self::OtherSettings { .. }
+            | Self::NotAllowed { .. }
+            | Self::Missing { .. }
+            | Self::Unfit { .. }
+            | Self::Silent { .. } => true,
+            Self::Settings { .. }
+            | Self::Unavailable { .. }
+            | Self::Blocked
+            | Self::Interrupted { .. } => false,
+        }
+    }
+
     /// The stable name of this error, and of its page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {

@@ -17,7 +17,8 @@ use tracing::error;
 
 use crate::parcel::{can_travel, check_announcement};
 use crate::{
-    Announcement, Bus, BusError, Lane, LaneConsumer, LaneDepth, Parcel, Published, Received, Tag,
+    Announcement, Bus, BusError, Lane, LaneConsumer, LaneDepth, LaneTrouble, Parcel, Published,
+    Received, Tag,
 };
 
 /// Most parcels in one lane. They wait in memory, so the limit is far below RabbitMQ's; the outbox
@@ -185,12 +186,18 @@ fn missing(doing: &'static str, source: &Source) -> BusError {
 
 #[async_trait]
 impl Bus for InProcessBus {
-    async fn open_lanes(&self, lanes: &[Lane]) -> Result<(), BusError> {
+    async fn open_lanes(&self, lanes: &[Lane]) -> Result<Vec<LaneTrouble>, BusError> {
         let mut state = self.lanes.lock();
         for lane in lanes {
-            state.lanes.entry(lane.clone()).or_default();
+            if !state.lanes.contains_key(lane) {
+                state.lanes.insert(lane.clone(), Queue::default());
+            }
         }
-        Ok(())
+        Ok(Vec::new())
+    }
+
+    fn lanes_in_trouble(&self) -> Vec<LaneTrouble> {
+        Vec::new()
     }
 
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
@@ -231,7 +238,8 @@ impl Bus for InProcessBus {
         let queue =
             state.queue(&source).ok_or_else(|| missing("measure the depth of a lane", &source))?;
         let ready = queue.waiting.len() as u64;
-        Ok(LaneDepth { ready, held: Some(queue.held.len() as u64) })
+        let (held, readers) = (queue.held.len() as u64, queue.consumers.len() as u64);
+        Ok(LaneDepth { ready, held: Some(held), readers: Some(readers) })
     }
 
     async fn dead(&self) -> Result<u64, BusError> {

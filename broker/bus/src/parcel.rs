@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use tierlink_schemas::problem::Code;
 
 use crate::BusError;
 
@@ -131,6 +132,38 @@ pub struct LaneDepth {
     pub ready: u64,
     /// Given out and not finished; RabbitMQ does not tell over AMQP.
     pub held: Option<u64>,
+    /// Consumers that have joined the lane, over all processes; `None` where the bus does not know.
+    pub readers: Option<u64>,
+}
+
+/// Why a lane is not open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneTrouble {
+    /// Which lane.
+    pub lane: Lane,
+    /// The code of the error, which names a page in `ops/errors/`.
+    pub code: Code,
+    /// The error and its causes on one line.
+    pub why: String,
+}
+
+impl LaneTrouble {
+    /// What `error` means for `lane`.
+    pub(crate) fn new(lane: Lane, error: &BusError) -> Self {
+        Self { lane, code: error.code(), why: chain(error) }
+    }
+}
+
+/// The error and everything that caused it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// Whether a parcel is within what the bus carries.

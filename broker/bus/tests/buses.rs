@@ -461,7 +461,23 @@ mod on {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let corner = Corner::new();
+        on_rabbitmq(promise, Corner::new()).await;
+    }
+
+    /// As in a county with so many lanes that they share channels: all of them one.
+    pub async fn rabbitmq_with_one_channel<F>(promise: impl FnOnce(Buses) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut corner = Corner::new();
+        corner.settings.channels_max = 1;
+        on_rabbitmq(promise, corner).await;
+    }
+
+    async fn on_rabbitmq<F>(promise: impl FnOnce(Buses) -> F, corner: Corner)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let bus = Buses { one: corner.bus(), two: corner.bus() };
         bus.one.open_lanes(&[lane("A"), lane("B")]).await.unwrap();
         assert!(bus.one.remembers());
@@ -515,3 +531,4 @@ macro_rules! keeps_its_promises {
 
 keeps_its_promises!(in_process);
 keeps_its_promises!(rabbitmq);
+keeps_its_promises!(rabbitmq_with_one_channel);

@@ -18,8 +18,8 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use tierlink_bus::{
-    Announcement, Bus, BusError, Lane, LaneConsumer, Parcel, Published, RabbitBus, Received,
-    Settings,
+    Announcement, Bus, BusError, Lane, LaneConsumer, LaneTrouble, Parcel, Published, RabbitBus,
+    Received, Settings,
 };
 use tokio::time::timeout;
 
@@ -219,7 +219,7 @@ async fn an_alarm_in_rabbitmq_is_named_and_its_end_is_noticed() {
         bus.open_lanes(&[lane("A")]).await.unwrap();
         publish_until_safe(&bus, parcels("A", 0..1)).await;
 
-        let publishing = 1; // Opening the lanes made connection 0, for questions and consumers.
+        let publishing = 1; // Opening the lanes made connection 0, for questions.
         line.raise_alarm(publishing);
         let blocked = timeout(AT_MOST, async {
             loop {
@@ -382,11 +382,96 @@ async fn a_queue_with_other_settings_is_refused_and_the_bus_goes_on() {
         let queue = corner.queue("A");
         corner.raw().await.queue_declare(queue.into(), options, arguments).await.unwrap();
 
-        let error = bus.open_lanes(&[lane("A")]).await.unwrap_err();
+        let not_open = bus.open_lanes(&[lane("A")]).await.unwrap();
 
-        assert_eq!(error.code().as_str(), "B004");
+        assert_eq!(named(&not_open), [("A", "B004")]);
         publish_until_safe(&bus, parcels("B", 0..1)).await;
         bus.open_lanes(&[lane("C")]).await.unwrap();
+    })
+    .await;
+}
+
+/// Lanes and codes.
+fn named(not_open: &[LaneTrouble]) -> Vec<(&str, &str)> {
+    not_open.iter().map(|trouble| (trouble.lane.as_str(), trouble.code.as_str())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_cannot_be_opened_stops_only_itself_and_is_named() {
+    in_a_corner(async |corner| {
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let (queue, arguments) = (corner.queue("B"), FieldTable::default());
+        let raw = corner.raw().await;
+        raw.queue_declare(queue.into(), options, arguments).await.unwrap();
+        let bus = corner.bus();
+
+        let not_open = bus.open_lanes(&[lane("A"), lane("B"), lane("C")]).await.unwrap();
+
+        assert_eq!(named(&not_open), [("B", "B004")]);
+        assert_eq!(named(&bus.lanes_in_trouble()), [("B", "B004")]);
+        assert!(not_open[0].why.contains("other settings"), "{}", not_open[0].why);
+        let mut a = bus.consume(&lane("A"), 8).await.unwrap();
+        let mut c = bus.consume(&lane("C"), 8).await.unwrap();
+        // Again and again, as its worker does: nobody else is cut off by it.
+        for _ in 0..20 {
+            assert_eq!(named(&bus.open_lanes(&[lane("B")]).await.unwrap()), [("B", "B004")]);
+        }
+        publish_until_safe(&bus, parcels("A", 0..1)).await;
+        publish_until_safe(&bus, parcels("C", 0..1)).await;
+        for consumer in [&mut a, &mut c] {
+            let received = timeout(AT_MOST, consumer.next()).await.unwrap().unwrap().unwrap();
+            consumer.done(&[received.tag]).await.unwrap();
+        }
+
+        // Somebody removes the queue that was in the way.
+        corner.delete_queue("B").await;
+        timeout(AT_MOST, async {
+            while !bus.open_lanes(&[lane("B")]).await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(named(&bus.lanes_in_trouble()), []);
+        publish_until_safe(&bus, parcels("B", 0..1)).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_breaks_its_channel_cuts_the_others_off_once_and_then_reads_alone() {
+    in_a_corner(async |corner| {
+        let settings = Settings { channels_max: 1, ..corner.settings.clone() };
+        let bus = corner.bus_with(&settings);
+        bus.open_lanes(&[lane("A"), lane("B")]).await.unwrap();
+        let mut neighbour = bus.consume(&lane("A"), 8).await.unwrap();
+        let mut interruptions = 0;
+
+        for round in 0..8 {
+            // The bus believes that the queue is there; reading it closes the channel.
+            assert_eq!(named(&bus.open_lanes(&[lane("B")]).await.unwrap()), []);
+            corner.delete_queue("B").await;
+            assert_eq!(bus.consume(&lane("B"), 8).await.err().unwrap().code().as_str(), "B006");
+
+            publish_until_safe(&bus, parcels("A", round..round + 1)).await;
+            timeout(AT_MOST, async {
+                loop {
+                    match neighbour.next().await {
+                        Ok(received) => {
+                            let received = received.unwrap();
+                            assert_eq!(received.parcel.number, round);
+                            return neighbour.done(&[received.tag]).await.unwrap();
+                        }
+                        Err(BusError::Interrupted { .. }) => interruptions += 1,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+            .await
+            .unwrap();
+        }
+
+        assert_eq!(interruptions, 1);
     })
     .await;
 }

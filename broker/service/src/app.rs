@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use futures::FutureExt;
+use jiff::Timestamp;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tierlink_bus::{Bus, InProcessBus, RabbitBus};
 use tierlink_http as http;
@@ -41,7 +42,7 @@ use crate::intake::Intake;
 use crate::lane::{Lane, Troubles};
 use crate::lease::Lease;
 use crate::relay::Relay;
-use crate::report::{self, Trouble, chain};
+use crate::report::{self, chain};
 use crate::settler::Settler;
 use crate::tokens::Tokens;
 
@@ -50,6 +51,9 @@ pub const CRASHED: Code = Code::new("X005");
 
 /// How often paused lanes are looked up.
 const LOOK_AT_LANES_EVERY: Duration = Duration::from_secs(2);
+
+/// So many lanes are started before the ones in front get the processor.
+const LANES_AT_ONCE: usize = 128;
 
 /// Choices that are not configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -207,6 +211,7 @@ impl App {
             environment: environment(),
             wake: Arc::clone(wake),
             lease: Lease::new(Arc::clone(store), environment(), "relay", holder),
+            passed_over: 0,
         };
         let clock = Clock {
             store: Arc::clone(store),
@@ -475,7 +480,8 @@ struct Lanes {
     paused: watch::Receiver<Arc<HashSet<OrganisationCode>>>,
 }
 
-/// Starts a lane for each organisation, also for those that a new configuration adds.
+/// Starts a lane for each organisation, also for those that a new configuration adds. Lanes in
+/// which something waits come first, and each opens by itself.
 async fn run_lanes(
     lanes: Lanes,
     tasks: TaskTracker,
@@ -484,31 +490,17 @@ async fn run_lanes(
 ) {
     let mut changes = lanes.current_config.changes();
     let mut running: HashSet<OrganisationCode> = HashSet::new();
-    let trouble = Trouble::new("Lanes cannot be opened yet");
     let troubles = Arc::new(Troubles::default());
     loop {
-        let names = crate::relay::lanes_of(&lanes.current_config);
-        let fresh: Vec<_> = lanes
-            .current_config
-            .load()
-            .profiles
-            .keys()
-            .filter(|code| !running.contains(*code))
-            .cloned()
-            .collect();
-        if !fresh.is_empty()
-            && let Err(error) = lanes.bus.open_lanes(&names).await
-        {
-            if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
-                error!(code = %error.code(), "{line}");
+        let config = lanes.current_config.load();
+        let fresh = config.profiles.keys().filter(|code| !running.contains(*code)).cloned();
+        let fresh = what_waits_first(&*lanes.store, fresh.collect()).await;
+        drop(config);
+        for (started, organisation) in fresh.into_iter().enumerate() {
+            if started % LANES_AT_ONCE == LANES_AT_ONCE - 1 {
+                // Those before it ask for their turn on the bus now.
+                tokio::task::yield_now().await;
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(Duration::from_secs(1)) => continue,
-            }
-        }
-        trouble.is_over();
-        for organisation in fresh {
             running.insert(organisation.clone());
             let lane = Lane {
                 organisation,
@@ -529,4 +521,23 @@ async fn run_lanes(
             _ = changes.changed() => {}
         }
     }
+}
+
+/// Lanes in which something waits, those that have waited longest in front; then all others.
+async fn what_waits_first(
+    store: &dyn Store,
+    mut lanes: Vec<OrganisationCode>,
+) -> Vec<OrganisationCode> {
+    if lanes.is_empty() {
+        return lanes;
+    }
+    // Without an answer of the store any order is as good as another.
+    let rows = store.lanes().await.unwrap_or_default();
+    let waits: HashMap<OrganisationCode, Timestamp> =
+        rows.into_iter().filter_map(|row| Some((row.lane, row.oldest_at?))).collect();
+    lanes.sort_by(|a, b| {
+        let since = |lane| waits.get(lane).copied().unwrap_or(Timestamp::MAX);
+        since(a).cmp(&since(b)).then_with(|| a.cmp(b))
+    });
+    lanes
 }

@@ -69,6 +69,11 @@ impl Gauges {
         }
     }
 
+    /// Tells how many lanes this process should read and cannot open.
+    pub fn lanes_not_open(&self, lanes: usize) {
+        metrics::gauge!("tierlink_lanes_not_open").set(count(lanes));
+    }
+
     async fn ask_the_store(&mut self) -> Result<(), Error> {
         let now = Timestamp::now();
         let figures = self.store.figures(now).await?;

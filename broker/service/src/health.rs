@@ -5,17 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tierlink_bus::Bus;
+use tierlink_bus::{Bus, LaneTrouble};
 use tierlink_store::Store;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use crate::committer::LastFailure;
 use crate::gauges::Gauges;
+use crate::report::Trouble;
 
 /// How long a question after health may take.
 const LOOK_LASTS: Duration = Duration::from_secs(3);
 /// How often queues are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+
+/// Lanes that are named in one line or answer.
+const LANES_NAMED_MAX: usize = 10;
 
 /// What was seen.
 #[derive(Clone, Debug)]
@@ -24,13 +29,17 @@ pub struct Report {
     pub store: Result<(), String>,
     /// The bus, or what to do about it.
     pub bus: Result<(), String>,
+    /// Whether all lanes are open; if not, which are not and why.
+    pub lanes: Result<(), String>,
+    /// How many lanes are not open.
+    pub lanes_not_open: usize,
     /// Whether the process is about to end.
     pub stopping: bool,
 }
 
 impl Report {
-    /// Whether messages can be taken. A bus that is away delays deliveries; messages are safe in
-    /// the store meanwhile, so it does not make us unready.
+    /// Whether messages can be taken. A bus that is away, or a lane that is not open, delays
+    /// deliveries; messages are safe in the store meanwhile, so neither makes us unready.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.store.is_ok() && !self.stopping
@@ -68,7 +77,10 @@ impl Health {
         let store = tokio::time::timeout(LOOK_LASTS, self.store.healthy());
         let bus = tokio::time::timeout(LOOK_LASTS, self.bus.healthy());
         let (store, bus) = tokio::join!(store, bus);
+        let not_open = self.bus.lanes_in_trouble();
         Report {
+            lanes: lanes_report(&not_open),
+            lanes_not_open: not_open.len(),
             store: match store {
                 Ok(Ok(())) if self.last_failure.is_recent() => {
                     Err("S001: the store answers and takes no messages; see the log".to_owned())
@@ -95,16 +107,76 @@ impl Health {
     /// Measures until told to stop.
     pub async fn measure(self: Arc<Self>, stop: CancellationToken) {
         let mut gauges = Gauges::new(Arc::clone(&self.store), Arc::clone(&self.bus));
+        let lanes_trouble = Trouble::new("Lanes are not open");
+        let mut named = String::new();
         loop {
             if let Some(prometheus) = &self.prometheus {
                 prometheus.run_upkeep();
             }
             let report = self.look().await;
+            gauges.lanes_not_open(report.lanes_not_open);
             gauges.measure(report.store.is_ok(), report.bus.is_ok()).await;
+            // While the bus is away no lane is open, and that is told where it is met.
+            match &report.lanes {
+                Ok(()) => {
+                    lanes_trouble.is_over();
+                    named.clear();
+                }
+                Err(lanes) if report.bus.is_ok() => {
+                    let reminder = lanes_trouble.begins_or_goes_on(lanes);
+                    let others = *lanes != named;
+                    if let Some(line) = reminder.or_else(|| others.then(|| lanes.clone())) {
+                        error!("{line}. Their organisations get nothing until they are.");
+                    }
+                    named.clone_from(lanes);
+                }
+                Err(_) => {}
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(MEASURE_EVERY) => {}
             }
         }
+    }
+}
+
+/// Says which lanes are not open and why, naming the first of many.
+pub fn lanes_report(not_open: &[LaneTrouble]) -> Result<(), String> {
+    if not_open.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = not_open
+        .iter()
+        .take(LANES_NAMED_MAX)
+        .map(|trouble| format!("{} ({}: {})", trouble.lane, trouble.code, trouble.why))
+        .collect();
+    let more = not_open.len() - named.len();
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    Err(format!("{} lane(s) not open: {}{more}", not_open.len(), named.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tierlink_bus::Lane;
+    use tierlink_schemas::Code;
+
+    #[test]
+    fn lanes_that_are_not_open_are_named_and_their_number_is_told() {
+        let trouble = |n: usize| LaneTrouble {
+            lane: Lane::new(format!("33019{n:04}")).unwrap(),
+            code: Code::new("B004"),
+            why: "it exists with other settings".to_owned(),
+        };
+        let many: Vec<LaneTrouble> = (0..300).map(trouble).collect();
+
+        let one = lanes_report(&many[..1]).unwrap_err();
+        let all = lanes_report(&many).unwrap_err();
+
+        assert_eq!(lanes_report(&[]), Ok(()));
+        let first = "330190000 (B004: it exists with other settings)";
+        assert_eq!(one, format!("1 lane(s) not open: {first}"));
+        assert!(all.starts_with(&format!("300 lane(s) not open: {first}; 330190001 (")), "{all}");
+        assert!(all.ends_with("; and 290 more"), "{all}");
     }
 }

@@ -21,7 +21,7 @@ mod batch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tierlink_bus::{Bus, Lane as LaneName, LaneConsumer};
+use tierlink_bus::{Bus, BusError, Lane as LaneName, LaneConsumer};
 use tierlink_codec::Profile;
 use tierlink_core::delivery::RetryPolicy;
 use tierlink_schemas::{Code, OrganisationCode};
@@ -40,6 +40,9 @@ use crate::settler::Settler;
 
 /// How long to wait after the bus or the store failed.
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Waits grow by one second with each failure to join the bus, up to half a minute.
+const FAILURES_COUNTED_MAX: u32 = 30;
 
 /// A parcel that nobody can read, or that is not for this lane.
 pub(crate) const UNREADABLE: Code = Code::new("B010");
@@ -133,7 +136,13 @@ impl Lane {
             error!(lane = %self.organisation, "The lane's name does not fit the bus.");
             return;
         };
+        let mut failures = 0;
         while !stop.is_cancelled() {
+            // Also when somebody else reads it: an adapter beside a hospital may not declare.
+            if !self.open(&name).await {
+                pause(WAIT_AFTER_FAILURE, &stop).await;
+                continue;
+            }
             if !self.may_run(&stop).await {
                 continue;
             }
@@ -141,17 +150,36 @@ impl Lane {
             match self.bus.consume(&name, prefetch).await {
                 Ok(consumer) => {
                     self.troubles.bus.is_over_for(self.organisation.as_str());
-                    self.consume(consumer, &own, &stop).await;
+                    failures = 0;
+                    // On the heap, as the batch below: a lane that is idle or paused, as most of
+                    // ten thousand are, takes no room for what only a busy one needs.
+                    Box::pin(self.consume(consumer, &own, &stop)).await;
                 }
                 Err(error) => {
-                    let why = chain(&error).to_string();
-                    let lane = &self.organisation;
-                    if let Some(line) = self.troubles.bus.begins_or_goes_on(lane.as_str(), &why) {
-                        error!(%lane, code = %error.code(), "{line}");
-                    }
-                    pause(WAIT_AFTER_FAILURE, &stop).await;
+                    self.bus_fails(&error);
+                    failures = (failures + 1).min(FAILURES_COUNTED_MAX);
+                    pause(WAIT_AFTER_FAILURE * failures, &stop).await;
                 }
             }
+        }
+    }
+
+    /// Makes sure that the lane exists on the bus.
+    async fn open(&self, name: &LaneName) -> bool {
+        match self.bus.open_lanes(std::slice::from_ref(name)).await {
+            // `health.rs` tells of lanes that are not open, all in one line.
+            Ok(in_trouble) => in_trouble.is_empty(),
+            Err(error) => {
+                self.bus_fails(&error);
+                false
+            }
+        }
+    }
+
+    fn bus_fails(&self, error: &BusError) {
+        let (lane, why) = (&self.organisation, chain(error).to_string());
+        if let Some(line) = self.troubles.bus.begins_or_goes_on(lane.as_str(), &why) {
+            error!(%lane, code = %error.code(), "{line}");
         }
     }
 
@@ -238,7 +266,7 @@ impl Lane {
             }
             let (silence, poison) = (&own.silence, &own.poison);
             let work = Batch { lane: self, config: &config, profile, silence, poison, stop };
-            match work.deliver(batch, &mut *consumer, &mut *door).await {
+            match Box::pin(work.deliver(batch, &mut *consumer, &mut *door)).await {
                 Next::GoOn => {}
                 Next::Rejoin | Next::Stop => break,
             }

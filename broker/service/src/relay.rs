@@ -55,6 +55,8 @@ const REPAIR_MAX: u32 = 5_000;
 /// opened again before that inherits the consumer unnoticed, and RabbitMQ then drops as many
 /// parcels as that consumer had read from the old one, because it takes them for repeats.
 const CONSUMERS_HEAR_WITHIN: Duration = Duration::from_secs(1);
+/// So many windows of deliveries whose lanes are not open may stand in front of the others.
+const PASSED_OVER_BATCHES_MAX: u32 = 10;
 /// Events that are announced at once.
 const ANNOUNCE_MAX: u32 = 500;
 
@@ -75,6 +77,8 @@ pub struct Relay {
     pub wake: Arc<Notify>,
     /// One relay at a time.
     pub lease: Lease,
+    /// Deliveries of the last window whose lanes are not open. The next window is larger by these.
+    pub passed_over: u32,
 }
 
 impl Relay {
@@ -117,29 +121,32 @@ impl Relay {
         self.lease.release().await;
     }
 
-    /// Opens all lanes; and if the road forgets, queues again what it held.
+    /// If the road forgets, opens all lanes and queues again what it held.
+    ///
+    /// A road that remembers has its lanes from before. Each window opens those that it needs, so
+    /// that what waits for one lane does not wait until ten thousand others are open.
     async fn begin(&self, trouble: &Trouble) -> bool {
-        let lanes = lanes_of(&self.current_config);
-        if let Err(error) = self.bus.open_lanes(&lanes).await {
-            tell(trouble, error.code().as_str(), &chain(&error).to_string());
-            return false;
+        if !self.bus.remembers() {
+            if let Err(error) = self.bus.open_lanes(&lanes_of(&self.current_config)).await {
+                tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                return false;
+            }
+            if let Err(error) = self.store.repair(Repair::RoadIsNew).await {
+                tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                return false;
+            }
         }
-        if !self.bus.remembers()
-            && let Err(error) = self.store.repair(Repair::RoadIsNew).await
-        {
-            tell(trouble, error.code().as_str(), &chain(&error).to_string());
-            return false;
-        }
-        info!(lanes = lanes.len(), "Relaying.");
+        info!("Relaying.");
         true
     }
 
     /// Relays until the outbox is empty. True if there was anything.
-    async fn relay_all(&self, trouble: &Trouble) -> bool {
-        let limit = self.current_config.load().settings.limits.relay_batch;
+    async fn relay_all(&mut self, trouble: &Trouble) -> bool {
+        let batch = self.current_config.load().settings.limits.relay_batch;
         let mut worked = false;
         loop {
-            let (outgoing, full) = match self.take(limit).await {
+            let passed_over = self.passed_over.min(batch.saturating_mul(PASSED_OVER_BATCHES_MAX));
+            let (outgoing, full) = match self.take(batch.saturating_add(passed_over)).await {
                 Ok(taken) => taken,
                 Err(error) => {
                     tell(trouble, error.code().as_str(), &chain(&error).to_string());
@@ -179,7 +186,7 @@ impl Relay {
 
     /// Publishes a window. False if something must be tried again later.
     #[instrument(level = "debug", name = "relay", skip_all, fields(parcels = outgoing.len()))]
-    async fn publish(&self, outgoing: Vec<Outgoing>, trouble: &Trouble) -> bool {
+    async fn publish(&mut self, outgoing: Vec<Outgoing>, trouble: &Trouble) -> bool {
         let mut keys: Vec<(DeliveryId, u32)> = Vec::with_capacity(outgoing.len());
         let mut parcels = Vec::with_capacity(outgoing.len());
         for row in outgoing {
@@ -192,6 +199,32 @@ impl Relay {
                 body: Bytes::from(row.body),
             });
             keys.push((row.id, row.round));
+        }
+        let mut lanes: Vec<Lane> = parcels.iter().map(|parcel| parcel.lane.clone()).collect();
+        lanes.sort();
+        lanes.dedup();
+        let shut = match self.bus.open_lanes(&lanes).await {
+            Ok(shut) => shut,
+            Err(error) => {
+                tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                return false;
+            }
+        };
+        self.passed_over = 0;
+        if !shut.is_empty() {
+            // `health.rs` tells which and why. What waits behind them must not wait for them.
+            let shut: HashSet<&Lane> = shut.iter().map(|trouble| &trouble.lane).collect();
+            let open = parcels.iter().map(|parcel| !shut.contains(&parcel.lane));
+            let open: Vec<bool> = open.collect();
+            let mut is_open = open.iter();
+            keys.retain(|_| is_open.next() == Some(&true));
+            let mut is_open = open.iter();
+            parcels.retain(|_| is_open.next() == Some(&true));
+            let passed_over = open.len() - parcels.len();
+            self.passed_over = u32::try_from(passed_over).unwrap_or(u32::MAX);
+            if parcels.is_empty() {
+                return false;
+            }
         }
         let fates = match self.bus.publish(parcels).await {
             Ok(fates) => fates,
@@ -281,9 +314,13 @@ impl Relay {
         tokio::time::sleep(CONSUMERS_HEAR_WITHIN).await;
         for lane in missing {
             let Ok(name) = Lane::new(lane.as_str()) else { continue };
-            if let Err(error) = self.bus.open_lanes(&[name]).await {
-                tell(trouble, error.code().as_str(), &chain(&error).to_string());
-                continue;
+            match self.bus.open_lanes(&[name]).await {
+                Ok(shut) if shut.is_empty() => {}
+                Ok(_) => continue,
+                Err(error) => {
+                    tell(trouble, error.code().as_str(), &chain(&error).to_string());
+                    continue;
+                }
             }
             if let Err(error) = self.store.repair(Repair::Lane(lane.clone())).await {
                 tell(trouble, error.code().as_str(), &chain(&error).to_string());

@@ -12,6 +12,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
 use serde_json::{Value, json};
 use tierlink_integration_tests::county::{County, FENGQIAO, LEAD, LIUWAN, Mode, SECOND};
+use tierlink_integration_tests::eventually::eventually;
 use tierlink_integration_tests::hospitals::said;
 
 use super::{kinds_about, refer, say};
@@ -24,6 +25,19 @@ async fn channel(county: &County) -> (Connection, Channel) {
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     (connection, channel)
+}
+
+/// Waits until the broker has opened a lane. An adapter that comes earlier tries again.
+async fn wait_for_queue(county: &County, queue: &str) {
+    eventually("the lane is open", async || {
+        // RabbitMQ closes the channel when there is no such queue.
+        let (_connection, channel) = channel(county).await;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
+        Ok(found.is_ok().then_some(()))
+    })
+    .await
+    .unwrap();
 }
 
 async fn consume(channel: &Channel, queue: &str) -> Consumer {
@@ -43,7 +57,9 @@ async fn an_adapter_beside_a_hospital_reads_its_lane_and_writes_receipts() {
     county.profile(LIUWAN).unwrap().outbound.push("receipts = \"all\"".to_owned());
     county.begin().await.unwrap();
     let (_connection, channel) = channel(&county).await;
-    let mut lane = consume(&channel, &format!("tierlink.to.{FENGQIAO}")).await;
+    let queue = format!("tierlink.to.{FENGQIAO}");
+    wait_for_queue(&county, &queue).await;
+    let mut lane = consume(&channel, &queue).await;
     let case = refer(&county, LIUWAN, FENGQIAO).await;
     county
         .must_send(&said(LIUWAN, "referral.amend", Some(&case), Some(FENGQIAO)).unwrap())

@@ -18,6 +18,10 @@ const HEARTBEAT_SECONDS: u16 = 10;
 /// takes seconds at worst.
 const CONFIRM_WAIT: Duration = Duration::from_secs(10);
 
+/// Channels on which lanes are read, unless told otherwise. Each takes RabbitMQ some 100 KiB. Few
+/// counties have more lanes, so lanes seldom share.
+const CHANNELS_MAX: usize = 512;
+
 /// Where RabbitMQ is and how this process behaves towards it.
 #[derive(Clone)]
 pub struct Settings {
@@ -36,6 +40,8 @@ pub struct Settings {
     pub declares: bool,
     /// How long a publish waits for its confirm.
     pub confirm_wait: Duration,
+    /// Channels on which lanes are read, before lanes share them.
+    pub channels_max: usize,
 }
 
 /// A client certificate and its key, both PEM.
@@ -59,6 +65,7 @@ impl Settings {
             prefix: "tierlink".to_owned(),
             declares: true,
             confirm_wait: CONFIRM_WAIT,
+            channels_max: CHANNELS_MAX,
         }
     }
 

@@ -1,34 +1,54 @@
-//! Reads one queue, and goes on reading whatever happens to the connection.
+//! Reads queues, and goes on reading whatever happens to the connection.
 //!
 //! ```text
-//!  feeder (a task):  open ──▶ Opened, Parcel, Parcel, … ──▶ cut off ──▶ Interrupted ──▶ open …
-//!                                      │ a short line
-//!  RabbitConsumer:                     ▼ next, next_ready ──▶ done, give_back, bury
+//!  RabbitConsumer::next ──▶ parcel, parcel, … ──▶ cut off: Interrupted ──▶ open again ──▶ parcel …
+//!                                │
+//!                                └──▶ done, give_back, bury: orders on the channel of this session
 //! ```
 //!
-//! The task owns the connection work, so a caller may drop `next` at any moment and lose nothing.
-//! Each opening is a session with its own channel. A tag of an older session means nothing to
-//! RabbitMQ any more: what it named has gone back to the queue.
+//! A lane that is idle costs a consumer in the client library and nothing else: no task, no buffer.
+//! Each opening is a session on a place of its own (`channels.rs`). A tag of an older session means
+//! nothing to RabbitMQ any more: what it named has gone back to the queue.
+//!
+//! Opening runs in a task, so that a caller may drop `next` at any moment: a consumer that RabbitMQ
+//! adds after we stopped waiting for it would take parcels that nobody reads.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use futures::{FutureExt, StreamExt};
+use lapin::Consumer;
+use lapin::message::Delivery;
+use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
-use lapin::{Channel, Consumer};
-use tokio::sync::mpsc;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::error;
 
 use super::ANSWER_WAIT;
+use super::channels::{Channels, Company, Place};
 use super::keeper::Keeper;
-use super::link::{Link, within};
+use super::link::{Link, said, with_chance};
 use super::trouble::{CommonTrouble, Flood};
+use super::unopened::{Step, Unopened};
 use super::wire::{read, short};
 use crate::{BusError, Lane, LaneConsumer, Received, Tag};
+
+/// Lanes that join at the same time. More only wait inside RabbitMQ, and each has a bounded time to
+/// be answered.
+const JOINS_MAX: usize = 128;
+
+/// How often a lane joins anew at once because another lane closed the channel under it.
+const BROKEN_BY_OTHERS_MAX: u32 = 5;
+
+/// Waits between attempts to open a lane again. Thousands of lanes do so at once when RabbitMQ is
+/// away, and must move within seconds when it is back.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What to read.
 #[derive(Clone)]
@@ -38,96 +58,324 @@ pub(super) struct Source {
     pub(super) lane: Option<Lane>,
 }
 
-/// What the feeder tells the consumer.
-enum News {
-    Opened { session: u64, channel: Channel },
-    Parcel(Received),
-    Interrupted,
+/// What all consumers of a process share.
+pub(super) struct Reading {
+    link: Arc<Link>,
+    keeper: Arc<Keeper>,
+    channels: Arc<Channels>,
+    unopened: Arc<Unopened>,
+    turns: Semaphore,
+    /// Lanes that broke a channel on this connection, and the connection.
+    suspects: Mutex<(u64, HashSet<String>)>,
+    trouble: CommonTrouble,
+}
+
+/// A queue that is being read.
+struct Open {
+    /// Both are there until the session is left.
+    reading: Option<(Place, Consumer)>,
+    /// Given out and not finished, by RabbitMQ's number for it.
+    held: BTreeSet<u64>,
 }
 
 pub(super) struct RabbitConsumer {
-    name: String,
-    news: mpsc::Receiver<News>,
-    channel: Channel,
-    session: u64,
-    /// Given out and not finished, by RabbitMQ's number for it.
-    held: BTreeSet<u64>,
-    /// An interruption that `next_ready` met and `next` must tell.
-    interrupted: bool,
-    /// Ends by itself when nobody listens to its news.
-    feeder: JoinHandle<()>,
-}
-
-struct Feeder {
-    link: Arc<Link>,
-    keeper: Arc<Keeper>,
+    reading: Arc<Reading>,
     source: Source,
     prefetch: u16,
-    news: mpsc::Sender<News>,
-    trouble: Arc<CommonTrouble>,
+    session: u64,
+    open: Option<Open>,
+    opening: Option<Opening>,
+    /// An interruption that `next_ready` met and `next` must tell.
+    interrupted: bool,
     poison: Flood,
 }
 
-impl RabbitConsumer {
-    /// Opens the queue once, so that the caller hears at once what is wrong, and keeps it open.
-    pub(super) async fn join(
+/// An attempt that goes on until it works or nobody wants it.
+struct Opening {
+    task: JoinHandle<Option<Open>>,
+    unwanted: Arc<AtomicBool>,
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.unwanted.store(true, Ordering::Release);
+    }
+}
+
+impl Open {
+    /// Leaves the queue, and waits until RabbitMQ has done so.
+    async fn leave(mut self) {
+        if let Some((place, consumer)) = self.reading.take() {
+            place.leave(consumer, std::mem::take(&mut self.held)).await;
+        }
+    }
+}
+
+impl Drop for Open {
+    /// Leaves in the background. Without a runtime the process ends, and the connection with it.
+    fn drop(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        if let Some((place, consumer)) = self.reading.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(place.leave(consumer, held));
+        }
+    }
+}
+
+impl Reading {
+    pub(super) fn new(
         link: Arc<Link>,
         keeper: Arc<Keeper>,
-        source: Source,
-        prefetch: u16,
-        trouble: Arc<CommonTrouble>,
-    ) -> Result<Self, BusError> {
-        // RabbitMQ takes 0 as "no limit".
-        let prefetch = prefetch.max(1);
-        // RabbitMQ never sends more than `prefetch`; the rest is for the two other kinds of news.
-        let (tell, news) = mpsc::channel(usize::from(prefetch) + 2);
-        let name = source.queue.clone();
-        let poison = Flood::default();
-        let feeder = Feeder { link, keeper, source, prefetch, news: tell, trouble, poison };
-        let (channel, consumer) = feeder.open().await?;
-        let feeder = tokio::spawn(feeder.feed(channel.clone(), consumer));
-        let held = BTreeSet::new();
-        Ok(Self { name, news, channel, session: 1, held, interrupted: false, feeder })
+        unopened: Arc<Unopened>,
+        channels_max: usize,
+    ) -> Self {
+        Self {
+            channels: Arc::new(Channels::new(Arc::clone(&link), channels_max)),
+            link,
+            keeper,
+            unopened,
+            turns: Semaphore::new(JOINS_MAX),
+            suspects: Mutex::default(),
+            trouble: CommonTrouble::with("Reading what waits in RabbitMQ"),
+        }
     }
 
-    fn hear(&mut self, news: News) -> Option<Received> {
-        match news {
-            News::Opened { session, channel } => {
-                (self.session, self.channel) = (session, channel);
-                None
+    /// Opens the queue once, so that the caller hears at once what is wrong, and keeps it open.
+    pub(super) async fn consumer(
+        self: &Arc<Self>,
+        source: Source,
+        prefetch: u16,
+    ) -> Result<RabbitConsumer, BusError> {
+        // RabbitMQ takes 0 as "no limit".
+        let prefetch = prefetch.max(1);
+        let (reading, source_too) = (Arc::clone(self), source.clone());
+        let joining = tokio::spawn(async move { reading.join(&source_too, prefetch).await });
+        let open = joining.await.unwrap_or_else(|failed| {
+            Err(BusError::Unavailable { doing: "join a lane", source: Box::new(failed) })
+        })?;
+        Ok(RabbitConsumer {
+            reading: Arc::clone(self),
+            source,
+            prefetch,
+            session: 1,
+            open: Some(open),
+            opening: None,
+            interrupted: false,
+            poison: Flood::default(),
+        })
+    }
+
+    async fn join(&self, source: &Source, prefetch: u16) -> Result<Open, BusError> {
+        let Ok(_turn) = self.turns.acquire().await else {
+            return Err(BusError::Unavailable { doing: "join a lane", source: "no turn".into() });
+        };
+        let joined = self.join_in_turn(source, prefetch).await;
+        if let Some(lane) = &source.lane {
+            self.unopened.note(lane, Step::Joining, &joined);
+        }
+        joined
+    }
+
+    async fn join_in_turn(&self, source: &Source, prefetch: u16) -> Result<Open, BusError> {
+        // A consumer of a queue that is not there closes the channel for all who share it.
+        if let Some(lane) = &source.lane {
+            self.keeper.find(lane).await?;
+        }
+        for _ in 0..BROKEN_BY_OTHERS_MAX {
+            let company = match source.lane {
+                Some(_) if !self.is_suspect(&source.queue) => Company::Others,
+                Some(_) | None => Company::Nobody,
+            };
+            match self.join_beside(company, source, prefetch).await? {
+                Some(open) => return Ok(open),
+                None if self.link.is_closed() => break,
+                None => {}
             }
-            News::Parcel(received) => {
-                self.held.insert(received.tag.number);
-                Some(received)
+        }
+        self.suspect(&source.queue);
+        let alone = self.join_beside(Company::Nobody, source, prefetch).await?;
+        alone.ok_or_else(|| BusError::Unavailable {
+            doing: "join a lane",
+            source: "its channel was closed at once".into(),
+        })
+    }
+
+    /// `None`: another lane closed the channel meanwhile.
+    async fn join_beside(
+        &self,
+        company: Company,
+        source: &Source,
+        prefetch: u16,
+    ) -> Result<Option<Open>, BusError> {
+        let place = self.channels.place(prefetch, company).await?;
+        let channel = place.channel()?.clone();
+        let (queue, tag) = (short(&source.queue)?, short("")?);
+        let options = BasicConsumeOptions::default();
+        let joining = channel.basic_consume(queue, tag, options, FieldTable::default());
+        let error = match timeout(ANSWER_WAIT, joining).await {
+            Ok(Ok(consumer)) => {
+                self.trust(&source.queue);
+                let reading = Some((place, consumer));
+                return Ok(Some(Open { reading, held: BTreeSet::new() }));
             }
-            News::Interrupted => {
-                self.held.clear();
-                self.interrupted = true;
-                None
+            Ok(Err(error)) => error,
+            Err(_) => {
+                // RabbitMQ may add the consumer yet.
+                self.suspect(&source.queue);
+                place.break_off().await;
+                return Err(BusError::Silent { doing: "join a lane", waited: ANSWER_WAIT });
+            }
+        };
+        // All who wait on a channel get the error that closed it. RabbitMQ names the queue in it.
+        let ours = error.to_string().contains(&format!("'{}'", source.queue));
+        let error = match said("join a lane", error) {
+            BusError::Missing { doing, .. } if ours => {
+                if let Some(lane) = &source.lane {
+                    self.keeper.lost(lane);
+                }
+                BusError::Missing { doing, name: source.queue.clone() }
+            }
+            other => other,
+        };
+        if ours {
+            self.suspect(&source.queue);
+        } else if company == Company::Others && self.link.is_up().await {
+            return Ok(None);
+        }
+        Err(error)
+    }
+
+    /// Tries until it works. `None` means that nobody waits for it any more.
+    async fn open_again(
+        self: Arc<Self>,
+        source: Source,
+        prefetch: u16,
+        unwanted: Arc<AtomicBool>,
+    ) -> Option<Open> {
+        let mut pause = PAUSE_MIN;
+        loop {
+            if self.link.is_closed() || unwanted.load(Ordering::Acquire) {
+                return None;
+            }
+            match self.join(&source, prefetch).await {
+                Ok(open) => {
+                    self.trouble.ends(&source.queue);
+                    return Some(open);
+                }
+                Err(_) if unwanted.load(Ordering::Acquire) => return None,
+                Err(error) => {
+                    self.trouble.begins(&source.queue, &error);
+                    if let (BusError::Missing { .. }, Some(lane)) = (&error, &source.lane) {
+                        self.keeper.lost(lane);
+                    }
+                    self.keeper.mend().await;
+                    sleep(with_chance(pause)).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    fn is_suspect(&self, queue: &str) -> bool {
+        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.0 == self.link.generation() && suspects.1.contains(queue)
+    }
+
+    fn suspect(&self, queue: &str) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.link.generation();
+        if suspects.0 != generation {
+            *suspects = (generation, HashSet::new());
+        }
+        suspects.1.insert(queue.to_owned());
+    }
+
+    fn trust(&self, queue: &str) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).1.remove(queue);
+    }
+}
+
+impl RabbitConsumer {
+    fn cut_off(&mut self) -> BusError {
+        self.open = None;
+        BusError::Interrupted { name: self.source.queue.clone() }
+    }
+
+    /// Opens the queue again. False when the bus was closed.
+    async fn reopen(&mut self) -> bool {
+        let opening = self.opening.get_or_insert_with(|| {
+            let unwanted = Arc::new(AtomicBool::new(false));
+            let (reading, source) = (Arc::clone(&self.reading), self.source.clone());
+            let opening = reading.open_again(source, self.prefetch, Arc::clone(&unwanted));
+            Opening { task: tokio::spawn(opening), unwanted }
+        });
+        // A crash of the task is met like a lost connection: the next call tries again.
+        let opened = (&mut opening.task).await.unwrap_or_default();
+        self.opening = None;
+        self.session += 1;
+        self.open = opened;
+        self.open.is_some() || !self.reading.link.is_closed()
+    }
+
+    /// Takes what arrived. `None`: it was no parcel, and is set aside.
+    async fn take(&mut self, mut delivery: Delivery) -> Result<Option<Received>, BusError> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let number = delivery.delivery_tag;
+        let again = delivery.redelivered;
+        match read(&mut delivery) {
+            Ok(parcel) => {
+                open.held.insert(number);
+                let tag = Tag { session: self.session, number };
+                Ok(Some(Received { parcel, tag, again }))
+            }
+            Err(why) => {
+                if let Some(count) = self.poison.counts() {
+                    let queue = &self.source.queue;
+                    error!(code = "B010", "Set {count} message(s) in {queue} aside: {why}.");
+                }
+                if let Some((place, _)) = &open.reading {
+                    place.reject(&BTreeSet::from([number]), false).await?;
+                }
+                Ok(None)
             }
         }
     }
 
     /// Those of the tags that this session still holds.
     fn mine(&self, tags: &[Tag]) -> BTreeSet<u64> {
-        let mine = |tag: &&Tag| tag.session == self.session && self.held.contains(&tag.number);
+        let Some(open) = &self.open else { return BTreeSet::new() };
+        let mine = |tag: &&Tag| tag.session == self.session && open.held.contains(&tag.number);
         tags.iter().filter(mine).map(|tag| tag.number).collect()
     }
 
-    fn cut_off(&self) -> BusError {
-        BusError::Interrupted { name: self.name.clone() }
-    }
-
-    async fn reject(&mut self, tags: &[Tag], requeue: bool) -> Result<(), BusError> {
-        // In order: a quorum queue sends what comes back again in the order in which it came back.
-        for number in self.mine(tags) {
-            let options = BasicNackOptions { multiple: false, requeue };
-            let order = self.channel.basic_nack(number, options);
-            within("give a parcel back", order).await.map_err(|_| self.cut_off())?;
-            self.held.remove(&number);
+    async fn settle(&mut self, tags: &[Tag], how: How) -> Result<(), BusError> {
+        let numbers = self.mine(tags);
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let Some((place, _)) = &open.reading else { return Ok(()) };
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        // Even if this is dropped halfway, the orders have left.
+        open.held.retain(|number| !numbers.contains(number));
+        let settled = match how {
+            How::Done => place.acknowledge(&numbers).await,
+            How::GiveBack => place.reject(&numbers, true).await,
+            How::Bury => place.reject(&numbers, false).await,
+        };
+        if settled.is_err() {
+            self.interrupted = true;
+            return Err(self.cut_off());
         }
         Ok(())
     }
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    Done,
+    GiveBack,
+    Bury,
 }
 
 #[async_trait]
@@ -137,168 +385,64 @@ impl LaneConsumer for RabbitConsumer {
             if std::mem::take(&mut self.interrupted) {
                 return Err(self.cut_off());
             }
-            let Some(news) = self.news.recv().await else {
-                return Ok(None);
+            let Some((_, consumer)) = self.open.as_mut().and_then(|open| open.reading.as_mut())
+            else {
+                if !self.reopen().await {
+                    return Ok(None);
+                }
+                continue;
             };
-            if let Some(received) = self.hear(news) {
-                return Ok(Some(received));
+            let taken = match consumer.next().await {
+                Some(Ok(delivery)) => self.take(delivery).await,
+                Some(Err(_)) | None if self.reading.link.is_closed() => return Ok(None),
+                Some(Err(_)) | None => return Err(self.cut_off()),
+            };
+            match taken {
+                Ok(Some(received)) => return Ok(Some(received)),
+                Ok(None) => {}
+                Err(_) => return Err(self.cut_off()),
             }
         }
     }
 
     async fn next_ready(&mut self) -> Option<Received> {
         while !self.interrupted {
-            let news = self.news.try_recv().ok()?;
-            if let Some(received) = self.hear(news) {
-                return Some(received);
+            let (_, consumer) = self.open.as_mut()?.reading.as_mut()?;
+            match consumer.next().now_or_never()? {
+                Some(Ok(delivery)) => match self.take(delivery).await {
+                    Ok(Some(received)) => return Some(received),
+                    Ok(None) => {}
+                    Err(_) => self.interrupted = true,
+                },
+                Some(Err(_)) | None => self.interrupted = true,
             }
         }
         None
     }
 
     async fn done(&mut self, tags: &[Tag]) -> Result<(), BusError> {
-        let mut finished = self.mine(tags);
-        let unbroken = |number: &&u64| finished.contains(*number);
-        let last_of_row = self.held.iter().take_while(unbroken).last().copied();
-        if let Some(last) = last_of_row {
-            let order = self.channel.basic_ack(last, BasicAckOptions { multiple: true });
-            within("acknowledge parcels", order).await.map_err(|_| self.cut_off())?;
-            self.held.retain(|number| *number > last);
-            finished.retain(|number| *number > last);
-        }
-        for number in finished {
-            let order = self.channel.basic_ack(number, BasicAckOptions { multiple: false });
-            within("acknowledge a parcel", order).await.map_err(|_| self.cut_off())?;
-            self.held.remove(&number);
-        }
-        Ok(())
+        self.settle(tags, How::Done).await
     }
 
     async fn give_back(&mut self, tags: &[Tag]) -> Result<(), BusError> {
-        self.reject(tags, true).await
+        self.settle(tags, How::GiveBack).await
     }
 
     async fn bury(&mut self, tags: &[Tag]) -> Result<(), BusError> {
-        self.reject(tags, false).await
+        self.settle(tags, How::Bury).await
     }
 
-    async fn close(self: Box<Self>) {
-        let Self { news, feeder, .. } = *self;
-        drop(news);
-        // If RabbitMQ does not answer, it takes everything back when the connection ends.
-        let _left = timeout(ANSWER_WAIT, feeder).await;
+    async fn close(mut self: Box<Self>) {
+        self.opening = None;
+        if let Some(open) = self.open.take() {
+            open.leave().await;
+        }
     }
 }
 
-impl Drop for Feeder {
+impl Drop for RabbitConsumer {
     /// A queue that nobody reads any more is in no trouble.
     fn drop(&mut self) {
-        self.trouble.ends(&self.source.queue);
+        self.reading.trouble.ends(&self.source.queue);
     }
-}
-
-impl Feeder {
-    async fn feed(self, mut channel: Channel, mut consumer: Consumer) {
-        for session in 1.. {
-            if session > 1 {
-                let Some(opened) = self.open_again().await else {
-                    return;
-                };
-                (channel, consumer) = opened;
-                let channel = channel.clone();
-                let _heard = self.news.send(News::Opened { session, channel }).await;
-            }
-            self.pass_on(session, &channel, &mut consumer).await;
-            if self.news.is_closed() {
-                leave(&channel, consumer).await;
-                return;
-            }
-            if self.link.is_closed() || self.news.send(News::Interrupted).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Passes parcels on until the connection breaks, the queue goes, or nobody wants them.
-    async fn pass_on(&self, session: u64, channel: &Channel, consumer: &mut Consumer) {
-        loop {
-            let arrived = tokio::select! {
-                arrived = consumer.next() => arrived,
-                () = self.news.closed() => return,
-            };
-            let Some(Ok(mut delivery)) = arrived else {
-                return;
-            };
-            let number = delivery.delivery_tag;
-            let again = delivery.redelivered;
-            let received = match read(&mut delivery) {
-                Ok(parcel) => Received { parcel, tag: Tag { session, number }, again },
-                Err(why) => {
-                    if let Some(count) = self.poison.counts() {
-                        let queue = &self.source.queue;
-                        error!(code = "B010", "Set {count} message(s) in {queue} aside: {why}.");
-                    }
-                    let options = BasicNackOptions { multiple: false, requeue: false };
-                    if within("set a message aside", channel.basic_nack(number, options))
-                        .await
-                        .is_err()
-                    {
-                        return;
-                    }
-                    continue;
-                }
-            };
-            if self.news.send(News::Parcel(received)).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Tries until it works. `None` means that nobody waits for it any more.
-    async fn open_again(&self) -> Option<(Channel, Consumer)> {
-        loop {
-            if self.link.is_closed() || self.news.is_closed() {
-                return None;
-            }
-            match self.open().await {
-                Ok(opened) => {
-                    self.trouble.ends(&self.source.queue);
-                    return Some(opened);
-                }
-                Err(error) => {
-                    self.trouble.begins(&self.source.queue, &error);
-                    if let (BusError::Missing { .. }, Some(lane)) = (&error, &self.source.lane) {
-                        self.keeper.lost(lane).await;
-                    }
-                    self.keeper.mend().await;
-                    sleep(Link::pause()).await;
-                }
-            }
-        }
-    }
-
-    async fn open(&self) -> Result<(Channel, Consumer), BusError> {
-        let channel = self.link.channel().await?;
-        let qos = channel.basic_qos(self.prefetch, BasicQosOptions::default());
-        within("limit what is held", qos).await?;
-        let (queue, tag) = (short(&self.source.queue)?, short("")?);
-        let options = BasicConsumeOptions::default();
-        let joining = channel.basic_consume(queue, tag, options, FieldTable::default());
-        let consumer = within("join a lane", joining).await.map_err(|error| match error {
-            BusError::Missing { doing, .. } => {
-                BusError::Missing { doing, name: self.source.queue.clone() }
-            }
-            other => other,
-        })?;
-        Ok((channel, consumer))
-    }
-}
-
-/// Closes the channel before the library cancels the consumer.
-///
-/// The other way round, RabbitMQ would start the next consumer with what waits and only then hand
-/// out what we held: out of order.
-async fn leave(channel: &Channel, consumer: Consumer) {
-    let _left = timeout(ANSWER_WAIT, channel.close(200, "leaving".into())).await;
-    drop(consumer);
 }

@@ -2,168 +2,381 @@
 //!
 //! A queue that someone deletes, or a RabbitMQ that comes back empty, is noticed where it hurts: a
 //! parcel returns, a window breaks, a consumer is cut off. They report it here, and what is missing
-//! is declared again before the next try.
+//! is declared again before the next try. What is known of a queue counts for one connection: behind
+//! the next one may be a RabbitMQ that has lost it.
+//!
+//! Many queues are declared side by side, each on a channel that nobody else uses meanwhile,
+//! because RabbitMQ closes the channel with each refusal.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use futures::stream;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, ExchangeKind};
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-use super::link::{Link, within};
+use super::ANSWER_WAIT;
+use super::link::{Link, said, within};
 use super::trouble::Trouble;
+use super::unopened::{Step, Unopened};
 use super::wire::{arguments, short};
 use crate::topology::{Exchange, Queue, Topology};
-use crate::{BusError, Lane};
+use crate::{BusError, Lane, LaneDepth, LaneTrouble};
+
+/// Queues that are declared or looked for at the same time. RabbitMQ carries out declarations one
+/// after the other, so more would only wait there.
+const DECLARED_AT_ONCE_MAX: usize = 16;
+
+/// Questions of health at the same time. They do not wait behind ten thousand declarations.
+const ASKED_AT_ONCE_MAX: usize = 2;
+
+/// A single queue may have lost the servers that carry it and give no answer. When so many are
+/// silent in one call, RabbitMQ is, and the rest need not wait for it one after the other.
+const SILENT_MAX: usize = 3;
+
+/// Waits before a lane that was refused is declared again: who asks for it does so many times a
+/// second, and a person has to mend it.
+const REFUSED_WAIT_MIN: Duration = Duration::from_secs(1);
+const REFUSED_WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(super) struct Keeper {
-    link: Arc<Link>,
     topology: Topology,
     /// An adapter beside a hospital has no right to declare, and must not try.
     declares: bool,
+    declaring: Questions,
+    asking: Questions,
+    /// Held while exchanges and shared queues are declared, so that it is done once.
+    grounding: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    unopened: Arc<Unopened>,
     trouble: Trouble,
 }
 
 #[derive(Default)]
 struct State {
-    channel: Option<Channel>,
+    /// The connection from which all below is known.
+    generation: u64,
     /// The exchanges and the shared queues are in place, as far as we know.
     grounded: bool,
-    opened: BTreeSet<Lane>,
+    /// Lanes whose queue is there, as far as we know.
+    found: HashSet<Lane>,
+    /// Lanes that we were asked to open. Only these are declared again when they are missing.
+    ours: HashSet<Lane>,
     lost: BTreeSet<Lane>,
+    /// Lanes that RabbitMQ refused, and when they are tried again.
+    refused: HashMap<Lane, Refused>,
+}
+
+struct Refused {
+    trouble: LaneTrouble,
+    times: u32,
+    not_before: Instant,
 }
 
 impl State {
-    /// Gives the channel up after an error: RabbitMQ has closed it, or an answer may still come
-    /// that the next question must not get.
-    fn after<T>(&mut self, answer: Result<T, BusError>) -> Result<T, BusError> {
-        if answer.is_err() {
-            self.channel = None;
-        }
-        answer
+    fn is_there(&self, lane: &Lane) -> bool {
+        self.found.contains(lane) && !self.lost.contains(lane)
+    }
+
+    fn refuse(&mut self, trouble: LaneTrouble) {
+        let times = self.refused.get(&trouble.lane).map_or(0, |refused| refused.times);
+        let wait = (REFUSED_WAIT_MIN * 2_u32.saturating_pow(times)).min(REFUSED_WAIT_MAX);
+        let not_before = Instant::now() + wait;
+        let times = times.saturating_add(1).min(8);
+        self.refused.insert(trouble.lane.clone(), Refused { trouble, times, not_before });
     }
 }
 
 impl Keeper {
-    pub(super) fn new(link: Arc<Link>, topology: Topology, declares: bool) -> Self {
-        let trouble = Trouble::with("Declaring queues in RabbitMQ");
-        Self { link, topology, declares, state: Mutex::default(), trouble }
+    pub(super) fn new(
+        link: &Arc<Link>,
+        topology: Topology,
+        declares: bool,
+        unopened: Arc<Unopened>,
+    ) -> Self {
+        Self {
+            topology,
+            declares,
+            declaring: Questions::new(Arc::clone(link), DECLARED_AT_ONCE_MAX),
+            asking: Questions::new(Arc::clone(link), ASKED_AT_ONCE_MAX),
+            grounding: tokio::sync::Mutex::default(),
+            state: Mutex::default(),
+            unopened,
+            trouble: Trouble::with("Declaring queues in RabbitMQ"),
+        }
     }
 
-    /// Declares what is not known to be there.
-    pub(super) async fn open(&self, lanes: &[Lane]) -> Result<(), BusError> {
-        let mut state = self.state.lock().await;
+    /// Declares what is not known to be there, and gives the lanes that could not be.
+    pub(super) async fn open(&self, lanes: &[Lane]) -> Result<Vec<LaneTrouble>, BusError> {
         if !self.declares {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        self.ground(&mut state).await?;
-        for lane in lanes {
-            if state.lost.contains(lane) || !state.opened.contains(lane) {
-                self.declare_queue(&mut state, &self.topology.lane(lane)).await?;
-                state.lost.remove(lane);
-                state.opened.insert(lane.clone());
+        self.ground().await?;
+        let (mut unknown, mut troubles) = (Vec::new(), Vec::new());
+        {
+            let mut state = self.state();
+            for lane in lanes {
+                if !state.ours.contains(lane) {
+                    state.ours.insert(lane.clone());
+                }
+            }
+            for lane in lanes.iter().filter(|lane| !state.is_there(lane)) {
+                match state.refused.get(lane).filter(|it| Instant::now() < it.not_before) {
+                    Some(refused) => troubles.push(refused.trouble.clone()),
+                    None => unknown.push(lane.clone()),
+                }
             }
         }
+        let mut declaring = stream::iter(unknown)
+            .map(async |lane| {
+                let declared = self.declare_lane(&lane).await;
+                (lane, declared)
+            })
+            .buffer_unordered(DECLARED_AT_ONCE_MAX);
+        let mut silent = 0;
+        while let Some((lane, declared)) = declaring.next().await {
+            self.unopened.note(&lane, Step::Declaring, &declared);
+            match declared {
+                Ok(()) => {
+                    let mut state = self.state();
+                    state.lost.remove(&lane);
+                    state.refused.remove(&lane);
+                    state.found.insert(lane);
+                }
+                Err(error) if error.is_of_one_lane() && silent < SILENT_MAX => {
+                    silent += usize::from(matches!(error, BusError::Silent { .. }));
+                    let trouble = LaneTrouble::new(lane, &error);
+                    self.state().refuse(trouble.clone());
+                    troubles.push(trouble);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(troubles)
+    }
+
+    /// Makes sure that a lane's queue is there before somebody joins it.
+    pub(super) async fn find(&self, lane: &Lane) -> Result<(), BusError> {
+        if self.state().found.contains(lane) {
+            return Ok(());
+        }
+        if self.declares && self.state().ours.contains(lane) {
+            // Known on an earlier connection.
+            let declared = self.declare_lane(lane).await;
+            self.unopened.note(lane, Step::Declaring, &declared);
+            declared?;
+        } else {
+            self.depth(&self.topology.queue_of(lane)).await?;
+        }
+        self.state().found.insert(lane.clone());
         Ok(())
     }
 
     /// Declares again what was reported missing. If that fails, publishing will say so in its turn.
     pub(super) async fn mend(&self) {
-        let state = self.state.lock().await;
-        let nothing_to_do = state.grounded && state.lost.is_empty();
-        let lost: Vec<Lane> = state.lost.iter().cloned().collect();
-        drop(state);
-        if nothing_to_do {
-            return;
-        }
+        let lost: Vec<Lane> = {
+            let state = self.state();
+            if state.grounded && state.lost.is_empty() {
+                return;
+            }
+            state.lost.iter().cloned().collect()
+        };
         match self.open(&lost).await {
-            Ok(()) => self.trouble.ends(),
+            Ok(_) => self.trouble.ends(),
             Err(error) => self.trouble.begins(&error),
         }
     }
 
     /// Reports that a lane's queue is gone.
-    pub(super) async fn lost(&self, lane: &Lane) {
-        let mut state = self.state.lock().await;
-        if state.opened.contains(lane) {
+    pub(super) fn lost(&self, lane: &Lane) {
+        let mut state = self.state();
+        state.found.remove(lane);
+        if state.ours.contains(lane) {
             state.lost.insert(lane.clone());
         }
     }
 
     /// Reports that a channel broke, which is what happens when an exchange is gone.
-    pub(super) async fn doubt(&self) {
-        self.state.lock().await.grounded = false;
+    pub(super) fn doubt(&self) {
+        self.state().grounded = false;
     }
 
-    /// How many messages wait in a queue.
+    /// How much waits in a queue, and who reads it.
+    pub(super) async fn depth(&self, queue: &str) -> Result<LaneDepth, BusError> {
+        self.look_at(&self.declaring, queue).await
+    }
+
+    /// The same, for a queue that belongs to no lane.
     pub(super) async fn count(&self, queue: &str) -> Result<u64, BusError> {
-        let mut state = self.state.lock().await;
+        Ok(self.look_at(&self.asking, queue).await?.ready)
+    }
+
+    async fn look_at(&self, questions: &Questions, queue: &str) -> Result<LaneDepth, BusError> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let channel = self.channel(&mut state).await?;
-        let asking = channel.queue_declare(short(queue)?, options, FieldTable::default());
-        let answer = within("count what waits in a queue", asking).await;
-        Ok(u64::from(state.after(named(answer, queue))?.message_count()))
+        let name = short(queue)?;
+        let answer = questions
+            .ask("count what waits in a queue", async |channel| {
+                channel.queue_declare(name, options, FieldTable::default()).await
+            })
+            .await;
+        let answer = named(answer, queue)?;
+        let (ready, readers) = (answer.message_count(), answer.consumer_count());
+        Ok(LaneDepth { ready: ready.into(), held: None, readers: Some(readers.into()) })
     }
 
     /// Whether RabbitMQ answers and our exchange is there.
     pub(super) async fn check(&self) -> Result<(), BusError> {
-        let mut state = self.state.lock().await;
         let name = self.topology.deliver();
+        let exchange = short(&name)?;
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-        let channel = self.channel(&mut state).await?;
-        let (exchange, kind) = (short(&name)?, ExchangeKind::Direct);
-        let asking = channel.exchange_declare(exchange, kind, options, FieldTable::default());
-        let answer = within("look for our exchange", asking).await;
-        state.after(named(answer, &name))
+        let answer = self
+            .asking
+            .ask("look for our exchange", async |channel| {
+                let (kind, arguments) = (ExchangeKind::Direct, FieldTable::default());
+                channel.exchange_declare(exchange, kind, options, arguments).await
+            })
+            .await;
+        named(answer, &name)
     }
 
-    async fn ground(&self, state: &mut State) -> Result<(), BusError> {
-        if state.grounded {
+    async fn ground(&self) -> Result<(), BusError> {
+        if self.state().grounded {
+            return Ok(());
+        }
+        let _only_one = self.grounding.lock().await;
+        if self.state().grounded {
             return Ok(());
         }
         for exchange in self.topology.exchanges() {
-            self.declare_exchange(state, &exchange).await?;
+            self.declare_exchange(&exchange).await?;
         }
         for queue in self.topology.queues() {
-            self.declare_queue(state, &queue).await?;
+            self.declare_queue(queue).await?;
         }
-        state.grounded = true;
+        self.state().grounded = true;
         Ok(())
     }
 
-    async fn declare_exchange(&self, state: &mut State, it: &Exchange) -> Result<(), BusError> {
-        let channel = self.channel(state).await?;
+    async fn declare_exchange(&self, it: &Exchange) -> Result<(), BusError> {
+        let name = short(&it.name)?;
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let kind = ExchangeKind::Custom(it.kind.as_str().to_owned());
-        let declaring =
-            channel.exchange_declare(short(&it.name)?, kind, options, FieldTable::default());
-        state.after(within("declare an exchange", declaring).await)
+        self.declaring
+            .ask("declare an exchange", async |channel| {
+                channel.exchange_declare(name, kind, options, FieldTable::default()).await
+            })
+            .await
     }
 
-    async fn declare_queue(&self, state: &mut State, it: &Queue) -> Result<(), BusError> {
-        let channel = self.channel(state).await?;
-        let name = short(&it.name)?;
-        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        let declaring = channel.queue_declare(name.clone(), options, arguments(it));
-        state.after(within("declare a queue", declaring).await)?;
-        let (exchange, key) = (short(&it.fed_by)?, short(&it.key)?);
-        let options = QueueBindOptions::default();
-        let binding = channel.queue_bind(name, exchange, key, options, FieldTable::default());
-        state.after(within("bind a queue to its exchange", binding).await)
-    }
-
-    /// The channel for questions. RabbitMQ closes it with each refusal, so it is often a new one.
-    async fn channel(&self, state: &mut State) -> Result<Channel, BusError> {
-        if let Some(channel) = state.channel.as_ref().filter(|channel| channel.status().connected())
-        {
-            return Ok(channel.clone());
+    /// Declares a lane, or checks that the one that is there has our settings.
+    ///
+    /// Binding costs RabbitMQ a transaction even when nothing changes. A queue that somebody reads
+    /// or that holds something was bound before; if that is over, a parcel comes back and the queue
+    /// is reported as lost.
+    async fn declare_lane(&self, lane: &Lane) -> Result<(), BusError> {
+        let queue = self.topology.lane(lane);
+        if self.state().lost.contains(lane) {
+            return self.declare_queue(queue).await;
         }
-        let channel = self.link.channel().await?;
-        state.channel = Some(channel.clone());
-        Ok(channel)
+        let (name, name_too) = (short(&queue.name)?, short(&queue.name)?);
+        let (exchange, key) = (short(&queue.fed_by)?, short(&queue.key)?);
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let arguments = arguments(&queue);
+        self.declaring
+            .ask("declare a queue", async |channel| {
+                let found = channel.queue_declare(name, options, arguments).await?;
+                if found.message_count() > 0 || found.consumer_count() > 0 {
+                    return Ok(());
+                }
+                let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+                channel.queue_bind(name_too, exchange, key, options, arguments).await
+            })
+            .await
+    }
+
+    async fn declare_queue(&self, it: Queue) -> Result<(), BusError> {
+        let (name, name_too) = (short(&it.name)?, short(&it.name)?);
+        let (exchange, key) = (short(&it.fed_by)?, short(&it.key)?);
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let arguments = arguments(&it);
+        self.declaring
+            .ask("declare a queue", async |channel| {
+                channel.queue_declare(name, options, arguments).await?;
+                let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+                channel.queue_bind(name_too, exchange, key, options, arguments).await
+            })
+            .await
+    }
+
+    /// What is known from this connection.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.declaring.link.generation();
+        if state.generation != generation {
+            state.generation = generation;
+            state.grounded = false;
+            state.found.clear();
+            state.refused.clear();
+        }
+        state
+    }
+}
+
+/// Channels for questions, each used by one at a time.
+struct Questions {
+    link: Arc<Link>,
+    turns: Semaphore,
+    /// Channels whose last question was answered.
+    clean: Mutex<Vec<Channel>>,
+}
+
+impl Questions {
+    fn new(link: Arc<Link>, at_once: usize) -> Self {
+        Self { link, turns: Semaphore::new(at_once), clean: Mutex::default() }
+    }
+
+    /// Asks RabbitMQ something that it may refuse.
+    async fn ask<T>(
+        &self,
+        doing: &'static str,
+        question: impl AsyncFnOnce(&Channel) -> lapin::Result<T>,
+    ) -> Result<T, BusError> {
+        let Ok(_turn) = self.turns.acquire().await else {
+            return Err(BusError::Unavailable { doing, source: "no turn".into() });
+        };
+        let channel = self.channel().await?;
+        let answer = match timeout(ANSWER_WAIT, question(&channel)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(said(doing, error)),
+            Err(_) => Err(BusError::Silent { doing, waited: ANSWER_WAIT }),
+        };
+        if answer.is_ok() {
+            self.clean().push(channel);
+        } else if channel.status().connected() {
+            // An answer may still come that the next question must not get. Closed here and now: a
+            // channel that is dropped while RabbitMQ closes it costs the whole connection.
+            let _closed = within("close a channel", channel.close(200, "giving up".into())).await;
+        }
+        answer
+    }
+
+    async fn channel(&self) -> Result<Channel, BusError> {
+        loop {
+            let Some(channel) = self.clean().pop() else { break };
+            if channel.status().connected() {
+                return Ok(channel);
+            }
+        }
+        self.link.channel().await
+    }
+
+    fn clean(&self) -> MutexGuard<'_, Vec<Channel>> {
+        self.clean.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

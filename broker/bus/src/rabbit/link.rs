@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -37,6 +37,8 @@ pub(super) struct Link {
     name: String,
     state: Mutex<State>,
     closed: AtomicBool,
+    /// How many connections were made. What is known of RabbitMQ from an older one may be over.
+    generation: AtomicU64,
     trouble: Trouble,
 }
 
@@ -55,6 +57,7 @@ impl Link {
             name: format!("{} ({purpose})", settings.process),
             state: Mutex::new(State { connection: None, backoff: BACKOFF_MIN, not_before }),
             closed: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
             trouble: Trouble::with(format!("The connection to RabbitMQ for {purpose}")),
         })
     }
@@ -62,7 +65,29 @@ impl Link {
     /// A new channel on a live connection.
     pub(super) async fn channel(&self) -> Result<Channel, BusError> {
         let connection = self.connection().await?;
-        within("open a channel", connection.create_channel()).await
+        let doing = "open a channel";
+        let error = match timeout(ANSWER_WAIT, connection.create_channel()).await {
+            Ok(Ok(channel)) => return Ok(channel),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(BusError::Silent { doing, waited: ANSWER_WAIT }),
+        };
+        if connection.status().connected() {
+            self.give_up(&connection).await;
+        }
+        Err(BusError::Unavailable { doing, source: Box::new(error) })
+    }
+
+    /// Closes a connection on which no channel can be opened any more, so that the next is used.
+    ///
+    /// The client library never gives the number of a channel that RabbitMQ closed to a new one
+    /// that works, so a connection is used up after some two thousand refusals.
+    async fn give_up(&self, used_up: &Arc<Connection>) {
+        let mut state = self.state.lock().await;
+        let current = state.connection.take_if(|current| Arc::ptr_eq(current, used_up));
+        drop(state);
+        if let Some(connection) = current {
+            let _said_goodbye = timeout(CLOSE_WAIT, connection.close(200, "used up".into())).await;
+        }
     }
 
     /// Whether RabbitMQ would take something now. It would not while an alarm is on.
@@ -91,6 +116,7 @@ impl Link {
                 state.backoff = BACKOFF_MIN;
                 let connection = Arc::new(connection);
                 state.connection = Some(Arc::clone(&connection));
+                self.generation.fetch_add(1, Ordering::AcqRel);
                 Ok(connection)
             }
             Err(error) => {
@@ -114,9 +140,15 @@ impl Link {
         timeout(CONNECT_WAIT, connecting).await.map_err(silent)?.map_err(|error| said(doing, error))
     }
 
-    /// How long to wait before it makes sense to ask again.
-    pub(super) fn pause() -> Duration {
-        with_chance(BACKOFF_MAX / 4)
+    /// The number of the newest connection, counted from 1.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether the connection is there now. Makes no attempt.
+    pub(super) async fn is_up(&self) -> bool {
+        let state = self.state.lock().await;
+        state.connection.as_ref().is_some_and(|connection| connection.status().connected())
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -171,7 +203,7 @@ fn down(why: &'static str) -> BusError {
 }
 
 /// Between half of `wait` and all of it. The random end of an id is random enough for that.
-fn with_chance(wait: Duration) -> Duration {
+pub(super) fn with_chance(wait: Duration) -> Duration {
     let [.., chance] = Uuid::now_v7().into_bytes();
     wait / 2 + wait / 2 * u32::from(chance) / u32::from(u8::MAX)
 }

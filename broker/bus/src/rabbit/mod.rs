@@ -1,25 +1,29 @@
 //! The bus of a production broker: RabbitMQ.
 //!
 //! ```text
-//!  publish, announce, send_receipts ──▶ desk ──▶ link "publishing" ─┐
-//!  open_lanes, depth, dead, healthy ──▶ keeper ─┐                   ├──▶ RabbitMQ
-//!  consume, receipts ─────────────────▶ feeder ─┴▶ link "consuming" ┘
+//!  publish, announce, send_receipts ──▶ desk ──────────────▶ link "publishing" ─┐
+//!  open_lanes, depth, dead, healthy ──▶ keeper ────────────▶ link "asking" ─────┼─▶ RabbitMQ
+//!  consume, receipts ─────────────────▶ reading, channels ─▶ link "consuming" ──┘
 //! ```
 //!
-//! Two connections, because RabbitMQ stops reading from one that publishes while an alarm is on,
-//! and acknowledgements must still get through then.
+//! Three connections. RabbitMQ stops reading from one that publishes while an alarm is on, and
+//! acknowledgements must still get through then. And one for questions that RabbitMQ may refuse: a
+//! connection wears out by refusals (`link.rs`), which must not cut off those who read.
 //!
 //! The client library can reconnect by itself, but it neither reopens a channel that RabbitMQ
 //! closed nor says which parcels were lost. So it is switched off, and each part reopens what it
-//! needs: `link.rs` the connection, `publish.rs` the channels of publishers, `consume.rs` the
-//! consumers, `keeper.rs` the queues.
+//! needs: `link.rs` the connection, `publish.rs` the channels of publishers, `channels.rs` those of
+//! lanes, `consume.rs` the consumers, `keeper.rs` the queues. `unopened.rs` knows which lanes are
+//! not open.
 
 mod address;
+mod channels;
 mod consume;
 mod keeper;
 mod link;
 mod publish;
 mod trouble;
+mod unopened;
 mod wire;
 
 use std::sync::Arc;
@@ -29,14 +33,16 @@ use async_trait::async_trait;
 
 use crate::parcel::check_announcement;
 use crate::topology::Topology;
-use crate::{Announcement, Bus, BusError, Lane, LaneConsumer, LaneDepth, Parcel, Published};
+use crate::{
+    Announcement, Bus, BusError, Lane, LaneConsumer, LaneDepth, LaneTrouble, Parcel, Published,
+};
 
 pub use address::{Identity, Settings};
-use consume::{RabbitConsumer, Source};
+use consume::{Reading, Source};
 use keeper::Keeper;
 use link::Link;
 use publish::{Desk, Wants};
-use trouble::CommonTrouble;
+use unopened::Unopened;
 
 /// Give this to every log filter of a process that uses RabbitMQ.
 ///
@@ -52,10 +58,11 @@ pub struct RabbitBus {
     topology: Topology,
     publishing: Arc<Link>,
     consuming: Arc<Link>,
+    asking: Arc<Link>,
     keeper: Arc<Keeper>,
     desk: Desk,
-    /// Of all queues that are read.
-    reading: Arc<CommonTrouble>,
+    reading: Arc<Reading>,
+    unopened: Arc<Unopened>,
 }
 
 impl RabbitBus {
@@ -64,33 +71,39 @@ impl RabbitBus {
         let topology = Topology::named(&settings.prefix);
         let publishing = Arc::new(Link::new(settings, "publishing")?);
         let consuming = Arc::new(Link::new(settings, "consuming")?);
-        let keeper =
-            Arc::new(Keeper::new(Arc::clone(&consuming), topology.clone(), settings.declares));
+        let asking = Arc::new(Link::new(settings, "asking")?);
+        let unopened = Arc::new(Unopened::default());
+        let declares = settings.declares;
+        let keeper = Keeper::new(&asking, topology.clone(), declares, Arc::clone(&unopened));
+        let keeper = Arc::new(keeper);
         let desk = Desk::new(Arc::clone(&publishing), Arc::clone(&keeper), settings.confirm_wait);
-        let reading = Arc::new(CommonTrouble::with("Reading what waits in RabbitMQ"));
-        Ok(Self { topology, publishing, consuming, keeper, desk, reading })
+        let (link, keeper_too) = (Arc::clone(&consuming), Arc::clone(&keeper));
+        let reading =
+            Arc::new(Reading::new(link, keeper_too, Arc::clone(&unopened), settings.channels_max));
+        Ok(Self { topology, publishing, consuming, asking, keeper, desk, reading, unopened })
     }
 
     async fn join(&self, source: Source, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError> {
-        let consuming = Arc::clone(&self.consuming);
-        let keeper = Arc::clone(&self.keeper);
-        let reading = Arc::clone(&self.reading);
-        let consumer = RabbitConsumer::join(consuming, keeper, source, prefetch, reading).await?;
+        let consumer = self.reading.consumer(source, prefetch).await?;
         Ok(Box::new(consumer))
     }
 }
 
 #[async_trait]
 impl Bus for RabbitBus {
-    async fn open_lanes(&self, lanes: &[Lane]) -> Result<(), BusError> {
+    async fn open_lanes(&self, lanes: &[Lane]) -> Result<Vec<LaneTrouble>, BusError> {
         self.keeper.open(lanes).await
+    }
+
+    fn lanes_in_trouble(&self) -> Vec<LaneTrouble> {
+        self.unopened.list()
     }
 
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
         let fates = self.desk.send(&self.topology.deliver(), Wants::AQueue, &parcels).await?;
         for (parcel, fate) in parcels.iter().zip(&fates) {
             if *fate == Published::Unroutable {
-                self.keeper.lost(&parcel.lane).await;
+                self.keeper.lost(&parcel.lane);
             }
         }
         Ok(fates)
@@ -123,8 +136,7 @@ impl Bus for RabbitBus {
     }
 
     async fn depth(&self, lane: &Lane) -> Result<LaneDepth, BusError> {
-        let ready = self.keeper.count(&self.topology.queue_of(lane)).await?;
-        Ok(LaneDepth { ready, held: None })
+        self.keeper.depth(&self.topology.queue_of(lane)).await
     }
 
     async fn dead(&self) -> Result<u64, BusError> {
@@ -142,6 +154,7 @@ impl Bus for RabbitBus {
 
     async fn close(&self) {
         self.consuming.close().await;
+        self.asking.close().await;
         self.publishing.close().await;
     }
 }

@@ -124,7 +124,7 @@ impl Desk {
 
         match broke {
             Some(error) => {
-                self.keeper.doubt().await;
+                self.keeper.doubt();
                 self.trouble.begins(&error);
             }
             None if returned.is_empty() => self.trouble.ends(),

@@ -4,13 +4,13 @@
 //! lines tell the same story. What has no end is told once in a while, with a count.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
 use crate::BusError;
+use crate::parcel::chain;
 
 /// One thing that can be in trouble.
 pub(super) struct Trouble {
@@ -88,18 +88,6 @@ impl Flood {
         known.0 = Some(Instant::now());
         Some(std::mem::take(&mut known.1))
     }
-}
-
-/// The error and everything that caused it, on one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

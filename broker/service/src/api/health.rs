@@ -21,6 +21,7 @@ pub async fn ready(State(api): State<Api>) -> Response {
         ready: report.ready(),
         store: report.store.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
         bus: report.bus.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
+        lanes: report.lanes.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
         stopping: report.stopping,
     };
     (status, Json(body)).into_response()

@@ -631,12 +631,15 @@ pub fn slot(row: &SlotRow) -> OfferedSlot<'_> {
 /// Whether messages can be taken and passed on now.
 #[derive(Serialize, JsonSchema)]
 pub struct Readiness {
-    /// Whether all of it is well.
+    /// Whether messages can be taken. A bus that is away or a lane that is not open only delays
+    /// what they lead to.
     pub ready: bool,
     /// `ok`, or what is wrong with the store.
     pub store: String,
     /// `ok`, or what is wrong with the bus.
     pub bus: String,
+    /// `ok`, or which lanes cannot be opened and why; the first ten by name.
+    pub lanes: String,
     /// Whether the process is about to end.
     pub stopping: bool,
 }

@@ -1,17 +1,21 @@
 //! `tierlink doctor`: can everything be reached, does anything wait, and what to do about it.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tierlink_schemas::OrganisationCode;
 use tierlink_store::{LaneRow, TokenRow};
 
+use super::lanes_on_bus::lanes_not_open;
 use super::{ConfigFile, print};
 use crate::app;
 use crate::config::Config;
 use crate::destination;
+use crate::health::lanes_report;
 
 /// How long one look may take.
 const LOOK_LASTS: Duration = Duration::from_secs(10);
@@ -24,6 +28,7 @@ const STORE_AWAY: &str = "ops/runbooks/TierLinkStoreAway.md";
 const BUS_AWAY: &str = "ops/runbooks/TierLinkBusAway.md";
 const DEAD_PARCELS: &str = "ops/runbooks/TierLinkDeadParcels.md";
 const LANE_SILENT: &str = "ops/runbooks/TierLinkLaneSilent.md";
+const LANES_NOT_OPEN: &str = "ops/runbooks/TierLinkLanesNotOpen.md";
 const LANE_STANDS: &str = "ops/runbooks/TierLinkLaneStands.md";
 const DELIVERY_PARKED: &str = "ops/runbooks/TierLinkDeliveryParked.md";
 const DEADLINES_OVERDUE: &str = "ops/runbooks/TierLinkDeadlinesOverdue.md";
@@ -60,8 +65,8 @@ impl Finding {
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = options.file.load()?;
     let mut findings = vec![calendar(&config)];
-    store(&config, &mut findings).await;
-    findings.push(bus(&config).await);
+    let paused = store(&config, &mut findings).await;
+    bus(&config, &paused, &mut findings).await;
     hospitals(&config, &mut findings).await;
     let well = findings.iter().all(|finding| finding.ok);
     if options.json {
@@ -103,17 +108,19 @@ fn calendar(config: &Config) -> Finding {
     )
 }
 
-async fn store(config: &Config, findings: &mut Vec<Finding>) {
+/// Gives the lanes that are paused.
+async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<OrganisationCode> {
+    let mut paused = HashSet::new();
     let store = match tokio::time::timeout(LOOK_LASTS, app::open_store(config, false)).await {
         Ok(Ok(store)) => store,
         Ok(Err(error)) => {
             findings.push(finding("store", Err(format!("{error:#}"))).see(STORE_AWAY));
-            return;
+            return paused;
         }
         Err(_) => {
             let silent = Err("S001: does not answer; is it running?".to_owned());
             findings.push(finding("store", silent).see(STORE_AWAY));
-            return;
+            return paused;
         }
     };
     findings.push(finding("store", Ok(format!("{} answers", store.name()))));
@@ -122,7 +129,10 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) {
         findings.push(finding("tables", Ok(newer)));
     }
     match store.lanes().await {
-        Ok(lanes) => findings.extend(lanes.into_iter().map(|row| lane(row, now))),
+        Ok(lanes) => {
+            paused.extend(lanes.iter().filter(|row| row.paused).map(|row| row.lane.clone()));
+            findings.extend(lanes.into_iter().map(|row| lane(row, now)));
+        }
         Err(error) => findings.push(finding("lanes", Err(format!("{}: {error}", error.code())))),
     }
     match store.tokens().await {
@@ -145,6 +155,7 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) {
         }
     }
     store.close().await;
+    paused
 }
 
 /// What can be said of a lane from what is stored: needs it a person, or patience?
@@ -176,10 +187,13 @@ fn expires_soon(token: &TokenRow, now: Timestamp) -> Option<Finding> {
     Some(finding(&format!("token {}", token.name), Err(text)).see(TOKEN_EXPIRES))
 }
 
-async fn bus(config: &Config) -> Finding {
+async fn bus(config: &Config, paused: &HashSet<OrganisationCode>, findings: &mut Vec<Finding>) {
     let bus = match app::open_bus(config) {
         Ok(bus) => bus,
-        Err(error) => return finding("bus", Err(format!("{error:#}"))).see(BUS_AWAY),
+        Err(error) => {
+            findings.push(finding("bus", Err(format!("{error:#}"))).see(BUS_AWAY));
+            return;
+        }
     };
     let mut see = BUS_AWAY;
     let outcome = match tokio::time::timeout(LOOK_LASTS, bus.healthy()).await {
@@ -194,8 +208,16 @@ async fn bus(config: &Config) -> Finding {
         Ok(Err(error)) => Err(format!("{}: {error}", error.code())),
         Err(_) => Err("B001: does not answer; is RabbitMQ running?".to_owned()),
     };
+    let answers = outcome.is_ok() || see == DEAD_PARCELS;
+    findings.push(finding("bus", outcome).see(see));
+    if answers && bus.remembers() {
+        let looked = match lanes_not_open(config, paused, &*bus).await {
+            Ok(shut) => lanes_report(&shut).map(|()| "none is shut".to_owned()),
+            Err(error) => Err(format!("{}: {error}", error.code())),
+        };
+        findings.push(finding("lanes on the bus", looked).see(LANES_NOT_OPEN));
+    }
     bus.close().await;
-    finding("bus", outcome).see(see)
 }
 
 async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {

@@ -1,10 +1,13 @@
 //! `tierlink lane`.
 
+use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
+use tierlink_bus::LaneTrouble;
 use tierlink_schemas::OrganisationCode;
+use tierlink_store::LaneRow;
 
 use super::{ConfigFile, Signature, print};
 use crate::api::lane_view;
@@ -71,11 +74,31 @@ async fn apply(
 }
 
 async fn list(file: &ConfigFile, json: bool) -> anyhow::Result<ExitCode> {
+    let config = file.load()?;
     let store = file.store().await?;
-    let lanes = store.lanes().await?;
+    let mut lanes = store.lanes().await?;
     store.close().await;
+    let paused = lanes.iter().filter(|row| row.paused).map(|row| row.lane.clone()).collect();
+    let not_open = super::lanes_on_bus::ask_the_bus(&config, &paused).await;
+    let not_open: HashMap<&str, &LaneTrouble> =
+        not_open.iter().map(|trouble| (trouble.lane.as_str(), trouble)).collect();
+    let known: HashSet<&OrganisationCode> = lanes.iter().map(|row| &row.lane).collect();
+    let empty: Vec<LaneRow> = config
+        .profiles
+        .keys()
+        .filter(|code| not_open.contains_key(code.as_str()) && !known.contains(code))
+        .map(|code| LaneRow::empty(code.clone()))
+        .collect();
+    lanes.extend(empty);
     if json {
-        let lanes: Vec<_> = lanes.iter().map(lane_view).collect();
+        let view = |row: &LaneRow| {
+            let mut view = json!(lane_view(row));
+            if let Some(trouble) = not_open.get(row.lane.as_str()) {
+                view["not_open"] = json!(format!("{}: {}", trouble.code, trouble.why));
+            }
+            view
+        };
+        let lanes: Vec<Value> = lanes.iter().map(view).collect();
         print::json(&json!({ "lanes": lanes }));
         return Ok(ExitCode::SUCCESS);
     }
@@ -86,9 +109,14 @@ async fn list(file: &ConfigFile, json: bool) -> anyhow::Result<ExitCode> {
                 .trouble
                 .as_ref()
                 .map_or_else(|| "-".to_owned(), |(at, p)| format!("{} {p}", print::time(*at)));
+            let state = match not_open.get(lane.lane.as_str()) {
+                Some(trouble) => format!("NOT OPEN ({})", trouble.code),
+                None if lane.paused => "paused".to_owned(),
+                None => "open".to_owned(),
+            };
             vec![
                 lane.lane.to_string(),
-                if lane.paused { "paused" } else { "open" }.to_owned(),
+                state,
                 lane.waiting.to_string(),
                 lane.parked.to_string(),
                 print::time_or_dash(lane.oldest_at),

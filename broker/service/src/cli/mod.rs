@@ -9,6 +9,7 @@ mod check;
 mod config_file;
 mod doctor;
 mod lanes;
+mod lanes_on_bus;
 mod migrate;
 mod parked;
 pub(crate) mod print;

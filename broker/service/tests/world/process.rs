@@ -90,6 +90,7 @@ impl Process {
             environment: Arc::clone(&environment),
             wake: Arc::clone(&wake),
             lease: lease("relay"),
+            passed_over: 0,
         };
         let deadlines = Clock {
             store: Arc::clone(&store),

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tierlink_bus::{
-    Announcement, Bus, BusError, InProcessBus, Lane, LaneConsumer, LaneDepth, Parcel, Published,
-    Received, Tag,
+    Announcement, Bus, BusError, InProcessBus, Lane, LaneConsumer, LaneDepth, LaneTrouble, Parcel,
+    Published, Received, Tag,
 };
 
 use crate::dice::Dice;
@@ -81,7 +81,7 @@ impl Road {
 
 #[async_trait]
 impl Bus for Road {
-    async fn open_lanes(&self, lanes: &[Lane]) -> Result<(), BusError> {
+    async fn open_lanes(&self, lanes: &[Lane]) -> Result<Vec<LaneTrouble>, BusError> {
         self.power.on().await;
         if self.faults.happens(&self.dice, 5) {
             return Self::away("open lanes");
@@ -93,7 +93,11 @@ impl Bus for Road {
             };
             bus.open_lanes(std::slice::from_ref(lane)).await?;
         }
-        Ok(())
+        Ok(Vec::new())
+    }
+
+    fn lanes_in_trouble(&self) -> Vec<LaneTrouble> {
+        Vec::new()
     }
 
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
