@@ -20,6 +20,7 @@ pub(crate) async fn attend(mut stream: TcpStream, desk: &impl Desk) -> Result<()
             let message = Incoming { raw: &request.body, token: request.token.as_deref() };
             let reaction = desk.receive(message).await;
             let keep = if reaction.then == Then::Close { "close" } else { "keep-alive" };
+            let mut out = Vec::new();
             for reply in &reaction.replies {
                 let mut head = format!(
                     "HTTP/1.1 {} Said\r\nContent-Length: {}\r\nConnection: {keep}\r\n",
@@ -30,8 +31,11 @@ pub(crate) async fn attend(mut stream: TcpStream, desk: &impl Desk) -> Result<()
                     head.extend(["Content-Type: ", reply.media_type, "\r\n"]);
                 }
                 head.push_str("\r\n");
-                stream.write_all(&[head.as_bytes(), &reply.body].concat()).await?;
+                out.extend_from_slice(head.as_bytes());
+                out.extend_from_slice(&reply.body);
             }
+            // At once: of two answers the second must not come when the next request is out.
+            stream.write_all(&out).await?;
             if let Some(message) = reaction.takes {
                 desk.taken(message);
             }
