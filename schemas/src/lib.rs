@@ -15,6 +15,7 @@ pub mod calendar;
 pub mod check;
 pub mod clinical;
 pub mod codes;
+pub mod delivery;
 #[cfg(any(test, feature = "examples"))]
 pub mod examples;
 pub mod identity;

@@ -1,5 +1,6 @@
 //! The codec trait: one format, both directions, and the answers on both sides.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tierlink_schemas::{Deviation, Loss, Message, OrganisationCode, Problem, Verdict, Version};
 use uuid::Uuid;
@@ -88,8 +89,9 @@ pub struct Sender {
 /// A message in an outgoing format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The bytes to send. The same message and profile give the same bytes at every try.
-    pub bytes: Vec<u8>,
+    /// The bytes to send. The same message and profile give the same bytes at every try. All tries
+    /// share one copy.
+    pub bytes: Bytes,
     /// Media type for HTTP.
     pub media_type: &'static str,
     /// The id under which the destination knows this transmission (MSH-10, `MessageHeader.id`).

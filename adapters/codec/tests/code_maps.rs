@@ -121,7 +121,7 @@ fn the_same_message_with_the_same_map_is_the_same_in_every_format() {
             let decoded = decode(codec, &encoded.bytes, &profile);
 
             assert_eq!(encoded.losses, [], "{kind} in {format:?}");
-            let text = String::from_utf8(encoded.bytes).unwrap();
+            let text = String::from_utf8(encoded.bytes.into()).unwrap();
             for own in own_codes {
                 assert!(text.contains(own), "{kind} in {format:?} lacks {own}: {text}");
             }
@@ -138,7 +138,7 @@ fn case_blanks_and_width_of_a_code_count_in_no_format() {
     for (format, codec) in formats() {
         let profile = profile(&message.source.organisation, format);
         let encoded = encode(codec, &message, &profile);
-        let mut text = String::from_utf8(encoded.bytes).unwrap();
+        let mut text = String::from_utf8(encoded.bytes.into()).unwrap();
         for (written, otherwise) in [("XB1", "ｘｂ１"), ("JJ2", " jj2 "), ("KS34", "ks34 ")] {
             text = text.replace(written, otherwise);
         }
@@ -176,7 +176,7 @@ fn what_a_map_does_not_list_is_the_same_loss_in_every_format() {
             ],
             "{format:?}"
         );
-        let text = String::from_utf8(encoded.bytes).unwrap();
+        let text = String::from_utf8(encoded.bytes.into()).unwrap();
         assert!(text.contains("心血管内科"), "the words stay in {format:?}");
     }
 }
@@ -189,7 +189,8 @@ fn a_safety_code_that_a_map_does_not_list_is_refused_in_every_format() {
         for (table, own) in [("sex", "XB1"), ("priority", "JJ2"), ("organisation", "JG01")] {
             let encoded = encode(codec, &message, &whole);
             // FHIR states our code of an organisation beside theirs; here only theirs is left.
-            let text = String::from_utf8(encoded.bytes).unwrap().replace("330199001", "JG01");
+            let text =
+                String::from_utf8(encoded.bytes.into()).unwrap().replace("330199001", "JG01");
             let mut profile = whole.clone();
             match table {
                 "sex" => profile.codes.sex.remove(own),

@@ -60,7 +60,7 @@ pub fn encode(
         vec![Problem::new(codes::UNWRITABLE, "body", text)]
     })?;
     Ok(Encoded {
-        bytes,
+        bytes: bytes.into(),
         media_type: MEDIA_TYPE,
         control_id: message.id.to_string(),
         losses,

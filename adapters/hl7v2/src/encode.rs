@@ -100,7 +100,7 @@ fn write(message: &Message, to: &OrganisationCode, with: &Writing<'_>) -> Result
     }
     let bytes = writer.into_bytes(charset)?;
     Ok(Encoded {
-        bytes,
+        bytes: bytes.into(),
         media_type: crate::MEDIA_TYPE,
         control_id: message.control_id(),
         losses: encoder.losses,

@@ -198,7 +198,7 @@ fn the_same_message_gives_the_same_bytes_at_every_try() {
     let writing = Writing { profile: &receiver, directory: &directory };
     let submit = all.iter().find(|m| m.kind() == Kind::ReferralSubmit).unwrap();
 
-    let tries: Vec<Vec<u8>> =
+    let tries: Vec<_> =
         (0..3).map(|_| Hl7v2.encode(submit, &to, &writing).unwrap().bytes).collect();
 
     assert_eq!(tries[0], tries[1]);

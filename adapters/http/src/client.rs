@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
 use reqwest::{Body, Url, redirect, retry};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -290,12 +291,12 @@ impl Client {
     /// example `X-Request-Id`.
     pub async fn post(
         &self,
-        bytes: Vec<u8>,
+        bytes: impl Into<Bytes>,
         media_type: &str,
         headers: &[(&'static str, String)],
     ) -> Result<Response, NoAnswer> {
         let headers = self.headers(media_type, headers)?;
-        let (upload, sent) = Upload::new(bytes);
+        let (upload, sent) = Upload::new(bytes.into());
         let request = self.inner.post(self.url.clone()).headers(headers).body(Body::wrap(upload));
         let answer = request.send().await.map_err(|error| self.silence(error, &sent))?;
         let status = answer.status().as_u16();

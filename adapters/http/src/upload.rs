@@ -31,10 +31,10 @@ impl Sent {
 }
 
 impl Upload {
-    pub(crate) fn new(bytes: Vec<u8>) -> (Self, Sent) {
+    pub(crate) fn new(bytes: Bytes) -> (Self, Sent) {
         // Of an empty body, nothing is left to send from the start.
         let sent = Sent(Arc::new(AtomicBool::new(bytes.is_empty())));
-        (Self { rest: bytes.into(), sent: sent.clone() }, sent)
+        (Self { rest: bytes, sent: sent.clone() }, sent)
     }
 }
 

@@ -55,7 +55,7 @@ impl Codec for Json {
             (message::to_vec(message), Vec::new())
         };
         Ok(Encoded {
-            bytes,
+            bytes: bytes.into(),
             media_type: answers::JSON,
             control_id: message.control_id(),
             losses,

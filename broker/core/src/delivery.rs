@@ -25,8 +25,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
 use tierlink_schemas::message::{ReplyTo, Source};
-use tierlink_schemas::{Body, CaseNumber, Kind, Message, OrganisationCode, Problem};
+use tierlink_schemas::{Body, CaseNumber, Kind, Message, OrganisationCode};
 use uuid::Uuid;
+
+pub use tierlink_schemas::delivery::{InPlace, Outcome};
 
 /// How often a lane tries a message again in place after "not now". Few, because the whole lane
 /// stands still meanwhile.
@@ -104,58 +106,6 @@ pub enum Act {
     Drop,
 }
 
-/// How a try ended, as the lane saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// The destination took responsibility.
-    Taken {
-        /// Its own number for the message, where it gave one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        number: Option<String>,
-    },
-    /// The destination read it and said no.
-    Refused {
-        /// Why. Names fields, never values.
-        problems: Vec<Problem>,
-    },
-    /// It cannot be written in the destination's format without losing what matters.
-    Unsendable {
-        /// Why.
-        problems: Vec<Problem>,
-    },
-    /// The destination says: this message, later.
-    NotNow {
-        /// Why.
-        problems: Vec<Problem>,
-    },
-    /// No answer came that can be read. The destination may have the message all the same.
-    Unanswered {
-        /// What kind of silence it was.
-        problems: Vec<Problem>,
-    },
-    /// An adapter beside the hospital, which counts silence itself, gave up.
-    GaveUp {
-        /// What its last try said.
-        problems: Vec<Problem>,
-    },
-}
-
-impl Outcome {
-    /// Why it is not taken. Empty when it is.
-    #[must_use]
-    pub fn problems(&self) -> &[Problem] {
-        match self {
-            Self::Taken { .. } => &[],
-            Self::Refused { problems }
-            | Self::Unsendable { problems }
-            | Self::NotNow { problems }
-            | Self::Unanswered { problems }
-            | Self::GaveUp { problems } => problems,
-        }
-    }
-}
-
 /// How long to wait between tries, and for how long at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
@@ -220,15 +170,6 @@ pub fn act(state: &State, act: Act) -> Step {
         Act::Replay => replay(state),
         Act::Drop => drop_for_good(state),
     }
-}
-
-/// The tries of a lane that holds a delivery and the line behind it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InPlace {
-    /// How many, the last one included.
-    pub tries: u32,
-    /// How many of them were answered with "not now".
-    pub not_now: u32,
 }
 
 /// What a lane does after a try.

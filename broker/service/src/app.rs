@@ -5,55 +5,43 @@
 //!                                          └──── clock (deadlines)
 //! ```
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use futures::FutureExt;
-use jiff::Timestamp;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tierlink_bus::{Bus, InProcessBus, RabbitBus};
+use tierlink_edge::codecs::Codecs;
+use tierlink_edge::doors::mllp::{Addresses, MllpDoor, peers};
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
-use tierlink_schemas::{Code, OrganisationCode};
 use tierlink_store::Store;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
-use uuid::Uuid;
+use tracing::{info, warn};
 
 use crate::api::{self, Api};
 use crate::clock::Clock;
-use crate::codecs::Codecs;
 use crate::committer::Committer;
-use crate::config::{Config, TlsSettings};
+use crate::config::Config;
 use crate::counters::Counters;
+use crate::crash::watched;
 use crate::current_config::CurrentConfig;
+use crate::deliveries::Deliveries;
 use crate::desk::Desk;
-use crate::destination::Network;
-use crate::doors::mllp::{Addresses, MllpDoor, peers};
-use crate::environment::{Environment, SystemEnvironment};
 use crate::health::Health;
 use crate::intake::Intake;
-use crate::lane::{Lane, Troubles};
+use crate::lanes::{self, Lanes};
 use crate::lease::Lease;
+use crate::recorder::prometheus;
 use crate::relay::Relay;
 use crate::report::{self, chain};
 use crate::settler::Settler;
+use crate::tls_files::TlsFiles;
 use crate::tokens::Tokens;
-
-/// A part of the program that must never end by itself has crashed.
-pub const CRASHED: Code = Code::new("X005");
-
-/// How often paused lanes are looked up.
-const LOOK_AT_LANES_EVERY: Duration = Duration::from_secs(2);
-
-/// So many lanes are started before the ones in front get the processor.
-const LANES_AT_ONCE: usize = 128;
 
 /// Choices that are not configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -155,15 +143,19 @@ impl App {
         let commit_tasks = TaskTracker::new();
         let broken = CancellationToken::new();
         let wake = Arc::new(Notify::new());
+        let environment: Arc<dyn Environment> = Arc::new(SystemEnvironment);
 
         let committer = Committer::start(&store, &current_config, &wake, &commit_tasks);
         let settler = Settler::start(&store, &current_config, &wake, &commit_tasks);
         let counters = Counters::new(Arc::clone(&store));
         let last_failure = committer.last_failure();
-        let environment = Arc::new(SystemEnvironment);
-        let intake =
-            Intake::new(Arc::clone(&current_config), codecs(), committer, counters, environment);
-        let intake = Arc::new(intake);
+        let intake = Arc::new(Intake::new(
+            Arc::clone(&current_config),
+            codecs(),
+            committer,
+            counters,
+            Arc::clone(&environment),
+        ));
         let (store_too, bus_too) = (Arc::clone(&store), Arc::clone(&bus));
         let health = Arc::new(Health::new(store_too, bus_too, Some(prometheus()?), last_failure));
         let tokens = Arc::new(Tokens::new(Arc::clone(&store)));
@@ -174,7 +166,7 @@ impl App {
         let desk = Arc::new(Desk::new(
             Arc::clone(&store),
             Arc::clone(&current_config),
-            Arc::new(SystemEnvironment),
+            Arc::clone(&environment),
             Arc::clone(&wake),
         ));
 
@@ -194,16 +186,21 @@ impl App {
             commit_tasks,
             broken,
         };
-        app.start_workers(&settler, &wake);
+        app.start_workers(&settler, &wake, &environment);
         app.open_mllp(&intake).await?;
         app.open_http(intake).await?;
         Ok(app)
     }
 
-    fn start_workers(&self, settler: &Settler, wake: &Arc<Notify>) {
-        let holder = Uuid::now_v7();
+    fn start_workers(
+        &self,
+        settler: &Settler,
+        wake: &Arc<Notify>,
+        environment: &Arc<dyn Environment>,
+    ) {
         let (store, current_config) = (&self.store, &self.current_config);
-        let environment = || -> Arc<dyn Environment> { Arc::new(SystemEnvironment) };
+        let environment = || Arc::clone(environment);
+        let holder = environment().id();
         let relay = Relay {
             store: Arc::clone(store),
             bus: Arc::clone(&self.bus),
@@ -224,18 +221,27 @@ impl App {
         let broken = &self.broken;
         self.worker_tasks.spawn(watched("relay", relay.run(stop()), broken));
         self.worker_tasks.spawn(watched("clock", clock.run(stop()), broken));
-        let receipts = crate::remote::run(Arc::clone(&self.bus), settler.clone(), stop());
+        let receipts =
+            crate::remote::run(Arc::clone(&self.bus), settler.clone(), environment(), stop());
         self.worker_tasks.spawn(watched("receipts", receipts, broken));
         self.worker_tasks.spawn(Arc::clone(&self.health).measure(stop()));
         self.worker_tasks.spawn(Arc::clone(&self.tokens).keep_fresh(stop()));
-        let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
-        self.worker_tasks.spawn(watch_paused(Arc::clone(store), paused, stop()));
-        self.worker_tasks.spawn(run_lanes(
+        let (paused, seen) = watch::channel(Arc::default());
+        self.worker_tasks.spawn(lanes::watch_paused(Arc::clone(store), paused, stop()));
+        let deliveries = Deliveries::new(
+            Arc::clone(store),
+            settler.clone(),
+            Arc::clone(current_config),
+            environment(),
+        );
+        self.worker_tasks.spawn(lanes::run(
             Lanes {
                 store: Arc::clone(store),
                 bus: Arc::clone(&self.bus),
                 current_config: Arc::clone(current_config),
-                settler: settler.clone(),
+                environment: environment(),
+                codecs: codecs(),
+                deliveries: Arc::new(deliveries),
                 paused: seen,
             },
             self.worker_tasks.clone(),
@@ -249,7 +255,7 @@ impl App {
         for settings in &config.settings.mllp {
             let limits = &config.settings.limits;
             let mut listen = mllp::server::Settings::new(settings.listen);
-            listen.peers = peers(&config);
+            listen.peers = peers(&*config);
             listen.limits.frame_bytes_max = limits.message_bytes_max;
             listen.limits.connections_max = limits.connections_max;
             listen.limits.connections_per_peer_max = limits.connections_per_peer_max;
@@ -268,7 +274,12 @@ impl App {
                         .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?,
                 );
             }
-            let door = MllpDoor { listener: settings.name.clone(), intake: Arc::clone(intake) };
+            let door = MllpDoor {
+                listener: settings.name.clone(),
+                organisations: Arc::<CurrentConfig>::clone(&self.current_config),
+                codecs: codecs(),
+                intake: Arc::<Intake>::clone(intake),
+            };
             let server = mllp::Server::bind(listen, Arc::new(door))
                 .await
                 .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
@@ -384,160 +395,8 @@ impl App {
     }
 }
 
-/// Runs a task that must never end by itself, and tells when it crashes.
-fn watched(
-    name: &'static str,
-    task: impl Future<Output = ()> + Send + 'static,
-    broken: &CancellationToken,
-) -> impl Future<Output = ()> + Send + 'static {
-    let broken = broken.clone();
-    async move {
-        if AssertUnwindSafe(task).catch_unwind().await.is_err() {
-            error!(code = %CRASHED, "ALARM: a {name} task has crashed; see ops/errors/{CRASHED}.md.");
-            broken.cancel();
-        }
-    }
-}
-
 async fn wait(tasks: &TaskTracker, lasts: Duration, what: &str) {
     if tokio::time::timeout(lasts, tasks.wait()).await.is_err() {
         warn!("{what} did not end in {} s; what they hold comes again.", lasts.as_secs());
     }
-}
-
-struct TlsFiles {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    clients: Option<Vec<u8>>,
-}
-
-impl TlsFiles {
-    fn read(config: &Config, settings: &TlsSettings) -> anyhow::Result<Self> {
-        let read = |path: &std::path::Path| {
-            let path = config.path(path);
-            std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))
-        };
-        Ok(Self {
-            certificate: read(&settings.certificate)?,
-            key: read(&settings.key)?,
-            clients: settings.client_authorities.as_deref().map(read).transpose()?,
-        })
-    }
-}
-
-/// The recorder of the process. There can be only one, however many brokers run in it.
-fn prometheus() -> anyhow::Result<PrometheusHandle> {
-    static RECORDER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
-    const SECONDS: &[f64] = &[
-        0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
-        600.0,
-    ];
-    const MESSAGES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0];
-    RECORDER
-        .get_or_init(|| {
-            PrometheusBuilder::new()
-                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
-                .and_then(|builder| {
-                    builder
-                        .set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), MESSAGES)
-                })
-                .and_then(PrometheusBuilder::install_recorder)
-                .map_err(|error| error.to_string())
-        })
-        .clone()
-        .map_err(|error| anyhow!("X003: figures cannot be recorded: {error}"))
-}
-
-async fn watch_paused(
-    store: Arc<dyn Store>,
-    paused: watch::Sender<Arc<HashSet<OrganisationCode>>>,
-    stop: CancellationToken,
-) {
-    loop {
-        if let Ok(lanes) = store.lanes().await {
-            let now: HashSet<OrganisationCode> =
-                lanes.into_iter().filter(|lane| lane.paused).map(|lane| lane.lane).collect();
-            paused.send_if_modified(|known| {
-                let changed = **known != now;
-                if changed {
-                    *known = Arc::new(now);
-                }
-                changed
-            });
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AT_LANES_EVERY) => {}
-        }
-    }
-}
-
-struct Lanes {
-    store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
-    current_config: Arc<CurrentConfig>,
-    settler: Settler,
-    paused: watch::Receiver<Arc<HashSet<OrganisationCode>>>,
-}
-
-/// Starts a lane for each organisation, also for those that a new configuration adds. Lanes in
-/// which something waits come first, and each opens by itself.
-async fn run_lanes(
-    lanes: Lanes,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    broken: CancellationToken,
-) {
-    let mut changes = lanes.current_config.changes();
-    let mut running: HashSet<OrganisationCode> = HashSet::new();
-    let troubles = Arc::new(Troubles::default());
-    loop {
-        let config = lanes.current_config.load();
-        let fresh = config.profiles.keys().filter(|code| !running.contains(*code)).cloned();
-        let fresh = what_waits_first(&*lanes.store, fresh.collect()).await;
-        drop(config);
-        for (started, organisation) in fresh.into_iter().enumerate() {
-            if started % LANES_AT_ONCE == LANES_AT_ONCE - 1 {
-                // Those before it ask for their turn on the bus now.
-                tokio::task::yield_now().await;
-            }
-            running.insert(organisation.clone());
-            let lane = Lane {
-                organisation,
-                store: Arc::clone(&lanes.store),
-                bus: Arc::clone(&lanes.bus),
-                current_config: Arc::clone(&lanes.current_config),
-                environment: Arc::new(SystemEnvironment),
-                doors: Arc::new(Network),
-                codecs: codecs(),
-                settler: lanes.settler.clone(),
-                paused: lanes.paused.clone(),
-                troubles: Arc::clone(&troubles),
-            };
-            tasks.spawn(watched("lane", lane.run(stop.clone()), &broken));
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = changes.changed() => {}
-        }
-    }
-}
-
-/// Lanes in which something waits, those that have waited longest in front; then all others.
-async fn what_waits_first(
-    store: &dyn Store,
-    mut lanes: Vec<OrganisationCode>,
-) -> Vec<OrganisationCode> {
-    if lanes.is_empty() {
-        return lanes;
-    }
-    // Without an answer of the store any order is as good as another.
-    let rows = store.lanes().await.unwrap_or_default();
-    let waits: HashMap<OrganisationCode, Timestamp> =
-        rows.into_iter().filter_map(|row| Some((row.lane, row.oldest_at?))).collect();
-    lanes.sort_by(|a, b| {
-        let since = |lane| waits.get(lane).copied().unwrap_or(Timestamp::MAX);
-        since(a).cmp(&since(b)).then_with(|| a.cmp(b))
-    });
-    lanes
 }

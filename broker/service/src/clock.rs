@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tierlink_edge::environment::Environment;
 use tierlink_store::{Judge, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::current_config::CurrentConfig;
-use crate::environment::Environment;
 use crate::judge::CoreJudge;
 use crate::lease::Lease;
 use crate::report::{Trouble, chain};

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, RwLock};
 
+use tierlink_edge::organisations::{CurrentOrganisations, Organisations};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -35,5 +36,15 @@ impl CurrentConfig {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+}
+
+impl CurrentOrganisations for CurrentConfig {
+    fn load(&self) -> Arc<dyn Organisations> {
+        Self::load(self)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        Self::changes(self)
     }
 }

@@ -11,31 +11,28 @@ use std::io::BufWriter;
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tierlink_codec::{Answer, Codec, FamilyKnown, Profile, Reading, Reply};
 use tierlink_core::find;
+use tierlink_edge::codecs::Codecs;
+use tierlink_edge::environment::Environment;
+use tierlink_edge::intake::UNKNOWN_ORGANISATION;
 use tierlink_schemas::check::{Rules, check};
 use tierlink_schemas::{Code, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{Content, ToJudge, Work};
 use tracing::{Span, error, info, instrument, warn};
 use uuid::Uuid;
 
-use crate::codecs::Codecs;
 use crate::committer::Committer;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::current_config::CurrentConfig;
-use crate::environment::Environment;
 
-/// Who sent it cannot be told, or may not send in this name.
-pub const UNKNOWN_SENDER: Code = Code::new("A003");
 /// A message states another source than the sender that was authenticated.
 pub const OTHER_SOURCE: Code = Code::new("A004");
-
-/// The name under which bytes of unknown senders are kept.
-pub const UNKNOWN_ORGANISATION: &str = "UNKNOWN";
 
 /// Takes messages of every transport.
 pub struct Intake {
@@ -192,6 +189,17 @@ impl Intake {
             spare: self.environment.id(),
             counter: if opens { self.counters.next().await? } else { 0 },
         })
+    }
+}
+
+#[async_trait]
+impl tierlink_edge::intake::Intake for Intake {
+    async fn take(&self, sender: &Profile, message: Bytes) -> Answer {
+        Self::take(self, sender, message).await
+    }
+
+    async fn refuse_unknown(&self, guess: &Profile, raw: Bytes, problem: Problem) -> Answer {
+        Self::refuse_unknown(self, guess, raw, problem).await
     }
 }
 

@@ -4,8 +4,10 @@
 //! is judged by one set of rules.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tierlink_codec::Profile;
 use tierlink_codec::profile::Receipts;
 use tierlink_core::case::Case;
 use tierlink_core::decide::{Refused, SlotUse};
@@ -19,6 +21,18 @@ use tracing::{Span, debug, instrument};
 use uuid::Uuid;
 
 use crate::config::Config;
+
+/// How often and how long an organisation is tried.
+#[must_use]
+pub fn retry_policy(profile: &Profile) -> RetryPolicy {
+    let retry = &profile.retry;
+    RetryPolicy {
+        first_wait: Duration::from_millis(retry.first_wait_ms),
+        wait_max: Duration::from_millis(retry.wait_ms_max),
+        growth_percent: retry.growth_percent,
+        give_up_after: Duration::from_hours(u64::from(retry.give_up_after_hours)),
+    }
+}
 
 fn refuse(refused: Refused) -> Judgement {
     Judgement::Refused(Verdict::refused(refused.refusal, refused.problem))
@@ -74,11 +88,8 @@ impl Judge for CoreJudge {
             silent_since: settlement.silent_since_with(row),
             jitter: f64::from(settlement.spare.as_bytes()[15]) / 255.0,
         };
-        let policy = self
-            .config
-            .profiles
-            .get(&row.id.to)
-            .map_or_else(RetryPolicy::default, crate::lane::policy);
+        let policy =
+            self.config.profiles.get(&row.id.to).map_or_else(RetryPolicy::default, retry_policy);
         let event = delivery::Event::Answered(settlement.outcome.clone());
         let next = match delivery::step(&row.state, &event, &circumstances, &policy) {
             Step::Move(next) => next,

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tierlink_edge::environment::Environment;
 use tierlink_store::{Hold, Store};
 use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::environment::Environment;
 use crate::report::{Trouble, chain};
 
 /// After this much silence of its holder, another process may take a lease.

@@ -19,6 +19,9 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tierlink_bus::{Announcement, Bus, Lane, Parcel, Published};
 use tierlink_core::delivery::{self, Outcome};
+use tierlink_edge::destination::answer_lasts;
+use tierlink_edge::environment::Environment;
+use tierlink_edge::lane::parcel_id;
 use tierlink_schemas::{Code, OrganisationCode, Problem};
 use tierlink_store::{DeliveryId, Outgoing, Repair, Settlement, Store};
 use tokio::sync::Notify;
@@ -27,10 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, instrument, warn};
 
 use crate::current_config::CurrentConfig;
-use crate::destination::ANSWER_LASTS;
-use crate::environment::Environment;
-use crate::judge::CoreJudge;
-use crate::lane::parcel_id;
+use crate::judge::{CoreJudge, retry_policy};
 use crate::lease::Lease;
 use crate::report::{Trouble, chain};
 
@@ -364,11 +364,7 @@ impl Relay {
     fn is_tried(&self, lane: &OrganisationCode, at: Timestamp, now: Timestamp) -> bool {
         let config = self.current_config.load();
         let Some(profile) = config.profiles.get(lane) else { return false };
-        let answer_lasts = profile
-            .outbound
-            .answer_seconds
-            .map_or(ANSWER_LASTS, |seconds| Duration::from_secs(u64::from(seconds)));
-        let between_tries = crate::lane::policy(profile).wait_max + answer_lasts;
+        let between_tries = retry_policy(profile).wait_max + answer_lasts(profile);
         let silent_for = Duration::try_from(now.duration_since(at)).unwrap_or_default();
         silent_for < between_tries * TRIES_MISSED_MAX
     }

@@ -6,17 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tierlink_bus::{Bus, LaneConsumer, Received};
 use tierlink_core::delivery::Outcome;
+use tierlink_edge::environment::Environment;
+use tierlink_edge::lane::UNREADABLE;
 use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
 use tierlink_store::{DeliveryId, Settlement};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
-use uuid::Uuid;
 
-use crate::lane::UNREADABLE;
 use crate::report::{Trouble, chain};
 use crate::settler::Settler;
 
@@ -26,14 +25,19 @@ const PREFETCH: u16 = 128;
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Records receipts until told to stop.
-pub async fn run(bus: Arc<dyn Bus>, settler: Settler, stop: CancellationToken) {
+pub async fn run(
+    bus: Arc<dyn Bus>,
+    settler: Settler,
+    environment: Arc<dyn Environment>,
+    stop: CancellationToken,
+) {
     let trouble = Trouble::new("Receipts of remote adapters cannot be read");
     let poison = Trouble::new("ALARM: receipts are among the dead parcels now");
     while !stop.is_cancelled() {
         match bus.receipts(PREFETCH).await {
             Ok(consumer) => {
                 trouble.is_over();
-                consume(consumer, &settler, &poison, &stop).await;
+                consume(consumer, &settler, &*environment, &poison, &stop).await;
             }
             Err(error) => {
                 if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
@@ -51,6 +55,7 @@ pub async fn run(bus: Arc<dyn Bus>, settler: Settler, stop: CancellationToken) {
 async fn consume(
     mut consumer: Box<dyn LaneConsumer>,
     settler: &Settler,
+    environment: &dyn Environment,
     poison: &Trouble,
     stop: &CancellationToken,
 ) {
@@ -71,7 +76,7 @@ async fn consume(
                 }
             }
         };
-        let answer = match read(&received) {
+        let answer = match read(&received, environment) {
             Some(settlement) => match settler.settle(settlement).await.await {
                 Ok(Ok(())) => consumer.done(&[received.tag]).await,
                 Ok(Err(_)) | Err(_) => {
@@ -95,7 +100,7 @@ async fn consume(
 }
 
 /// Reads a receipt. Its sender may speak only of its own lane.
-fn read(received: &Received) -> Option<Settlement> {
+fn read(received: &Received, environment: &dyn Environment) -> Option<Settlement> {
     let receipt: Receipt = serde_json::from_slice(&received.parcel.body).ok()?;
     let from = OrganisationCode::new(received.parcel.lane.as_str()).ok()?;
     if receipt.destination != from {
@@ -118,7 +123,7 @@ fn read(received: &Received) -> Option<Settlement> {
         silent_since: None,
         losses: Vec::new(),
         code_map: None,
-        at: Timestamp::now(),
-        spare: Uuid::now_v7(),
+        at: environment.now(),
+        spare: environment.id(),
     })
 }

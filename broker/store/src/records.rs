@@ -13,6 +13,8 @@ use tierlink_schemas::{
 };
 use uuid::Uuid;
 
+pub use tierlink_schemas::delivery::DeliveryId;
+
 /// One arrival, decoded or refused by its decoder, on its way into the store.
 #[derive(Clone, Debug)]
 pub struct Work {
@@ -114,15 +116,6 @@ pub struct Judged {
     pub deliveries: u32,
     /// Whether the same id came with other content: raises an alarm.
     pub conflict: bool,
-}
-
-/// One delivery: a message on its way to one organisation. Unique, and the same at every try.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeliveryId {
-    /// The message.
-    pub message: Uuid,
-    /// The destination.
-    pub to: OrganisationCode,
 }
 
 /// A delivery as the lane needs it.

@@ -38,7 +38,7 @@ pub fn measure(sizes: Sizes) -> Result<Vec<Figure>> {
             .encode(&message, &to, &with)
             .map_err(|problems| anyhow!("{} cannot be written: {problems:?}", name.as_str()))?;
         // What a hospital sends in this format: HL7 v2 as it came, the others as we write them.
-        let bytes = if name == FormatName::Hl7v2 { letter.clone() } else { written.bytes.clone() };
+        let bytes = if name == FormatName::Hl7v2 { letter.clone() } else { written.bytes.to_vec() };
         let floor = per_second(sizes.codec, || {
             let copy = black_box(&bytes).clone();
             let _valid = black_box(std::str::from_utf8(&copy).is_ok());

@@ -73,19 +73,7 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "broker/core/src/rule.rs",
         "broker/core/src/transfer.rs",
     ],
-    &[
-        "broker/service/src/committer.rs",
-        "broker/service/src/judge.rs",
-        "broker/service/src/lane.rs",
-        "broker/service/src/lane/batch.rs",
-        "broker/service/src/settler.rs",
-    ],
-    &[
-        "broker/service/src/config/mod.rs",
-        "broker/service/src/config/validate.rs",
-        "broker/service/src/destination.rs",
-        "broker/service/src/secrets.rs",
-    ],
+    &["broker/service/src/config/mod.rs", "broker/service/src/config/validate.rs"],
     &[
         "broker/service/src/demo/hospital/fhir.rs",
         "broker/service/src/demo/hospital/hl7.rs",

@@ -154,7 +154,7 @@ fn an_answer_tells_its_receiver_whom_it_is_about() {
     check(&message);
     let to = OrganisationCode::new(county::TOWNSHIP).unwrap();
     let encoded = Fhir.encode(&message, &to, &writing(&county, to.as_str())).unwrap();
-    let text = String::from_utf8(encoded.bytes).unwrap();
+    let text = String::from_utf8(encoded.bytes.into()).unwrap();
 
     assert!(text.contains("\"Patient\""));
     assert!(text.contains(&serde_json::to_string(&request.patient.name).unwrap()));

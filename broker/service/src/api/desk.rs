@@ -10,6 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tierlink_edge::lane::parcel_id;
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::{Act, ActName, ActQuery, DeliveryId};
 use uuid::Uuid;
@@ -20,7 +21,6 @@ use super::messages::not_found;
 use super::shared::Api;
 use super::views;
 use crate::desk::{Performed, Person, REASON_CHARS_MAX, Reason, Refusal};
-use crate::lane::parcel_id;
 
 /// The body of an act.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tierlink_core::Case;
 use tierlink_core::delivery::{State, Why};
+use tierlink_edge::lane::parcel_id;
 use tierlink_schemas::answer::{ExpertRef, Reason, Slot};
 use tierlink_schemas::message::BusinessNumber;
 use tierlink_schemas::{
@@ -20,8 +21,6 @@ use tierlink_store::{
     ActRow, CaseFile, CaseRow, CustodyRow, DeliveryId, EventRow, LaneRow, ParkedRow, SlotRow,
 };
 use uuid::Uuid;
-
-use crate::lane::parcel_id;
 
 /// A page of cases.
 #[derive(Serialize, JsonSchema)]

@@ -6,12 +6,12 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use tierlink_edge::lane::parcel_id;
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::{ActName, ActQuery, ActRow, DeliveryId};
 
 use super::{ConfigFile, print};
 use crate::api::acts_view;
-use crate::lane::parcel_id;
 
 /// Characters of a configuration's fingerprint that are shown in a table.
 const FINGERPRINT_SHOWN: usize = 8;

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
+use tierlink_edge::lane::parcel_id;
 use tierlink_schemas::{CaseNumber, Family, OrganisationCode};
 use tierlink_store::{CaseKey, CaseQuery};
 
 use super::{ConfigFile, print};
 use crate::api::{case_file_view, case_row_view};
 use crate::desk::state_word;
-use crate::lane::parcel_id;
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {

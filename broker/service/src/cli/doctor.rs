@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tierlink_edge::network;
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::{LaneRow, TokenRow};
 
@@ -14,7 +15,6 @@ use super::lanes_on_bus::lanes_not_open;
 use super::{ConfigFile, print};
 use crate::app;
 use crate::config::Config;
-use crate::destination;
 use crate::health::lanes_report;
 
 /// How long one look may take.
@@ -225,7 +225,7 @@ async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
     profiles.sort_by(|a, b| a.organisation.code.cmp(&b.organisation.code));
     for profile in profiles {
         let what = format!("{} {}", profile.organisation.code, profile.organisation.name);
-        let outcome = match destination::open(config, profile) {
+        let outcome = match network::open(&config.folder, profile) {
             Ok(None) if profile.outbound.remote => Ok("served by its own adapter".to_owned()),
             Ok(None) => {
                 Err("has no outbound.address; what it must receive waits in its lane".to_owned())

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tierlink_edge::lane::{parcel_id, read_parcel_id};
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::{DeliveryId, ParkedRow};
 
 use super::{ConfigFile, Signature, print};
 use crate::api::parked_view;
 use crate::desk::{Act, Desk, Performed, Person, Reason};
-use crate::lane::{parcel_id, read_parcel_id};
 
 /// Most that are listed.
 const LIST_MAX: u32 = 1_000;

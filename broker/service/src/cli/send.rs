@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use tierlink_edge::address::Address;
 use tierlink_mllp::client::{Client, Match, Settings};
 
 use super::print;
-use crate::destination::Address;
 
 /// Send files to an endpoint.
 #[derive(Clone, Debug, Args)]

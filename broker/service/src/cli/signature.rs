@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::Args;
+use tierlink_edge::environment::SystemEnvironment;
 use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::current_config::CurrentConfig;
 use crate::desk::{Desk, Person, Reason, Refusal, Unsaid};
-use crate::environment::SystemEnvironment;
 use crate::report::chain;
 
 /// Who acts and why, for the record.

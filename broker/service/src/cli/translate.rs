@@ -125,7 +125,7 @@ fn sender(options: &Options, config: Option<&Config>, raw: &[u8]) -> anyhow::Res
 
 struct Translation {
     message: Option<Message>,
-    output: Option<Vec<u8>>,
+    output: Option<bytes::Bytes>,
     deviations: Vec<tierlink_schemas::Deviation>,
     losses: Vec<Loss>,
     problems: Vec<Problem>,

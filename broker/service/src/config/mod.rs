@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tierlink_codec::{Directory, Profile};
 use tierlink_core::county::{County, Member};
+use tierlink_edge::organisations::Organisations;
 use tierlink_schemas::calendar::{Calendar, OpeningHours, days};
 use tierlink_schemas::{Code, OrganisationCode, Problem};
 use tierlink_store::ConfigFingerprint;
@@ -128,6 +129,24 @@ impl Config {
     #[must_use]
     pub fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
+    }
+}
+
+impl Organisations for Config {
+    fn profiles(&self) -> &HashMap<OrganisationCode, Profile> {
+        &self.profiles
+    }
+
+    fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn lane_prefetch(&self) -> u16 {
+        self.settings.limits.lane_prefetch
     }
 }
 

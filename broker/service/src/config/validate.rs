@@ -135,7 +135,7 @@ fn check_transports(
             ));
         }
         if let Some(address) = &profile.outbound.address
-            && crate::destination::Address::read(address).is_none()
+            && tierlink_edge::address::Address::read(address).is_none()
         {
             problems.push(Problem::new(
                 INVALID,

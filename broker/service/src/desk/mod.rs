@@ -21,6 +21,7 @@ mod refusal;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tierlink_edge::environment::Environment;
 use tierlink_schemas::OrganisationCode;
 pub use tierlink_store::{Act, ActName, ActQuery, ActRow};
 use tierlink_store::{Acted, NewAct, ReceiptOf, Store};
@@ -30,7 +31,6 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::current_config::CurrentConfig;
-use crate::environment::Environment;
 use crate::judge::CoreJudge;
 use crate::tokens;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tierlink::environment::Environment;
+use tierlink_edge::environment::Environment;
 use tokio::time::Instant;
 use uuid::Uuid;
 

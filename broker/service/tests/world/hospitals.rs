@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use tierlink::config::Config;
-use tierlink::destination::{Destination, Doors, Heard};
 use tierlink_codec::{Answered, Codec, Encoded, Profile, Writing};
+use tierlink_edge::destination::{Destination, Destinations, Heard};
+use tierlink_edge::organisations::Organisations;
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, OrganisationCode, Problem};
 use tierlink_store::DeliveryId;
@@ -64,10 +64,10 @@ pub struct Town {
     pub faults: Faults,
 }
 
-impl Doors for Town {
+impl Destinations for Town {
     fn open(
         &self,
-        _config: &Config,
+        _organisations: &dyn Organisations,
         profile: &Profile,
     ) -> Result<Option<Box<dyn Destination>>, Problem> {
         let whose = profile.organisation.code.clone();

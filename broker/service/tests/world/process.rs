@@ -9,13 +9,14 @@ use tierlink::clock::Clock;
 use tierlink::committer::Committer;
 use tierlink::counters::Counters;
 use tierlink::current_config::CurrentConfig;
-use tierlink::environment::Environment;
+use tierlink::deliveries::Deliveries;
 use tierlink::intake::Intake;
-use tierlink::lane::{Lane, Troubles};
 use tierlink::lease::Lease;
 use tierlink::relay::Relay;
 use tierlink::settler::Settler;
 use tierlink_bus::Bus;
+use tierlink_edge::environment::Environment;
+use tierlink_edge::lane::{Lane, Troubles};
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::Store;
 use tokio::sync::{Notify, watch};
@@ -74,7 +75,8 @@ impl Process {
             remembers: ground.remembers,
         });
         let seen = Arc::clone(&ground.seen);
-        let doors = Arc::new(Town { seen, power: power.clone(), dice: dice.clone(), faults });
+        let destinations =
+            Arc::new(Town { seen, power: power.clone(), dice: dice.clone(), faults });
         let clock = Arc::new(OneClock::new(dice, ground.begun));
         let environment: Arc<dyn Environment> = Arc::<OneClock>::clone(&clock);
         let (stop, tasks, wake) =
@@ -104,16 +106,22 @@ impl Process {
         let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
         tasks.spawn(watch_paused(Arc::clone(&store), paused, stop.clone()));
         let troubles = Arc::new(Troubles::default());
+        let deliveries = Arc::new(Deliveries::new(
+            Arc::clone(&store),
+            settler,
+            Arc::clone(&current_config),
+            Arc::clone(&environment),
+        ));
         for code in EVERYBODY {
             let lane = Lane {
                 organisation: org(code),
-                store: Arc::clone(&store),
+                due: Arc::<Deliveries>::clone(&deliveries),
+                outcomes: Arc::<Deliveries>::clone(&deliveries),
                 bus: Arc::clone(&bus),
-                current_config: Arc::clone(&current_config),
+                organisations: Arc::<CurrentConfig>::clone(&current_config),
                 environment: Arc::clone(&environment),
-                doors: Arc::<Town>::clone(&doors),
+                destinations: Arc::<Town>::clone(&destinations),
                 codecs: codecs(),
-                settler: settler.clone(),
                 paused: seen.clone(),
                 troubles: Arc::clone(&troubles),
             };

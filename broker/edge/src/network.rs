@@ -1,123 +1,45 @@
-//! One hospital's front door, seen from outside: send and listen, whatever the transport.
-//!
-//! Sending cannot fail: silence is an answer too, with a code that says what kind of silence.
+//! Destinations over the network: MLLP and HTTP, with or without TLS.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tierlink_codec::{Answered, Codec, Directory, Encoded, Profile, Writing};
+use tierlink_codec::{Answered, Codec, Encoded, Profile, Writing};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
 use tierlink_schemas::{Code, Problem};
 
-use crate::config::Config;
+use crate::address::Address;
+use crate::destination::{Destination, Destinations, Heard, answer_lasts};
+use crate::organisations::Organisations;
 use crate::secrets;
-
-/// How long a hospital may take to answer, unless its profile says otherwise.
-pub const ANSWER_LASTS: Duration = Duration::from_secs(30);
 
 /// A setting that the connection needs cannot be read.
 pub const NOT_SET_UP: Code = Code::new("E040");
 
-/// What came of sending.
-#[derive(Debug)]
-pub enum Heard {
-    /// An answer, read.
-    Answered(Answered),
-    /// No answer. The destination may have the message all the same.
-    Silent(Problem),
-}
-
-/// A front door.
-#[async_trait]
-pub trait Destination: Send {
-    /// Sends a message and reads the answer to it.
-    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard;
-
-    /// Tries whether somebody is there, without sending anything.
-    async fn reach(&mut self) -> Result<(), Problem>;
-}
-
-/// Where a hospital is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// `mllp://` or `mllps://`.
-    Mllp {
-        /// Host name or address.
-        host: String,
-        /// Port.
-        port: u16,
-        /// Whether over TLS.
-        tls: bool,
-    },
-    /// `http://` or `https://`.
-    Http {
-        /// The whole URL.
-        url: String,
-    },
-}
-
-impl Address {
-    /// Reads an address.
-    #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
-        match scheme {
-            "mllp" | "mllps" => {
-                let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
-                let host = host.trim_start_matches('[').trim_end_matches(']');
-                let port = port.parse().ok().filter(|port| *port != 0)?;
-                (!host.is_empty()).then(|| Self::Mllp {
-                    host: host.to_owned(),
-                    port,
-                    tls: scheme == "mllps",
-                })
-            }
-            "http" | "https" => {
-                reqwest::Url::parse(text).ok().filter(reqwest::Url::has_host)?;
-                Some(Self::Http { url: text.to_owned() })
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Whoever opens front doors.
-pub trait Doors: Send + Sync {
-    /// Opens the front door of `profile`'s organisation. `None` when it has no address yet.
-    fn open(
-        &self,
-        config: &Config,
-        profile: &Profile,
-    ) -> Result<Option<Box<dyn Destination>>, Problem>;
-}
-
-/// Front doors over the network.
+/// Destinations over the network.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Network;
 
-impl Doors for Network {
+impl Destinations for Network {
     fn open(
         &self,
-        config: &Config,
+        organisations: &dyn Organisations,
         profile: &Profile,
     ) -> Result<Option<Box<dyn Destination>>, Problem> {
-        open(config, profile)
+        open(organisations.folder(), profile)
     }
 }
 
-/// Opens the front door of `profile`'s organisation. `None` when it has no address yet.
-pub fn open(config: &Config, profile: &Profile) -> Result<Option<Box<dyn Destination>>, Problem> {
+/// Opens the front door of `profile`'s organisation. `None` when it has no address yet. `folder` is
+/// the one to which paths in profiles are relative.
+pub fn open(folder: &Path, profile: &Profile) -> Result<Option<Box<dyn Destination>>, Problem> {
     let Some(address) = profile.outbound.address.as_deref() else { return Ok(None) };
     let address = Address::read(address)
         .ok_or_else(|| not_set_up("outbound.address", "is no address that this program knows"))?;
-    let answer_lasts = profile
-        .outbound
-        .answer_seconds
-        .map_or(ANSWER_LASTS, |seconds| Duration::from_secs(u64::from(seconds)));
-    let authorities = read_pem(config, profile.outbound.authorities.as_deref(), "authorities")?;
-    let identity = read_pem(config, profile.outbound.identity.as_deref(), "identity")?;
+    let answer_lasts = answer_lasts(profile);
+    let authorities = read_pem(folder, profile.outbound.authorities.as_deref(), "authorities")?;
+    let identity = read_pem(folder, profile.outbound.identity.as_deref(), "identity")?;
     Ok(Some(match address {
         Address::Mllp { host, port, tls } => {
             let mut settings = mllp::client::Settings::new(host, port);
@@ -152,7 +74,7 @@ pub fn open(config: &Config, profile: &Profile) -> Result<Option<Box<dyn Destina
             }
             settings.token = match profile.outbound.token_secret.as_deref() {
                 None => None,
-                Some(name) => Some(secrets::read(config, name).ok_or_else(|| {
+                Some(name) => Some(secrets::read(folder, name).ok_or_else(|| {
                     not_set_up("outbound.token_secret", "names a secret that is not there")
                 })?),
             };
@@ -167,9 +89,9 @@ fn not_set_up(field: &str, text: &str) -> Problem {
     Problem::new(NOT_SET_UP, field, text)
 }
 
-fn read_pem(config: &Config, path: Option<&str>, what: &str) -> Result<Option<Vec<u8>>, Problem> {
+fn read_pem(folder: &Path, path: Option<&str>, what: &str) -> Result<Option<Vec<u8>>, Problem> {
     path.map(|path| {
-        std::fs::read(config.path(path.as_ref())).map_err(|error| {
+        std::fs::read(folder.join(path)).map_err(|error| {
             not_set_up(
                 &format!("outbound.{what}"),
                 &format!("{path} cannot be read ({})", error.kind()),
@@ -187,16 +109,26 @@ struct Mllp {
 #[async_trait]
 impl Destination for Mllp {
     async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard {
-        let matches =
-            |answer: &[u8]| match codec.read_answer(&encoded.control_id, answer, None, with) {
+        // Each frame is read once: what was read of the last one is the answer.
+        let last = Mutex::new(None);
+        let matches = |answer: &[u8]| {
+            let answered = codec.read_answer(&encoded.control_id, answer, None, with);
+            let whose = match &answered {
                 Answered::Stray if !self.ignores_msa2 => mllp::client::Match::Stray,
                 Answered::MoreComes => mllp::client::Match::MineButMoreComes,
-                _ => mllp::client::Match::Mine,
+                Answered::Taken { .. }
+                | Answered::Refused { .. }
+                | Answered::NotNow { .. }
+                | Answered::Stray
+                | Answered::Unreadable { .. } => mllp::client::Match::Mine,
             };
-        match self.client.exchange(&encoded.bytes, &matches).await {
-            Ok(answers) => match answers.last() {
-                Some(answer) => {
-                    let answered = codec.read_answer(&encoded.control_id, answer, None, with);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
+            whose
+        };
+        let heard = self.client.exchange(&encoded.bytes, &matches).await;
+        match heard {
+            Ok(_frames) => match last.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Some(answered) => {
                     if !matches!(answered, Answered::Taken { .. }) {
                         // What is not taken is sent again under the same id. Some systems answer
                         // twice, and a late second answer must not meet the next try.
@@ -251,39 +183,5 @@ impl Destination for Http {
             .reach()
             .await
             .map_err(|silence| Problem::new(silence.code(), "outbound", silence.to_string()))
-    }
-}
-
-/// What an encoder needs, for one destination.
-#[must_use]
-pub fn writing<'a>(profile: &'a Profile, directory: &'a Directory) -> Writing<'a> {
-    Writing { profile, directory }
-}
-
-/// A shared configuration, for callers that open doors in tasks.
-pub type SharedConfig = Arc<Config>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_says_how_and_where() {
-        let mllp = |host: &str, port, tls| Some(Address::Mllp { host: host.to_owned(), port, tls });
-        let http = |url: &str| Some(Address::Http { url: url.to_owned() });
-
-        assert_eq!(Address::read("mllp://10.1.2.3:2575"), mllp("10.1.2.3", 2575, false));
-        assert_eq!(Address::read("mllps://his.example:2576/"), mllp("his.example", 2576, true));
-        assert_eq!(Address::read("mllp://[::1]:2575"), mllp("::1", 2575, false));
-        assert_eq!(Address::read("https://his.example/fhir"), http("https://his.example/fhir"));
-    }
-
-    #[test]
-    fn what_is_no_address_is_refused() {
-        for text in
-            ["", "his", "mllp://his", "mllp://his:0", "mllp://:2575", "ftp://his:21", "http://"]
-        {
-            assert_eq!(Address::read(text), None, "{text}");
-        }
     }
 }

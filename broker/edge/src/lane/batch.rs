@@ -6,25 +6,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tierlink_bus::{LaneConsumer, Received, Tag};
-use tierlink_codec::{Answered, CodeMaps, Encoded, Profile};
-use tierlink_core::delivery::{self, AfterTry, Circumstances, InPlace, Outcome};
+use tierlink_codec::{Answered, CodeMaps, Directory, Encoded, Profile, Writing};
+use tierlink_schemas::delivery::{DeliveryId, InPlace, Outcome};
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, Loss, Message, Problem};
-use tierlink_store::{Attempt, DeliveryId, DeliveryRow, Settlement};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, instrument, warn};
 
-use super::{Lane, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, policy, read_parcel_id};
-use crate::config::Config;
-use crate::destination::{Destination, Heard, writing};
-use crate::report::{Trouble, chain};
+use super::parts::{Lane, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id};
+use crate::deliveries::{AfterTry, DueDelivery, OnDisk, Try, no_answer};
+use crate::destination::{Destination, Heard};
+use crate::trouble::{Trouble, chain};
 
 /// RabbitMQ takes a consumer for dead that holds a parcel for 30 minutes. Before that, what a
 /// silent hospital keeps us from finishing goes back to the lane and is taken anew.
 const HOLD_MAX: Duration = Duration::from_mins(15);
-/// For so long what the store said of a batch is believed. Afterwards another process may have the
+/// For so long what was said to be due of a batch is believed. Afterwards another process may have the
 /// lane and have delivered it: a slow hospital keeps us, or we were halted.
 const DUE_FOR: Duration = Duration::from_secs(1);
 /// An encoder could not write the message in this format.
@@ -32,30 +31,14 @@ const CANNOT_ENCODE: Code = Code::new("E041");
 /// The loss of a safety field blocks the delivery.
 const SAFETY_LOSS: Code = Code::new("E042");
 
-/// What became of one delivery, before it is settled.
-enum Tried {
-    /// An outcome to settle.
-    Settled(Ended),
+/// What became of one delivery.
+enum Sent {
+    /// The lane has done with it, once its outcome is on disk.
+    Settled(OnDisk),
     /// Held for too long, or the lane was paused: back to the bus.
     GivenBack,
     /// The process stops.
     Stopped,
-}
-
-/// How the last try at a delivery ended.
-struct Ended {
-    outcome: Outcome,
-    attempts: u32,
-    silent_since: Option<Timestamp>,
-    losses: Vec<Loss>,
-}
-
-impl Ended {
-    /// It was never tried.
-    fn unsendable(problems: Vec<Problem>, losses: Vec<Loss>) -> Tried {
-        let outcome = Outcome::Unsendable { problems };
-        Tried::Settled(Self { outcome, attempts: 0, silent_since: None, losses })
-    }
 }
 
 /// A parcel whose name can be read.
@@ -64,13 +47,13 @@ type Known = (DeliveryId, Received);
 /// A delivery whose outcome is on its way to disk.
 struct Pending {
     tag: Tag,
-    on_disk: oneshot::Receiver<Result<(), Problem>>,
+    on_disk: OnDisk,
 }
 
 /// One batch of parcels on its way through the front door.
 pub(super) struct Batch<'a> {
     pub(super) lane: &'a Lane,
-    pub(super) config: &'a Config,
+    pub(super) directory: &'a Directory,
     pub(super) profile: &'a Profile,
     pub(super) silence: &'a Trouble,
     pub(super) poison: &'a Trouble,
@@ -110,12 +93,12 @@ impl Batch<'_> {
                 continue;
             }
             // Settled meanwhile, or a copy from an older round: nothing to do any more.
-            let row = due.remove(&id).filter(|row| row.round == received.parcel.round);
-            let Some(row) = row else {
+            let its = due.remove(&id).filter(|due| due.round == received.parcel.round);
+            let Some(its) = its else {
                 void.push((id, received));
                 continue;
             };
-            match self.one(row, &received, consumer, door).await {
+            match self.one(&its, &received, consumer, door).await {
                 Some(Ok(on_disk)) => pending.push(Pending { tag: received.tag, on_disk }),
                 Some(Err(after)) => {
                     next = after;
@@ -137,28 +120,25 @@ impl Batch<'_> {
         if thrown_away && stored { next } else { Next::Rejoin }
     }
 
-    /// Which of these the destination must still get. `None`: the store cannot say.
-    async fn still_due(&self, known: &VecDeque<Known>) -> Option<HashMap<DeliveryId, DeliveryRow>> {
+    /// Which of these the destination must still get. `None`: nobody can say.
+    async fn still_due(&self, known: &VecDeque<Known>) -> Option<HashMap<DeliveryId, DueDelivery>> {
         let asked = known.iter().map(|(id, received)| (id.clone(), received.parcel.round));
-        match self.lane.store.still_due(asked.collect()).await {
-            Ok(due) => {
-                self.lane.store_answers();
-                Some(due.into_iter().map(|row| (row.id.clone(), row)).collect())
-            }
-            Err(error) => self.cannot_say(&error).await,
+        match self.lane.due.still_due(asked.collect()).await {
+            Ok(due) => Some(due.into_iter().map(|due| (due.id.clone(), due)).collect()),
+            Err(_told) => self.cannot_say().await,
         }
     }
 
-    /// Finishes what need not be sent any more. What the store never heard of is none of that: the
-    /// store is an old copy, or somebody else's parcels come our way. False if it cannot say.
+    /// Finishes what need not be sent any more. What nobody has heard of is none of that: the store
+    /// is an old copy, or somebody else's parcels come our way. False if nobody can say.
     async fn throw_away(&self, void: Vec<Known>, consumer: &mut dyn LaneConsumer) -> bool {
         if void.is_empty() {
             return true;
         }
         let asked = void.iter().map(|(id, _)| id.clone()).collect();
-        let unknown = match self.lane.store.unknown(asked).await {
+        let unknown = match self.lane.due.unknown(asked).await {
             Ok(unknown) => unknown,
-            Err(error) => return self.cannot_say::<()>(&error).await.is_some(),
+            Err(_told) => return self.cannot_say::<()>().await.is_some(),
         };
         let (buried, done): (Vec<_>, Vec<_>) =
             void.into_iter().partition(|(id, _)| unknown.contains(id));
@@ -172,69 +152,47 @@ impl Batch<'_> {
         true
     }
 
-    async fn cannot_say<T>(&self, error: &tierlink_store::Error) -> Option<T> {
-        self.lane.store_fails(error);
+    async fn cannot_say<T>(&self) -> Option<T> {
         pause(WAIT_AFTER_FAILURE, self.stop).await;
         None
     }
 
     /// Sends one delivery and hands its outcome over. `None`: it was buried.
     #[instrument(level = "debug", name = "deliver", skip_all, fields(
-        message.id = %row.id.message,
-        case.id = row.case.map(tracing::field::display),
-        lane = %row.id.to,
-        delivery = %parcel_id(&row.id),
+        message.id = %due.id.message,
+        case.id = due.case.map(tracing::field::display),
+        lane = %due.id.to,
+        delivery = %parcel_id(&due.id),
     ))]
     async fn one(
         &self,
-        row: DeliveryRow,
+        due: &DueDelivery,
         received: &Received,
         consumer: &mut dyn LaneConsumer,
         door: &mut dyn Destination,
-    ) -> Option<Result<oneshot::Receiver<Result<(), Problem>>, Next>> {
+    ) -> Option<Result<OnDisk, Next>> {
         let message = from_slice(&received.parcel.body).ok();
         // Another message under this name would be sent and settled in its place.
-        let Some(message) = message.filter(|message| message.id == row.id.message) else {
+        let Some(message) = message.filter(|message| message.id == due.id.message) else {
             self.bury(consumer, received, "it does not hold the message of its name").await;
             return None;
         };
-        let id = row.id.clone();
-        let round = row.round;
-        let created_at = row.created_at;
-        match self.send(row, &message, door).await {
-            Tried::Settled(Ended { outcome, attempts, silent_since, losses }) => {
-                let at = self.lane.environment.now();
-                self.tell(&id, &message, &outcome, created_at, at);
-                let spare = self.lane.environment.id();
-                let code_map = CodeMaps::of(self.profile).version();
-                let settlement = Settlement {
-                    id,
-                    round,
-                    outcome,
-                    attempts,
-                    silent_since,
-                    losses,
-                    code_map,
-                    at,
-                    spare,
-                };
-                Some(Ok(self.lane.settler.settle(settlement).await))
-            }
-            Tried::GivenBack => Some(Err(Next::Rejoin)),
-            Tried::Stopped => Some(Err(Next::Stop)),
-        }
+        Some(match self.send(due, &message, door).await {
+            Sent::Settled(on_disk) => Ok(on_disk),
+            Sent::GivenBack => Err(Next::Rejoin),
+            Sent::Stopped => Err(Next::Stop),
+        })
     }
 
-    async fn send(&self, row: DeliveryRow, message: &Message, door: &mut dyn Destination) -> Tried {
+    async fn send(&self, due: &DueDelivery, message: &Message, door: &mut dyn Destination) -> Sent {
         let codec = self.lane.codecs.of(self.profile.format.name);
-        let with = writing(self.profile, &self.config.directory);
-        let encoded = match codec.encode(message, &row.id.to, &with) {
+        let encoded = match codec.encode(message, &due.id.to, &self.writing()) {
             Ok(encoded) => encoded,
             Err(mut problems) => {
                 if problems.is_empty() {
                     problems.push(Problem::new(CANNOT_ENCODE, "message", "cannot be written"));
                 }
-                return Ended::unsendable(problems, Vec::new());
+                return self.unsendable(due, message, problems, Vec::new()).await;
             }
         };
         if let Some(loss) = encoded.losses.iter().find(|loss| loss.safety) {
@@ -246,23 +204,56 @@ impl Batch<'_> {
                     loss.text
                 ),
             );
-            return Ended::unsendable(vec![problem], encoded.losses);
+            return self.unsendable(due, message, vec![problem], encoded.losses).await;
         }
-        self.send_until_answered(row, encoded, door).await
+        self.send_until_answered(due, message, encoded, door).await
+    }
+
+    /// What an encoder needs for this destination.
+    fn writing(&self) -> Writing<'_> {
+        Writing { profile: self.profile, directory: self.directory }
+    }
+
+    /// Reports that it was never sent.
+    async fn unsendable(
+        &self,
+        due: &DueDelivery,
+        message: &Message,
+        problems: Vec<Problem>,
+        losses: Vec<Loss>,
+    ) -> Sent {
+        let tried = Try {
+            id: due.id.clone(),
+            round: due.round,
+            outcome: Outcome::Unsendable { problems },
+            attempts: 0,
+            in_place: InPlace::default(),
+            silent_since: due.silent_since,
+            losses,
+            code_map: CodeMaps::of(self.profile).version(),
+            at: self.lane.environment.now(),
+        };
+        match self.lane.outcomes.report(&tried).await {
+            AfterTry::Settled(on_disk) => {
+                self.tell(&tried, message, due.created_at);
+                Sent::Settled(on_disk)
+            }
+            // Whoever cannot be written to now is tried from the start.
+            AfterTry::TryAgain { .. } | AfterTry::GiveBack => Sent::GivenBack,
+        }
     }
 
     async fn send_until_answered(
         &self,
-        row: DeliveryRow,
+        due: &DueDelivery,
+        message: &Message,
         encoded: Encoded,
         door: &mut dyn Destination,
-    ) -> Tried {
+    ) -> Sent {
         let codec = self.lane.codecs.of(self.profile.format.name);
-        let with = writing(self.profile, &self.config.directory);
-        let policy = policy(self.profile);
         let held_since = Instant::now();
-        let mut silent_since = row.silent_since;
-        let mut attempts = row.attempts;
+        let mut silent_since = due.silent_since;
+        let mut attempts = due.attempts;
         let mut in_place = InPlace::default();
         loop {
             attempts += 1;
@@ -272,59 +263,68 @@ impl Batch<'_> {
                 "lane" => self.lane.organisation.as_str().to_owned()
             )
             .increment(1);
-            let outcome = outcome(door.send(&encoded, &*codec, &with).await);
-            let now = self.lane.environment.now();
+            let outcome = outcome(door.send(&encoded, &*codec, &self.writing()).await);
+            let at = self.lane.environment.now();
             match &outcome {
                 Outcome::Taken { .. } | Outcome::Refused { .. } => self.silence.is_over(),
                 Outcome::NotNow { .. } => {
                     self.silence.is_over();
                     in_place.not_now += 1;
-                    silent_since.get_or_insert(now);
+                    silent_since.get_or_insert(at);
                 }
                 Outcome::Unanswered { .. }
                 | Outcome::Unsendable { .. }
                 | Outcome::GaveUp { .. } => {
-                    silent_since.get_or_insert(now);
+                    silent_since.get_or_insert(at);
                 }
             }
-            let jitter = self.lane.environment.random();
-            let at = Circumstances { now, attempts, silent_since, jitter };
-            let wait = match delivery::after_try(&outcome, in_place, &at, &policy) {
-                AfterTry::TryAgain { after } => after,
-                AfterTry::Settle => {
-                    let losses = encoded.losses;
-                    return Tried::Settled(Ended { outcome, attempts, silent_since, losses });
-                }
+            let tried = Try {
+                id: due.id.clone(),
+                round: due.round,
+                outcome,
+                attempts,
+                in_place,
+                silent_since,
+                losses: encoded.losses.clone(),
+                code_map: encoded.code_maps.clone(),
+                at,
             };
-            let problem = outcome.problems().first().cloned().unwrap_or_else(no_answer);
-            self.note(&row.id, attempts, problem, now).await;
+            let after = match self.lane.outcomes.report(&tried).await {
+                AfterTry::Settled(on_disk) => {
+                    self.tell(&tried, message, due.created_at);
+                    return Sent::Settled(on_disk);
+                }
+                AfterTry::TryAgain { after } => after,
+                AfterTry::GiveBack => return Sent::GivenBack,
+            };
+            self.tell_silence(&tried);
             if held_since.elapsed() > HOLD_MAX {
-                return Tried::GivenBack;
+                return Sent::GivenBack;
             }
-            if let Some(tried) = self.wait(wait).await {
-                return tried;
+            if let Some(sent) = self.wait(after).await {
+                return sent;
             }
-            if !self.is_due(&row).await {
-                return Tried::GivenBack;
+            if !self.is_due(due).await {
+                return Sent::GivenBack;
             }
         }
     }
 
     /// Whether nobody else has settled it while its destination was silent, or seemed so because
-    /// we were halted. A store that cannot say is no reason to stop trying.
-    async fn is_due(&self, row: &DeliveryRow) -> bool {
-        let due = self.lane.store.still_due(vec![(row.id.clone(), row.round)]).await;
-        due.map_or(true, |due| !due.is_empty())
+    /// we were halted. If nobody can say, that is no reason to stop trying.
+    async fn is_due(&self, due: &DueDelivery) -> bool {
+        let still = self.lane.due.still_due(vec![(due.id.clone(), due.round)]).await;
+        still.map_or(true, |still| !still.is_empty())
     }
 
     /// Waits between two tries. A pause, a new configuration or the end of the process cut it
     /// short.
-    async fn wait(&self, wait: Duration) -> Option<Tried> {
+    async fn wait(&self, wait: Duration) -> Option<Sent> {
         let mut paused = self.lane.paused.clone();
-        let mut changes = self.lane.current_config.changes();
+        let mut changes = self.lane.organisations.changes();
         tokio::select! {
-            () = self.stop.cancelled() => Some(Tried::Stopped),
-            _ = changes.changed() => Some(Tried::GivenBack),
+            () = self.stop.cancelled() => Some(Sent::Stopped),
+            _ = changes.changed() => Some(Sent::GivenBack),
             () = async {
                 loop {
                     if paused.borrow_and_update().contains(&self.lane.organisation) {
@@ -334,33 +334,24 @@ impl Batch<'_> {
                         std::future::pending::<()>().await;
                     }
                 }
-            } => Some(Tried::GivenBack),
+            } => Some(Sent::GivenBack),
             () = tokio::time::sleep(wait) => None,
         }
     }
 
-    async fn note(&self, id: &DeliveryId, attempts: u32, problem: Problem, at: Timestamp) {
+    fn tell_silence(&self, tried: &Try) {
+        let problem = tried.problem();
         if let Some(line) = self.silence.begins_or_goes_on(&problem.text) {
             warn!(
-                lane = %self.lane.organisation, message.id = %id.message, code = %problem.code,
-                "{line}"
+                lane = %self.lane.organisation, message.id = %tried.id.message,
+                code = %problem.code, "{line}"
             );
-        }
-        let attempt = Attempt { id: id.clone(), attempts, problem, at };
-        match self.lane.store.note_attempts(vec![attempt]).await {
-            Ok(()) => self.lane.store_answers(),
-            Err(error) => self.lane.store_fails(&error),
         }
     }
 
-    fn tell(
-        &self,
-        id: &DeliveryId,
-        message: &Message,
-        outcome: &Outcome,
-        created_at: Timestamp,
-        at: Timestamp,
-    ) {
+    /// Tells the log and the figures how a delivery ended.
+    fn tell(&self, tried: &Try, message: &Message, created_at: Timestamp) {
+        let Try { id, outcome, at, .. } = tried;
         let label = label(outcome);
         let lane = &self.lane.organisation;
         metrics::counter!(
@@ -421,7 +412,6 @@ impl Batch<'_> {
             pending.remove(0);
         }
         if !ready.is_empty() {
-            self.lane.store_answers();
             finish(consumer, &ready).await;
         }
         all
@@ -442,7 +432,6 @@ impl Batch<'_> {
             }
         }
         if !done.is_empty() {
-            self.lane.store_answers();
             finish(consumer, &done).await;
         }
         all
@@ -470,10 +459,6 @@ fn codes(problems: &[Problem]) -> String {
     let codes: Vec<String> =
         problems.iter().take(5).map(|p| format!("{} {}", p.code, p.field)).collect();
     codes.join(", ")
-}
-
-fn no_answer() -> Problem {
-    Problem::new(Code::new("E003"), "outbound", "no answer to this message came")
 }
 
 /// How a try ended.

@@ -1,14 +1,14 @@
 //! Secrets: from the environment or from files, never from the configuration, never printed.
 
-use crate::config::Config;
+use std::path::Path;
 
 /// Longest secret that makes sense.
 const SECRET_BYTES_MAX: usize = 4_096;
 
 /// The secret `name`: `TIERLINK_SECRET_<NAME>`, or the file `secrets/<name>` beside the
-/// configuration.
+/// configuration, which is in `folder`.
 #[must_use]
-pub fn read(config: &Config, name: &str) -> Option<String> {
+pub fn read(folder: &Path, name: &str) -> Option<String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !plain || name.is_empty() {
         return None;
@@ -16,7 +16,7 @@ pub fn read(config: &Config, name: &str) -> Option<String> {
     let variable = format!("TIERLINK_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
     let secret = std::env::var(variable)
         .ok()
-        .or_else(|| std::fs::read_to_string(config.folder.join("secrets").join(name)).ok())?;
+        .or_else(|| std::fs::read_to_string(folder.join("secrets").join(name)).ok())?;
     let secret = secret.trim().to_owned();
     (!secret.is_empty() && secret.len() <= SECRET_BYTES_MAX).then_some(secret)
 }

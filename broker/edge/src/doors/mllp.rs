@@ -17,22 +17,27 @@ use tierlink_mllp::server::{Answer, Door, Peer};
 use tierlink_mllp::{Broken, Why};
 use tierlink_schemas::{OrganisationCode, Problem, Tier};
 
-use crate::config::Config;
+use crate::codecs::Codecs;
 use crate::intake::{Intake, UNKNOWN_ORGANISATION, UNKNOWN_SENDER};
+use crate::organisations::{CurrentOrganisations, Organisations};
 
 /// The door for one listener.
 pub struct MllpDoor {
     /// The listener's name in the configuration.
     pub listener: String,
+    /// The organisations that may send.
+    pub organisations: Arc<dyn CurrentOrganisations>,
+    /// The formats.
+    pub codecs: Codecs,
     /// Where messages go.
-    pub intake: Arc<Intake>,
+    pub intake: Arc<dyn Intake>,
 }
 
 #[async_trait]
 impl Door for MllpDoor {
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer {
-        let config = self.intake.config();
-        match self.sender(&config, &peer, &message) {
+        let organisations = self.organisations.load();
+        match self.sender(&*organisations, &peer, &message) {
             Ok(profile) => reply(self.intake.take(profile, message).await),
             Err(problem) => {
                 let guess = stranger();
@@ -47,14 +52,14 @@ impl Door for MllpDoor {
         if matches!(broken.why, Why::Empty | Why::CutOff) {
             return None;
         }
-        let config = self.intake.config();
+        let organisations = self.organisations.load();
         let problem = Problem::new(
             broken.why.code(),
             "frame",
             format!("{}; frame every message as VT message FS CR", broken.why),
         );
-        let guess =
-            self.sender(&config, &peer, &broken.raw).map_or_else(|_| stranger(), Profile::clone);
+        let sender = self.sender(&*organisations, &peer, &broken.raw);
+        let guess = sender.map_or_else(|_| stranger(), Profile::clone);
         let answer = self.intake.refuse_unknown(&guess, broken.raw, problem).await;
         answer.frames.into_iter().next().map(Bytes::from)
     }
@@ -63,31 +68,36 @@ impl Door for MllpDoor {
 impl MllpDoor {
     fn sender<'a>(
         &self,
-        config: &'a Config,
+        organisations: &'a dyn Organisations,
         peer: &Peer,
         message: &[u8],
     ) -> Result<&'a Profile, Problem> {
-        let profile = self.by_listener(config).map_or_else(|| self.by_name(config, message), Ok)?;
+        let own = self.by_listener(organisations);
+        let profile = own.map_or_else(|| self.by_name(organisations, message), Ok)?;
         may_speak(profile, peer)?;
         Ok(profile)
     }
 
     /// The only organisation that has this listener to itself.
-    fn by_listener<'a>(&self, config: &'a Config) -> Option<&'a Profile> {
-        let mut own = config
-            .profiles
+    fn by_listener<'a>(&self, organisations: &'a dyn Organisations) -> Option<&'a Profile> {
+        let mut own = organisations
+            .profiles()
             .values()
             .filter(|profile| profile.inbound.listener.as_deref() == Some(&self.listener));
         own.next().filter(|_| own.next().is_none())
     }
 
-    fn by_name<'a>(&self, config: &'a Config, message: &[u8]) -> Result<&'a Profile, Problem> {
-        let sender = self.intake.codecs().of(FormatName::Hl7v2).sender(message);
+    fn by_name<'a>(
+        &self,
+        organisations: &'a dyn Organisations,
+        message: &[u8],
+    ) -> Result<&'a Profile, Problem> {
+        let sender = self.codecs.of(FormatName::Hl7v2).sender(message);
         sender
             .names
             .iter()
-            .find_map(|name| config.directory.resolve(name))
-            .and_then(|organisation| config.profiles.get(&organisation.code))
+            .find_map(|name| organisations.directory().resolve(name))
+            .and_then(|organisation| organisations.profiles().get(&organisation.code))
             .filter(|profile| {
                 profile.inbound.listener.as_deref().is_none_or(|own| own == self.listener)
             })
@@ -156,9 +166,12 @@ fn reply(answer: CodecAnswer) -> Answer {
 
 /// From where connections may come at all: the networks of all profiles, and this machine.
 #[must_use]
-pub fn peers(config: &Config) -> Vec<ipnet::IpNet> {
-    let mut peers: Vec<ipnet::IpNet> =
-        config.profiles.values().flat_map(|profile| profile.inbound.peers.clone()).collect();
+pub fn peers(organisations: &dyn Organisations) -> Vec<ipnet::IpNet> {
+    let mut peers: Vec<ipnet::IpNet> = organisations
+        .profiles()
+        .values()
+        .flat_map(|profile| profile.inbound.peers.clone())
+        .collect();
     for loopback in ["127.0.0.0/8", "::1/128", "::ffff:127.0.0.0/104"] {
         peers.extend(loopback.parse::<ipnet::IpNet>());
     }

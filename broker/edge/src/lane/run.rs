@@ -1,104 +1,16 @@
-//! A lane: everything that one organisation must receive, sent one after the other.
-//!
-//! ```text
-//!   bus ─▶ which still wait? (store) ─▶ encode ─▶ send ─▶ read the answer
-//!                                                            │
-//!              acknowledge to the bus ◀── outcome on disk ◀──┘
-//! ```
-//!
-//! - **Silence** holds the lane: the same delivery is tried again with growing waits, for as long
-//!   as the profile says. What waits behind it stays in order.
-//! - **A refusal** parks the delivery; the lane goes on with other cases. What follows in the same
-//!   case is not on the bus yet, because the relay hands out only the first unsettled one.
-//! - **"Not now"** is tried a few times in place, then put aside so that the lane can go on.
-//!
-//! What becomes of one batch of parcels is told in `lane/batch.rs`; here a lane joins the bus and leaves
-//! it. A parcel is acknowledged only after its outcome is on disk. A parcel that comes twice is
-//! recognised by the store, which knows what is settled.
+//! A lane joins the bus, takes batches of parcels, and leaves the bus when it is paused, reconfigured
+//! or told to stop.
 
-mod batch;
-
-use std::sync::Arc;
-use std::time::Duration;
-
-use tierlink_bus::{Bus, BusError, Lane as LaneName, LaneConsumer};
-use tierlink_codec::Profile;
-use tierlink_core::delivery::RetryPolicy;
-use tierlink_schemas::{Code, OrganisationCode};
-use tierlink_store::{DeliveryId, Store};
-use tokio::sync::watch;
+use tierlink_bus::{BusError, Lane as LaneName, LaneConsumer};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
-use self::batch::Batch;
-use crate::codecs::Codecs;
-use crate::current_config::CurrentConfig;
-use crate::destination::Doors;
-use crate::environment::Environment;
-use crate::report::{CommonTrouble, Trouble, chain};
-use crate::settler::Settler;
-
-/// How long to wait after the bus or the store failed.
-const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
+use super::batch::Batch;
+use super::parts::{Lane, Next, WAIT_AFTER_FAILURE, pause};
+use crate::trouble::{Trouble, chain};
 
 /// Waits grow by one second with each failure to join the bus, up to half a minute.
 const FAILURES_COUNTED_MAX: u32 = 30;
-
-/// A parcel that nobody can read, or that is not for this lane.
-pub(crate) const UNREADABLE: Code = Code::new("B010");
-
-/// What a delivery is called on the bus: the same at every repeat.
-#[must_use]
-pub fn parcel_id(id: &DeliveryId) -> String {
-    format!("{}@{}", id.message, id.to)
-}
-
-/// Reads it back.
-pub(crate) fn read_parcel_id(text: &str) -> Option<DeliveryId> {
-    let (message, to) = text.split_once('@')?;
-    Some(DeliveryId { message: message.parse().ok()?, to: OrganisationCode::new(to).ok()? })
-}
-
-/// Everything that a lane needs.
-pub struct Lane {
-    /// Whose.
-    pub organisation: OrganisationCode,
-    /// The memory.
-    pub store: Arc<dyn Store>,
-    /// The road.
-    pub bus: Arc<dyn Bus>,
-    /// The configuration in force.
-    pub current_config: Arc<CurrentConfig>,
-    /// Time, chance and fresh ids.
-    pub environment: Arc<dyn Environment>,
-    /// Who opens front doors.
-    pub doors: Arc<dyn Doors>,
-    /// The formats.
-    pub codecs: Codecs,
-    /// Where outcomes go.
-    pub settler: Settler,
-    /// Lanes that a person paused.
-    pub paused: watch::Receiver<Arc<std::collections::HashSet<OrganisationCode>>>,
-    /// Trouble with the servers, which all lanes of a process tell together.
-    pub troubles: Arc<Troubles>,
-}
-
-/// Trouble that all lanes have when a server is away: told once, not once per lane.
-pub struct Troubles {
-    /// A lane cannot be joined on the bus.
-    bus: CommonTrouble,
-    /// The store does not say what waits, or does not take a note.
-    store: CommonTrouble,
-}
-
-impl Default for Troubles {
-    fn default() -> Self {
-        Self {
-            bus: CommonTrouble::new("Lanes cannot be joined on the bus"),
-            store: CommonTrouble::new("The store does not answer lanes, which wait for it"),
-        }
-    }
-}
 
 /// Trouble of one lane. It outlives the consumer, because a lane joins the bus again and again
 /// while its trouble goes on.
@@ -109,16 +21,6 @@ struct Own {
     silence: Trouble,
     /// Parcels lie in the lane that must not be sent.
     poison: Trouble,
-}
-
-/// What a lane does next.
-enum Next {
-    /// Goes on.
-    GoOn,
-    /// Leaves the bus and joins again.
-    Rejoin,
-    /// The process stops.
-    Stop,
 }
 
 impl Lane {
@@ -146,7 +48,7 @@ impl Lane {
             if !self.may_run(&stop).await {
                 continue;
             }
-            let prefetch = self.current_config.load().settings.limits.lane_prefetch;
+            let prefetch = self.organisations.load().lane_prefetch();
             match self.bus.consume(&name, prefetch).await {
                 Ok(consumer) => {
                     self.troubles.bus.is_over_for(self.organisation.as_str());
@@ -167,7 +69,7 @@ impl Lane {
     /// Makes sure that the lane exists on the bus.
     async fn open(&self, name: &LaneName) -> bool {
         match self.bus.open_lanes(std::slice::from_ref(name)).await {
-            // `health.rs` tells of lanes that are not open, all in one line.
+            // The broker's health tells of lanes that are not open, all in one line.
             Ok(in_trouble) => in_trouble.is_empty(),
             Err(error) => {
                 self.bus_fails(&error);
@@ -183,29 +85,18 @@ impl Lane {
         }
     }
 
-    fn store_answers(&self) {
-        self.troubles.store.is_over_for(self.organisation.as_str());
-    }
-
-    fn store_fails(&self, error: &tierlink_store::Error) {
-        let (lane, why) = (&self.organisation, chain(error).to_string());
-        if let Some(line) = self.troubles.store.begins_or_goes_on(lane.as_str(), &why) {
-            warn!(%lane, code = %error.code(), "{line}");
-        }
-    }
-
     /// Waits while the lane is paused, has no address, or is served beside the hospital.
     async fn may_run(&mut self, stop: &CancellationToken) -> bool {
-        let config = self.current_config.load();
-        let ready = config
-            .profiles
+        let organisations = self.organisations.load();
+        let ready = organisations
+            .profiles()
             .get(&self.organisation)
             .is_some_and(|profile| profile.outbound.address.is_some() && !profile.outbound.remote);
         let paused = self.paused.borrow_and_update().contains(&self.organisation);
         if ready && !paused {
             return true;
         }
-        let mut changes = self.current_config.changes();
+        let mut changes = self.organisations.changes();
         tokio::select! {
             () = stop.cancelled() => {}
             _ = self.paused.changed() => {}
@@ -220,10 +111,10 @@ impl Lane {
         own: &Own,
         stop: &CancellationToken,
     ) {
-        let config = self.current_config.load();
-        let mut changes = self.current_config.changes();
-        let Some(profile) = config.profiles.get(&self.organisation) else { return };
-        let mut door = match self.doors.open(&config, profile) {
+        let organisations = self.organisations.load();
+        let mut changes = self.organisations.changes();
+        let Some(profile) = organisations.profiles().get(&self.organisation) else { return };
+        let mut door = match self.destinations.open(&*organisations, profile) {
             Ok(Some(door)) => door,
             Ok(None) => return consumer.close().await,
             Err(problem) => {
@@ -235,7 +126,7 @@ impl Lane {
             }
         };
         own.door.is_over();
-        let prefetch = usize::from(config.settings.limits.lane_prefetch);
+        let prefetch = usize::from(organisations.lane_prefetch());
         loop {
             let first = tokio::select! {
                 () = stop.cancelled() => break,
@@ -265,30 +156,13 @@ impl Lane {
                 batch.push(more);
             }
             let (silence, poison) = (&own.silence, &own.poison);
-            let work = Batch { lane: self, config: &config, profile, silence, poison, stop };
+            let directory = organisations.directory();
+            let work = Batch { lane: self, directory, profile, silence, poison, stop };
             match Box::pin(work.deliver(batch, &mut *consumer, &mut *door)).await {
                 Next::GoOn => {}
                 Next::Rejoin | Next::Stop => break,
             }
         }
         consumer.close().await;
-    }
-}
-
-/// How often and how long an organisation is tried.
-pub(crate) fn policy(profile: &Profile) -> RetryPolicy {
-    let retry = &profile.retry;
-    RetryPolicy {
-        first_wait: Duration::from_millis(retry.first_wait_ms),
-        wait_max: Duration::from_millis(retry.wait_ms_max),
-        growth_percent: retry.growth_percent,
-        give_up_after: Duration::from_hours(u64::from(retry.give_up_after_hours)),
-    }
-}
-
-async fn pause(wait: Duration, stop: &CancellationToken) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = tokio::time::sleep(wait) => {}
     }
 }

@@ -1,0 +1,23 @@
+//! Where doors hand in what came.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tierlink_codec::{Answer, Profile};
+use tierlink_schemas::{Code, Problem};
+
+/// Who sent it cannot be told, or may not send in this name.
+pub const UNKNOWN_SENDER: Code = Code::new("A003");
+
+/// The name under which bytes of unknown senders are kept.
+pub const UNKNOWN_ORGANISATION: &str = "UNKNOWN";
+
+/// Takes messages. An answer is given only when what it says is on disk.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Takes a message of an authenticated organisation, and returns the answer in its format.
+    async fn take(&self, sender: &Profile, message: Bytes) -> Answer;
+
+    /// Refuses bytes whose sender cannot be told, and keeps them for the operator. `guess` says in
+    /// which format to answer.
+    async fn refuse_unknown(&self, guess: &Profile, raw: Bytes, problem: Problem) -> Answer;
+}

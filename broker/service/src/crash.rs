@@ -1,0 +1,26 @@
+//! Tasks that must never end by themselves.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use tierlink_schemas::Code;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+/// A part of the program that must never end by itself has crashed.
+pub const CRASHED: Code = Code::new("X005");
+
+/// Runs a task that must never end by itself, and tells when it crashes.
+pub(crate) fn watched(
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+    broken: &CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let broken = broken.clone();
+    async move {
+        if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            error!(code = %CRASHED, "ALARM: a {name} task has crashed; see ops/errors/{CRASHED}.md.");
+            broken.cancel();
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The broker's side of its lanes: the store says what is due, and the core what comes after a try.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tierlink_core::delivery::{self, Circumstances};
+use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Try};
+use tierlink_edge::environment::Environment;
+use tierlink_schemas::delivery::DeliveryId;
+use tierlink_schemas::{OrganisationCode, Problem};
+use tierlink_store::{Attempt, Error, Settlement, Store};
+use tracing::warn;
+
+use crate::current_config::CurrentConfig;
+use crate::judge::retry_policy;
+use crate::report::{CommonTrouble, chain};
+use crate::settler::Settler;
+
+/// The deliveries of this broker.
+pub struct Deliveries {
+    store: Arc<dyn Store>,
+    settler: Settler,
+    current_config: Arc<CurrentConfig>,
+    environment: Arc<dyn Environment>,
+    /// The store does not say what waits, or does not take a note: told once for all lanes.
+    trouble: CommonTrouble,
+}
+
+impl Deliveries {
+    /// Deliveries in this store, settled by this settler.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        settler: Settler,
+        current_config: Arc<CurrentConfig>,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
+        let trouble = CommonTrouble::new("The store does not answer lanes, which wait for it");
+        Self { store, settler, current_config, environment, trouble }
+    }
+
+    /// Tells when trouble with the store begins for this lane, and when it is over.
+    fn heard<T>(
+        &self,
+        lane: Option<&OrganisationCode>,
+        answer: Result<T, Error>,
+    ) -> Result<T, Problem> {
+        let lane = lane.map_or("", OrganisationCode::as_str);
+        match answer {
+            Ok(answer) => {
+                self.trouble.is_over_for(lane);
+                Ok(answer)
+            }
+            Err(error) => {
+                let why = chain(&error).to_string();
+                if let Some(line) = self.trouble.begins_or_goes_on(lane, &why) {
+                    warn!(%lane, code = %error.code(), "{line}");
+                }
+                Err(Problem::new(error.code(), "store", why))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Due for Deliveries {
+    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DueDelivery>, Problem> {
+        let lane = asked.first().map(|(id, _)| id.to.clone());
+        let rows = self.heard(lane.as_ref(), self.store.still_due(asked).await)?;
+        let due = rows.into_iter().map(|row| DueDelivery {
+            id: row.id,
+            case: row.case,
+            round: row.round,
+            attempts: row.attempts,
+            created_at: row.created_at,
+            silent_since: row.silent_since,
+        });
+        Ok(due.collect())
+    }
+
+    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Problem> {
+        let lane = asked.first().map(|id| id.to.clone());
+        self.heard(lane.as_ref(), self.store.unknown(asked).await)
+    }
+}
+
+#[async_trait]
+impl Outcomes for Deliveries {
+    async fn report(&self, tried: &Try) -> AfterTry {
+        let config = self.current_config.load();
+        let Some(profile) = config.profiles.get(&tried.id.to) else { return AfterTry::GiveBack };
+        let at = Circumstances {
+            now: tried.at,
+            attempts: tried.attempts,
+            silent_since: tried.silent_since,
+            jitter: self.environment.random(),
+        };
+        let policy = retry_policy(profile);
+        match delivery::after_try(&tried.outcome, tried.in_place, &at, &policy) {
+            delivery::AfterTry::Settle => {
+                let settlement = Settlement {
+                    id: tried.id.clone(),
+                    round: tried.round,
+                    outcome: tried.outcome.clone(),
+                    attempts: tried.attempts,
+                    silent_since: tried.silent_since,
+                    losses: tried.losses.clone(),
+                    code_map: tried.code_map.clone(),
+                    at: tried.at,
+                    spare: self.environment.id(),
+                };
+                AfterTry::Settled(self.settler.settle(settlement).await)
+            }
+            delivery::AfterTry::TryAgain { after } => {
+                let (id, attempts, at) = (tried.id.clone(), tried.attempts, tried.at);
+                let attempt = Attempt { id, attempts, problem: tried.problem(), at };
+                // Silence is not hidden by a store that takes no notes: the lane goes on trying.
+                let noted = self.store.note_attempts(vec![attempt]).await;
+                let _told = self.heard(Some(&tried.id.to), noted);
+                AfterTry::TryAgain { after }
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Starts a lane for each organisation, and watches which of them a person paused.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tierlink_bus::Bus;
+use tierlink_edge::codecs::Codecs;
+use tierlink_edge::environment::Environment;
+use tierlink_edge::lane::{Lane, Troubles};
+use tierlink_edge::network::Network;
+use tierlink_schemas::OrganisationCode;
+use tierlink_store::Store;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::crash::watched;
+use crate::current_config::CurrentConfig;
+use crate::deliveries::Deliveries;
+
+/// How often paused lanes are looked up.
+const LOOK_AT_LANES_EVERY: Duration = Duration::from_secs(2);
+
+/// So many lanes are started before the ones in front get the processor.
+const LANES_AT_ONCE: usize = 128;
+
+/// Keeps `paused` up to date until told to stop.
+pub(crate) async fn watch_paused(
+    store: Arc<dyn Store>,
+    paused: watch::Sender<Arc<HashSet<OrganisationCode>>>,
+    stop: CancellationToken,
+) {
+    loop {
+        if let Ok(lanes) = store.lanes().await {
+            let now: HashSet<OrganisationCode> =
+                lanes.into_iter().filter(|lane| lane.paused).map(|lane| lane.lane).collect();
+            paused.send_if_modified(|known| {
+                let changed = **known != now;
+                if changed {
+                    *known = Arc::new(now);
+                }
+                changed
+            });
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_AT_LANES_EVERY) => {}
+        }
+    }
+}
+
+/// Everything that lanes share.
+pub(crate) struct Lanes {
+    /// The memory, asked in which lanes something waits.
+    pub(crate) store: Arc<dyn Store>,
+    /// The road.
+    pub(crate) bus: Arc<dyn Bus>,
+    /// The configuration in force.
+    pub(crate) current_config: Arc<CurrentConfig>,
+    /// Time, random numbers and fresh ids.
+    pub(crate) environment: Arc<dyn Environment>,
+    /// The formats.
+    pub(crate) codecs: Codecs,
+    /// What is due, and what comes after a try.
+    pub(crate) deliveries: Arc<Deliveries>,
+    /// Lanes that a person paused.
+    pub(crate) paused: watch::Receiver<Arc<HashSet<OrganisationCode>>>,
+}
+
+/// Starts a lane for each organisation, also for those that a new configuration adds. Lanes in
+/// which something waits come first, and each opens by itself.
+pub(crate) async fn run(
+    lanes: Lanes,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    broken: CancellationToken,
+) {
+    let mut changes = lanes.current_config.changes();
+    let mut running: HashSet<OrganisationCode> = HashSet::new();
+    let troubles = Arc::new(Troubles::default());
+    loop {
+        let config = lanes.current_config.load();
+        let fresh = config.profiles.keys().filter(|code| !running.contains(*code)).cloned();
+        let fresh = what_waits_first(&*lanes.store, fresh.collect()).await;
+        drop(config);
+        for (started, organisation) in fresh.into_iter().enumerate() {
+            if started % LANES_AT_ONCE == LANES_AT_ONCE - 1 {
+                // Those before it ask for their turn on the bus now.
+                tokio::task::yield_now().await;
+            }
+            running.insert(organisation.clone());
+            let lane = Lane {
+                organisation,
+                due: Arc::<Deliveries>::clone(&lanes.deliveries),
+                outcomes: Arc::<Deliveries>::clone(&lanes.deliveries),
+                bus: Arc::clone(&lanes.bus),
+                organisations: Arc::<CurrentConfig>::clone(&lanes.current_config),
+                environment: Arc::clone(&lanes.environment),
+                destinations: Arc::new(Network),
+                codecs: lanes.codecs.clone(),
+                paused: lanes.paused.clone(),
+                troubles: Arc::clone(&troubles),
+            };
+            tasks.spawn(watched("lane", lane.run(stop.clone()), &broken));
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = changes.changed() => {}
+        }
+    }
+}
+
+/// Lanes in which something waits, those that have waited longest in front; then all others.
+async fn what_waits_first(
+    store: &dyn Store,
+    mut lanes: Vec<OrganisationCode>,
+) -> Vec<OrganisationCode> {
+    if lanes.is_empty() {
+        return lanes;
+    }
+    // Without an answer of the store any order is as good as another.
+    let rows = store.lanes().await.unwrap_or_default();
+    let waits: HashMap<OrganisationCode, Timestamp> =
+        rows.into_iter().filter_map(|row| Some((row.lane, row.oldest_at?))).collect();
+    lanes.sort_by(|a, b| {
+        let since = |lane| waits.get(lane).copied().unwrap_or(Timestamp::MAX);
+        since(a).cmp(&since(b)).then_with(|| a.cmp(b))
+    });
+    lanes
+}
