@@ -20,6 +20,7 @@
 //! Reading opening hours and the day list is in [`hours`] and [`days`].
 
 pub mod days;
+mod error;
 pub mod hours;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use jiff::tz::{self, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
 pub use days::{Day, DayKind};
+pub use error::CalendarError;
 pub use hours::{Opening, OpeningHours};
 
 /// How far ahead working time is looked for. Longer than a year, so that any real deadline is
@@ -71,39 +73,6 @@ impl Clock {
             Self::WorkingDays => "working_days",
         }
     }
-}
-
-/// Why a calendar cannot be built.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CalendarError {
-    /// Opening hours that cannot be read.
-    #[error(
-        "opening hours are written like `08:00-12:00`, up to `24:00`, and must end after they begin"
-    )]
-    Opening,
-    /// Two openings of one day overlap or stand in the wrong order.
-    #[error("the opening hours of one day must follow each other without overlapping")]
-    Overlap,
-    /// No weekday has any opening hours.
-    #[error(
-        "at least one weekday needs opening hours; without any, no working deadline could ever end"
-    )]
-    NeverOpen,
-    /// A row of the day list that cannot be read.
-    #[error("row {row} of the holiday list must read `YYYY-MM-DD,holiday|working,name,name_en`")]
-    Day {
-        /// The row, counted from 1 below the header.
-        row: usize,
-    },
-    /// One date is listed twice.
-    #[error("row {row} of the holiday list names a date that an earlier row names too")]
-    DayTwice {
-        /// The later row, counted from 1 below the header.
-        row: usize,
-    },
-    /// More days than any calendar needs.
-    #[error("the holiday list has more than {} rows; keep the years that matter", days::DAYS_MAX)]
-    TooManyDays,
 }
 
 /// Opening hours, holidays and swapped working days, in one time zone.

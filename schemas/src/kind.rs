@@ -37,6 +37,15 @@ pub enum Family {
     Receipt,
 }
 
+/// Something to do with the type of a body, whichever it is.
+pub(crate) trait UseType {
+    /// What comes of it.
+    type Out;
+
+    /// Does it.
+    fn call<B: JsonSchema>(self) -> Self::Out;
+}
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident, $text:literal, $family:ident, $verb:literal, $body:ty;)*) => {
         /// What a message says.
@@ -76,13 +85,10 @@ macro_rules! kinds {
                 match text { $($text => Some(Self::$kind),)* _ => None }
             }
 
-            /// The JSON Schema of a whole message of this kind.
-            #[must_use]
-            pub fn json_schema(self, generator: schemars::SchemaGenerator) -> schemars::Schema {
+            /// Hands the type of this kind's body to `use_type`.
+            pub(crate) fn with_body<U: UseType>(self, use_type: U) -> U::Out {
                 match self {
-                    $(Self::$kind => {
-                        generator.into_root_schema_for::<crate::message::Envelope<$body>>()
-                    })*
+                    $(Self::$kind => use_type.call::<$body>(),)*
                 }
             }
         }

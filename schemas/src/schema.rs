@@ -21,13 +21,13 @@ use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};
 
 use jsonschema::{PatternOptions, Validator};
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::kind::Kind;
-use crate::message::SCHEMA_VERSION;
+use crate::kind::{Kind, UseType};
+use crate::message::{Envelope, SCHEMA_VERSION};
 
 pub use faults::{FAULTS_MAX, Fault, Wrong, faults, shown};
 pub use places::{knows, nearest, some_kind_knows};
@@ -39,11 +39,22 @@ const EXACT_INTEGER_MAX: u64 = (1 << 53) - 1;
 const KEYS_FIRST: [&str; 7] =
     ["$schema", "$id", "title", "description", "type", "properties", "required"];
 
+/// Generates the schema of a whole message around a body.
+struct WholeMessage(SchemaGenerator);
+
+impl UseType for WholeMessage {
+    type Out = Schema;
+
+    fn call<B: JsonSchema>(self) -> Schema {
+        self.0.into_root_schema_for::<Envelope<B>>()
+    }
+}
+
 /// The JSON Schema (draft 2020-12) of a whole message of this kind.
 #[must_use]
 pub fn of(kind: Kind) -> Schema {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = kind.json_schema(generator);
+    let mut schema = kind.with_body(WholeMessage(generator));
     tidy(schema.ensure_object());
     schema.insert("title".to_owned(), json!(kind.as_str()));
     schema.insert("$id".to_owned(), json!(format!("urn:tierlink:schema:{SCHEMA_VERSION}:{kind}")));

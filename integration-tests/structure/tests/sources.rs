@@ -114,22 +114,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
     &["integration-tests/src/proxy.rs", "integration-tests/src/proxy/connection.rs"],
     &["integration-tests/tests/bad_input/cases.rs", "integration-tests/tests/bad_input/judge.rs"],
     &["integration-tests/tests/canary/broken.rs", "integration-tests/tests/canary/main.rs"],
-    &["schemas/src/calendar.rs", "schemas/src/calendar/days.rs", "schemas/src/calendar/hours.rs"],
-    &[
-        "schemas/src/check.rs",
-        "schemas/src/check/answers.rs",
-        "schemas/src/check/attachments.rs",
-        "schemas/src/check/bookings.rs",
-        "schemas/src/check/coded.rs",
-        "schemas/src/check/envelope.rs",
-        "schemas/src/check/patient.rs",
-        "schemas/src/check/requests.rs",
-        "schemas/src/check/required.rs",
-        "schemas/src/check/texts.rs",
-        "schemas/src/check/times.rs",
-    ],
-    &["schemas/src/codes.rs", "schemas/src/codes/load.rs"],
-    &["schemas/src/kind.rs", "schemas/src/message.rs"],
 ];
 
 #[test]

@@ -5,10 +5,9 @@
 
 use jiff::civil::Date;
 
-use super::CalendarError;
+use super::error::CalendarError;
 
-/// Forty days a year for a century: more is a wrong file.
-pub const DAYS_MAX: usize = 4_000;
+pub use super::error::DAYS_MAX;
 
 /// What the compiled-in list is.
 const HOLIDAYS: &str = include_str!("../../codes/holidays.csv");

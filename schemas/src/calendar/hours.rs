@@ -5,7 +5,7 @@
 use jiff::civil::Weekday;
 use serde::{Deserialize, Serialize};
 
-use super::CalendarError;
+use super::error::CalendarError;
 
 /// Minutes from midnight to midnight.
 pub(super) const MINUTES_PER_DAY: u16 = 24 * 60;

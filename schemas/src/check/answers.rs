@@ -1,6 +1,6 @@
 //! What is said about an open case: coded reasons, and the one thing that each answer is for.
 
-use super::{
+use super::found::{
     C001_EMPTY, C006_UNKNOWN_REASON, C007_REASON_NEEDS_TEXT, C024_USUALLY_THERE, Checked, blank,
     says_nothing,
 };

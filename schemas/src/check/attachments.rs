@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::read::DecoderReader;
 use sha2::{Digest, Sha256};
 
-use super::{
+use super::found::{
     C001_EMPTY, C020_ATTACHMENT_EMPTY, C021_ATTACHMENT_BASE64, C022_ATTACHMENT_TOO_LARGE,
     C023_ATTACHMENT_DIFFERS, C024_USUALLY_THERE, Checked, blank,
 };

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
+use super::found::{
     C001_EMPTY, C018_TIME_ORDER, C024_USUALLY_THERE, C028_NAMED_TWICE, C032_APPOINTMENT_PAST,
     Checked, Rules, blank,
 };

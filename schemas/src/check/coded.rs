@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::{C025_PHONE, C026_UNKNOWN_CODE, Checked, each};
+use super::found::{C025_PHONE, C026_UNKNOWN_CODE, Checked, each};
 use crate::codes::{self, TableId};
 use crate::kind::Body;
 use crate::message::Message;

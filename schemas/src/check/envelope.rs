@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{
+use super::found::{
     C001_EMPTY, C009_NO_CASE, C019_CLOCK, C029_CASE_NUMBER, C030_SCHEMA_VERSION, Checked, Rules,
     blank,
 };

@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use super::{
+use super::found::{
     C010_WHO_IS_IT, C011_UNKNOWN_PATIENT, C012_NEWBORN, C013_IDENTITY_NUMBER,
     C014_CONTRADICTS_IDENTITY, C015_DOCUMENT_KIND, C016_DOCUMENT_SHAPE, C017_BIRTH_DATE,
     C024_USUALLY_THERE, C031_IDENTITY_FORM, Checked, Rules, blank,

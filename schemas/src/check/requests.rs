@@ -1,6 +1,6 @@
 //! The requests that open a case or amend one: what the receiver must be told.
 
-use super::{
+use super::found::{
     C001_EMPTY, C006_UNKNOWN_REASON, C007_REASON_NEEDS_TEXT, C008_SAME_ORGANISATION,
     C024_USUALLY_THERE, C027_READING, C028_NAMED_TWICE, Checked, blank, says_nothing,
 };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{C002_REQUIRED_HERE, Checked, Rules};
+use super::found::{C002_REQUIRED_HERE, Checked, Rules};
 use crate::kind::Kind;
 use crate::schema;
 

@@ -1,8 +1,12 @@
 //! One test per rule: an example is broken in one place, and the check names that place.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::found::*;
 use super::*;
 use crate::kind::Kind;
 use crate::{examples, message};

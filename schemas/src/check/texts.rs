@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{C001_EMPTY, C003_DOES_NOT_FIT, C004_NUL, C005_CONTROL, Checked, each};
+use super::found::{C001_EMPTY, C003_DOES_NOT_FIT, C004_NUL, C005_CONTROL, Checked, each};
 use crate::kind::Kind;
 use crate::schema::{self, Wrong};
 

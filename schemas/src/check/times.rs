@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::envelope::CLOCK_AHEAD_MAX;
-use super::{C019_CLOCK, Checked, Rules, each};
+use super::found::{C019_CLOCK, Checked, Rules, each};
 
 /// Fields that hold when something happened, wherever they stand in the body.
 const HAPPENED: [&str; 4] = ["at", "admitted_at", "acquired_at", "uploaded_at"];

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::{Row, Table, TableId};
+use super::table::{Row, Table, TableId, fold};
 use crate::calendar::Clock;
 
 /// The columns that every table starts with.
@@ -214,20 +214,6 @@ fn by_name(id: TableId, rows: &[Row]) -> Result<HashMap<String, Option<usize>>, 
         }
     }
     Ok(by_name)
-}
-
-/// The form in which two names are compared: no spaces, ASCII instead of full-width, lower case.
-pub(super) fn fold(name: &str) -> String {
-    name.chars()
-        .filter(|it| !it.is_whitespace())
-        .map(|it| match it {
-            // Full-width forms stand at a fixed distance from ASCII.
-            '\u{FF01}'..='\u{FF5E}' => {
-                char::from_u32(u32::from(it) - 0xFF01 + 0x21).unwrap_or(it).to_ascii_lowercase()
-            }
-            _ => it.to_ascii_lowercase(),
-        })
-        .collect()
 }
 
 #[cfg(test)]
