@@ -29,7 +29,7 @@ pub use settings::{
 
 /// Largest number of organisations that one broker serves. A prefecture of eight counties has
 /// about 1,800 endpoints.
-pub const ORGANISATIONS_MAX: usize = 5_000;
+pub const ORGANISATIONS_MAX: usize = 10_000;
 
 /// Everything that the configuration says, read and checked.
 #[derive(Clone, Debug)]
