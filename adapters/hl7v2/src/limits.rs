@@ -3,7 +3,7 @@
 //! The transports have limits of their own. These protect every other way in, such as
 //! `tierlink translate` on a file, and keep the work that one message can cause bounded.
 
-/// Ten inline scans of 1 MB in base64, with room to spare. Larger documents travel by reference.
+/// Ten inline scans of 1 MB in base64, with room to second_message_id. Larger documents travel by reference.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A discharge with every laboratory value of a long stay has about 2,000 segments.

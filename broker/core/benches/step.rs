@@ -45,7 +45,7 @@ fn ask<'a>(county: &'a County, message: &'a Message, case: Option<&'a Case>) -> 
         county,
         now: message.occurred_at,
         counter: 7,
-        spare: Uuid::now_v7(),
+        second_message_id: Uuid::now_v7(),
     }
 }
 

@@ -11,7 +11,7 @@ use tierlink_schemas::request::ConsultationForm;
 use tierlink_schemas::{CaseNumber, Family, OrganisationCode, Priority};
 use uuid::Uuid;
 
-use crate::deadline::Deadline;
+use crate::deadline::names::Deadline;
 use crate::{consultation, referral, transfer};
 
 /// Where a case stands, by family.
@@ -174,22 +174,6 @@ pub struct Case {
 }
 
 impl Case {
-    /// Whether `organisation` has a part in the case and may see it.
-    #[must_use]
-    pub fn has_part(&self, organisation: &OrganisationCode) -> bool {
-        self.parties().any(|party| party == organisation)
-    }
-
-    /// Everyone who has a part. May name somebody twice.
-    pub fn parties(&self) -> impl Iterator<Item = &OrganisationCode> {
-        [&self.origin, &self.target]
-            .into_iter()
-            .chain(&self.reviews)
-            .chain(&self.watchers)
-            .chain(self.past_targets.iter().map(|past| &past.organisation))
-            .chain(self.experts.iter().map(|asked| &asked.expert.organisation))
-    }
-
     /// The instant at which somebody must have acted, the nearest first.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {

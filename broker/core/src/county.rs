@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tierlink_schemas::calendar::Calendar;
 use tierlink_schemas::{OrganisationCode, Tier};
 
-use crate::deadline::TimeLimits;
+use crate::deadline::limits::TimeLimits;
 
 /// One organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]

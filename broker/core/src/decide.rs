@@ -13,9 +13,11 @@
 //!
 //! Reason codes and the form of fields are not checked here: `tierlink_schemas::check` did that.
 
-mod bookings;
+mod ask;
+pub(crate) mod bookings;
+pub(crate) mod change;
 mod consultation;
-pub(crate) mod draft;
+mod draft;
 mod moves;
 mod open;
 pub(crate) mod outgoing;
@@ -24,141 +26,79 @@ mod referral;
 mod stated;
 mod transfer;
 
-use jiff::Timestamp;
 use tierlink_schemas::answer::StatusReport;
-use tierlink_schemas::{Body, Family, Kind, Message, OrganisationCode, Problem, Refusal};
-use uuid::Uuid;
+use tierlink_schemas::{Body, Family, Kind, Message};
 
+use crate::access::{self, Part, part_of, role_of};
+use crate::bodies::{consultation_later, no_request, referral_later, transfer_later};
 use crate::case::{Booking, Case, State};
-use crate::county::County;
-use crate::rule::{Role, Rule};
+use crate::rule::Rule;
 use crate::subject::{self, Stated};
 
+pub use crate::rule::Refused;
+pub use ask::{Ask, Decision, SlotUse};
 pub use bookings::SESSION_LASTS_MAX;
+pub use change::{Change, Dispatch, Event};
 pub use consultation::act as consultation_act;
 pub use draft::{EVENTS_MAX, NUMBERS_MAX, TARGETS_MAX};
 pub use referral::act as referral_act;
 pub use stated::EXPERTS_MAX;
 pub use transfer::act as transfer_act;
 
-/// What a message asks, with everything that was looked up for it.
-pub struct Ask<'a> {
-    /// The message. Its source is authenticated.
-    pub message: &'a Message,
-    /// Whether the format said what family of case it speaks of (else the case's family counts).
-    pub family_stated: bool,
-    /// The case that it names, if there is one (see `find`). It may be one that the sender must
-    /// not see.
-    pub case: Option<&'a Case>,
-    /// The case that an opening message names as its parent, if there is one.
-    pub parent: Option<&'a Case>,
-    /// The message that last stated the case's request, for kinds that hand it on
-    /// ([`needs_request`]).
-    pub request: Option<&'a Message>,
-    /// Of the bookings that [`wanted_bookings`] named, those that another case holds.
-    pub taken: &'a [Booking],
-    /// The slot that the appointment names at its sender, if it was published.
-    pub slot: Option<SlotUse>,
-    /// The county.
-    pub county: &'a County,
-    /// Now.
-    pub now: Timestamp,
-    /// The counter for the number of a new case.
-    pub counter: u64,
-    /// The id for one further message that the decision may write.
-    pub spare: Uuid,
-}
-
-/// How far a slot is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotUse {
-    /// How many cases may use it.
-    pub places: u16,
-    /// How many do.
-    pub used: u16,
-}
-
-/// What the core says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The case changes.
-    Changed(Box<Change>),
-    /// A query: nothing changes, an answer is written for the asker.
-    Answered(Box<Message>),
-    /// Slots are remembered or taken back, as the message says. Nobody is told.
-    Noted,
-    /// It does not.
-    Refused(Refused),
-}
-
-/// Why not: the rule, its code and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Whose mistake.
-    pub refusal: Refusal,
-    /// The code (`R…`), the field and the fix.
-    pub problem: Problem,
-}
-
-/// Who shall hear of it, and which message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dispatch {
-    /// The destination.
-    pub to: OrganisationCode,
-    /// Which of [`Change::messages`].
-    pub message: Uuid,
-}
-
-/// What changed, to be written together or not at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The case afterwards.
-    pub case: Case,
-    /// The event.
-    pub event: Event,
-    /// The messages to remember and to send, complete with case, context and reply: the first is
-    /// the message itself, a second one may restate the request for a new target.
-    pub messages: Vec<Message>,
-    /// Who hears what. Never the author.
-    pub dispatches: Vec<Dispatch>,
-}
-
-/// What is recorded when a message changed a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Its number within the case, from 1.
-    pub number: u32,
-    /// The message.
-    pub message: Uuid,
-    /// What it said.
-    pub kind: Kind,
-    /// Who said it.
-    pub by: OrganisationCode,
-    /// The state before; `None` for the first event.
-    pub from_state: Option<&'static str>,
-    /// The state after.
-    pub to_state: &'static str,
-    /// When, by our clock.
-    pub at: Timestamp,
-    /// Coded reason, if the message gave one.
-    pub reason: Option<String>,
-    /// What happened beside it: `reviews_skipped`, `overdue:accept`, `rescheduled`.
-    pub note: Option<String>,
-}
-
 /// Whether the decision on a message of this kind may need [`Ask::request`]: somebody who knows
 /// nothing of the case yet may have to hear of it.
 #[must_use]
 pub const fn needs_request(kind: Kind) -> bool {
-    matches!(
-        kind,
+    match kind {
         Kind::ReferralReview
-            | Kind::ConsultationReview
-            | Kind::ReferralRedirect
-            | Kind::TransferRedirect
-            | Kind::ReferralSchedule
-            | Kind::ConsultationSchedule
-    )
+        | Kind::ConsultationReview
+        | Kind::ReferralRedirect
+        | Kind::TransferRedirect
+        | Kind::ReferralSchedule
+        | Kind::ConsultationSchedule => true,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralFeedback
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferDischarge
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => false,
+    }
 }
 
 /// The experts and rooms that `message` would occupy: the store looks up which of them another
@@ -188,16 +128,30 @@ fn judge(ask: &Ask<'_>) -> Result<Decision, Refused> {
         return Err(Rule::UnknownSender.refuse());
     }
     // A case of others is the same as no case, from here on.
-    let case = ask.case.filter(|case| case.has_part(author));
+    let case = ask.case.filter(|case| access::sees(case, author));
     same_patient(message, case)?;
-    match (message.kind(), case) {
-        (Kind::SlotPublish | Kind::SlotWithdraw, _) => Ok(Decision::Noted),
-        (Kind::StatusReport | Kind::Receipt, _) => Err(Rule::NotForSenders.refuse()),
-        (Kind::StatusQuery, Some(case)) => Ok(Decision::Answered(Box::new(answer(ask, case)))),
-        (kind, None) if kind.opens() => Ok(changed(open::open(ask, message.clone())?)),
-        (kind, Some(case)) if kind.opens() => reopened(ask, case),
-        (_, Some(case)) => Ok(changed(existing(ask, case, in_family(ask, case)?)?)),
-        (_, None) => Err(Rule::NoSuchCase.refuse()),
+    match &message.body {
+        Body::SlotPublish(_) | Body::SlotWithdraw(_) => Ok(Decision::Noted),
+        Body::StatusReport(_) | Body::Receipt(_) => Err(Rule::NotForSenders.refuse()),
+        Body::StatusQuery(_) => {
+            let case = case.ok_or_else(|| Rule::NoSuchCase.refuse())?;
+            Ok(Decision::Answered(Box::new(answer(ask, case))))
+        }
+        Body::ReferralSubmit(_) | Body::TransferOffer(_) | Body::ConsultationRequest(_) => {
+            match case {
+                None => Ok(changed(open::open(ask, message.clone())?)),
+                Some(case) => reopened(ask, case),
+            }
+        }
+        Body::ReferralAmend(_)
+        | Body::TransferAmend(_)
+        | Body::ConsultationAmend(_)
+        | referral_later!()
+        | transfer_later!()
+        | consultation_later!() => {
+            let case = case.ok_or_else(|| Rule::NoSuchCase.refuse())?;
+            Ok(changed(existing(ask, case, in_family(ask, case)?)?))
+        }
     }
 }
 
@@ -245,7 +199,10 @@ fn reopened(ask: &Ask<'_>, case: &Case) -> Result<Decision, Refused> {
         Body::ReferralSubmit(b) => Body::ReferralAmend(b),
         Body::TransferOffer(b) => Body::TransferAmend(b),
         Body::ConsultationRequest(b) => Body::ConsultationAmend(b),
-        other => other,
+        body @ (Body::ReferralAmend(_)
+        | Body::TransferAmend(_)
+        | Body::ConsultationAmend(_)
+        | no_request!()) => body,
     };
     message.set_body(body);
     Ok(changed(existing(ask, case, message)?))
@@ -276,36 +233,19 @@ fn existing(ask: &Ask<'_>, case: &Case, message: Message) -> Result<Change, Refu
     draft.finish()
 }
 
-/// The part that `organisation` has in `case` as it stands. The strongest one counts.
-#[must_use]
-pub fn role_of(case: &Case, organisation: &OrganisationCode) -> Role {
-    let declined = case.state == State::Consultation(crate::consultation::State::Declined);
-    let dispatches = declined && case.terms.dispatcher.as_ref() == Some(organisation);
-    if case.origin == *organisation {
-        Role::Origin
-    } else if case.reviews.first() == Some(organisation) || dispatches {
-        Role::Reviewer
-    } else if case.target == *organisation {
-        Role::Target
-    } else if case.experts.iter().any(|asked| asked.expert.organisation == *organisation) {
-        Role::Expert
-    } else {
-        Role::Watcher
-    }
-}
-
 /// Where the case stands, for whoever asked. A target that the case has left hears only that.
 fn answer(ask: &Ask<'_>, case: &Case) -> Message {
     let asker = &ask.message.source.organisation;
-    let (mut message, mut report) = outgoing::report(case, &ask.county.broker, ask.spare, ask.now);
+    let (mut message, mut report) =
+        outgoing::report(case, &ask.county.broker, ask.second_message_id, ask.now);
     let answers = Some(outgoing::reply_to(ask.message));
     outgoing::complete(&mut message, case, answers, vec![asker.clone()], ask.now);
     message.caused_by = Some(ask.message.id);
-    if let Some(left) = left_at(case, asker) {
+    if let Part::PastTarget { until } = part_of(case, asker) {
         report = StatusReport {
             state: "redirected".to_owned(),
             with: None,
-            since: Some(left),
+            since: Some(until),
             appointment: None,
             ..report
         };
@@ -315,16 +255,4 @@ fn answer(ask: &Ask<'_>, case: &Case) -> Message {
         message.set_body(Body::StatusReport(report));
     }
     message
-}
-
-/// When the case left `organisation`, if it has no other part in it any more.
-fn left_at(case: &Case, organisation: &OrganisationCode) -> Option<Timestamp> {
-    let has_other = [&case.origin, &case.target]
-        .into_iter()
-        .chain(&case.reviews)
-        .chain(&case.watchers)
-        .chain(case.experts.iter().map(|asked| &asked.expert.organisation))
-        .any(|party| party == organisation);
-    let past = case.past_targets.iter().filter(|past| past.organisation == *organisation);
-    if has_other { None } else { past.map(|past| past.until).max() }
 }

@@ -357,7 +357,7 @@ pub fn receipt_for(
     wants: Wants,
     broker: &OrganisationCode,
     at: Timestamp,
-    spare: Uuid,
+    receipt_id: Uuid,
 ) -> Option<Message> {
     if sent.kind == Kind::Receipt || sent.source == broker {
         return None;
@@ -375,7 +375,7 @@ pub fn receipt_for(
         Wants::Problems => heard != ReceiptOutcome::Delivered,
         Wants::All => true,
     };
-    wanted.then(|| receipt(sent, heard, outcome, broker, at, spare))
+    wanted.then(|| receipt(sent, heard, outcome, broker, at, receipt_id))
 }
 
 fn receipt(
@@ -384,7 +384,7 @@ fn receipt(
     outcome: Option<&Outcome>,
     broker: &OrganisationCode,
     at: Timestamp,
-    spare: Uuid,
+    receipt_id: Uuid,
 ) -> Message {
     let number = match outcome {
         Some(Outcome::Taken { number }) => number.clone(),
@@ -408,8 +408,8 @@ fn receipt(
         case_number: sent.case_number.cloned(),
     });
     let source =
-        Source { organisation: broker.clone(), system: None, message_id: spare.to_string() };
-    let mut message = Message::new(spare, source, at, body);
+        Source { organisation: broker.clone(), system: None, message_id: receipt_id.to_string() };
+    let mut message = Message::new(receipt_id, source, at, body);
     message.received_at = Some(at);
     message.destinations = vec![sent.source.clone()];
     message.case.id = sent.case;

@@ -13,9 +13,10 @@ use tierlink_schemas::message::ids_of_control_id;
 use tierlink_schemas::{Body, CaseNumber, Message, OrganisationCode};
 use uuid::Uuid;
 
+use crate::access;
+use crate::bodies::no_request;
 use crate::case::Case;
-use crate::decide::Refused;
-use crate::rule::Rule;
+use crate::rule::{Refused, Rule};
 
 /// One way to find a case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,7 +111,11 @@ pub fn parent_keys(message: &Message) -> Vec<Key> {
         Body::ConsultationRequest(request) => {
             add(&mut keys, request.parent.clone().map(Key::Number));
         }
-        _ => {}
+        Body::ReferralSubmit(_)
+        | Body::ReferralAmend(_)
+        | Body::TransferAmend(_)
+        | Body::ConsultationAmend(_)
+        | no_request!() => {}
     }
     keys
 }
@@ -140,7 +145,7 @@ pub fn pick<'a>(found: &[Vec<&'a Case>], sender: &OrganisationCode, opens: bool)
 fn visible<'a>(cases: &[&'a Case], sender: &OrganisationCode, opens: bool) -> Vec<&'a Case> {
     let mut seen: Vec<&'a Case> = Vec::new();
     for case in cases {
-        if case.has_part(sender) && !seen.iter().any(|other| other.id == case.id) {
+        if access::sees(case, sender) && !seen.iter().any(|other| other.id == case.id) {
             seen.push(case);
         }
     }

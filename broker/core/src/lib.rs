@@ -13,8 +13,15 @@
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
 //! hears), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
 //! Before all of that, [`find`] says which case a message means and [`subject`] whether it is about
-//! the same patient; [`rule`] lists why one is refused.
+//! the same patient; [`rule`] lists why one is refused; [`access`] says who may see what.
 
+#![expect(
+    clippy::unnested_or_patterns,
+    reason = "groups of kinds are macros (`bodies.rs`), each an or-pattern of its own"
+)]
+
+pub mod access;
+mod bodies;
 pub mod case;
 pub mod consultation;
 pub mod county;

@@ -11,8 +11,6 @@
 
 use tierlink_schemas::{Code, Problem, Refusal};
 
-use crate::decide::Refused;
-
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident, $code:literal, $refusal:ident, $field:literal, $text:literal;)*) => {
         /// A rule of the broker.
@@ -265,6 +263,15 @@ rules! {
     /// Too many experts.
     TooManyExperts, "R093", Invalid, "body.experts",
         "too many experts are asked; split the consultation";
+}
+
+/// Why not: the rule, its code and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose mistake it is.
+    pub refusal: Refusal,
+    /// The code (`R…`), the field and the fix.
+    pub problem: Problem,
 }
 
 impl Rule {

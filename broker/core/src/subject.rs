@@ -127,10 +127,10 @@ fn is_private(letter: char) -> bool {
 
 /// The ASCII letter of a full-width one, which stands at a fixed distance.
 fn narrow(letter: char) -> char {
-    match letter {
-        'ａ'..='ｚ' => char::from_u32(u32::from(letter) - 0xFF41 + 0x61).unwrap_or(letter),
-        _ => letter,
+    if !('ａ'..='ｚ').contains(&letter) {
+        return letter;
     }
+    char::from_u32(u32::from(letter) - 0xFF41 + 0x61).unwrap_or(letter)
 }
 
 /// Whether a number of the same kind and from the same assigner differs, and none is the same.

@@ -17,7 +17,7 @@ use tierlink_edge::doors::mllp::{Addresses, MllpDoor, peers};
 use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
-use tierlink_store::Store;
+use tierlink_store::{Queries, Store};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,6 +32,7 @@ use crate::crash::watched;
 use crate::current_config::CurrentConfig;
 use crate::deliveries::Deliveries;
 use crate::desk::Desk;
+use crate::gauges::Gauges;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::lanes::{self, Lanes};
@@ -108,7 +109,7 @@ pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dy
         tierlink_store::open(&url, connections).await.map_err(failed)?
     };
     store.healthy().await.map_err(failed)?;
-    if let Some(newer) = report::newer_tables(&*store).await.map_err(failed)? {
+    if let Some(newer) = report::newer_tables(&store.newer_tables().await.map_err(failed)?) {
         warn!("{newer}");
     }
     Ok(store)
@@ -145,9 +146,9 @@ impl App {
         let wake = Arc::new(Notify::new());
         let environment: Arc<dyn Environment> = Arc::new(SystemEnvironment);
 
-        let committer = Committer::start(&store, &current_config, &wake, &commit_tasks);
-        let settler = Settler::start(&store, &current_config, &wake, &commit_tasks);
-        let counters = Counters::new(Arc::clone(&store));
+        let committer = Committer::start(store.clone(), &current_config, &wake, &commit_tasks);
+        let settler = Settler::start(store.clone(), &current_config, &wake, &commit_tasks);
+        let counters = Counters::new(store.clone());
         let last_failure = committer.last_failure();
         let intake = Arc::new(Intake::new(
             Arc::clone(&current_config),
@@ -156,15 +157,16 @@ impl App {
             counters,
             Arc::clone(&environment),
         ));
-        let (store_too, bus_too) = (Arc::clone(&store), Arc::clone(&bus));
-        let health = Arc::new(Health::new(store_too, bus_too, Some(prometheus()?), last_failure));
-        let tokens = Arc::new(Tokens::new(Arc::clone(&store)));
+        let prometheus = Some(prometheus()?);
+        let health =
+            Arc::new(Health::new(store.clone(), Arc::clone(&bus), prometheus, last_failure));
+        let tokens = Arc::new(Tokens::new(store.clone()));
         // Before the doors open: a sender must not hear that its token is wrong because we have
         // only just begun.
         tokens.read().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
 
         let desk = Arc::new(Desk::new(
-            Arc::clone(&store),
+            store.clone(),
             Arc::clone(&current_config),
             Arc::clone(&environment),
             Arc::clone(&wake),
@@ -202,20 +204,20 @@ impl App {
         let environment = || Arc::clone(environment);
         let holder = environment().id();
         let relay = Relay {
-            store: Arc::clone(store),
+            store: store.clone(),
             bus: Arc::clone(&self.bus),
             current_config: Arc::clone(current_config),
             environment: environment(),
             wake: Arc::clone(wake),
-            lease: Lease::new(Arc::clone(store), environment(), "relay", holder),
+            lease: Lease::new(store.clone(), environment(), "relay", holder),
             passed_over: 0,
         };
         let clock = Clock {
-            store: Arc::clone(store),
+            store: store.clone(),
             current_config: Arc::clone(current_config),
             environment: environment(),
             wake: Arc::clone(wake),
-            lease: Lease::new(Arc::clone(store), environment(), "clock", holder),
+            lease: Lease::new(store.clone(), environment(), "clock", holder),
         };
         let stop = || self.workers.clone();
         let broken = &self.broken;
@@ -224,19 +226,20 @@ impl App {
         let receipts =
             crate::remote::run(Arc::clone(&self.bus), settler.clone(), environment(), stop());
         self.worker_tasks.spawn(watched("receipts", receipts, broken));
-        self.worker_tasks.spawn(Arc::clone(&self.health).measure(stop()));
+        let gauges = Gauges::new(store.clone(), store.clone(), Arc::clone(&self.bus));
+        self.worker_tasks.spawn(Arc::clone(&self.health).measure(gauges, stop()));
         self.worker_tasks.spawn(Arc::clone(&self.tokens).keep_fresh(stop()));
         let (paused, seen) = watch::channel(Arc::default());
-        self.worker_tasks.spawn(lanes::watch_paused(Arc::clone(store), paused, stop()));
+        self.worker_tasks.spawn(lanes::watch_paused(store.clone(), paused, stop()));
         let deliveries = Deliveries::new(
-            Arc::clone(store),
+            store.clone(),
             settler.clone(),
             Arc::clone(current_config),
             environment(),
         );
         self.worker_tasks.spawn(lanes::run(
             Lanes {
-                store: Arc::clone(store),
+                store: store.clone(),
                 bus: Arc::clone(&self.bus),
                 current_config: Arc::clone(current_config),
                 environment: environment(),
@@ -322,7 +325,7 @@ impl App {
         self.http_address = Some(server.address());
         let router = api::router(Api {
             intake,
-            store: Arc::clone(&self.store),
+            store: self.store.clone(),
             desk: Arc::clone(&self.desk),
             tokens: Arc::clone(&self.tokens),
             health: Arc::clone(&self.health),
@@ -343,10 +346,10 @@ impl App {
         self.mllp_addresses.get(name).copied()
     }
 
-    /// The memory.
+    /// What can be read of the store.
     #[must_use]
-    pub fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store)
+    pub fn queries(&self) -> Arc<dyn Queries> {
+        self.store.clone()
     }
 
     /// What people do goes through here.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tierlink_edge::environment::Environment;
-use tierlink_store::{Judge, Store};
+use tierlink_judge::CoreJudge;
+use tierlink_store::{Judge, Upkeep};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::current_config::CurrentConfig;
-use crate::judge::CoreJudge;
 use crate::lease::Lease;
 use crate::report::{Trouble, chain};
 
@@ -22,7 +22,7 @@ const BATCH_MAX: u32 = 100;
 /// Everything that the clock needs.
 pub struct Clock {
     /// The memory.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Upkeep>,
     /// The configuration in force.
     pub current_config: Arc<CurrentConfig>,
     /// Time and fresh ids.
@@ -45,9 +45,14 @@ impl Clock {
             if !self.lease.hold().await {
                 continue;
             }
-            let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: self.current_config.load() });
-            let spares = (0..BATCH_MAX).map(|_| self.environment.id()).collect();
-            match self.store.escalate(self.environment.now(), BATCH_MAX, spares, judge).await {
+            let judge: Arc<dyn Judge> =
+                Arc::new(CoreJudge::new(Arc::clone(&self.current_config.load().policy)));
+            let escalation_ids = (0..BATCH_MAX).map(|_| self.environment.id()).collect();
+            match self
+                .store
+                .escalate(self.environment.now(), BATCH_MAX, escalation_ids, judge)
+                .await
+            {
                 Ok(0) => trouble.is_over(),
                 Ok(escalated) => {
                     trouble.is_over();

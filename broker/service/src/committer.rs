@@ -13,13 +13,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tierlink_judge::CoreJudge;
 use tierlink_schemas::{Code, Problem};
-use tierlink_store::{Judge, Judged, Store, Work};
+use tierlink_store::{Arrivals, Judge, Judged, Work};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tracing::{debug, error, instrument};
 
 use crate::current_config::CurrentConfig;
-use crate::judge::CoreJudge;
 use crate::report::{Trouble, chain};
 
 /// Too many messages wait for the store.
@@ -73,7 +73,7 @@ impl Committer {
     /// Starts `count` committers. `wake` is notified when a batch created deliveries.
     #[must_use]
     pub fn start(
-        store: &Arc<dyn Store>,
+        store: Arc<dyn Arrivals>,
         current_config: &Arc<CurrentConfig>,
         wake: &Arc<Notify>,
         tasks: &tokio_util::task::TaskTracker,
@@ -86,10 +86,10 @@ impl Committer {
             log: Trouble::new("The store does not take messages"),
             last_failure: Arc::clone(&last_failure),
         });
-        for _ in 0..limits.committers {
+        for store in std::iter::repeat_n(store, limits.committers) {
             tasks.spawn(commit_all(
                 Arc::clone(&waiting),
-                Arc::clone(store),
+                store,
                 Arc::clone(current_config),
                 Arc::clone(wake),
                 Arc::clone(&trouble),
@@ -121,7 +121,7 @@ fn not_stored() -> Problem {
 
 async fn commit_all(
     waiting: Arc<Mutex<mpsc::Receiver<Offer>>>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Arrivals>,
     current_config: Arc<CurrentConfig>,
     wake: Arc<Notify>,
     trouble: Arc<StoreTrouble>,
@@ -133,7 +133,8 @@ async fn commit_all(
             return;
         }
         metrics::histogram!("tierlink_commit_batch_messages").record(count(batch.len()));
-        let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: current_config.load() });
+        let judge: Arc<dyn Judge> =
+            Arc::new(CoreJudge::new(Arc::clone(&current_config.load().policy)));
         let (works, answers): (Vec<Work>, Vec<_>) =
             batch.into_iter().map(|offer| (offer.work, offer.answer)).unzip();
         let begun = Instant::now();
@@ -153,7 +154,7 @@ async fn commit_all(
 /// message that cannot be written does not take its neighbours along.
 #[instrument(level = "debug", name = "commit", skip_all, fields(messages = works.len()))]
 async fn commit_batch(
-    store: &dyn Store,
+    store: &dyn Arrivals,
     works: Vec<Work>,
     judge: Arc<dyn Judge>,
     trouble: &StoreTrouble,

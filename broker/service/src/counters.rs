@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tierlink_schemas::Problem;
-use tierlink_store::Store;
+use tierlink_store::Arrivals;
 use tokio::sync::Mutex;
 use tracing::error;
 
@@ -12,7 +12,7 @@ use crate::report::{Trouble, chain};
 
 /// Counters that are never given twice. Unused ones of a block are lost when the process ends.
 pub struct Counters {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Arrivals>,
     block: Mutex<(u64, u64)>,
     trouble: Trouble,
 }
@@ -20,7 +20,7 @@ pub struct Counters {
 impl Counters {
     /// Takes counters from this store.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Arrivals>) -> Self {
         let trouble = Trouble::new("No case numbers can be had");
         Self { store, block: Mutex::new((0, 0)), trouble }
     }

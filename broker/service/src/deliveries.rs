@@ -8,17 +8,17 @@ use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Try};
 use tierlink_edge::environment::Environment;
 use tierlink_schemas::delivery::DeliveryId;
 use tierlink_schemas::{OrganisationCode, Problem};
-use tierlink_store::{Attempt, Error, Settlement, Store};
+use tierlink_store::{Attempt, Error, Outbox, Settlement};
 use tracing::warn;
 
+use crate::config::retry_policy;
 use crate::current_config::CurrentConfig;
-use crate::judge::retry_policy;
 use crate::report::{CommonTrouble, chain};
 use crate::settler::Settler;
 
 /// The deliveries of this broker.
 pub struct Deliveries {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Outbox>,
     settler: Settler,
     current_config: Arc<CurrentConfig>,
     environment: Arc<dyn Environment>,
@@ -30,7 +30,7 @@ impl Deliveries {
     /// Deliveries in this store, settled by this settler.
     #[must_use]
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn Outbox>,
         settler: Settler,
         current_config: Arc<CurrentConfig>,
         environment: Arc<dyn Environment>,
@@ -107,7 +107,7 @@ impl Outcomes for Deliveries {
                     losses: tried.losses.clone(),
                     code_map: tried.code_map.clone(),
                     at: tried.at,
-                    spare: self.environment.id(),
+                    receipt_id: self.environment.id(),
                 };
                 AfterTry::Settled(self.settler.settle(settlement).await)
             }

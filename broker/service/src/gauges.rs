@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tierlink_bus::Bus;
 use tierlink_schemas::OrganisationCode;
-use tierlink_store::{DeliveryId, Error, LaneRow, Store};
+use tierlink_store::{DeliveryId, Error, LaneRow, Outbox, Queries};
 use tracing::debug;
 
 use crate::committer::count;
@@ -30,7 +30,8 @@ struct Head {
 
 /// Measures, and remembers what it told last.
 pub struct Gauges {
-    store: Arc<dyn Store>,
+    queries: Arc<dyn Queries>,
+    deliveries: Arc<dyn Outbox>,
     bus: Arc<dyn Bus>,
     head: Option<Head>,
     told: HashSet<OrganisationCode>,
@@ -39,7 +40,7 @@ pub struct Gauges {
 impl Gauges {
     /// Begins with every figure that an alert watches at zero.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>) -> Self {
+    pub fn new(queries: Arc<dyn Queries>, deliveries: Arc<dyn Outbox>, bus: Arc<dyn Bus>) -> Self {
         metrics::counter!("tierlink_refusals_total").increment(0);
         metrics::counter!("tierlink_conflicts_total").increment(0);
         metrics::counter!("tierlink_buried_total").increment(0);
@@ -48,7 +49,7 @@ impl Gauges {
             metrics::counter!("tierlink_commit_failures_total", "code" => code).increment(0);
         }
         metrics::gauge!("tierlink_start_timestamp_seconds").set(unix(Timestamp::now()));
-        Self { store, bus, head: None, told: HashSet::new() }
+        Self { queries, deliveries, bus, head: None, told: HashSet::new() }
     }
 
     /// One round. What a server that is away would be asked is left out.
@@ -76,11 +77,11 @@ impl Gauges {
 
     async fn ask_the_store(&mut self) -> Result<(), Error> {
         let now = Timestamp::now();
-        let figures = self.store.figures(now).await?;
+        let figures = self.queries.figures(now).await?;
         gauge("tierlink_cases_open", figures.open);
         gauge("tierlink_deadlines_due", figures.overdue);
         gauge("tierlink_outbox_unpublished", figures.unpublished);
-        let lanes = self.store.lanes().await?;
+        let lanes = self.queries.lanes().await?;
         let mut gone = std::mem::take(&mut self.told);
         for lane in lanes {
             gone.remove(&lane.lane);
@@ -95,7 +96,7 @@ impl Gauges {
 
     /// Looks how long the same delivery is the next for the bus, whoever should relay it.
     async fn watch_the_outbox(&mut self, now: Timestamp) -> Result<(), Error> {
-        let next = self.store.to_publish(now, 1).await?.into_iter().next();
+        let next = self.deliveries.to_publish(now, 1).await?.into_iter().next();
         self.head = next.map(|next| match self.head.take() {
             Some(head) if head.id == next.id && head.round == next.round => head,
             _ => Head { id: next.id, round: next.round, since: Instant::now() },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tierlink_bus::{Bus, LaneTrouble};
-use tierlink_store::Store;
+use tierlink_store::Upkeep;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -48,7 +48,7 @@ impl Report {
 
 /// Looks after health.
 pub struct Health {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Upkeep>,
     bus: Arc<dyn Bus>,
     prometheus: Option<PrometheusHandle>,
     last_failure: Arc<LastFailure>,
@@ -59,7 +59,7 @@ impl Health {
     /// Watches these.
     #[must_use]
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn Upkeep>,
         bus: Arc<dyn Bus>,
         prometheus: Option<PrometheusHandle>,
         last_failure: Arc<LastFailure>,
@@ -105,8 +105,7 @@ impl Health {
     }
 
     /// Measures until told to stop.
-    pub async fn measure(self: Arc<Self>, stop: CancellationToken) {
-        let mut gauges = Gauges::new(Arc::clone(&self.store), Arc::clone(&self.bus));
+    pub async fn measure(self: Arc<Self>, mut gauges: Gauges, stop: CancellationToken) {
         let lanes_trouble = Trouble::new("Lanes are not open");
         let mut named = String::new();
         loop {

@@ -128,7 +128,7 @@ impl Intake {
             content: Content::Refused { verdict: verdict.clone(), source_message_id: None },
             deviations: Vec::new(),
             code_map: None,
-            spare: self.environment.id(),
+            second_message_id: self.environment.id(),
             counter: 0,
         };
         // The refusal stands whether or not the bytes could be kept.
@@ -186,7 +186,7 @@ impl Intake {
             content,
             deviations,
             code_map: decoded.code_maps,
-            spare: self.environment.id(),
+            second_message_id: self.environment.id(),
             counter: if opens { self.counters.next().await? } else { 0 },
         })
     }

@@ -11,7 +11,7 @@ use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::{Lane, Troubles};
 use tierlink_edge::network::Network;
 use tierlink_schemas::OrganisationCode;
-use tierlink_store::Store;
+use tierlink_store::{Outbox, Queries};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,12 +28,12 @@ const LANES_AT_ONCE: usize = 128;
 
 /// Keeps `paused` up to date until told to stop.
 pub(crate) async fn watch_paused(
-    store: Arc<dyn Store>,
+    store: Arc<dyn Outbox>,
     paused: watch::Sender<Arc<HashSet<OrganisationCode>>>,
     stop: CancellationToken,
 ) {
     loop {
-        if let Ok(lanes) = store.lanes().await {
+        if let Ok(lanes) = store.lane_conditions().await {
             let now: HashSet<OrganisationCode> =
                 lanes.into_iter().filter(|lane| lane.paused).map(|lane| lane.lane).collect();
             paused.send_if_modified(|known| {
@@ -54,7 +54,7 @@ pub(crate) async fn watch_paused(
 /// Everything that lanes share.
 pub(crate) struct Lanes {
     /// The memory, asked in which lanes something waits.
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Queries>,
     /// The road.
     pub(crate) bus: Arc<dyn Bus>,
     /// The configuration in force.
@@ -114,7 +114,7 @@ pub(crate) async fn run(
 
 /// Lanes in which something waits, those that have waited longest in front; then all others.
 async fn what_waits_first(
-    store: &dyn Store,
+    store: &dyn Queries,
     mut lanes: Vec<OrganisationCode>,
 ) -> Vec<OrganisationCode> {
     if lanes.is_empty() {

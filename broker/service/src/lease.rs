@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tierlink_edge::environment::Environment;
-use tierlink_store::{Hold, Store};
+use tierlink_store::{Hold, Upkeep};
 use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
@@ -31,7 +31,7 @@ fn renewed(name: &'static str, at: f64) {
 
 /// One lease, as one holder sees it.
 pub struct Lease {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Upkeep>,
     environment: Arc<dyn Environment>,
     name: &'static str,
     holder: Uuid,
@@ -46,7 +46,7 @@ impl Lease {
     /// A lease that is not held yet.
     #[must_use]
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn Upkeep>,
         environment: Arc<dyn Environment>,
         name: &'static str,
         holder: Uuid,

@@ -1,7 +1,7 @@
 //! TierLink: the broker service.
 //!
 //! The straight line, in the order of the files: the doors of `tierlink-edge` and [`api`] (listen),
-//! the codecs (decode), [`intake`], the core through [`judge`] (decide), [`committer`] (commit,
+//! the codecs (decode), [`intake`], the core through [`tierlink_judge`] (decide), [`committer`] (commit,
 //! answer), [`relay`], the lanes of `tierlink-edge` (deliver), [`deliveries`] and [`settler`]
 //! (receipt). [`app`] wires them together; [`cli`] is the command line; [`desk`] does what people
 //! ask for; [`demo`] plays a whole county.
@@ -21,7 +21,6 @@ pub mod desk;
 pub mod gauges;
 pub mod health;
 pub mod intake;
-pub mod judge;
 mod lanes;
 pub mod lease;
 mod recorder;

@@ -22,15 +22,16 @@ use tierlink_core::delivery::{self, Outcome};
 use tierlink_edge::destination::answer_lasts;
 use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::parcel_id;
+use tierlink_judge::CoreJudge;
 use tierlink_schemas::{Code, OrganisationCode, Problem};
-use tierlink_store::{DeliveryId, Outgoing, Repair, Settlement, Store};
+use tierlink_store::{DeliveryId, Outbox, Outgoing, Repair, Settlement};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, instrument, warn};
 
+use crate::config::retry_policy;
 use crate::current_config::CurrentConfig;
-use crate::judge::{CoreJudge, retry_policy};
 use crate::lease::Lease;
 use crate::report::{Trouble, chain};
 
@@ -66,7 +67,7 @@ const TOO_LONG: Code = Code::new("E043");
 /// Everything that the relay needs.
 pub struct Relay {
     /// The memory.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Outbox>,
     /// The road.
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
@@ -293,11 +294,11 @@ impl Relay {
                     losses: Vec::new(),
                     code_map: None,
                     at,
-                    spare: self.environment.id(),
+                    receipt_id: self.environment.id(),
                 }
             })
             .collect();
-        let judge = Arc::new(CoreJudge { config: self.current_config.load() });
+        let judge = Arc::new(CoreJudge::new(Arc::clone(&self.current_config.load().policy)));
         if let Err(error) = self.store.settle(settlements, judge).await {
             error!(code = %error.code(), "They are tried again: {}.", chain(&error));
         }
@@ -332,11 +333,11 @@ impl Relay {
 
     async fn repair(&self, trouble: &Trouble) {
         let now = self.environment.now();
-        let waiting = match self.store.lanes().await {
+        let waiting = match self.store.lane_conditions().await {
             Ok(lanes) => lanes
                 .into_iter()
                 .filter(|lane| {
-                    let tried_at = lane.trouble.as_ref().map(|(at, _)| *at);
+                    let tried_at = lane.unanswered_at;
                     lane.paused || tried_at.is_some_and(|at| self.is_tried(&lane.lane, at, now))
                 })
                 .map(|lane| lane.lane)

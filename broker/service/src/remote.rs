@@ -124,6 +124,6 @@ fn read(received: &Received, environment: &dyn Environment) -> Option<Settlement
         losses: Vec::new(),
         code_map: None,
         at: environment.now(),
-        spare: environment.id(),
+        receipt_id: environment.id(),
     })
 }

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
+use tierlink_judge::CoreJudge;
 use tierlink_schemas::Problem;
-use tierlink_store::{DeliveryId, Judge, Settlement, Store};
+use tierlink_store::{DeliveryId, Judge, Outbox, Settlement};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, enabled, error, instrument};
 
 use crate::committer::NOT_STORED;
 use crate::current_config::CurrentConfig;
-use crate::judge::CoreJudge;
 use crate::report::{Trouble, chain};
 
 /// Outcomes that share one transaction.
@@ -37,14 +37,13 @@ impl Settler {
     /// wait.
     #[must_use]
     pub fn start(
-        store: &Arc<dyn Store>,
+        store: Arc<dyn Outbox>,
         current_config: &Arc<CurrentConfig>,
         wake: &Arc<Notify>,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Self {
         let (offers, waiting) = mpsc::channel(WAITING_MAX);
-        let (store, current_config, wake) =
-            (Arc::clone(store), Arc::clone(current_config), Arc::clone(wake));
+        let (current_config, wake) = (Arc::clone(current_config), Arc::clone(wake));
         tasks.spawn(settle_all(waiting, store, current_config, wake));
         Self { offers }
     }
@@ -60,7 +59,7 @@ impl Settler {
 
 async fn settle_all(
     mut waiting: mpsc::Receiver<Offer>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Outbox>,
     current_config: Arc<CurrentConfig>,
     wake: Arc<Notify>,
 ) {
@@ -70,7 +69,8 @@ async fn settle_all(
         if waiting.recv_many(&mut batch, BATCH_MAX).await == 0 {
             return;
         }
-        let judge: Arc<dyn Judge> = Arc::new(CoreJudge { config: current_config.load() });
+        let judge: Arc<dyn Judge> =
+            Arc::new(CoreJudge::new(Arc::clone(&current_config.load().policy)));
         let (settlements, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|offer| (offer.settlement, offer.done)).unzip();
         let outcome = settle_batch(&*store, settlements, judge, &trouble).await;
@@ -85,7 +85,7 @@ async fn settle_all(
 
 #[instrument(level = "debug", name = "settle", skip_all, fields(outcomes = settlements.len()))]
 async fn settle_batch(
-    store: &dyn Store,
+    store: &dyn Outbox,
     settlements: Vec<Settlement>,
     judge: Arc<dyn Judge>,
     trouble: &Trouble,

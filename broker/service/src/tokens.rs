@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use tierlink_schemas::OrganisationCode;
-use tierlink_store::{Store, TokenRow};
+use tierlink_store::{Queries, TokenRow};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -72,14 +72,14 @@ type Known = HashMap<[u8; 32], TokenRow>;
 
 /// The tokens that work now.
 pub struct Tokens {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Queries>,
     known: RwLock<Known>,
 }
 
 impl Tokens {
     /// No tokens yet; [`Tokens::read`] them.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Queries>) -> Self {
         Self { store, known: RwLock::new(HashMap::new()) }
     }
 

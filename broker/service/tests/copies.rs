@@ -82,8 +82,9 @@ async fn a_large_message_is_copied_no_more_often_than_it_must_be() {
     let profile = profile.unwrap().clone();
     let current_config = Arc::new(CurrentConfig::new(config));
     let tasks = TaskTracker::new();
-    let committer = Committer::start(&store, &current_config, &Arc::new(Notify::new()), &tasks);
-    let counters = Counters::new(Arc::clone(&store));
+    let committer =
+        Committer::start(store.clone(), &current_config, &Arc::new(Notify::new()), &tasks);
+    let counters = Counters::new(store.clone());
     let environment = Arc::new(SystemEnvironment);
     let intake =
         Intake::new(Arc::clone(&current_config), codecs(), committer, counters, environment);

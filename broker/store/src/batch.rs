@@ -6,10 +6,12 @@
 //!            └repeat              └──────── seen as earlier works of the batch leave them
 //! ```
 //!
-//! Pure: the database finds and writes (`commit.rs`), the judge decides, and this file brings the
-//! two together. Both databases run exactly this.
+//! Pure: the database finds and writes (`commit.rs`), the judge decides, and a batch brings the two
+//! together. Both databases run exactly this. This file holds what is known of a batch, `found.rs`
+//! what the judge is shown, `meant.rs` what its judgement means, `judging.rs` calls it.
 
 mod found;
+mod judging;
 mod meant;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -22,9 +24,9 @@ use tierlink_schemas::answer::Slot;
 use tierlink_schemas::{CaseNumber, Code, Message, OrganisationCode, Problem, Refusal, Verdict};
 use uuid::Uuid;
 
-use crate::draft::{Draft, SlotName};
-use crate::records::{Content, Judged, Judgement, ToJudge, Work};
-use crate::{Judge, storable};
+use crate::changes::{Changes, SlotName};
+use crate::records::{Content, Judged, ToJudge, Work};
+use crate::storable;
 
 /// The same message id came with other content.
 pub const CONFLICT: Code = Code::new("S010");
@@ -89,13 +91,13 @@ pub(crate) struct Batch {
     numbered: HashMap<CaseNumber, Uuid>,
     named: HashMap<String, Vec<(OrganisationCode, Uuid)>>,
     spoken: BTreeMap<Uuid, Uuid>,
-    /// Requests that were read; those that this batch wrote are in the draft.
+    /// Requests that were read; those that this batch wrote are in `changes`.
     requests: HashMap<Uuid, Option<Message>>,
     asked_bookings: HashSet<Booking>,
     booked: Vec<(Uuid, Booking)>,
     slots: HashMap<SlotName, SlotKnown>,
     /// What is going to be written.
-    pub(crate) draft: Draft,
+    pub(crate) changes: Changes,
     pub(crate) new_slots: BTreeMap<SlotName, Option<Slot>>,
     refusals: BTreeMap<usize, NewRefusal>,
 }
@@ -131,7 +133,7 @@ impl Batch {
             asked_bookings: HashSet::new(),
             booked: Vec::new(),
             slots: HashMap::new(),
-            draft: Draft::default(),
+            changes: Changes::default(),
             new_slots: BTreeMap::new(),
             refusals: BTreeMap::new(),
         };
@@ -215,6 +217,23 @@ impl Batch {
             .collect()
     }
 
+    /// Answers a work with a refusal, which is kept with `id`, the id under which its sender knows it.
+    pub(super) fn refuse(
+        &mut self,
+        at: usize,
+        verdict: Verdict,
+        id: Option<String>,
+        conflict: bool,
+    ) {
+        let problems = match &verdict {
+            Verdict::Refused { problems, .. } => problems.clone(),
+            Verdict::Accepted { .. } | Verdict::Repeated { .. } => Vec::new(),
+        };
+        let source_message_id = id.filter(|id| storable::text(id));
+        self.refusals.insert(at, NewRefusal { work: at, source_message_id, problems });
+        self.judged[at] = Some(Judged { verdict, deliveries: 0, conflict });
+    }
+
     fn answer_repeat(&mut self, at: usize) {
         let Some(asked) = self.asked(at) else { return };
         let Some(first) = self.firsts.get(&source_id(&asked.message)).cloned() else { return };
@@ -282,28 +301,6 @@ impl Batch {
     /// Takes what is known of a slot.
     pub(crate) fn know_slot(&mut self, name: SlotName, known: SlotKnown) {
         self.slots.entry(name).or_insert(known);
-    }
-
-    /// Has one work judged and drafts what it means.
-    pub(crate) fn judge(&mut self, at: usize, judge: &dyn Judge) {
-        // An earlier work of this batch may have been the same message.
-        self.answer_repeat(at);
-        if self.asked(at).is_none() {
-            return;
-        }
-        let judgement = {
-            let found = self.found(at);
-            judge.judge(&self.works[at], &found)
-        };
-        match judgement {
-            Judgement::Changed(change) => self.changed(at, *change),
-            Judgement::Answered(message) => self.answered(at, *message),
-            Judgement::Noted => self.noted(at),
-            Judgement::Refused(verdict) => {
-                let id = self.asked(at).map(|asked| asked.message.source.message_id.clone());
-                self.refuse(at, verdict, id, false);
-            }
-        }
     }
 
     /// The refusals to be kept, with their works.

@@ -3,11 +3,15 @@
 //! Lists of open cases walk an index that holds open cases only, in their order; that of an
 //! organisation walks its own. Other lists walk ids, which grow with time. So a page costs what it
 //! shows, beside a million ended cases and beside thousands of open ones of others.
+//!
+//! Who may see what is for `tierlink_core::access` to say. SQL finds candidates by `case_parties`,
+//! which is written from the same place; each candidate is then asked for.
 
 use jiff::Timestamp;
+use tierlink_core::access::{self, Asker, MessageView, View};
 use tierlink_core::case::Case;
-use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::message::from_slice;
+use tierlink_schemas::{CaseNumber, OrganisationCode};
 use uuid::Uuid;
 
 use crate::CaseKey;
@@ -19,12 +23,79 @@ use crate::session::{Failed, Session, Value, values};
 /// Longest page of a list.
 pub const PAGE_MAX: u32 = 500;
 
-/// A page of cases. Open ones: most urgent first, then those that wait longest. Any others: those
-/// that were opened last come first.
+/// A page of cases, as far as the asker may see them. Open ones: most urgent first, then those that
+/// wait longest. Any others: those that were opened last come first.
 pub(crate) async fn cases<S: Session>(
     session: &mut S,
-    query: CaseQuery,
+    mut query: CaseQuery,
 ) -> Result<Vec<CaseRow>, Failed> {
+    let limit = usize::try_from(query.limit.min(PAGE_MAX)).unwrap_or(usize::MAX);
+    let mut seen = Vec::new();
+    // Rows that the asker may not see leave the page short; the next ones take their places.
+    loop {
+        let missing = limit - seen.len();
+        query.limit = u32::try_from(missing).unwrap_or(u32::MAX);
+        let found = page(session, &query).await?;
+        let exhausted = found.len() < missing;
+        query.after = found.last().map(|(row, _)| (row.changed_at, row.id));
+        for (row, case) in found {
+            let row = match case {
+                Some(case) => as_seen(session, row, &case, &query).await?,
+                None => Some(row),
+            };
+            seen.extend(row);
+        }
+        if exhausted || seen.len() >= limit {
+            return Ok(seen);
+        }
+    }
+}
+
+/// A row of a list as the asker sees it; `None` if it is not in this list for the asker.
+///
+/// A case that has left the asker is shown as it was then. It is in no list that asks for where
+/// cases stand now, because to be found there would tell where it stands.
+async fn as_seen<S: Session>(
+    session: &mut S,
+    row: CaseRow,
+    case: &Case,
+    query: &CaseQuery,
+) -> Result<Option<CaseRow>, Failed> {
+    let until = match access::view(case, query.seen_by.as_ref().into()) {
+        View::Whole => return Ok(Some(row)),
+        View::Nothing => return Ok(None),
+        View::Until(until) => until,
+    };
+    let asks_for_now = query.state.is_some()
+        || query.with.is_some()
+        || query.overdue_at.is_some()
+        || query.open == Some(true);
+    if asks_for_now {
+        return Ok(None);
+    }
+    let sql = "-- last_event_until
+        SELECT number, to_state FROM events WHERE case_id = $1 AND recorded_at <= $2
+        ORDER BY number DESC LIMIT 1";
+    let found = session.rows(sql, values![case.id, until]).await?;
+    let Some(event) = found.first() else { return Ok(None) };
+    let event = Reader::new(event, "events");
+    Ok(Some(CaseRow {
+        state: event.text("to_state")?,
+        target: query.seen_by.clone().unwrap_or(row.target),
+        reviewer: None,
+        changed_at: until,
+        due_at: None,
+        events: event.u32("number")?,
+        ..row
+    }))
+}
+
+/// What SQL finds for a list, with the case itself where the row alone does not show how much of
+/// it the asker may see: its origin and its target see all of it.
+async fn page<S: Session>(
+    session: &mut S,
+    query: &CaseQuery,
+) -> Result<Vec<(CaseRow, Option<Case>)>, Failed> {
     let mut filter = Filter::default();
     // Who must act on a case has a part in it, so the list of the one is within that of the other.
     let whose = query.seen_by.as_ref().or(query.with.as_ref());
@@ -46,7 +117,7 @@ pub(crate) async fn cases<S: Session>(
     if let Some(family) = query.family {
         filter.add("cases.family = ?", values![family.as_str()]);
     }
-    if let Some(state) = query.state {
+    if let Some(state) = &query.state {
         filter.add("cases.state = ?", values![state.replace('\0', "")]);
     }
     if let Some(who) = &query.with {
@@ -69,13 +140,19 @@ pub(crate) async fn cases<S: Session>(
         }
         format!("{id} DESC")
     };
+    let body = if query.seen_by.is_some() {
+        "CASE WHEN cases.origin = parties.organisation OR cases.target = parties.organisation
+                THEN NULL ELSE cases.body END"
+    } else {
+        "NULL"
+    };
     let Filter { conditions, mut values } = filter;
     values.push(query.limit.min(PAGE_MAX).into());
     let sql = format!(
         "-- cases
         SELECT cases.id, cases.number, cases.family, cases.state, cases.origin, cases.target,
             cases.reviewer, cases.priority, cases.opened_at, cases.changed_at, cases.due_at,
-            cases.events
+            cases.events, {body} AS body
         FROM {tables}
         WHERE {}
         ORDER BY {order}
@@ -83,7 +160,15 @@ pub(crate) async fn cases<S: Session>(
         if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") },
         values.len()
     );
-    session.rows(&sql, values).await?.iter().map(rows::case).collect()
+    let found = session.rows(&sql, values).await?;
+    let found = found.iter().map(|row| {
+        let case = match query.seen_by {
+            Some(_) => Reader::new(row, "cases").json_bytes_if_any("body")?,
+            None => None,
+        };
+        Ok((rows::case(row)?, case))
+    });
+    found.collect()
 }
 
 /// Conditions with their values. The texts are ours; only values come from outside.
@@ -149,7 +234,9 @@ pub(crate) async fn case<S: Session>(
     };
     let Some(row) = found.first() else { return Ok(None) };
     let case: Case = Reader::new(row, "cases").json_bytes("body")?;
-    if seen_by.as_ref().is_some_and(|organisation| !case.has_part(organisation)) {
+    let asker = Asker::from(seen_by.as_ref());
+    let view = access::view(&case, asker);
+    if view == View::Nothing {
         return Ok(None);
     }
     let sql = concat!(
@@ -179,35 +266,41 @@ pub(crate) async fn case<S: Session>(
     );
     let custody = session.rows(sql, values![case.id]).await?;
     let mut custody = custody.iter().map(rows::custody).collect::<Result<Vec<_>, _>>()?;
-    if let Some(until) = seen_by.and_then(|organisation| sees_until(&case, &organisation)) {
+    if let View::Until(until) = view {
         events.retain(|event| event.at <= until);
         custody.retain(|row| row.delivery.created_at <= until);
     }
     let sql = "-- case_children
-        SELECT number FROM cases WHERE parent = $1 AND parent IS NOT NULL ORDER BY id";
-    let children = session.rows(sql, values![case.number.as_str()]).await?;
-    let children = children
-        .iter()
-        .map(|row| Reader::new(row, "cases").case_number("number"))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Some(CaseFile { case, events, custody, children }))
+        SELECT body FROM cases WHERE parent = $1 AND parent IS NOT NULL ORDER BY id";
+    let children = linked(session, sql, case.number.as_str(), &case, asker).await?;
+    let sql = "-- case_parent\nSELECT body FROM cases WHERE number = $1";
+    let parent = match &case.parent {
+        Some(number) => linked(session, sql, number.as_str(), &case, asker).await?.pop(),
+        None => None,
+    };
+    Ok(Some(CaseFile { case, view, events, custody, parent, children }))
 }
 
-/// Until when an organisation sees a case that has left it; `None` while it has a part in it.
-fn sees_until(case: &Case, organisation: &OrganisationCode) -> Option<Timestamp> {
-    let now = [&case.origin, &case.target]
-        .into_iter()
-        .chain(&case.reviews)
-        .chain(&case.watchers)
-        .chain(case.experts.iter().map(|asked| &asked.expert.organisation));
-    if now.into_iter().any(|party| party == organisation) {
-        return None;
+/// The numbers of the cases that `sql` finds, as far as the asker may know that `case` is linked
+/// with them.
+async fn linked<S: Session>(
+    session: &mut S,
+    sql: &str,
+    number: &str,
+    case: &Case,
+    asker: Asker<'_>,
+) -> Result<Vec<CaseNumber>, Failed> {
+    let mut numbers = Vec::new();
+    for row in session.rows(sql, values![number]).await? {
+        let other: Case = Reader::new(&row, "cases").json_bytes("body")?;
+        if access::sees_link(case, &other, asker) {
+            numbers.push(other.number);
+        }
     }
-    let past = case.past_targets.iter().filter(|past| past.organisation == *organisation);
-    past.map(|past| past.until).max()
+    Ok(numbers)
 }
 
-/// A message by its id.
+/// A message by its id. Without `seen_by` the broker itself asks, and reads all of it.
 pub(crate) async fn message<S: Session>(
     session: &mut S,
     id: Uuid,
@@ -217,19 +310,28 @@ pub(crate) async fn message<S: Session>(
         SELECT canonical, raw, format, deviations, organisation, code_map,
             (SELECT label FROM versions WHERE versions.kind = 'code_map'
                 AND versions.organisation = messages.organisation
-                AND versions.system = '' AND versions.hash = messages.code_map) AS code_map_label
-        FROM messages
-        WHERE id = $1 AND ($2 IS NULL OR organisation = $2 OR EXISTS
-            (SELECT 1 FROM deliveries WHERE message_id = $1 AND destination = $2))";
+                AND versions.system = '' AND versions.hash = messages.code_map) AS code_map_label,
+            EXISTS (SELECT 1 FROM deliveries WHERE message_id = $1 AND destination = $2) AS received
+        FROM messages WHERE id = $1";
     let found = session.rows(sql, values![id, seen_by.as_ref()]).await?;
     let Some(row) = found.first() else { return Ok(None) };
     let row = Reader::new(row, "messages");
-    // What its source wrote beyond the canonical message is not for others.
     let source = row.organisation("organisation")?;
-    let whole = seen_by.is_none_or(|organisation| organisation == source);
+    let view = match &seen_by {
+        Some(organisation) => {
+            let asker = Asker::Organisation(organisation);
+            access::message_view(asker, &source, row.flag("received")?)
+        }
+        None => MessageView::WithRaw,
+    };
+    let raw = match view {
+        MessageView::WithRaw => row.bytes("raw")?,
+        MessageView::Canonical => Vec::new(),
+        MessageView::Nothing => return Ok(None),
+    };
     Ok(Some(MessageRow {
         message: from_slice(&row.bytes("canonical")?).map_err(|_| row.damaged())?,
-        raw: if whole { row.bytes("raw")? } else { Vec::new() },
+        raw,
         format: row.text("format")?,
         deviations: row.json("deviations")?,
         code_map: rows::code_map(&row)?,

@@ -23,11 +23,12 @@ use uuid::Uuid;
 
 use crate::Judge;
 use crate::batch::{Batch, First, SlotKnown, SourceId, Wishes};
-use crate::draft::{Draft, SlotName};
+use crate::changes::{Changes, SlotName};
 use crate::fields::{Fields, Reader, json};
 use crate::records::{Judged, Work};
 use crate::session::{Failed, Given, Session, Type, values};
 use crate::storable;
+use crate::tables::{REFUSAL, SLOT, insert, refusal_columns, slot_columns};
 use crate::write::write;
 
 /// Refused messages that are kept for each organisation, newest first. Enough to see what goes
@@ -44,9 +45,9 @@ pub(crate) async fn commit<S: Session>(
     find(session, &mut batch).await?;
     let (locked, seen) = batch.candidates();
     let cases = lock_cases(session, locked).await?;
-    hold(session, &mut batch.draft, cases).await?;
+    load(session, &mut batch.changes, cases).await?;
     for case in read_cases(session, seen).await? {
-        batch.draft.hold(case);
+        batch.changes.load(case);
     }
     let wishes = batch.wishes();
     fulfil(session, &mut batch, wishes).await?;
@@ -60,7 +61,7 @@ pub(crate) async fn commit<S: Session>(
     batch.know_firsts_late(&firsts);
     write_slots(session, &batch).await?;
     write_refusals(session, &batch).await?;
-    write(session, &batch.draft, Vec::new()).await?;
+    write(session, &batch.changes, Vec::new()).await?;
     Ok(batch.verdicts())
 }
 
@@ -243,15 +244,15 @@ async fn read_cases<S: Session>(session: &mut S, ids: Vec<Uuid>) -> Result<Vec<C
     rows.iter().map(|row| Reader::new(row, "cases").json_bytes("body")).collect()
 }
 
-/// Puts locked cases into a draft, with the last number of each of their lines.
-pub(crate) async fn hold<S: Session>(
+/// Loads locked cases into changes, with the last number of each of their lines.
+pub(crate) async fn load<S: Session>(
     session: &mut S,
-    draft: &mut Draft,
+    changes: &mut Changes,
     cases: Vec<Case>,
 ) -> Result<(), Failed> {
     let ids = Given::ids(cases.iter().map(|case| case.id));
     for case in cases {
-        draft.hold(case);
+        changes.load(case);
     }
     let sql = "-- last_numbers
         SELECT deliveries.case_id, deliveries.destination, max(deliveries.number) AS last
@@ -260,7 +261,11 @@ pub(crate) async fn hold<S: Session>(
         GROUP BY deliveries.case_id, deliveries.destination";
     for row in session.rows_for(sql, ids, vec![]).await? {
         let row = Reader::new(&row, "deliveries");
-        draft.know_line(row.id("case_id")?, row.organisation("destination")?, row.u32("last")?);
+        changes.set_last_number(
+            row.id("case_id")?,
+            row.organisation("destination")?,
+            row.u32("last")?,
+        );
     }
     Ok(())
 }
@@ -310,10 +315,10 @@ async fn find_slots<S: Session>(
     batch: &mut Batch,
     names: Vec<SlotName>,
 ) -> Result<(), Failed> {
-    const SLOT: &[(&str, Type)] = &[("organisation", Type::Text), ("number", Type::Text)];
+    const SLOT_NAME: &[(&str, Type)] = &[("organisation", Type::Text), ("number", Type::Text)];
     let mut known: HashMap<SlotName, SlotKnown> = HashMap::new();
-    let mut published = Given::new(SLOT);
-    let mut used = Given::new(SLOT);
+    let mut published = Given::new(SLOT_NAME);
+    let mut used = Given::new(SLOT_NAME);
     for (organisation, number) in names {
         published.push(values![&organisation, number.as_str()]);
         used.push(values![&organisation, number.as_str()]);
@@ -379,13 +384,7 @@ async fn find_bookings<S: Session>(
 
 async fn write_slots<S: Session>(session: &mut S, batch: &Batch) -> Result<(), Failed> {
     let mut withdrawn = Given::new(&[("organisation", Type::Text), ("number", Type::Text)]);
-    let mut published = Given::new(&[
-        ("organisation", Type::Text),
-        ("number", Type::Text),
-        ("start_at", Type::Int),
-        ("places", Type::Int),
-        ("body", Type::Text),
-    ]);
+    let mut published = Given::new(SLOT);
     for ((organisation, number), slot) in &batch.new_slots {
         match slot {
             Some(slot) => published.push(values![
@@ -402,26 +401,21 @@ async fn write_slots<S: Session>(session: &mut S, batch: &Batch) -> Result<(), F
         DELETE FROM slots WHERE (organisation, number) IN
             (SELECT organisation, number FROM given)";
     session.run_for(sql, withdrawn, vec![]).await?;
-    let sql = "-- upsert_slots
-        INSERT INTO slots (organisation, number, start_at, places, body)
-        SELECT organisation, number, start_at, places, body FROM given WHERE true
-        ON CONFLICT (organisation, number) DO UPDATE
-        SET start_at = excluded.start_at, places = excluded.places, body = excluded.body";
+    let sql = insert!(
+        "upsert_slots",
+        "slots",
+        slot_columns,
+        "
+        WHERE true ON CONFLICT (organisation, number) DO UPDATE
+        SET start_at = excluded.start_at, places = excluded.places, body = excluded.body"
+    );
     session.run_for(sql, published, vec![]).await?;
     Ok(())
 }
 
 /// Keeps refused arrivals, and lets the oldest go.
 async fn write_refusals<S: Session>(session: &mut S, batch: &Batch) -> Result<(), Failed> {
-    let mut given = Given::new(&[
-        ("id", Type::Id),
-        ("organisation", Type::Text),
-        ("format", Type::Text),
-        ("received_at", Type::Int),
-        ("source_message_id", Type::Text),
-        ("problems", Type::Text),
-        ("raw", Type::Bytes),
-    ]);
+    let mut given = Given::new(REFUSAL);
     let mut organisations: HashSet<OrganisationCode> = HashSet::new();
     for (work, refusal) in batch.refusals() {
         organisations.insert(work.organisation.clone());
@@ -435,11 +429,7 @@ async fn write_refusals<S: Session>(session: &mut S, batch: &Batch) -> Result<()
             work.raw.clone(),
         ]);
     }
-    let sql = "-- insert_refusals
-        INSERT INTO refusals (id, organisation, format, received_at, source_message_id, problems,
-            raw)
-        SELECT id, organisation, format, received_at, source_message_id, problems, raw
-        FROM given";
+    let sql = insert!("insert_refusals", "refusals", refusal_columns);
     session.run_for(sql, given, vec![]).await?;
     // Ids grow with time, so the newest are the greatest.
     let sql = "-- prune_refusals

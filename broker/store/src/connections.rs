@@ -6,7 +6,7 @@
 //!               └────────────────────── kept, as it is ◀────────────────┘            ▼ closed
 //! ```
 //!
-//! New ones are made one after another, and with growing pauses while they come to nothing. A
+//! New ones are made one after another, and with growing pauses while they fail. A
 //! network may close our end of a connection and leave the server's open; whoever tries again at
 //! once, with every connection that it may have, takes all that the server has for anybody.
 //!
@@ -29,7 +29,7 @@ use sqlx::{Database, Error, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep_until, timeout_at};
 
-/// The pause after the first new connection that came to nothing. It doubles with each further one.
+/// The pause after the first new connection that failed. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause. A server forgets a connection that never said who it is after a minute, so
 /// that some sixty of ours remain on it, of the hundred that it has unless told otherwise.
@@ -48,29 +48,29 @@ pub(crate) struct Connections<D: Database> {
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Idle<D>>>>,
     making: Arc<tokio::sync::Mutex<()>>,
-    luck: Arc<Mutex<Luck>>,
+    failures: Arc<Mutex<Failures>>,
     is_alive: IsAlive<D>,
     acquire_timeout: Duration,
 }
 
-/// How many new connections in a row came to nothing, and when the last one did.
+/// How many new connections in a row have failed, and when the last one did.
 #[derive(Default)]
-struct Luck {
-    failed: u32,
-    last: Option<tokio::time::Instant>,
+struct Failures {
+    count: u32,
+    last_at: Option<tokio::time::Instant>,
 }
 
-impl Luck {
-    fn fails(&mut self) {
-        self.failed = self.failed.saturating_add(1);
-        self.last = Some(tokio::time::Instant::now());
+impl Failures {
+    fn add(&mut self) {
+        self.count = self.count.saturating_add(1);
+        self.last_at = Some(tokio::time::Instant::now());
     }
 
     /// When the next one may be tried, if not at once.
-    fn turns(&self) -> Option<tokio::time::Instant> {
-        let doubled = 1_u32.checked_shl(self.failed.saturating_sub(1)).unwrap_or(u32::MAX);
+    fn next_try_at(&self) -> Option<tokio::time::Instant> {
+        let doubled = 1_u32.checked_shl(self.count.saturating_sub(1)).unwrap_or(u32::MAX);
         let pause = FIRST_PAUSE.saturating_mul(doubled).min(PAUSE_MAX);
-        self.last.map(|last| last + pause)
+        self.last_at.map(|last_at| last_at + pause)
     }
 }
 
@@ -96,7 +96,7 @@ impl<D: Database> Clone for Connections<D> {
             permits: Arc::clone(&self.permits),
             idle: Arc::clone(&self.idle),
             making: Arc::clone(&self.making),
-            luck: Arc::clone(&self.luck),
+            failures: Arc::clone(&self.failures),
             is_alive: Arc::clone(&self.is_alive),
             acquire_timeout: self.acquire_timeout,
         }
@@ -109,8 +109,8 @@ impl<D: Database> Connections<D> {
         let max = usize::try_from(pool.options().get_max_connections()).unwrap_or(1);
         let acquire_timeout = pool.options().get_acquire_timeout();
         let permits = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        let (idle, making, luck) = Default::default();
-        Self { pool, permits, idle, making, luck, is_alive, acquire_timeout }
+        let (idle, making, failures) = Default::default();
+        Self { pool, permits, idle, making, failures, is_alive, acquire_timeout }
     }
 
     /// The pool, with all connections that nobody holds, for what the library does by itself.
@@ -141,9 +141,9 @@ impl<D: Database> Connections<D> {
     async fn make(&self, until: tokio::time::Instant) -> Result<PoolConnection<D>, Error> {
         let turn = async {
             let turn = self.making.lock().await;
-            let turns = self.luck().turns();
-            if let Some(turns) = turns {
-                sleep_until(turns).await;
+            let next_try_at = self.failures().next_try_at();
+            if let Some(next_try_at) = next_try_at {
+                sleep_until(next_try_at).await;
             }
             turn
         };
@@ -153,7 +153,7 @@ impl<D: Database> Connections<D> {
         }
         let made = self.pool.acquire().await;
         if made.is_err() {
-            self.luck().fails();
+            self.failures().add();
         }
         made
     }
@@ -170,8 +170,8 @@ impl<D: Database> Connections<D> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn luck(&self) -> MutexGuard<'_, Luck> {
-        self.luck.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,12 +192,12 @@ impl<D: Database> Drop for InUse<D> {
         let Some(mut connection) = self.connection.take() else { return };
         if !self.ended {
             if self.new {
-                self.home.luck().fails();
+                self.home.failures().add();
             }
             connection.close_on_drop();
             return;
         }
-        *self.home.luck() = Luck::default();
+        *self.home.failures() = Failures::default();
         if !self.home.permits.is_closed() {
             self.home.idle().push(Idle { connection, since: Instant::now() });
         }

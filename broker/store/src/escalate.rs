@@ -7,8 +7,8 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::Judge;
-use crate::commit::hold;
-use crate::draft::Draft;
+use crate::changes::Changes;
+use crate::commit::load;
 use crate::fields::Reader;
 use crate::session::{Failed, Given, Session, Type, values};
 use crate::storable;
@@ -23,27 +23,27 @@ pub(crate) async fn escalate<S: Session>(
     session: &mut S,
     now: Timestamp,
     limit: u32,
-    spares: Vec<Uuid>,
+    escalation_ids: Vec<Uuid>,
     judge: &dyn Judge,
 ) -> Result<u32, Failed> {
-    let limit = limit.min(u32::try_from(spares.len()).unwrap_or(u32::MAX));
-    let mut draft = Draft::default();
+    let limit = limit.min(u32::try_from(escalation_ids.len()).unwrap_or(u32::MAX));
+    let mut changes = Changes::default();
     let cases = find_overdue(session, now, limit).await?;
-    hold(session, &mut draft, cases.clone()).await?;
+    load(session, &mut changes, cases.clone()).await?;
     let mut escalated = 0;
     let mut idle = Vec::new();
-    for (case, spare) in cases.iter().zip(spares) {
-        let change = judge.overdue(case, now, spare);
+    for (case, escalation_id) in cases.iter().zip(escalation_ids) {
+        let change = judge.overdue(case, now, escalation_id);
         match change.filter(|change| storable::change(change).is_none()) {
             Some(change) => {
-                draft.change(*change, None);
+                changes.add(*change, None);
                 escalated += 1;
             }
             None => idle.push(case),
         }
     }
     put_off(session, &idle, now).await?;
-    write(session, &draft, Vec::new()).await?;
+    write(session, &changes, Vec::new()).await?;
     Ok(escalated)
 }
 

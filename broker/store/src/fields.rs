@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use tierlink_schemas::{CaseNumber, Kind, OrganisationCode};
 use uuid::Uuid;
 
-use crate::session::Failed;
+use crate::failed::Failed;
 
 /// A row. `column` names are those of the SQL text.
 pub(crate) trait Fields {
@@ -163,6 +163,14 @@ impl<'r, R: Fields> Reader<'r, R> {
     }
 
     /// A column of JSON bytes.
+    pub(crate) fn json_bytes_if_any<T: DeserializeOwned>(
+        &self,
+        column: &str,
+    ) -> Result<Option<T>, Failed> {
+        let bytes = self.row.bytes(column).map_err(|_| self.damaged())?;
+        bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(|_| self.damaged())).transpose()
+    }
+
     pub(crate) fn json_bytes<T: DeserializeOwned>(&self, column: &str) -> Result<T, Failed> {
         serde_json::from_slice(&self.bytes(column)?).map_err(|_| self.damaged())
     }

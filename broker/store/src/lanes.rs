@@ -10,7 +10,7 @@ use tierlink_schemas::OrganisationCode;
 
 use crate::acts::Acted;
 use crate::fields::Reader;
-use crate::records::{Figures, LaneRow};
+use crate::records::{Figures, LaneCondition, LaneRow};
 use crate::session::{Failed, Session, values};
 
 /// The lanes that have anything in them or a setting.
@@ -51,6 +51,22 @@ pub(crate) async fn lanes<S: Session>(session: &mut S) -> Result<Vec<LaneRow>, F
 
 fn lane(lanes: &mut BTreeMap<OrganisationCode, LaneRow>, code: OrganisationCode) -> &mut LaneRow {
     lanes.entry(code.clone()).or_insert_with(|| LaneRow::empty(code))
+}
+
+/// How each lane is, without counting what is in it.
+pub(crate) async fn conditions<S: Session>(session: &mut S) -> Result<Vec<LaneCondition>, Failed> {
+    let sql = "-- lane_conditions
+        SELECT organisation, paused, trouble_at FROM lanes";
+    let found = session.rows(sql, vec![]).await?;
+    let conditions = found.iter().map(|row| {
+        let row = Reader::new(row, "lanes");
+        Ok(LaneCondition {
+            lane: row.organisation("organisation")?,
+            paused: row.flag("paused")?,
+            unanswered_at: row.at_if_any("trouble_at")?,
+        })
+    });
+    conditions.collect()
 }
 
 /// Pauses a lane, if it is open.

@@ -11,7 +11,7 @@ use crate::fields::Reader;
 use crate::records::{DeliveryId, ParkedRow};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
 use crate::session::{Failed, Session, Value, values};
-use crate::settle::draft_receipts;
+use crate::settle::receipts_to_write;
 use crate::write;
 
 /// Parked deliveries, oldest first.
@@ -78,8 +78,8 @@ pub(crate) async fn act<S: Session>(
     write(session, id, &next, now).await?;
     let receipt = receipt.filter(|_| next == State::Withdrawn).and_then(|of| of(&row));
     if let Some(receipt) = receipt {
-        let draft = draft_receipts(session, vec![(*receipt, row.source, now)]).await?;
-        write::write(session, &draft, Vec::new()).await?;
+        let changes = receipts_to_write(session, vec![(*receipt, row.source, now)]).await?;
+        write::write(session, &changes, Vec::new()).await?;
     }
     Ok(Acted::Done)
 }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tierlink_core::access::View;
 use tierlink_core::case::{Booking, Case};
+use tierlink_core::decide::SlotUse;
 use tierlink_core::delivery;
 use tierlink_core::find::Key;
 use tierlink_core::{Change, case};
@@ -36,8 +38,9 @@ pub struct Work {
     pub deviations: Vec<Deviation>,
     /// The version of the sender's code map that read it, if its profile has one.
     pub code_map: Option<Version>,
-    /// An id for one further message that the decision may write.
-    pub spare: Uuid,
+    /// The id of a second message, if the decision writes one: the answer to a query, or the request
+    /// restated for somebody new.
+    pub second_message_id: Uuid,
     /// A counter for the number of a new case.
     pub counter: u64,
 }
@@ -83,15 +86,6 @@ pub struct Found<'a> {
     pub booked: Vec<Booking>,
     /// The slot that the message's appointment names at its sender, if it was published.
     pub slot: Option<SlotUse>,
-}
-
-/// How far a slot is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotUse {
-    /// How many cases may use it.
-    pub places: u16,
-    /// How many do.
-    pub used: u16,
 }
 
 /// What the judge says about one arrival.
@@ -182,10 +176,10 @@ pub struct Settlement {
     pub losses: Vec<Loss>,
     /// The version of the receiver's code map that wrote it, if its profile has one.
     pub code_map: Option<Version>,
-    /// When.
+    /// When the outcome was known, by the clock of the process that tells it.
     pub at: Timestamp,
-    /// An id for the receipt, should one be written.
-    pub spare: Uuid,
+    /// The id of the receipt, if one is written.
+    pub receipt_id: Uuid,
 }
 
 impl Settlement {
@@ -279,7 +273,8 @@ pub struct CaseQuery {
     pub state: Option<String>,
     /// Only cases that this organisation must act on as target or reviewer.
     pub with: Option<OrganisationCode>,
-    /// Only open (`true`) or only ended (`false`) cases.
+    /// Only cases that are open for the asker (`true`), or only those that have ended or have left
+    /// it (`false`).
     pub open: Option<bool>,
     /// Only cases whose deadline passed before.
     pub overdue_at: Option<Timestamp>,
@@ -318,16 +313,20 @@ pub struct CaseRow {
     pub events: u32,
 }
 
-/// A case with its whole history.
+/// A case with its history, as far as the asker may see it.
 #[derive(Clone, Debug)]
 pub struct CaseFile {
-    /// The case.
+    /// The case. Only with [`View::Whole`] may all of it be shown.
     pub case: case::Case,
+    /// How much of it the asker may see. Events and deliveries are cut already.
+    pub view: View,
     /// Its events, oldest first.
     pub events: Vec<EventRow>,
     /// Every delivery of its messages, oldest first: the custody of each hop.
     pub custody: Vec<CustodyRow>,
-    /// Numbers of the cases that name this one as their parent.
+    /// The number of the case that this one follows from, if the asker has a part in it.
+    pub parent: Option<CaseNumber>,
+    /// Numbers of the cases that follow from this one and in which the asker has a part.
     pub children: Vec<CaseNumber>,
 }
 
@@ -363,6 +362,17 @@ pub struct MessageRow {
     pub deviations: Vec<Deviation>,
     /// The version of the code map that read it.
     pub code_map: Option<Version>,
+}
+
+/// How a lane is, for those who deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneCondition {
+    /// Whose lane.
+    pub lane: OrganisationCode,
+    /// Whether a person paused it.
+    pub paused: bool,
+    /// When the last try got no answer; `None` if the last try was answered.
+    pub unanswered_at: Option<Timestamp>,
 }
 
 /// A lane, for people and metrics.
@@ -493,4 +503,13 @@ pub enum Hold {
         /// When it ends, by the clock of whoever has it.
         until: Timestamp,
     },
+}
+
+/// Which case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaseKey {
+    /// By our id.
+    Id(Uuid),
+    /// By our number.
+    Number(CaseNumber),
 }

@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 use crate::fields::Fields;
 
+pub(crate) use crate::failed::Failed;
+
 /// A value on its way into a statement.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -96,21 +98,6 @@ impl Part {
     /// A part.
     pub(crate) fn new(sql: &'static str, given: Given) -> Self {
         Self { sql, given }
-    }
-}
-
-/// What stopped a transaction.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    /// The database did.
-    Sql(sqlx::Error),
-    /// A row of this table cannot be read.
-    Unreadable(&'static str),
-}
-
-impl From<sqlx::Error> for Failed {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sql(error)
     }
 }
 

@@ -15,12 +15,13 @@ use tierlink_core::delivery::{Outcome, State};
 use tierlink_schemas::{Message, OrganisationCode, Version};
 
 use crate::Judge;
-use crate::commit::{hold, lock_cases};
-use crate::draft::Draft;
+use crate::changes::Changes;
+use crate::commit::{load, lock_cases};
 use crate::fields::json;
 use crate::records::{DeliveryId, DeliveryRow, Settlement};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
 use crate::session::{Failed, Given, Part, Session, Type, values};
+use crate::tables::{SETTLED, settled_changes};
 use crate::write::{insert_versions, write};
 
 /// A delivery that an outcome moved.
@@ -80,12 +81,12 @@ pub(crate) async fn settle<S: Session>(
             },
         );
     }
-    let draft = draft_receipts(session, receipts).await?;
+    let changes = receipts_to_write(session, receipts).await?;
     let seen =
         moved.iter().filter_map(|(id, moved)| Some((&id.to, moved.code_map.as_ref()?, moved.at)));
     let versions = insert_versions(seen);
     let [answered, silent] = write_lanes(lanes);
-    write(session, &draft, vec![versions, write_moved(moved), answered, silent]).await
+    write(session, &changes, vec![versions, write_moved(moved), answered, silent]).await
 }
 
 fn show(
@@ -136,41 +137,25 @@ async fn lock_deliveries<S: Session>(
 }
 
 /// Receipts stand in the lines of their cases, so these are locked to count on from their numbers.
-pub(crate) async fn draft_receipts<S: Session>(
+pub(crate) async fn receipts_to_write<S: Session>(
     session: &mut S,
     receipts: Vec<(Message, OrganisationCode, Timestamp)>,
-) -> Result<Draft, Failed> {
-    let mut draft = Draft::default();
+) -> Result<Changes, Failed> {
+    let mut changes = Changes::default();
     if receipts.is_empty() {
-        return Ok(draft);
+        return Ok(changes);
     }
     let cases: BTreeSet<_> = receipts.iter().filter_map(|(receipt, ..)| receipt.case.id).collect();
     let cases = lock_cases(session, cases.into_iter().collect()).await?;
-    hold(session, &mut draft, cases).await?;
+    load(session, &mut changes, cases).await?;
     for (receipt, to, at) in receipts {
-        draft.tell(receipt, to, at);
+        changes.add_message(receipt, to, at);
     }
-    Ok(draft)
+    Ok(changes)
 }
 
 fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
-    let mut given = Given::new(&[
-        ("message_id", Type::Id),
-        ("destination", Type::Text),
-        ("state", Type::Text),
-        ("parked_why", Type::Text),
-        ("due_at", Type::Int),
-        ("round", Type::Int),
-        ("attempts", Type::Int),
-        ("published_at", Type::Int),
-        ("settled_at", Type::Int),
-        ("parked_at", Type::Int),
-        ("silent_since", Type::Int),
-        ("destination_number", Type::Text),
-        ("problems", Type::Text),
-        ("losses", Type::Text),
-        ("code_map", Type::Text),
-    ]);
+    let mut given = Given::new(SETTLED);
     for (id, Moved { row, published_at, at, outcome, losses, code_map }) in moved {
         let due = match row.state {
             State::Waiting { due } => Some(due),
@@ -210,17 +195,15 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
             code_map.map(|version| version.hash),
         ]);
     }
-    let sql = "-- settle
-        UPDATE deliveries
-        SET state = given.state, parked_why = given.parked_why, due_at = given.due_at,
-            round = given.round, attempts = given.attempts, published_at = given.published_at,
-            settled_at = given.settled_at, parked_at = given.parked_at,
-            silent_since = given.silent_since, destination_number = given.destination_number,
-            problems = given.problems, losses = given.losses,
-            code_map = given.code_map
+    let sql = concat!(
+        "-- settle
+        UPDATE deliveries SET ",
+        settled_changes!(),
+        "
         FROM given
         WHERE deliveries.message_id = given.message_id
-            AND deliveries.destination = given.destination";
+            AND deliveries.destination = given.destination"
+    );
     Part::new(sql, given)
 }
 

@@ -51,12 +51,12 @@ pub(crate) fn change(change: &Change) -> Option<Problem> {
 
 /// What of published or withdrawn slots cannot be stored.
 pub(crate) fn slots(message: &Message) -> Option<Problem> {
-    let fits = match &message.body {
-        Body::SlotPublish(publish) => {
-            publish.slots.iter().all(|slot| text(&slot.number) && slot.places > 0)
-        }
-        Body::SlotWithdraw(withdraw) => withdraw.numbers.iter().all(|number| text(number)),
-        _ => true,
+    let fits = if let Body::SlotPublish(publish) = &message.body {
+        publish.slots.iter().all(|slot| text(&slot.number) && slot.places > 0)
+    } else if let Body::SlotWithdraw(withdraw) = &message.body {
+        withdraw.numbers.iter().all(|number| text(number))
+    } else {
+        true
     };
     (!fits).then(|| problem("body.slots"))
 }

@@ -19,13 +19,14 @@ use crate::acts::{ActQuery, ActRow, Acted, NewAct};
 use crate::batch::opening_names;
 use crate::records::{
     Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Hold,
-    Judged, LaneRow, MessageRow, Outgoing, ParkedRow, RefusalQuery, RefusalRow, Repair, Settlement,
-    SlotRow, TokenRow, Work,
+    Judged, LaneCondition, LaneRow, MessageRow, Outgoing, ParkedRow, RefusalQuery, RefusalRow,
+    Repair, Settlement, SlotRow, TokenRow, Work,
 };
 use crate::session::{Engine, Failed, Purpose, Session};
+use crate::store::{Acts, Arrivals, Outbox, Queries, Store, Upkeep};
 use crate::{
-    CaseKey, Error, Judge, ReceiptOf, Store, cases, commit, desk, escalate, lanes, migrations,
-    operations, outbox, parked, settle,
+    CaseKey, Error, Judge, ReceiptOf, cases, commit, desk, escalate, lanes, migrations, operations,
+    outbox, parked, settle,
 };
 
 /// How often one transaction may run again after losing a race or its connection. Two processes
@@ -160,7 +161,7 @@ macro_rules! in_one {
 }
 
 #[async_trait]
-impl<E: Engine> Store for Transactions<E> {
+impl<E: Engine> Arrivals for Transactions<E> {
     async fn commit(
         &self,
         works: Arc<[Work]>,
@@ -177,18 +178,13 @@ impl<E: Engine> Store for Transactions<E> {
         .await
     }
 
-    async fn escalate(
-        &self,
-        now: Timestamp,
-        limit: u32,
-        spares: Vec<Uuid>,
-        judge: Arc<dyn Judge>,
-    ) -> Result<u32, Error> {
-        in_one!(self, Change, "escalate deadlines", [spares, judge], |session| {
-            escalate::escalate(session, now, limit, spares, &*judge)
-        })
+    async fn take_counters(&self) -> Result<(u64, u64), Error> {
+        in_one!(self, Change, "take case numbers", [], |session| operations::take_counters(session))
     }
+}
 
+#[async_trait]
+impl<E: Engine> Outbox for Transactions<E> {
     async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error> {
         in_one!(self, Look, "read the outbox", [], |session| outbox::to_publish(
             session, now, limit
@@ -221,20 +217,20 @@ impl<E: Engine> Store for Transactions<E> {
         })
     }
 
-    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Error> {
-        if asked.is_empty() {
-            return Ok(Vec::new());
-        }
-        in_one!(self, Look, "look at deliveries", [asked], |session| outbox::unknown(
-            session, asked
-        ))
-    }
-
     async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
         in_one!(self, Look, "look at deliveries", [asked], |session| outbox::still_due(
+            session, asked
+        ))
+    }
+
+    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Error> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        in_one!(self, Look, "look at deliveries", [asked], |session| outbox::unknown(
             session, asked
         ))
     }
@@ -267,6 +263,10 @@ impl<E: Engine> Store for Transactions<E> {
         })
     }
 
+    async fn lane_conditions(&self) -> Result<Vec<LaneCondition>, Error> {
+        in_one!(self, Look, "look at the lanes", [], |session| lanes::conditions(session))
+    }
+
     async fn to_announce(&self, limit: u32) -> Result<Vec<EventRow>, Error> {
         in_one!(self, Look, "read events", [], |session| outbox::to_announce(session, limit))
     }
@@ -279,32 +279,10 @@ impl<E: Engine> Store for Transactions<E> {
             outbox::mark_announced(session, events)
         })
     }
+}
 
-    async fn hold_lease(
-        &self,
-        name: &str,
-        holder: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-        abandoned: Option<Timestamp>,
-    ) -> Result<Hold, Error> {
-        let name = name.to_owned();
-        in_one!(self, Change, "hold a lease", [name], |session| async move {
-            operations::hold_lease(session, &name, holder, now, until, abandoned).await
-        })
-    }
-
-    async fn release_lease(&self, name: &str, holder: Uuid) -> Result<(), Error> {
-        let name = name.to_owned();
-        in_one!(self, Change, "release a lease", [name], |session| async move {
-            operations::release_lease(session, &name, holder).await
-        })
-    }
-
-    async fn take_counters(&self) -> Result<(u64, u64), Error> {
-        in_one!(self, Change, "take case numbers", [], |session| operations::take_counters(session))
-    }
-
+#[async_trait]
+impl<E: Engine> Queries for Transactions<E> {
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseRow>, Error> {
         in_one!(self, Look, "list cases", [query], |session| cases::cases(session, query))
     }
@@ -343,12 +321,6 @@ impl<E: Engine> Store for Transactions<E> {
         ))
     }
 
-    async fn act(&self, act: NewAct, receipt: Option<ReceiptOf>) -> Result<Acted, Error> {
-        in_one!(self, Change, "do and record an act", [act, receipt], |session| {
-            desk::act(session, act, receipt)
-        })
-    }
-
     async fn acts(&self, query: ActQuery) -> Result<Vec<ActRow>, Error> {
         in_one!(self, Look, "list acts", [query], |session| desk::acts(session, query))
     }
@@ -377,14 +349,62 @@ impl<E: Engine> Store for Transactions<E> {
         in_one!(self, Look, "read tokens", [], |session| operations::tokens(session))
     }
 
-    async fn healthy(&self) -> Result<(), Error> {
-        in_one!(self, Change, "check the store", [], |session| operations::healthy(session))
-    }
-
     async fn figures(&self, now: Timestamp) -> Result<Figures, Error> {
         in_one!(self, Look, "count", [], |session| lanes::figures(session, now))
     }
+}
 
+#[async_trait]
+impl<E: Engine> Acts for Transactions<E> {
+    async fn act(&self, act: NewAct, receipt: Option<ReceiptOf>) -> Result<Acted, Error> {
+        in_one!(self, Change, "do and record an act", [act, receipt], |session| {
+            desk::act(session, act, receipt)
+        })
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Upkeep for Transactions<E> {
+    async fn escalate(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        escalation_ids: Vec<Uuid>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<u32, Error> {
+        in_one!(self, Change, "escalate deadlines", [escalation_ids, judge], |session| {
+            escalate::escalate(session, now, limit, escalation_ids, &*judge)
+        })
+    }
+
+    async fn hold_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        abandoned: Option<Timestamp>,
+    ) -> Result<Hold, Error> {
+        let name = name.to_owned();
+        in_one!(self, Change, "hold a lease", [name], |session| async move {
+            operations::hold_lease(session, &name, holder, now, until, abandoned).await
+        })
+    }
+
+    async fn release_lease(&self, name: &str, holder: Uuid) -> Result<(), Error> {
+        let name = name.to_owned();
+        in_one!(self, Change, "release a lease", [name], |session| async move {
+            operations::release_lease(session, &name, holder).await
+        })
+    }
+
+    async fn healthy(&self) -> Result<(), Error> {
+        in_one!(self, Change, "check the store", [], |session| operations::healthy(session))
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Store for Transactions<E> {
     async fn migrate(&self) -> Result<Vec<String>, Error> {
         let what = "bring the tables up to date";
         let engine = self.engine.clone();

@@ -1,4 +1,4 @@
-//! Carries a draft to the database: a fixed number of statements, whatever the number of rows.
+//! Writes changes to the database: a fixed number of statements, whatever the number of rows.
 //!
 //! What nearly every message writes goes together, in one round trip. Bookings and slots come
 //! after it, because they refer to cases, and are given up before others are taken, so that a room
@@ -8,20 +8,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tierlink_core::access;
+use tierlink_core::case::Case;
 use tierlink_schemas::message::to_vec_of;
 use tierlink_schemas::{CaseNumber, OrganisationCode, Version};
 
-use crate::draft::{Draft, Held, NewDelivery, NewMessage, SlotChange};
+use crate::changes::{Changes, LoadedCase, NewDelivery, NewMessage, SlotChange};
 use crate::fields::json;
-use crate::session::{Failed, Given, Part, Session, Type, values};
+use crate::session::{Failed, Given, Part, Session, Type, Value, values};
+use crate::tables::{
+    BOOKING, CASE, DELIVERY, EVENT, MESSAGE, NUMBER, PARTY, SLOT_USE, VERSION, booking_columns,
+    case_changes, case_columns, insert, message_columns, new_delivery_columns, new_event_columns,
+    number_columns, party_changes, party_columns, slot_use_columns, version_columns,
+};
 
-/// Writes everything that a draft holds, and `more` together with it.
+/// Writes everything in `changes`, and `more` together with it.
 pub(crate) async fn write<S: Session>(
     session: &mut S,
-    draft: &Draft,
+    changes: &Changes,
     more: Vec<Part>,
 ) -> Result<(), Failed> {
-    let changed: Vec<&Held> = draft.changed().collect();
+    let changed: Vec<&LoadedCase> = changes.changed_cases().collect();
     delete_parties(session, &changed).await?;
     let mut parts = vec![
         insert_cases(&changed),
@@ -29,10 +36,10 @@ pub(crate) async fn write<S: Session>(
         insert_parties(&changed),
         move_parties(&changed),
         insert_numbers(&changed),
-        insert_versions(draft.messages.iter().filter_map(seen_version)),
-        insert_messages(&draft.messages),
-        insert_events(&draft.events),
-        insert_deliveries(&draft.deliveries),
+        insert_versions(changes.messages.iter().filter_map(seen_version)),
+        insert_messages(&changes.messages),
+        insert_events(&changes.events),
+        insert_deliveries(&changes.deliveries),
     ];
     parts.extend(more);
     session.run_together(parts).await?;
@@ -40,29 +47,10 @@ pub(crate) async fn write<S: Session>(
     write_slot_uses(session, &changed).await
 }
 
-const CASE: &[(&str, Type)] = &[
-    ("id", Type::Id),
-    ("number", Type::Text),
-    ("family", Type::Text),
-    ("state", Type::Text),
-    ("open", Type::Flag),
-    ("origin", Type::Text),
-    ("target", Type::Text),
-    ("reviewer", Type::Text),
-    ("priority", Type::Text),
-    ("urgency", Type::Int),
-    ("parent", Type::Text),
-    ("opened_at", Type::Int),
-    ("changed_at", Type::Int),
-    ("due_at", Type::Int),
-    ("events", Type::Int),
-    ("body", Type::Bytes),
-];
-
-fn case_rows<'a>(cases: impl Iterator<Item = &'a &'a Held>) -> Given {
+fn case_rows<'a>(cases: impl Iterator<Item = &'a &'a LoadedCase>) -> Given {
     let mut given = Given::new(CASE);
-    for held in cases {
-        let case = &held.case;
+    for loaded in cases {
+        let case = &loaded.case;
         let open = !case.state.is_terminal();
         let body = serde_json::to_vec(case)
             .unwrap_or_else(|_| unreachable!("a case has string keys and no failing writers"));
@@ -70,15 +58,15 @@ fn case_rows<'a>(cases: impl Iterator<Item = &'a &'a Held>) -> Given {
             case.id,
             case.number.as_str(),
             case.state.family().as_str(),
+            &case.origin,
+            case.opened_at,
             case.state.as_str(),
             open,
-            &case.origin,
             &case.target,
             case.reviews.first(),
             case.priority.as_str(),
             urgency(case.priority),
             case.parent.as_ref().map(CaseNumber::as_str),
-            case.opened_at,
             case.changed_at,
             case.next_due().filter(|_| open),
             case.events,
@@ -99,37 +87,35 @@ pub(crate) fn urgency(priority: tierlink_schemas::Priority) -> i64 {
     }
 }
 
-fn insert_cases(changed: &[&Held]) -> Part {
-    let opened = case_rows(changed.iter().filter(|held| held.before.is_none()));
-    let sql = "-- insert_cases
-        INSERT INTO cases (id, number, family, state, open, origin, target, reviewer, priority,
-            urgency, parent, opened_at, changed_at, due_at, events, body)
-        SELECT id, number, family, state, open, origin, target, reviewer, priority,
-            urgency, parent, opened_at, changed_at, due_at, events, body
-        FROM given";
+fn insert_cases(changed: &[&LoadedCase]) -> Part {
+    let opened = case_rows(changed.iter().filter(|loaded| loaded.before.is_none()));
+    let sql = insert!("insert_cases", "cases", case_columns);
     Part::new(sql, opened)
 }
 
-fn update_cases(changed: &[&Held]) -> Part {
-    let known = case_rows(changed.iter().filter(|held| held.before.is_some()));
-    let sql = "-- update_cases
-        UPDATE cases
-        SET state = given.state, open = given.open, target = given.target,
-            reviewer = given.reviewer, priority = given.priority, urgency = given.urgency,
-            parent = given.parent, changed_at = given.changed_at, due_at = given.due_at,
-            events = given.events, body = given.body
-        FROM given WHERE cases.id = given.id";
+fn update_cases(changed: &[&LoadedCase]) -> Part {
+    let known = case_rows(changed.iter().filter(|loaded| loaded.before.is_some()));
+    let sql = concat!(
+        "-- update_cases
+        UPDATE cases SET ",
+        case_changes!(),
+        "
+        FROM given WHERE cases.id = given.id"
+    );
     Part::new(sql, known)
 }
 
 /// Who has a part no more. Most messages change nothing here.
-async fn delete_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+async fn delete_parties<S: Session>(
+    session: &mut S,
+    changed: &[&LoadedCase],
+) -> Result<(), Failed> {
     let mut gone = Given::new(&[("organisation", Type::Text), ("case_id", Type::Id)]);
-    for held in changed {
-        let now: BTreeSet<&OrganisationCode> = held.case.parties().collect();
-        let before = held.before.iter().flat_map(|before| &before.parties);
+    for loaded in changed {
+        let now: BTreeSet<&OrganisationCode> = access::parties(&loaded.case).collect();
+        let before = loaded.before.iter().flat_map(|before| &before.parties);
         for party in before.filter(|party| !now.contains(party)) {
-            gone.push(values![party, held.case.id]);
+            gone.push(values![party, loaded.case.id]);
         }
     }
     let sql = "-- delete_parties
@@ -139,97 +125,102 @@ async fn delete_parties<S: Session>(session: &mut S, changed: &[&Held]) -> Resul
     Ok(())
 }
 
+fn party_row(case: &Case, party: &OrganisationCode) -> Vec<Value> {
+    values![
+        party,
+        case.id,
+        access::is_open_for(case, party),
+        urgency(case.priority),
+        case.changed_at
+    ]
+}
+
 /// Who has a part from now on.
-fn insert_parties(changed: &[&Held]) -> Part {
-    let mut come = Given::new(&[
-        ("organisation", Type::Text),
-        ("case_id", Type::Id),
-        ("open", Type::Flag),
-        ("urgency", Type::Int),
-        ("changed_at", Type::Int),
-    ]);
-    for held in changed {
-        let case = &held.case;
-        let now: BTreeSet<&OrganisationCode> = case.parties().collect();
+fn insert_parties(changed: &[&LoadedCase]) -> Part {
+    let mut come = Given::new(PARTY);
+    for loaded in changed {
+        let case = &loaded.case;
+        let now: BTreeSet<&OrganisationCode> = access::parties(case).collect();
         let is_new = |party: &OrganisationCode| {
-            held.before.as_ref().is_none_or(|before| !before.parties.contains(party))
+            loaded.before.as_ref().is_none_or(|before| !before.parties.contains(party))
         };
         for party in now.into_iter().filter(|party| is_new(party)) {
-            come.push(values![
-                party,
-                case.id,
-                !case.state.is_terminal(),
-                urgency(case.priority),
-                case.changed_at
-            ]);
+            come.push(party_row(case, party));
         }
     }
-    let sql = "-- insert_parties
-        INSERT INTO case_parties (organisation, case_id, open, urgency, changed_at)
-        SELECT organisation, case_id, open, urgency, changed_at FROM given WHERE true
-        ON CONFLICT (organisation, case_id) DO NOTHING";
+    let sql = insert!(
+        "insert_parties",
+        "case_parties",
+        party_columns,
+        "
+        WHERE true ON CONFLICT (organisation, case_id) DO NOTHING"
+    );
     Part::new(sql, come)
 }
 
-/// Where cases stand now in the worklists of those who had a part before. Ended ones are in none.
-fn move_parties(changed: &[&Held]) -> Part {
-    let mut moved = Given::new(&[
-        ("case_id", Type::Id),
-        ("open", Type::Flag),
-        ("urgency", Type::Int),
-        ("changed_at", Type::Int),
-    ]);
-    for held in changed {
-        let case = &held.case;
-        let open = !case.state.is_terminal();
-        if held.before.as_ref().is_some_and(|before| before.open || open) {
-            moved.push(values![case.id, open, urgency(case.priority), case.changed_at]);
+/// Where cases stand now in the worklists of those who had a part before. Ended ones are in none,
+/// and neither are those that have left them.
+fn move_parties(changed: &[&LoadedCase]) -> Part {
+    let mut moved = Given::new(PARTY);
+    for loaded in changed {
+        let case = &loaded.case;
+        let Some(before) = &loaded.before else { continue };
+        if !before.open && case.state.is_terminal() {
+            continue;
+        }
+        let now: BTreeSet<&OrganisationCode> = access::parties(case).collect();
+        for party in now.into_iter().filter(|party| before.parties.contains(*party)) {
+            moved.push(party_row(case, party));
         }
     }
-    let sql = "-- move_parties
-        UPDATE case_parties
-        SET open = given.open, urgency = given.urgency, changed_at = given.changed_at
-        FROM given WHERE case_parties.case_id = given.case_id";
+    let sql = concat!(
+        "-- move_parties
+        UPDATE case_parties SET ",
+        party_changes!(),
+        "
+        FROM given WHERE case_parties.organisation = given.organisation
+            AND case_parties.case_id = given.case_id"
+    );
     Part::new(sql, moved)
 }
 
-fn insert_numbers(changed: &[&Held]) -> Part {
-    let mut given =
-        Given::new(&[("number", Type::Text), ("organisation", Type::Text), ("case_id", Type::Id)]);
-    for held in changed {
-        let before = held.before.as_ref().map_or(&[][..], |before| &before.numbers);
-        for number in held.case.numbers.iter().filter(|number| !before.contains(number)) {
-            given.push(values![number.number.as_str(), &number.organisation, held.case.id]);
+fn insert_numbers(changed: &[&LoadedCase]) -> Part {
+    let mut given = Given::new(NUMBER);
+    for loaded in changed {
+        let before = loaded.before.as_ref().map_or(&[][..], |before| &before.numbers);
+        for number in loaded.case.numbers.iter().filter(|number| !before.contains(number)) {
+            given.push(values![number.number.as_str(), &number.organisation, loaded.case.id]);
         }
     }
     // What a case was called once still leads to it.
-    let sql = "-- insert_numbers
-        INSERT INTO case_numbers (number, organisation, case_id)
-        SELECT number, organisation, case_id FROM given WHERE true
-        ON CONFLICT (number, organisation, case_id) DO NOTHING";
+    let sql = insert!(
+        "insert_numbers",
+        "case_numbers",
+        number_columns,
+        "
+        WHERE true ON CONFLICT (number, organisation, case_id) DO NOTHING"
+    );
     Part::new(sql, given)
 }
 
-async fn write_bookings<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+async fn write_bookings<S: Session>(
+    session: &mut S,
+    changed: &[&LoadedCase],
+) -> Result<(), Failed> {
     let mut given_up = Vec::new();
-    let mut taken = Given::new(&[
-        ("case_id", Type::Id),
-        ("resource", Type::Text),
-        ("start_at", Type::Int),
-        ("end_at", Type::Int),
-    ]);
-    for held in changed {
-        let now = &held.case.bookings;
-        let before = held.before.as_ref().map_or(&[][..], |before| &before.bookings);
+    let mut taken = Given::new(BOOKING);
+    for loaded in changed {
+        let now = &loaded.case.bookings;
+        let before = loaded.before.as_ref().map_or(&[][..], |before| &before.bookings);
         if now == before {
             continue;
         }
         if !before.is_empty() {
-            given_up.push(held.case.id);
+            given_up.push(loaded.case.id);
         }
         for booking in now {
             taken.push(values![
-                held.case.id,
+                loaded.case.id,
                 booking.resource.as_str(),
                 booking.start,
                 booking.end
@@ -239,36 +230,39 @@ async fn write_bookings<S: Session>(session: &mut S, changed: &[&Held]) -> Resul
     let sql = "-- delete_bookings
         DELETE FROM bookings WHERE case_id IN (SELECT id FROM given)";
     session.run_for(sql, Given::ids(given_up), vec![]).await?;
-    let sql = "-- insert_bookings
-        INSERT INTO bookings (case_id, resource, start_at, end_at)
-        SELECT case_id, resource, start_at, end_at FROM given WHERE true
-        ON CONFLICT (case_id, resource, start_at) DO NOTHING";
+    let sql = insert!(
+        "insert_bookings",
+        "bookings",
+        booking_columns,
+        "
+        WHERE true ON CONFLICT (case_id, resource, start_at) DO NOTHING"
+    );
     session.run_for(sql, taken, vec![]).await?;
     Ok(())
 }
 
-async fn write_slot_uses<S: Session>(session: &mut S, changed: &[&Held]) -> Result<(), Failed> {
+async fn write_slot_uses<S: Session>(
+    session: &mut S,
+    changed: &[&LoadedCase],
+) -> Result<(), Failed> {
     let mut freed = Vec::new();
-    let mut used =
-        Given::new(&[("case_id", Type::Id), ("organisation", Type::Text), ("number", Type::Text)]);
-    for held in changed {
-        match &held.slot {
+    let mut used = Given::new(SLOT_USE);
+    for loaded in changed {
+        match &loaded.slot {
             SlotChange::Same => continue,
             // A case that is new had no slot.
-            SlotChange::Freed if held.before.is_none() => continue,
+            SlotChange::Freed if loaded.before.is_none() => continue,
             SlotChange::Freed => {}
             SlotChange::Taken((organisation, number)) => {
-                used.push(values![held.case.id, organisation, number.as_str()]);
+                used.push(values![loaded.case.id, organisation, number.as_str()]);
             }
         }
-        freed.push(held.case.id);
+        freed.push(loaded.case.id);
     }
     let sql = "-- delete_slot_uses
         DELETE FROM slot_uses WHERE case_id IN (SELECT id FROM given)";
     session.run_for(sql, Given::ids(freed), vec![]).await?;
-    let sql = "-- insert_slot_uses
-        INSERT INTO slot_uses (case_id, organisation, number)
-        SELECT case_id, organisation, number FROM given";
+    let sql = insert!("insert_slot_uses", "slot_uses", slot_use_columns);
     session.run_for(sql, used, vec![]).await?;
     Ok(())
 }
@@ -289,19 +283,20 @@ pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -
         let since = first.entry((organisation, version)).or_insert(at);
         *since = at.min(*since);
     }
-    let mut given = Given::new(&[
-        ("organisation", Type::Text),
-        ("hash", Type::Text),
-        ("label", Type::Text),
-        ("first_seen_at", Type::Int),
-    ]);
+    let mut given = Given::new(VERSION);
     for ((organisation, version), at) in first {
         given.push(values![organisation, version.hash.as_str(), version.label.as_deref(), at]);
     }
-    let sql = "-- insert_versions
-        INSERT INTO versions (kind, organisation, system, hash, label, first_seen_at)
-        SELECT 'code_map', organisation, '', hash, label, first_seen_at FROM given WHERE true
-        ON CONFLICT (kind, organisation, system, hash) DO NOTHING";
+    let sql = concat!(
+        "-- insert_versions
+        INSERT INTO versions (",
+        version_columns!(),
+        ", kind, system)
+        SELECT ",
+        version_columns!(),
+        ", 'code_map', '' FROM given WHERE true
+        ON CONFLICT (kind, organisation, system, hash) DO NOTHING"
+    );
     Part::new(sql, given)
 }
 
@@ -309,23 +304,7 @@ pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -
 const ADDED_BYTES: usize = 4 * 1024;
 
 fn insert_messages(messages: &[NewMessage]) -> Part {
-    let mut given = Given::new(&[
-        ("id", Type::Id),
-        ("case_id", Type::Id),
-        ("organisation", Type::Text),
-        ("source_message_id", Type::Text),
-        ("inbound", Type::Flag),
-        ("kind", Type::Text),
-        ("format", Type::Text),
-        ("fingerprint", Type::Bytes),
-        ("case_number", Type::Text),
-        ("case_state", Type::Text),
-        ("raw", Type::Bytes),
-        ("canonical", Type::Bytes),
-        ("deviations", Type::Text),
-        ("code_map", Type::Text),
-        ("received_at", Type::Int),
-    ]);
+    let mut given = Given::new(MESSAGE);
     for new in messages {
         let raw_length = new.arrival.as_ref().map_or(0, |arrival| arrival.raw.len());
         let canonical = to_vec_of(&new.message, raw_length + ADDED_BYTES);
@@ -357,31 +336,12 @@ fn insert_messages(messages: &[NewMessage]) -> Part {
             new.received_at,
         ]);
     }
-    let sql = "-- insert_messages
-        INSERT INTO messages (id, case_id, organisation, source_message_id, inbound, kind, format,
-            fingerprint, case_number, case_state, raw, canonical, deviations, code_map,
-            received_at)
-        SELECT id, case_id, organisation, source_message_id, inbound, kind, format,
-            fingerprint, case_number, case_state, raw, canonical, deviations, code_map,
-            received_at
-        FROM given";
+    let sql = insert!("insert_messages", "messages", message_columns);
     Part::new(sql, given)
 }
 
 fn insert_events(events: &[(uuid::Uuid, String, tierlink_core::decide::Event)]) -> Part {
-    let mut given = Given::new(&[
-        ("case_id", Type::Id),
-        ("number", Type::Int),
-        ("case_number", Type::Text),
-        ("message_id", Type::Id),
-        ("kind", Type::Text),
-        ("organisation", Type::Text),
-        ("from_state", Type::Text),
-        ("to_state", Type::Text),
-        ("recorded_at", Type::Int),
-        ("reason", Type::Text),
-        ("note", Type::Text),
-    ]);
+    let mut given = Given::new(EVENT);
     for (case, number, event) in events {
         given.push(values![
             *case,
@@ -397,30 +357,33 @@ fn insert_events(events: &[(uuid::Uuid, String, tierlink_core::decide::Event)]) 
             event.note.as_deref(),
         ]);
     }
-    let sql = "-- insert_events
-        INSERT INTO events (case_id, number, case_number, message_id, kind, organisation,
-            from_state, to_state, recorded_at, reason, note, announced)
-        SELECT case_id, number, case_number, message_id, kind, organisation,
-            from_state, to_state, recorded_at, reason, note, false
-        FROM given";
+    let sql = concat!(
+        "-- insert_events
+        INSERT INTO events (",
+        new_event_columns!(),
+        ", announced)
+        SELECT ",
+        new_event_columns!(),
+        ", false
+        FROM given"
+    );
     Part::new(sql, given)
 }
 
 fn insert_deliveries(deliveries: &[NewDelivery]) -> Part {
-    let mut given = Given::new(&[
-        ("message_id", Type::Id),
-        ("destination", Type::Text),
-        ("case_id", Type::Id),
-        ("number", Type::Int),
-        ("created_at", Type::Int),
-    ]);
+    let mut given = Given::new(DELIVERY);
     for new in deliveries {
         given.push(values![new.id.message, &new.id.to, new.case, new.number, new.created_at]);
     }
-    let sql = "-- insert_deliveries
-        INSERT INTO deliveries (message_id, destination, case_id, number, created_at, state, round,
-            attempts)
-        SELECT message_id, destination, case_id, number, created_at, 'queued', 1, 0
-        FROM given";
+    let sql = concat!(
+        "-- insert_deliveries
+        INSERT INTO deliveries (",
+        new_delivery_columns!(),
+        ", state, round, attempts)
+        SELECT ",
+        new_delivery_columns!(),
+        ", 'queued', 1, 0
+        FROM given"
+    );
     Part::new(sql, given)
 }

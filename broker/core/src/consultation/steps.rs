@@ -2,11 +2,37 @@
 
 use tierlink_schemas::request::ConsultationForm;
 
-use super::{Act, State};
+use super::state::{Act, State};
 use crate::rule::{Role, Rule};
 
+/// Decides what `act` by an organisation in `role` does to a case in `state`. No `_` arm over
+/// states.
+pub fn step(state: State, act: Act, role: Role, form: ConsultationForm) -> Result<State, Rule> {
+    may_say(act, role)?;
+    fits(act, form)?;
+    match act {
+        Act::Amend { reviews_left } => amend(state, form, reviews_left),
+        Act::Review { reviews_left } => review(state, reviews_left),
+        Act::Return => give_back(state, role),
+        Act::Accept { all } => accept(state, all),
+        Act::Decline => decline(state),
+        Act::Schedule => schedule(state, form),
+        Act::Start => start(state, form),
+        Act::Opinion => opinion(state, form),
+        Act::Acknowledge { critical: true } | Act::Critical => critical(state, act),
+        Act::Acknowledge { critical: false } => acknowledge(state),
+        Act::NoShow => no_show(state),
+        Act::Cancel => cancel(state),
+        Act::Close => close(state, role),
+        Act::Claim => claim(state),
+        Act::Recollect => recollect(state),
+        Act::Report => report(state),
+        Act::Audit { passed } => audit(state, passed),
+    }
+}
+
 /// Who may ever say it, whatever the state.
-pub(super) fn may_say(act: Act, role: Role) -> Result<(), Rule> {
+fn may_say(act: Act, role: Role) -> Result<(), Rule> {
     let (allowed, rule): (&[Role], Rule) = match act {
         Act::Amend { .. } | Act::Acknowledge { .. } | Act::Cancel => {
             (&[Role::Origin], Rule::OnlyOrigin)
@@ -29,7 +55,7 @@ pub(super) fn may_say(act: Act, role: Role) -> Result<(), Rule> {
 }
 
 /// Whether the form of the case knows the act at all.
-pub(super) fn fits(act: Act, form: ConsultationForm) -> Result<(), Rule> {
+fn fits(act: Act, form: ConsultationForm) -> Result<(), Rule> {
     let reading = form == ConsultationForm::Reading;
     match act {
         Act::Claim | Act::Recollect | Act::Report | Act::Audit { .. } | Act::Critical => {
@@ -55,15 +81,11 @@ pub(super) fn fits(act: Act, form: ConsultationForm) -> Result<(), Rule> {
 }
 
 /// Where a consultation goes that is on its way to a target.
-pub(super) const fn on_its_way(reviews_left: bool) -> State {
+const fn on_its_way(reviews_left: bool) -> State {
     if reviews_left { State::InReview } else { State::Dispatched }
 }
 
-pub(super) fn amend(
-    state: State,
-    form: ConsultationForm,
-    reviews_left: bool,
-) -> Result<State, Rule> {
+fn amend(state: State, form: ConsultationForm, reviews_left: bool) -> Result<State, Rule> {
     match state {
         State::Declined if form == ConsultationForm::Reading => Ok(State::Uploaded),
         State::InReview | State::Dispatched | State::Returned | State::Declined => {
@@ -81,7 +103,7 @@ pub(super) fn amend(
     }
 }
 
-pub(super) fn review(state: State, reviews_left: bool) -> Result<State, Rule> {
+fn review(state: State, reviews_left: bool) -> Result<State, Rule> {
     match state {
         State::InReview | State::Declined => Ok(on_its_way(reviews_left)),
         State::Returned => Err(Rule::Returned),
@@ -101,7 +123,7 @@ pub(super) fn review(state: State, reviews_left: bool) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn give_back(state: State, role: Role) -> Result<State, Rule> {
+fn give_back(state: State, role: Role) -> Result<State, Rule> {
     match state {
         State::InReview if role == Role::Reviewer => Ok(State::Returned),
         State::Dispatched if role == Role::Target => Ok(State::Returned),
@@ -125,7 +147,7 @@ pub(super) fn give_back(state: State, role: Role) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn accept(state: State, all: bool) -> Result<State, Rule> {
+fn accept(state: State, all: bool) -> Result<State, Rule> {
     match state {
         State::Dispatched if all => Ok(State::Accepted),
         State::Dispatched => Ok(State::Dispatched),
@@ -148,7 +170,7 @@ pub(super) fn accept(state: State, all: bool) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn decline(state: State) -> Result<State, Rule> {
+fn decline(state: State) -> Result<State, Rule> {
     match state {
         State::Dispatched
         | State::Accepted
@@ -171,7 +193,7 @@ pub(super) fn decline(state: State) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn schedule(state: State, form: ConsultationForm) -> Result<State, Rule> {
+fn schedule(state: State, form: ConsultationForm) -> Result<State, Rule> {
     if form == ConsultationForm::Offline {
         return Err(if state.is_terminal() { Rule::Ended } else { Rule::NoSession });
     }
@@ -196,7 +218,7 @@ pub(super) fn schedule(state: State, form: ConsultationForm) -> Result<State, Ru
     }
 }
 
-pub(super) fn start(state: State, form: ConsultationForm) -> Result<State, Rule> {
+fn start(state: State, form: ConsultationForm) -> Result<State, Rule> {
     match state {
         State::Scheduled => Ok(State::InSession),
         State::Dispatched | State::Accepted if form == ConsultationForm::Offline => {
@@ -223,7 +245,7 @@ pub(super) fn start(state: State, form: ConsultationForm) -> Result<State, Rule>
 
 /// The start of a session may go unreported; its opinion counts all the same. A correction of an
 /// opinion that was read must be read again; of a closed one it is only recorded.
-pub(super) fn opinion(state: State, form: ConsultationForm) -> Result<State, Rule> {
+fn opinion(state: State, form: ConsultationForm) -> Result<State, Rule> {
     match state {
         State::InSession | State::Scheduled | State::OpinionIssued | State::Acknowledged => {
             Ok(State::OpinionIssued)
@@ -246,7 +268,7 @@ pub(super) fn opinion(state: State, form: ConsultationForm) -> Result<State, Rul
     }
 }
 
-pub(super) fn acknowledge(state: State) -> Result<State, Rule> {
+fn acknowledge(state: State) -> Result<State, Rule> {
     match state {
         State::OpinionIssued | State::Reported => Ok(State::Acknowledged),
         State::Acknowledged => Err(Rule::OpinionIssued),
@@ -267,7 +289,7 @@ pub(super) fn acknowledge(state: State) -> Result<State, Rule> {
 }
 
 /// The alert is an axis of its own, so the state stays. Whether one waits is checked in `decide`.
-pub(super) fn critical(state: State, act: Act) -> Result<State, Rule> {
+fn critical(state: State, act: Act) -> Result<State, Rule> {
     match state {
         State::Claimed
         | State::Written
@@ -295,7 +317,7 @@ pub(super) fn critical(state: State, act: Act) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn no_show(state: State) -> Result<State, Rule> {
+fn no_show(state: State) -> Result<State, Rule> {
     match state {
         State::Scheduled | State::InSession => Ok(State::NoShow),
         State::Dispatched | State::Accepted => Err(Rule::NotScheduled),
@@ -316,7 +338,7 @@ pub(super) fn no_show(state: State) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn cancel(state: State) -> Result<State, Rule> {
+fn cancel(state: State) -> Result<State, Rule> {
     match state {
         State::InReview
         | State::Dispatched
@@ -340,7 +362,7 @@ pub(super) fn cancel(state: State) -> Result<State, Rule> {
 }
 
 /// Closing what was issued says that it was read; closing what did not happen is for either side.
-pub(super) fn close(state: State, role: Role) -> Result<State, Rule> {
+fn close(state: State, role: Role) -> Result<State, Rule> {
     match state {
         State::Acknowledged | State::NoShow => Ok(State::Closed),
         State::OpinionIssued | State::Reported | State::Declined if role == Role::Origin => {
@@ -361,7 +383,7 @@ pub(super) fn close(state: State, role: Role) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn claim(state: State) -> Result<State, Rule> {
+fn claim(state: State) -> Result<State, Rule> {
     match state {
         State::Uploaded | State::Claimed => Ok(State::Claimed),
         State::InReview
@@ -383,7 +405,7 @@ pub(super) fn claim(state: State) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn recollect(state: State) -> Result<State, Rule> {
+fn recollect(state: State) -> Result<State, Rule> {
     match state {
         State::Uploaded | State::Claimed | State::Written => Ok(State::Recollect),
         State::InReview
@@ -405,7 +427,7 @@ pub(super) fn recollect(state: State) -> Result<State, Rule> {
 }
 
 /// A report without a claim counts: whoever writes has taken it.
-pub(super) fn report(state: State) -> Result<State, Rule> {
+fn report(state: State) -> Result<State, Rule> {
     match state {
         State::Uploaded
         | State::Claimed
@@ -428,7 +450,7 @@ pub(super) fn report(state: State) -> Result<State, Rule> {
     }
 }
 
-pub(super) fn audit(state: State, passed: bool) -> Result<State, Rule> {
+fn audit(state: State, passed: bool) -> Result<State, Rule> {
     match state {
         State::Written if passed => Ok(State::Reported),
         State::Written => Ok(State::Claimed),
@@ -452,7 +474,7 @@ pub(super) fn audit(state: State, passed: bool) -> Result<State, Rule> {
 }
 
 /// The rule that names the state, where a message comes too early or too late for it.
-pub(super) const fn too_early_or_late(state: State) -> Rule {
+const fn too_early_or_late(state: State) -> Rule {
     match state {
         State::InReview => Rule::InReview,
         State::Dispatched => Rule::NotAccepted,

@@ -7,10 +7,16 @@ use jiff::Timestamp;
 use tierlink_schemas::{Body, Message, OrganisationCode};
 use uuid::Uuid;
 
-use super::{Deadline, Name, deadlines_of};
+use super::limits::MINUTES_MAX;
+use super::names::{Deadline, Name};
+use super::waits::deadlines_of;
+use crate::access;
 use crate::case::{Case, State};
+use crate::consultation;
 use crate::county::County;
-use crate::decide::{Change, Dispatch, Event, draft, outgoing};
+use crate::decide::bookings::free_what_is_not_needed;
+use crate::decide::change::{Change, Dispatch, Event};
+use crate::decide::outgoing;
 use crate::routing;
 
 /// How often a deadline is reported at its full pace. After that the distance doubles each time,
@@ -27,16 +33,21 @@ const DAY: Duration = Duration::from_hours(24);
 ///
 /// The end of a case comes before reports: a report on a case that ends now helps nobody.
 #[must_use]
-pub fn overdue(case: &Case, county: &County, now: Timestamp, spare: Uuid) -> Option<Change> {
+pub fn overdue(
+    case: &Case,
+    county: &County,
+    now: Timestamp,
+    escalation_id: Uuid,
+) -> Option<Change> {
     let passed = || case.deadlines.iter().filter(|deadline| deadline.due <= now);
     let ends = |deadline: &&Deadline| matches!(deadline.name, Name::Expire | Name::Close);
     if let Some(deadline) = passed().find(ends)
         && let Some(state) = ended(&case.state)
     {
-        return Some(end(case, county, now, spare, deadline.name, state));
+        return Some(end(case, county, now, escalation_id, deadline.name, state));
     }
     let deadline = passed().filter(|d| !ends(d)).min_by_key(|deadline| deadline.due)?;
-    Some(escalate(case, county, now, spare, *deadline))
+    Some(escalate(case, county, now, escalation_id, *deadline))
 }
 
 /// Where a case goes when it ends by itself.
@@ -44,10 +55,15 @@ fn ended(state: &State) -> Option<State> {
     match state {
         State::Referral(state) => state.expired().map(State::Referral),
         State::Transfer(state) => state.closed_by_itself().map(State::Transfer),
-        State::Consultation(crate::consultation::State::Acknowledged) => {
-            Some(State::Consultation(crate::consultation::State::Closed))
+        State::Consultation(state) => {
+            // What was read and never closed ends as if it had been.
+            let ended = if *state == consultation::State::Acknowledged {
+                Some(consultation::State::Closed)
+            } else {
+                state.expired()
+            };
+            ended.map(State::Consultation)
         }
-        State::Consultation(state) => state.expired().map(State::Consultation),
     }
 }
 
@@ -55,23 +71,29 @@ fn end(
     case: &Case,
     county: &County,
     now: Timestamp,
-    spare: Uuid,
+    escalation_id: Uuid,
     name: Name,
     state: State,
 ) -> Change {
     let mut after = next(case, now);
     after.state = state;
     after.since = now;
-    draft::free_what_is_not_needed(&mut after);
+    free_what_is_not_needed(&mut after);
     after.deadlines = deadlines_of(&after, county);
     let told = routing::route(Some(case), &after, &county.broker);
     let hears: Vec<OrganisationCode> = told.into_iter().map(|told| told.to).collect();
-    let (message, _) = outgoing::report(&after, &county.broker, spare, now);
+    let (message, _) = outgoing::report(&after, &county.broker, escalation_id, now);
     let note = if name == Name::Close { "closed_by_itself" } else { "expired" };
     change(case, after, message, hears, note.to_owned(), now)
 }
 
-fn escalate(case: &Case, county: &County, now: Timestamp, spare: Uuid, passed: Deadline) -> Change {
+fn escalate(
+    case: &Case,
+    county: &County,
+    now: Timestamp,
+    escalation_id: Uuid,
+    passed: Deadline,
+) -> Change {
     let mut after = next(case, now);
     let level = passed.escalations.saturating_add(1);
     let pause = pause(case, county, passed.name, level);
@@ -86,7 +108,7 @@ fn escalate(case: &Case, county: &County, now: Timestamp, spare: Uuid, passed: D
         hears.push(case.origin.clone());
         if let Some(lead) = county.lead.as_ref().filter(|lead| county.member(lead).is_some()) {
             // Whoever is told of a case must be able to look it up.
-            if !after.has_part(lead) {
+            if !access::sees(&after, lead) {
                 after.watchers.push(lead.clone());
             }
             hears.push(lead.clone());
@@ -98,7 +120,7 @@ fn escalate(case: &Case, county: &County, now: Timestamp, spare: Uuid, passed: D
             once.push(to);
         }
     }
-    let (mut message, mut report) = outgoing::report(&after, &county.broker, spare, now);
+    let (mut message, mut report) = outgoing::report(&after, &county.broker, escalation_id, now);
     report.overdue = Some(passed.name.as_str().to_owned());
     report.escalation = Some(level);
     message.set_body(Body::StatusReport(report));
@@ -163,7 +185,7 @@ fn pause(case: &Case, county: &County, name: Name, level: u32) -> Duration {
         | Name::Close
         | Name::Expire => limits.escalate_minutes,
     };
-    let pace = Duration::from_mins(u64::from(minutes.clamp(1, super::MINUTES_MAX)));
+    let pace = Duration::from_mins(u64::from(minutes.clamp(1, MINUTES_MAX)));
     let doublings = level.saturating_sub(ESCALATIONS_AT_FULL_PACE).min(u64::BITS);
     let slower = 2_u32.checked_pow(doublings).map_or(DAY, |times| pace.saturating_mul(times));
     slower.min(DAY.max(pace))

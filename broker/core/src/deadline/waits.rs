@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use tierlink_schemas::request::ConsultationForm;
 
-use super::{Deadline, Limit, Name};
+use super::limits::Limit;
+use super::names::{Deadline, Name};
 use crate::case::{Case, State};
 use crate::county::County;
 use crate::{consultation, referral, transfer};

@@ -1,4 +1,5 @@
-//! Experts and rooms for a time: one expert, one room, one case at a time.
+//! Experts and rooms for a time: one expert, one room, one case at a time; and what a case gives
+//! back when it no longer needs it.
 
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use jiff::Timestamp;
 use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::answer::{Appointment, ExpertRef};
 
-use crate::case::{Booking, Case};
+use crate::case::{Booking, Case, State};
+use crate::{consultation, referral};
 
 /// The longest session. A mistyped year must not block a room for good.
 pub const SESSION_LASTS_MAX: Duration = Duration::from_hours(24);
@@ -60,4 +62,56 @@ pub(super) fn clash(wanted: &[Booking], taken: &[Booking]) -> bool {
             held.resource == want.resource && held.start < want.end && want.start < held.end
         })
     })
+}
+
+/// Gives back the appointment, the experts and the room of a case that no longer needs them.
+pub(crate) fn free_what_is_not_needed(case: &mut Case) {
+    let (appointment, bookings) = match &case.state {
+        State::Referral(state) => match state {
+            referral::State::Scheduled
+            | referral::State::Arrived
+            | referral::State::InCare
+            | referral::State::Completed
+            | referral::State::CancelRequested { before: referral::Before::Scheduled } => {
+                (true, false)
+            }
+            referral::State::InReview
+            | referral::State::Submitted
+            | referral::State::Returned
+            | referral::State::Accepted
+            | referral::State::Declined
+            | referral::State::CancelRequested {
+                before: referral::Before::Accepted | referral::Before::NoShow,
+            }
+            | referral::State::Cancelled
+            | referral::State::NoShow
+            | referral::State::Expired => (false, false),
+        },
+        State::Transfer(_) => (false, false),
+        State::Consultation(state) => match state {
+            consultation::State::Scheduled | consultation::State::InSession => (true, true),
+            consultation::State::OpinionIssued
+            | consultation::State::Acknowledged
+            | consultation::State::Closed => (true, false),
+            consultation::State::InReview
+            | consultation::State::Dispatched
+            | consultation::State::Returned
+            | consultation::State::Accepted
+            | consultation::State::Uploaded
+            | consultation::State::Claimed
+            | consultation::State::Written
+            | consultation::State::Reported
+            | consultation::State::Recollect
+            | consultation::State::Declined
+            | consultation::State::NoShow
+            | consultation::State::Cancelled
+            | consultation::State::Expired => (false, false),
+        },
+    };
+    if !appointment {
+        case.context.appointment = None;
+    }
+    if !bookings {
+        case.bookings.clear();
+    }
 }

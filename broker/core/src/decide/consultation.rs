@@ -6,11 +6,12 @@ use tierlink_schemas::{Body, Priority};
 
 use super::bookings;
 use super::draft::Draft;
+use super::moves;
 use super::stated::{EXPERTS_MAX, all_accepted, stated};
-use super::{Refused, moves};
+use crate::bodies::{no_case, referral_later, transfer_later};
 use crate::case::{self, AskedExpert, CriticalAlert};
 use crate::consultation::{Act, State, step};
-use crate::rule::{Role, Rule};
+use crate::rule::{Refused, Role, Rule};
 
 /// Applies the draft's message to a consultation in `state`.
 ///
@@ -54,7 +55,13 @@ pub fn act(body: &Body, reviews_left: bool, all: bool) -> Option<Act> {
         Body::ConsultationReport(_) => Act::Report,
         Body::ConsultationAudit(b) => Act::Audit { passed: b.passed },
         Body::ConsultationCritical(_) => Act::Critical,
-        _ => return None,
+        Body::ReferralSubmit(_)
+        | Body::ReferralAmend(_)
+        | Body::TransferOffer(_)
+        | Body::TransferAmend(_)
+        | referral_later!()
+        | transfer_later!()
+        | no_case!() => return None,
     })
 }
 
@@ -106,7 +113,22 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
             draft.case.critical = Some(CriticalAlert { raised_at, acknowledged_at: None });
             draft.note("critical_raised");
         }
-        _ => {}
+        Body::ConsultationDecline(_)
+        | Body::ConsultationAcknowledge(_)
+        | Body::ConsultationClaim(_)
+        | Body::ConsultationReturn(_)
+        | Body::ConsultationStart(_)
+        | Body::ConsultationNoShow(_)
+        | Body::ConsultationCancel(_)
+        | Body::ConsultationClose(_)
+        | Body::ConsultationRecollect(_)
+        | Body::ReferralSubmit(_)
+        | Body::ReferralAmend(_)
+        | Body::TransferOffer(_)
+        | Body::TransferAmend(_)
+        | referral_later!()
+        | transfer_later!()
+        | no_case!() => {}
     }
     Ok(())
 }
@@ -149,8 +171,8 @@ fn amend(draft: &mut Draft<'_>, state: State) -> Result<(), Refused> {
     }
     let uploaded_at = draft.case.terms.uploaded_at;
     let experts = request.experts(draft.ask.county)?;
-    moves::amend(draft, matches!(state, State::Returned | State::Declined))?;
-    if !matches!(state, State::Recollect | State::Declined) {
+    moves::amend(draft, [State::Returned, State::Declined].contains(&state))?;
+    if ![State::Recollect, State::Declined].contains(&state) {
         // Words added to a recording do not give its readers more time; a new one does.
         draft.case.terms.uploaded_at = uploaded_at;
     }
@@ -195,15 +217,13 @@ fn accept(draft: &mut Draft<'_>, role: Role, b: &Accept) -> Result<(), Refused> 
     let waits = |asked: &&AskedExpert| asked.accepted != Some(true);
     let own = draft.case.experts.iter().filter(waits).any(|a| a.expert.organisation == author);
     let others = draft.case.experts.iter().any(|asked| waits(&asked));
-    match (own, others) {
-        (true, _) => {
-            answer_for_author(draft, true);
-            Ok(())
-        }
-        (false, true) if role == Role::Target => Err(Rule::NameTheExpert.refuse()),
-        (false, true) => Err(Rule::ExpertAnswered.refuse()),
-        (false, false) => Ok(()),
+    if own {
+        answer_for_author(draft, true);
+    } else if others {
+        let rule = if role == Role::Target { Rule::NameTheExpert } else { Rule::ExpertAnswered };
+        return Err(rule.refuse());
     }
+    Ok(())
 }
 
 /// A session needs its times, and people and a room that are free.
@@ -288,7 +308,7 @@ fn report(draft: &mut Draft<'_>, state: State, b: &Report) -> Result<(), Refused
     let writer = b.writer.code.as_ref().filter(|code| !code.trim().is_empty());
     let writer = writer.ok_or_else(|| Rule::NoPersonCode.refuse_at(field))?;
     draft.case.writer = Some(writer.trim().to_owned());
-    if matches!(state, State::Reported | State::Acknowledged) {
+    if [State::Reported, State::Acknowledged].contains(&state) {
         draft.note("correction");
         // The recording's own clock has run out long ago; the correction has one of its own.
         draft.case.terms.uploaded_at = Some(draft.ask.now);

@@ -10,10 +10,15 @@
 use tierlink_schemas::message::BusinessNumber;
 use tierlink_schemas::{Body, Message, OrganisationCode};
 
-use super::{Ask, Change, Dispatch, Event, Refused, outgoing};
-use crate::case::{Case, PastTarget, State};
-use crate::rule::Rule;
-use crate::{consultation, deadline, referral, routing};
+use super::ask::Ask;
+use super::bookings::free_what_is_not_needed;
+use super::change::{Change, Dispatch, Event};
+use super::outgoing;
+use crate::bodies::no_case;
+use crate::case::{Case, PastTarget};
+use crate::deadline::waits::deadlines_of;
+use crate::routing;
+use crate::rule::{Refused, Rule};
 
 /// How often a case may move to another target. More is a loop between two systems.
 pub const TARGETS_MAX: usize = 20;
@@ -110,7 +115,7 @@ impl<'a> Draft<'a> {
         self.case.changed_at = now;
         self.case.events = self.case.events.saturating_add(1);
         free_what_is_not_needed(&mut self.case);
-        self.case.deadlines = deadline::deadlines_of(&self.case, self.ask.county);
+        self.case.deadlines = deadlines_of(&self.case, self.ask.county);
         let event = self.event();
         let (messages, dispatches) = self.told()?;
         Ok(Change { case: self.case, event, messages, dispatches })
@@ -183,63 +188,11 @@ impl<'a> Draft<'a> {
         };
         let mut restated = request
             .and_then(|request| {
-                outgoing::restate(request, &self.case, self.message.id, self.ask.spare)
+                outgoing::restate(request, &self.case, self.message.id, self.ask.second_message_id)
             })
             .ok_or_else(|| Rule::RequestMissing.refuse())?;
         outgoing::complete(&mut restated, &self.case, None, destinations, self.ask.now);
         Ok(restated)
-    }
-}
-
-/// Gives back the appointment, the experts and the room of a case that no longer needs them.
-pub(crate) fn free_what_is_not_needed(case: &mut Case) {
-    let (appointment, bookings) = match &case.state {
-        State::Referral(state) => match state {
-            referral::State::Scheduled
-            | referral::State::Arrived
-            | referral::State::InCare
-            | referral::State::Completed
-            | referral::State::CancelRequested { before: referral::Before::Scheduled } => {
-                (true, false)
-            }
-            referral::State::InReview
-            | referral::State::Submitted
-            | referral::State::Returned
-            | referral::State::Accepted
-            | referral::State::Declined
-            | referral::State::CancelRequested {
-                before: referral::Before::Accepted | referral::Before::NoShow,
-            }
-            | referral::State::Cancelled
-            | referral::State::NoShow
-            | referral::State::Expired => (false, false),
-        },
-        State::Transfer(_) => (false, false),
-        State::Consultation(state) => match state {
-            consultation::State::Scheduled | consultation::State::InSession => (true, true),
-            consultation::State::OpinionIssued
-            | consultation::State::Acknowledged
-            | consultation::State::Closed => (true, false),
-            consultation::State::InReview
-            | consultation::State::Dispatched
-            | consultation::State::Returned
-            | consultation::State::Accepted
-            | consultation::State::Uploaded
-            | consultation::State::Claimed
-            | consultation::State::Written
-            | consultation::State::Reported
-            | consultation::State::Recollect
-            | consultation::State::Declined
-            | consultation::State::NoShow
-            | consultation::State::Cancelled
-            | consultation::State::Expired => (false, false),
-        },
-    };
-    if !appointment {
-        case.context.appointment = None;
-    }
-    if !bookings {
-        case.bookings.clear();
     }
 }
 
@@ -255,7 +208,39 @@ fn reason(body: &Body) -> Option<String> {
             &b.reason
         }
         Body::ConsultationRecollect(b) => &b.reason,
-        _ => return None,
+        Body::ReferralSubmit(_)
+        | Body::ReferralAmend(_)
+        | Body::ReferralReview(_)
+        | Body::ReferralAccept(_)
+        | Body::ReferralSchedule(_)
+        | Body::ReferralArrive(_)
+        | Body::ReferralNoShow(_)
+        | Body::ReferralFeedback(_)
+        | Body::ReferralConfirmCancel(_)
+        | Body::ReferralRefuseCancel(_)
+        | Body::ReferralClose(_)
+        | Body::TransferOffer(_)
+        | Body::TransferAmend(_)
+        | Body::TransferAccept(_)
+        | Body::TransferDischarge(_)
+        | Body::TransferReceive(_)
+        | Body::TransferFollowUp(_)
+        | Body::TransferClose(_)
+        | Body::ConsultationRequest(_)
+        | Body::ConsultationAmend(_)
+        | Body::ConsultationReview(_)
+        | Body::ConsultationAccept(_)
+        | Body::ConsultationSchedule(_)
+        | Body::ConsultationStart(_)
+        | Body::ConsultationOpinion(_)
+        | Body::ConsultationAcknowledge(_)
+        | Body::ConsultationNoShow(_)
+        | Body::ConsultationClose(_)
+        | Body::ConsultationClaim(_)
+        | Body::ConsultationReport(_)
+        | Body::ConsultationAudit(_)
+        | Body::ConsultationCritical(_)
+        | no_case!() => return None,
     };
     Some(reason.code.clone())
 }

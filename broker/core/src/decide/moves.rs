@@ -7,8 +7,9 @@ use tierlink_schemas::{Body, OrganisationCode, Priority};
 use super::draft::Draft;
 use super::open::set_direction;
 use super::stated::stated;
-use super::{Refused, outgoing, place};
-use crate::rule::Rule;
+use super::{outgoing, place};
+use crate::bodies::no_request;
+use crate::rule::{Refused, Rule};
 use crate::subject;
 
 /// Takes over an amended request. `movable`: whether it may name another target now.
@@ -58,11 +59,9 @@ pub(super) fn amend(draft: &mut Draft<'_>, movable: bool) -> Result<(), Refused>
 }
 
 fn check_direction<T: PartialEq>(stated: Option<T>, derived: Option<T>) -> Result<(), Refused> {
-    match (stated, derived) {
-        (Some(stated), Some(derived)) if stated != derived => {
-            Err(Rule::DirectionContradicts.refuse())
-        }
-        (_, _) => Ok(()),
+    match stated.zip(derived) {
+        Some((stated, derived)) if stated != derived => Err(Rule::DirectionContradicts.refuse()),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -152,7 +151,7 @@ fn set_target(body: &mut Body, to: &Party) {
         Body::ReferralSubmit(b) | Body::ReferralAmend(b) => b.to.clone_from(to),
         Body::TransferOffer(b) | Body::TransferAmend(b) => b.to.clone_from(to),
         Body::ConsultationRequest(b) | Body::ConsultationAmend(b) => b.to.clone_from(to),
-        _ => {}
+        no_request!() => {}
     }
 }
 

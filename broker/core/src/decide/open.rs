@@ -3,12 +3,16 @@
 use tierlink_schemas::message::Context;
 use tierlink_schemas::{Body, CaseNumber, Family, Message, Priority};
 
+use super::ask::Ask;
+use super::change::Change;
 use super::draft::Draft;
 use super::stated::{Stated, stated};
-use super::{Ask, Change, Refused, outgoing, place};
+use super::{outgoing, place};
+use crate::access;
+use crate::bodies::no_request;
 use crate::case::{Case, State, Terms};
 use crate::find;
-use crate::rule::Rule;
+use crate::rule::{Refused, Rule};
 use crate::{consultation, referral, transfer};
 use tierlink_schemas::request::{ConsultationForm, Direction};
 
@@ -60,8 +64,13 @@ pub(super) fn direction(
 
 /// Writes the direction into a referral that left it open.
 pub(super) fn set_direction(body: &mut Body, direction: Option<Direction>) {
-    if let Body::ReferralSubmit(b) | Body::ReferralAmend(b) = body {
-        b.direction = direction;
+    match body {
+        Body::ReferralSubmit(b) | Body::ReferralAmend(b) => b.direction = direction,
+        Body::TransferOffer(_)
+        | Body::TransferAmend(_)
+        | Body::ConsultationRequest(_)
+        | Body::ConsultationAmend(_)
+        | no_request!() => {}
     }
 }
 
@@ -75,12 +84,18 @@ fn parent(ask: &Ask<'_>, family: Family) -> Result<Option<CaseNumber>, Refused> 
             Body::TransferOffer(offer) if offer.no_referral_reason.is_none() => {
                 Err(Rule::NoParentNamed.refuse())
             }
-            _ => Ok(None),
+            Body::TransferOffer(_)
+            | Body::ReferralSubmit(_)
+            | Body::ReferralAmend(_)
+            | Body::TransferAmend(_)
+            | Body::ConsultationRequest(_)
+            | Body::ConsultationAmend(_)
+            | no_request!() => Ok(None),
         };
     }
     let parent = ask
         .parent
-        .filter(|parent| parent.has_part(author))
+        .filter(|parent| access::sees(parent, author))
         .ok_or_else(|| Rule::NoSuchParent.refuse_at(parent_field(ask.message)))?;
     if family == Family::Transfer && parent.state.family() != Family::Referral {
         return Err(Rule::ParentNotReferral.refuse());
@@ -93,7 +108,13 @@ fn parent_field(message: &Message) -> &'static str {
     match &message.body {
         Body::TransferOffer(offer) if offer.parent_referral.is_some() => "body.parent_referral",
         Body::ConsultationRequest(request) if request.parent.is_some() => "body.parent",
-        _ => "case.parent",
+        Body::TransferOffer(_)
+        | Body::ConsultationRequest(_)
+        | Body::ReferralSubmit(_)
+        | Body::ReferralAmend(_)
+        | Body::TransferAmend(_)
+        | Body::ConsultationAmend(_)
+        | no_request!() => "case.parent",
     }
 }
 

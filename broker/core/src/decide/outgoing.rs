@@ -11,6 +11,7 @@ use tierlink_schemas::message::{CaseRef, ReplyTo, SCHEMA_VERSION, Source};
 use tierlink_schemas::{Body, Message, OrganisationCode};
 use uuid::Uuid;
 
+use crate::bodies::no_request;
 use crate::case::{Case, State};
 use crate::{consultation, referral, transfer};
 
@@ -61,24 +62,24 @@ pub(crate) fn restate(
     caused_by: Uuid,
     id: Uuid,
 ) -> Option<Message> {
-    let body = match (request.body.clone(), &case.state) {
-        (Body::ReferralSubmit(mut b) | Body::ReferralAmend(mut b), State::Referral(_)) => {
+    if request.kind().family() != case.state.family() {
+        return None;
+    }
+    let body = match request.body.clone() {
+        Body::ReferralSubmit(mut b) | Body::ReferralAmend(mut b) => {
             b.to.clone_from(&case.context.to);
             b.direction = case.context.direction;
             Body::ReferralSubmit(b)
         }
-        (Body::TransferOffer(mut b) | Body::TransferAmend(mut b), State::Transfer(_)) => {
+        Body::TransferOffer(mut b) | Body::TransferAmend(mut b) => {
             b.to.clone_from(&case.context.to);
             Body::TransferOffer(b)
         }
-        (
-            Body::ConsultationRequest(mut b) | Body::ConsultationAmend(mut b),
-            State::Consultation(_),
-        ) => {
+        Body::ConsultationRequest(mut b) | Body::ConsultationAmend(mut b) => {
             b.to.clone_from(&case.context.to);
             Body::ConsultationRequest(b)
         }
-        (_, State::Referral(_) | State::Transfer(_) | State::Consultation(_)) => return None,
+        no_request!() => return None,
     };
     let mut message = Message::new(id, request.source.clone(), request.occurred_at, body);
     message.extras.clone_from(&request.extras);

@@ -4,10 +4,11 @@ use tierlink_schemas::Body;
 use tierlink_schemas::answer::FeedbackStage;
 
 use super::draft::Draft;
-use super::{Refused, moves};
+use super::moves;
+use crate::bodies::{consultation_later, no_case, transfer_later};
 use crate::case;
 use crate::referral::{Act, State, step};
-use crate::rule::{Role, Rule};
+use crate::rule::{Refused, Role, Rule};
 
 /// Applies the draft's message to a referral in `state`.
 ///
@@ -42,7 +43,13 @@ pub fn act(body: &Body, reviews_left: bool) -> Option<Act> {
         Body::ReferralConfirmCancel(_) => Act::ConfirmCancel,
         Body::ReferralRefuseCancel(_) => Act::RefuseCancel,
         Body::ReferralClose(_) => Act::Close,
-        _ => return None,
+        Body::TransferOffer(_)
+        | Body::TransferAmend(_)
+        | Body::ConsultationRequest(_)
+        | Body::ConsultationAmend(_)
+        | transfer_later!()
+        | consultation_later!()
+        | no_case!() => return None,
     })
 }
 
@@ -87,7 +94,20 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
             draft.restart = !state.is_terminal();
         }
         Body::ReferralClose(_) if state == State::NoShow => draft.note("closed_after_no_show"),
-        _ => {}
+        Body::ReferralClose(_)
+        | Body::ReferralReturn(_)
+        | Body::ReferralDecline(_)
+        | Body::ReferralNoShow(_)
+        | Body::ReferralCancel(_)
+        | Body::ReferralConfirmCancel(_)
+        | Body::ReferralRefuseCancel(_)
+        | Body::TransferOffer(_)
+        | Body::TransferAmend(_)
+        | Body::ConsultationRequest(_)
+        | Body::ConsultationAmend(_)
+        | transfer_later!()
+        | consultation_later!()
+        | no_case!() => {}
     }
     Ok(())
 }

@@ -6,11 +6,11 @@ use tierlink_schemas::clinical::Clinical;
 use tierlink_schemas::person::{Party, Patient};
 use tierlink_schemas::request::{ConsultationForm, ConsultationRequest, Direction, Expert};
 
-use super::Refused;
 use super::draft::Draft;
+use crate::bodies::no_request;
 use crate::case::{AskedExpert, Terms};
 use crate::county::County;
-use crate::rule::Rule;
+use crate::rule::{Refused, Rule};
 
 /// How many experts one case may ask.
 pub const EXPERTS_MAX: usize = 40;
@@ -56,7 +56,7 @@ pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
             terms: consultation_terms(b),
             experts: &b.experts,
         }),
-        _ => None,
+        no_request!() => None,
     }
 }
 

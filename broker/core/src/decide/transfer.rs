@@ -3,9 +3,10 @@
 use tierlink_schemas::Body;
 
 use super::draft::Draft;
-use super::{Refused, moves};
+use super::moves;
+use crate::bodies::{consultation_later, no_case, referral_later};
 use crate::case;
-use crate::rule::{Role, Rule};
+use crate::rule::{Refused, Role, Rule};
 use crate::transfer::{Act, State, step};
 
 /// Applies the draft's message to a transfer in `state`: role and state first, then the rest.
@@ -31,7 +32,13 @@ pub fn act(body: &Body) -> Option<Act> {
         Body::TransferFollowUp(_) => Act::FollowUp,
         Body::TransferCancel(_) => Act::Cancel,
         Body::TransferClose(_) => Act::Close,
-        _ => return None,
+        Body::ReferralSubmit(_)
+        | Body::ReferralAmend(_)
+        | Body::ConsultationRequest(_)
+        | Body::ConsultationAmend(_)
+        | referral_later!()
+        | consultation_later!()
+        | no_case!() => return None,
     })
 }
 
@@ -72,7 +79,17 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
             }
             draft.restart = true;
         }
-        _ => {}
+        Body::TransferDecline(_)
+        | Body::TransferDischarge(_)
+        | Body::TransferCancel(_)
+        | Body::TransferClose(_)
+        | Body::ReferralSubmit(_)
+        | Body::ReferralAmend(_)
+        | Body::ConsultationRequest(_)
+        | Body::ConsultationAmend(_)
+        | referral_later!()
+        | consultation_later!()
+        | no_case!() => {}
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use jiff::ToSpan;
 use tierlink_core::Change;
+use tierlink_core::access;
 use tierlink_core::deadline::{Limit, Name, TimeLimits};
 use tierlink_schemas::{Body, Kind, Priority};
 
@@ -40,7 +41,7 @@ fn a_passed_deadline_calls_those_who_must_act_and_then_those_above() {
     let above = ["county-b status.report", "township-a status.report", "lead status.report"];
     assert_eq!(called[1], above);
     assert_eq!(called.len(), 3);
-    assert!(world.case().has_part(&org(LEAD)));
+    assert!(access::sees(world.case(), &org(LEAD)));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use jiff::ToSpan;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
+use tierlink_core::access::{Asker, View, is_open_for, parties, sees, view};
 use tierlink_core::deadline::Name;
 use tierlink_core::{Case, Change, Decision};
 use tierlink_schemas::request::ConsultationForm;
@@ -54,7 +55,7 @@ fn aim(world: &World, said: &Said) -> (String, Kind) {
     let Some(case) = world.cases.get(said.case).filter(|_| said.insider) else {
         return (EVERYBODY[said.author].to_owned(), said.kind);
     };
-    let parties: Vec<String> = case.parties().map(ToString::to_string).collect();
+    let parties: Vec<String> = parties(case).map(ToString::to_string).collect();
     let author = parties[said.author % parties.len()].clone();
     let family = case.state.family();
     let kinds: Vec<Kind> =
@@ -81,7 +82,7 @@ fn holds(
     for dispatch in &change.dispatches {
         prop_assert!(dispatch.to != *author, "the author hears itself");
         prop_assert!(hears.insert(dispatch.to.clone()), "{} hears twice", dispatch.to);
-        let knows = case.has_part(&dispatch.to) || before.is_some_and(|c| c.has_part(&dispatch.to));
+        let knows = sees(case, &dispatch.to) || before.is_some_and(|c| sees(c, &dispatch.to));
         prop_assert!(knows, "{} is a stranger", dispatch.to);
         let message = change.messages.iter().find(|message| message.id == dispatch.message);
         prop_assert!(message.is_some_and(|m| m.destinations.contains(&dispatch.to)));
@@ -90,6 +91,15 @@ fn holds(
         prop_assert_eq!(message.case.number.as_ref(), Some(&case.number));
         prop_assert_eq!(message.priority, Some(case.priority));
         prop_assert!(message.patient().is_some(), "{} does not say of whom", message.kind());
+    }
+    // Whoever has or had a part sees the case, its two ends all of it, and nobody else any of it.
+    for who in EVERYBODY.map(org) {
+        let seen = view(case, Asker::Organisation(&who));
+        prop_assert_eq!(seen != View::Nothing, parties(case).any(|party| *party == who));
+        if case.origin == who || case.target == who {
+            prop_assert_eq!(seen, View::Whole);
+        }
+        prop_assert!(!is_open_for(case, &who) || (sees(case, &who) && !case.state.is_terminal()));
     }
     // While a case is in review its target hears nothing, unless it is the lead hospital that the
     // broker calls for help.
@@ -156,7 +166,7 @@ fn one_step(world: &mut World, said: &Said) -> Result<(), TestCaseError> {
             prop_assert!(refused.problem.code.as_str().starts_with("R0"));
             prop_assert!(!refused.problem.field.is_empty() && !refused.problem.text.is_empty());
             if let Some(case) = &before {
-                let stranger = !case.has_part(&message.source.organisation);
+                let stranger = !sees(case, &message.source.organisation);
                 let hidden = refused.refusal == Refusal::NotFound;
                 let broker_only = matches!(kind, Kind::StatusReport | Kind::Receipt);
                 prop_assert!(!stranger || hidden || broker_only, "a stranger learnt something");
@@ -227,7 +237,7 @@ proptest! {
             one_step(&mut world, &Said { case: 0, insider: true, ..said.clone() })?;
         }
         let kind = Kind::ALL[kind];
-        prop_assume!(!kind.opens() && !world.case().has_part(&org(VILLAGE_C)));
+        prop_assume!(!kind.opens() && !sees(world.case(), &org(VILLAGE_C)));
         let said = |world: &mut World, id| {
             let mut message = world.message(VILLAGE_C, body(kind, flavour, VILLAGE_C, LEAD));
             message.case.id = Some(id);

@@ -72,7 +72,7 @@ fn a_format_that_does_not_name_the_family_is_read_by_the_case() {
             county: &world.county,
             now: world.now,
             counter: 1,
-            spare: uuid::Uuid::from_u128(1),
+            second_message_id: uuid::Uuid::from_u128(1),
         })
     };
 

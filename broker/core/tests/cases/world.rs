@@ -348,7 +348,7 @@ impl World {
 
     /// Decides and remembers what changed.
     pub fn tell(&mut self, message: &Message) -> Decision {
-        let spare = Uuid::from_u128((u128::from(self.fresh()) << 64) + 1);
+        let second_message_id = Uuid::from_u128((u128::from(self.fresh()) << 64) + 1);
         let counter = self.fresh();
         let sender = &message.source.organisation;
         let found = self.looked_up(&find::keys(message, sender));
@@ -380,7 +380,7 @@ impl World {
             county: &self.county,
             now: self.now,
             counter,
-            spare,
+            second_message_id,
         });
         if let Decision::Changed(change) = &decision {
             self.keep(change);
@@ -436,8 +436,10 @@ impl World {
     pub fn clock(&mut self) -> Vec<Change> {
         let mut changes = vec![];
         for at in 0..self.cases.len() {
-            let spare = Uuid::from_u128((u128::from(self.fresh()) << 64) + 2);
-            if let Some(change) = overdue(&self.cases[at], &self.county, self.now, spare) {
+            let second_message_id = Uuid::from_u128((u128::from(self.fresh()) << 64) + 2);
+            if let Some(change) =
+                overdue(&self.cases[at], &self.county, self.now, second_message_id)
+            {
                 self.keep(&change);
                 changes.push(change);
             }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tierlink_schemas::{CaseNumber, Code, Family, OrganisationCode};
-use tierlink_store::{CaseFile, CaseKey, CaseQuery, Store};
+use tierlink_store::{CaseFile, CaseKey, CaseQuery, Queries};
 use tracing::error;
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ pub struct ListQuery {
     state: Option<String>,
     /// The organisation that must act now.
     with: Option<OrganisationCode>,
-    /// `true`: only open cases; `false`: only ended ones.
+    /// `true`: only cases that are open for you; `false`: only those that have ended or left you.
     open: Option<bool>,
     /// `true`: only cases whose deadline has passed.
     overdue: Option<bool>,
@@ -102,17 +102,7 @@ pub async fn show(
     Path(case): Path<String>,
 ) -> Response {
     match find(&caller, &*api.store, &case).await {
-        Ok(file) => {
-            let left =
-                caller.sees().filter(|organisation| views::has_left(&file.case, organisation));
-            let view = match left {
-                Some(organisation) => {
-                    views::CaseShown::Past(Box::new(views::file_of_past(&file, &organisation)))
-                }
-                None => views::CaseShown::Whole(Box::new(views::file(&file))),
-            };
-            Json(view).into_response()
-        }
+        Ok(file) => Json(views::shown(&file)).into_response(),
         Err(response) => response,
     }
 }
@@ -150,7 +140,7 @@ pub async fn custody(
 /// The case, or the one answer for both "not yours" and "does not exist".
 async fn find(
     caller: &Authenticated,
-    store: &dyn Store,
+    store: &dyn Queries,
     case: &str,
 ) -> Result<Box<CaseFile>, Response> {
     let key = if let Ok(id) = case.parse::<Uuid>() {

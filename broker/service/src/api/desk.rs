@@ -229,7 +229,7 @@ pub async fn acts(
         after: query.after,
         limit,
     };
-    match api.desk.acts(query).await {
+    match api.store.acts(query).await {
         Ok(rows) => Json(views::acts(&rows, limit)).into_response(),
         Err(error) => silent(&error),
     }

@@ -21,8 +21,8 @@ use axum::routing::get;
 pub use openapi::document;
 pub use shared::Api;
 pub use views::{
-    acts as acts_view, file as case_file_view, lane as lane_view, parked as parked_view,
-    row as case_row_view,
+    acts as acts_view, lane as lane_view, parked as parked_view, row as case_row_view,
+    shown as case_file_view,
 };
 
 /// All routes.

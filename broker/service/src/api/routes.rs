@@ -146,7 +146,8 @@ pub(super) fn all() -> Vec<Route> {
         Route::get("/api/v1/messages/{id}", cases::message, "A message that you sent or receive.")
             .in_path(&[("id", "Our id of the message.")])
             .gives_as(JSON, any_message),
-        Route::get("/api/v1/cases", cases::list, "A page of the cases in which you have a part.")
+        Route::get("/api/v1/cases", cases::list, "A page of the cases in which you have a part. One that has left you is shown as it was then, \
+             and only without `state`, `with` and `overdue`.")
             .query::<cases::ListQuery>()
             .gives::<views::CasePage<'_>>(),
         Route::get(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tierlink_store::Store;
+use tierlink_store::Queries;
 
 use crate::desk::Desk;
 use crate::health::Health;
@@ -14,8 +14,8 @@ use crate::tokens::Tokens;
 pub struct Api {
     /// Where messages go.
     pub intake: Arc<Intake>,
-    /// The memory.
-    pub store: Arc<dyn Store>,
+    /// What can be read of the store.
+    pub store: Arc<dyn Queries>,
     /// What operators do.
     pub desk: Arc<Desk>,
     /// Who may call.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tierlink_core::Case;
+use tierlink_core::access::View;
 use tierlink_core::delivery::{State, Why};
 use tierlink_edge::lane::parcel_id;
 use tierlink_schemas::answer::{ExpertRef, Reason, Slot};
@@ -103,9 +104,9 @@ pub struct WholeCase<'a> {
     priority: Priority,
     /// What each organisation calls the case.
     numbers: &'a [BusinessNumber],
-    /// The case that this one follows from.
+    /// The case that this one follows from, if the caller has a part in it too.
     parent: Option<&'a CaseNumber>,
-    /// The cases that follow from this one.
+    /// The cases that follow from this one and in which the caller has a part too.
     children: &'a [CaseNumber],
     /// Experts who are asked, for a consultation.
     experts: Vec<AskedExpert<'a>>,
@@ -160,9 +161,17 @@ pub struct Deadline {
     escalations: u32,
 }
 
-/// Shows a case with its history.
+/// Shows a case as far as the asker may see it; `None` if nothing of it.
 #[must_use]
-pub fn file(file: &CaseFile) -> WholeCase<'_> {
+pub fn shown(file: &CaseFile) -> Option<CaseShown<'_>> {
+    match file.view {
+        View::Whole => Some(CaseShown::Whole(Box::new(whole(file)))),
+        View::Until(left_at) => Some(CaseShown::Past(Box::new(past(file, left_at)))),
+        View::Nothing => None,
+    }
+}
+
+fn whole(file: &CaseFile) -> WholeCase<'_> {
     let case = &file.case;
     WholeCase {
         id: case.id,
@@ -184,7 +193,7 @@ pub fn file(file: &CaseFile) -> WholeCase<'_> {
             .collect(),
         priority: case.priority,
         numbers: &case.numbers,
-        parent: case.parent.as_ref(),
+        parent: file.parent.as_ref(),
         children: &file.children,
         experts: case
             .experts
@@ -232,16 +241,13 @@ pub struct PastCase<'a> {
     priority: Priority,
     opened_at: Timestamp,
     /// When the case left the caller.
-    left_at: Option<Timestamp>,
+    left_at: Timestamp,
     events: Vec<Event<'a>>,
     custody: Vec<Hop<'a>>,
 }
 
-/// Shows a case as a past target sees it.
-#[must_use]
-pub fn file_of_past<'a>(file: &'a CaseFile, organisation: &OrganisationCode) -> PastCase<'a> {
+fn past(file: &CaseFile, left_at: Timestamp) -> PastCase<'_> {
     let case = &file.case;
-    let last = case.past_targets.iter().rev().find(|past| past.organisation == *organisation);
     PastCase {
         id: case.id,
         number: &case.number,
@@ -250,22 +256,10 @@ pub fn file_of_past<'a>(file: &'a CaseFile, organisation: &OrganisationCode) -> 
         origin: &case.origin,
         priority: case.priority,
         opened_at: case.opened_at,
-        left_at: last.map(|past| past.until),
+        left_at,
         events: file.events.iter().map(event).collect(),
         custody: file.custody.iter().map(custody).collect(),
     }
-}
-
-/// Whether the case has left `organisation`: it was a target and has no other part now.
-#[must_use]
-pub fn has_left(case: &Case, organisation: &OrganisationCode) -> bool {
-    let present = [&case.origin, &case.target]
-        .into_iter()
-        .chain(&case.reviews)
-        .chain(&case.watchers)
-        .chain(case.experts.iter().map(|asked| &asked.expert.organisation))
-        .any(|party| party == organisation);
-    !present
 }
 
 /// The events of a case.

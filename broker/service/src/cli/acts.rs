@@ -67,7 +67,6 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let Command::List(list) = command;
-    let store = list.file.store().await?;
     let query = ActQuery {
         act: list.act,
         organisation: list.organisation,
@@ -76,9 +75,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         after: None,
         limit: list.limit,
     };
-    let acts = store.acts(query).await;
-    store.close().await;
-    let acts = acts?;
+    let acts = list.file.ask(async |store| store.acts(query).await).await?;
     if list.json {
         print::json(&acts_view(&acts, list.limit));
     } else {

@@ -79,8 +79,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(file: &ConfigFile, query: CaseQuery, json: bool) -> anyhow::Result<ExitCode> {
-    let store = file.store().await?;
-    let rows = store.cases(query).await?;
+    let rows = file.ask(async |store| store.cases(query).await).await?;
     if json {
         let rows: Vec<_> = rows.iter().map(case_row_view).collect();
         print::json(&json!({ "cases": rows }));
@@ -104,7 +103,6 @@ async fn list(file: &ConfigFile, query: CaseQuery, json: bool) -> anyhow::Result
             ["case", "state", "priority", "origin", "target", "reviewer", "changed", "due"];
         print::table(&headings, &rows);
     }
-    store.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,9 +115,7 @@ async fn show(file: &ConfigFile, case: &str, json: bool) -> anyhow::Result<ExitC
             return Ok(ExitCode::from(2));
         }
     };
-    let store = file.store().await?;
-    let found = store.case(key, None).await?;
-    store.close().await;
+    let found = file.ask(async |store| store.case(key, None).await).await?;
     let Some(found) = found else {
         print::error("There is no such case.");
         return Ok(ExitCode::FAILURE);

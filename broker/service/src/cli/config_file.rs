@@ -1,11 +1,10 @@
 //! The option `--config` of the commands that need the configuration.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::Args;
-use tierlink_store::Store;
+use tierlink_store::Queries;
 
 use crate::config::{Config, ConfigError};
 
@@ -27,8 +26,15 @@ impl ConfigFile {
         Config::load(&self.path()).map_err(|error| all_problems(&self.path(), &error))
     }
 
-    pub async fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
-        crate::app::open_store(&self.load()?, false).await
+    /// Opens the store, asks it something, and closes it.
+    pub async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&dyn Queries) -> Result<T, tierlink_store::Error>,
+    ) -> anyhow::Result<T> {
+        let store = crate::app::open_store(&self.load()?, false).await?;
+        let answer = question(&*store).await;
+        store.close().await;
+        Ok(answer?)
     }
 }
 

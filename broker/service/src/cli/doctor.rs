@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tierlink_edge::network;
 use tierlink_schemas::OrganisationCode;
-use tierlink_store::{LaneRow, TokenRow};
+use tierlink_store::{LaneRow, Queries, TokenRow};
 
 use super::lanes_on_bus::lanes_not_open;
 use super::{ConfigFile, print};
@@ -110,24 +110,31 @@ fn calendar(config: &Config) -> Finding {
 
 /// Gives the lanes that are paused.
 async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<OrganisationCode> {
-    let mut paused = HashSet::new();
     let store = match tokio::time::timeout(LOOK_LASTS, app::open_store(config, false)).await {
         Ok(Ok(store)) => store,
         Ok(Err(error)) => {
             findings.push(finding("store", Err(format!("{error:#}"))).see(STORE_AWAY));
-            return paused;
+            return HashSet::new();
         }
         Err(_) => {
             let silent = Err("S001: does not answer; is it running?".to_owned());
             findings.push(finding("store", silent).see(STORE_AWAY));
-            return paused;
+            return HashSet::new();
         }
     };
     findings.push(finding("store", Ok(format!("{} answers", store.name()))));
-    let now = Timestamp::now();
-    if let Ok(Some(newer)) = crate::report::newer_tables(&*store).await {
+    if let Ok(Some(newer)) = store.newer_tables().await.map(|v| crate::report::newer_tables(&v)) {
         findings.push(finding("tables", Ok(newer)));
     }
+    let paused = ask(&*store, findings).await;
+    store.close().await;
+    paused
+}
+
+/// What the store says about lanes, tokens and deadlines. Gives the lanes that are paused.
+async fn ask(store: &dyn Queries, findings: &mut Vec<Finding>) -> HashSet<OrganisationCode> {
+    let mut paused = HashSet::new();
+    let now = Timestamp::now();
     match store.lanes().await {
         Ok(lanes) => {
             paused.extend(lanes.iter().filter(|row| row.paused).map(|row| row.lane.clone()));
@@ -154,7 +161,6 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<Organisa
             findings.push(finding("deadlines", Err(format!("{}: {error}", error.code()))));
         }
     }
-    store.close().await;
     paused
 }
 

@@ -75,9 +75,7 @@ async fn apply(
 
 async fn list(file: &ConfigFile, json: bool) -> anyhow::Result<ExitCode> {
     let config = file.load()?;
-    let store = file.store().await?;
-    let mut lanes = store.lanes().await?;
-    store.close().await;
+    let mut lanes = file.ask(async |store| store.lanes().await).await?;
     let paused = lanes.iter().filter(|row| row.paused).map(|row| row.lane.clone()).collect();
     let not_open = super::lanes_on_bus::ask_the_bus(&config, &paused).await;
     let not_open: HashMap<&str, &LaneTrouble> =

@@ -17,7 +17,7 @@ pub async fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     for name in done {
         print::line(&format!("Migrated: {name}."));
     }
-    if let Some(newer) = crate::report::newer_tables(&*store).await? {
+    if let Some(newer) = crate::report::newer_tables(&store.newer_tables().await?) {
         print::line(&newer);
     }
     store.close().await;

@@ -81,9 +81,7 @@ async fn list(
     lane: Option<OrganisationCode>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let store = file.store().await?;
-    let parked = store.parked(lane, LIST_MAX).await?;
-    store.close().await;
+    let parked = file.ask(async |store| store.parked(lane, LIST_MAX).await).await?;
     if json {
         let parked: Vec<_> = parked.iter().map(parked_view).collect();
         print::json(&json!({ "parked": parked }));
@@ -108,9 +106,8 @@ fn row(parked: &ParkedRow) -> Vec<String> {
 
 async fn show(file: &ConfigFile, delivery: &str, json: bool) -> anyhow::Result<ExitCode> {
     let id = read(delivery)?;
-    let store = file.store().await?;
-    let parked = store.parked(Some(id.to.clone()), LIST_MAX).await?;
-    store.close().await;
+    let lane = Some(id.to.clone());
+    let parked = file.ask(async |store| store.parked(lane, LIST_MAX).await).await?;
     let Some(found) = parked.into_iter().find(|row| row.delivery.id == id) else {
         bail!("This delivery is not parked (any more).");
     };

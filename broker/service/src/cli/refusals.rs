@@ -50,9 +50,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(file: &ConfigFile, query: RefusalQuery, json: bool) -> anyhow::Result<ExitCode> {
-    let store = file.store().await?;
-    let refusals = store.refusals(query).await?;
-    store.close().await;
+    let refusals = file.ask(async |store| store.refusals(query).await).await?;
     if json {
         let rows: Vec<Value> = refusals
             .iter()
@@ -86,10 +84,8 @@ async fn list(file: &ConfigFile, query: RefusalQuery, json: bool) -> anyhow::Res
 }
 
 async fn show(file: &ConfigFile, id: Uuid, raw: bool) -> anyhow::Result<ExitCode> {
-    let store = file.store().await?;
     let query = RefusalQuery { id: Some(id), organisation: None, limit: 1 };
-    let found = store.refusals(query).await?.into_iter().next();
-    store.close().await;
+    let found = file.ask(async |store| store.refusals(query).await).await?.into_iter().next();
     let Some(found) = found else { bail!("There is no such refusal (any more).") };
     if raw {
         print::bytes(&found.raw);

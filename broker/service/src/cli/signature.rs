@@ -36,7 +36,7 @@ impl Signature {
         let (person, reason) = said().map_err(|unsaid| in_words(&unsaid.into()))?;
         let store = crate::app::open_store(&config, false).await?;
         let desk = Desk::new(
-            Arc::clone(&store),
+            store.clone(),
             Arc::new(CurrentConfig::new(config)),
             Arc::new(SystemEnvironment),
             Arc::new(Notify::new()),

@@ -55,9 +55,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             print::line(&text);
         }
         Command::List { file } => {
-            let store = file.store().await?;
-            let rows: Vec<Vec<String>> = store
-                .tokens()
+            let rows: Vec<Vec<String>> = file
+                .ask(async |store| store.tokens().await)
                 .await?
                 .into_iter()
                 .map(|token| {
@@ -69,7 +68,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                     ]
                 })
                 .collect();
-            store.close().await;
             print::table(&["name", "whose", "made", "ends"], &rows);
         }
         Command::Revoke { file, name, signature } => {

@@ -4,24 +4,28 @@
 //! operator who must start the program five times to find five mistakes stops reading.
 //!
 //! `ops/examples/county.toml` documents every setting; the demo runs on that very file.
-
 //!
-//! `settings.rs` says what can be set, `validate.rs` checks that settings and profiles fit together.
+//! `settings.rs` says what can be set, `validate.rs` checks that settings and profiles fit
+//! together, `policy.rs` makes of them what the judge needs.
 
+mod policy;
 mod settings;
 mod validate;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tierlink_codec::{Directory, Profile};
 use tierlink_core::county::{County, Member};
 use tierlink_edge::organisations::Organisations;
+use tierlink_judge::Policy;
 use tierlink_schemas::calendar::{Calendar, OpeningHours, days};
 use tierlink_schemas::{Code, OrganisationCode, Problem};
 use tierlink_store::ConfigFingerprint;
 
+pub(crate) use policy::retry_policy;
 pub use settings::{
     BusSettings, CalendarSettings, CountySettings, HttpSettings, LoadLimits, LogFormat,
     LogSettings, MllpSettings, Settings, StoreSettings, TlsSettings,
@@ -43,7 +47,9 @@ pub struct Config {
     /// The organisations as formats see them.
     pub directory: Directory,
     /// The organisations as the core sees them.
-    pub county: County,
+    pub county: Arc<County>,
+    /// What decisions depend on.
+    pub policy: Arc<Policy>,
     /// SHA-256 of the files that it was read from: the broker's, the profiles in the order of their
     /// names, the holidays. Tells two configurations apart in the record of a reload.
     pub fingerprint: ConfigFingerprint,
@@ -110,7 +116,7 @@ impl Config {
             profiles.values().map(Profile::directory_entry).collect(),
             settings.county.lead.clone(),
         );
-        let county = County {
+        let county = Arc::new(County {
             members: profiles
                 .iter()
                 .map(|(code, profile)| (code.clone(), member(profile)))
@@ -120,9 +126,10 @@ impl Config {
             calendar,
             limits: settings.deadlines.clone(),
             one_person_emergency_reading: settings.county.one_person_emergency_reading,
-        };
+        });
+        let policy = Arc::new(policy::policy(&county, &profiles));
         let fingerprint = ConfigFingerprint(Sha256::new().finalize().into());
-        Ok(Self { settings, folder, profiles, directory, county, fingerprint })
+        Ok(Self { settings, folder, profiles, directory, county, policy, fingerprint })
     }
 
     /// A path of the configuration, relative to its file.

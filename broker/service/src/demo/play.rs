@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tierlink_schemas::CaseNumber;
 use tierlink_simulator::{Act, Manners, Received, Statement, Turn, Which};
-use tierlink_store::{CaseFile, CaseKey, DeliveryId, Store};
+use tierlink_store::{CaseFile, CaseKey, DeliveryId, Queries};
 
 use super::actor::Actor;
 use super::cast::Org;
@@ -53,7 +53,7 @@ pub struct Stuck {
 /// A running play.
 pub struct Play {
     actors: BTreeMap<Org, Arc<Actor>>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Queries>,
     desk: Arc<Desk>,
     board: Board,
     numbers: Mutex<HashMap<&'static str, String>>,
@@ -68,7 +68,7 @@ impl Play {
     pub fn new(actors: BTreeMap<Org, Arc<Actor>>, app: &App, board: Board) -> Self {
         Self {
             actors,
-            store: app.store(),
+            store: app.queries(),
             desk: app.desk(),
             board,
             numbers: Mutex::new(HashMap::new()),

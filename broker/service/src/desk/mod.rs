@@ -22,16 +22,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tierlink_edge::environment::Environment;
+use tierlink_judge::CoreJudge;
 use tierlink_schemas::OrganisationCode;
 pub use tierlink_store::{Act, ActName, ActQuery, ActRow};
-use tierlink_store::{Acted, NewAct, ReceiptOf, Store};
+use tierlink_store::{Acted, Acts, NewAct, ReceiptOf};
 use tokio::sync::Notify;
 use tracing::info;
 use uuid::Uuid;
 
 use crate::config::Config;
 use crate::current_config::CurrentConfig;
-use crate::judge::CoreJudge;
 use crate::tokens;
 
 pub use person::{NAME_CHARS_MAX, Person, REASON_CHARS_MAX, Reason, Unsaid};
@@ -60,7 +60,7 @@ impl Performed {
 
 /// Performs what people ask for.
 pub struct Desk {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Acts>,
     current_config: Arc<CurrentConfig>,
     environment: Arc<dyn Environment>,
     /// Wakes the relay of this process when there is something to deliver again.
@@ -71,7 +71,7 @@ impl Desk {
     /// A desk in front of this store.
     #[must_use]
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn Acts>,
         current_config: Arc<CurrentConfig>,
         environment: Arc<dyn Environment>,
         wake: Arc<Notify>,
@@ -92,7 +92,7 @@ impl Desk {
             at: self.environment.now(),
         };
         let (id, asked) = (new.id, new.act.clone());
-        let receipt = self.receipt_of_drop(config, new.at);
+        let receipt = self.receipt_of_drop(&config, new.at);
         match self.store.act(new, Some(receipt)).await.map_err(Refusal::Store)? {
             Acted::Done => {
                 info!(act.id = %id, "{} did: {}.", by.name(), asked.name());
@@ -139,14 +139,10 @@ impl Desk {
         Ok(performed)
     }
 
-    /// A page of what people did, newest first.
-    pub async fn acts(&self, query: ActQuery) -> Result<Vec<ActRow>, tierlink_store::Error> {
-        self.store.acts(query).await
-    }
-
     /// What the origin hears when a person drops one of its deliveries.
-    fn receipt_of_drop(&self, config: Arc<Config>, at: Timestamp) -> ReceiptOf {
-        let (judge, receipt_id) = (CoreJudge { config }, self.environment.id());
+    fn receipt_of_drop(&self, config: &Config, at: Timestamp) -> ReceiptOf {
+        let (judge, receipt_id) =
+            (CoreJudge::new(Arc::clone(&config.policy)), self.environment.id());
         Arc::new(move |row| judge.withdrawn(row, at, receipt_id))
     }
 }

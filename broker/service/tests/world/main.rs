@@ -19,8 +19,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had ends it")]
 
 mod checks;
+mod connection;
 mod county;
-mod desk;
 mod dice;
 mod faults;
 mod hospitals;

@@ -18,13 +18,13 @@ use tierlink_bus::Bus;
 use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::{Lane, Troubles};
 use tierlink_schemas::OrganisationCode;
-use tierlink_store::Store;
+use tierlink_store::Outbox;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connection::Connection;
 use crate::county::{EVERYBODY, org};
-use crate::desk::Desk;
 use crate::dice::{Dice, OneClock};
 use crate::faults::Faults;
 use crate::hospitals::{Seen, Town};
@@ -60,7 +60,7 @@ impl Process {
     pub fn start(ground: &Ground) -> Self {
         let Ground { dice, faults, current_config, .. } = ground.clone();
         let power = Power::new();
-        let store: Arc<dyn Store> = Arc::new(Desk {
+        let store = Arc::new(Connection {
             memory: Arc::clone(&ground.memory),
             power: power.clone(),
             dice: dice.clone(),
@@ -81,12 +81,12 @@ impl Process {
         let environment: Arc<dyn Environment> = Arc::<OneClock>::clone(&clock);
         let (stop, tasks, wake) =
             (CancellationToken::new(), TaskTracker::new(), Arc::new(Notify::new()));
-        let committer = Committer::start(&store, &current_config, &wake, &tasks);
-        let settler = Settler::start(&store, &current_config, &wake, &tasks);
+        let committer = Committer::start(store.clone(), &current_config, &wake, &tasks);
+        let settler = Settler::start(store.clone(), &current_config, &wake, &tasks);
         let holder = environment.id();
-        let lease = |name| Lease::new(Arc::clone(&store), Arc::clone(&environment), name, holder);
+        let lease = |name| Lease::new(store.clone(), Arc::clone(&environment), name, holder);
         let relay = Relay {
-            store: Arc::clone(&store),
+            store: store.clone(),
             bus: Arc::clone(&bus),
             current_config: Arc::clone(&current_config),
             environment: Arc::clone(&environment),
@@ -95,7 +95,7 @@ impl Process {
             passed_over: 0,
         };
         let deadlines = Clock {
-            store: Arc::clone(&store),
+            store: store.clone(),
             current_config: Arc::clone(&current_config),
             environment: Arc::clone(&environment),
             wake,
@@ -104,10 +104,10 @@ impl Process {
         tasks.spawn(relay.run(stop.clone()));
         tasks.spawn(deadlines.run(stop.clone()));
         let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
-        tasks.spawn(watch_paused(Arc::clone(&store), paused, stop.clone()));
+        tasks.spawn(watch_paused(store.clone(), paused, stop.clone()));
         let troubles = Arc::new(Troubles::default());
         let deliveries = Arc::new(Deliveries::new(
-            Arc::clone(&store),
+            store.clone(),
             settler,
             Arc::clone(&current_config),
             Arc::clone(&environment),
@@ -134,12 +134,12 @@ impl Process {
 }
 
 async fn watch_paused(
-    store: Arc<dyn Store>,
+    store: Arc<dyn Outbox>,
     paused: watch::Sender<Arc<HashSet<OrganisationCode>>>,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        if let Ok(lanes) = store.lanes().await {
+        if let Ok(lanes) = store.lane_conditions().await {
             let now: HashSet<_> =
                 lanes.into_iter().filter(|lane| lane.paused).map(|lane| lane.lane).collect();
             paused.send_if_modified(|known| {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::connection::RECORD_OUTCOMES;
 use crate::county::org;
-use crate::desk::RECORD_OUTCOMES;
 use crate::plot::{World, tell};
 
 async fn seconds(count: u64) {

@@ -1,4 +1,4 @@
-//! The memory of a world: the promises of `tierlink_store::Store` as plainly as they can be said.
+//! The memory of a world: the promises of the traits of `tierlink_store` as plainly as they can be said.
 //!
 //! Each function is one transaction under one lock. It is written anew from the promises and not
 //! from the SQL, so that broker and world do not share their mistakes. The judge is the real one.
@@ -17,8 +17,8 @@ use tierlink_core::find::{self, Key, Picked};
 use tierlink_schemas::message::to_vec;
 use tierlink_schemas::{Code, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{
-    Attempt, Content, DeliveryId, DeliveryRow, Found, Hold, Judge, Judged, Judgement, LaneRow,
-    Outgoing, Repair, Settlement, ToJudge, Work,
+    Attempt, Content, DeliveryId, DeliveryRow, Found, Hold, Judge, Judged, Judgement,
+    LaneCondition, Outgoing, Repair, Settlement, ToJudge, Work,
 };
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ pub struct Delivery {
 #[derive(Clone, Default)]
 struct LaneKept {
     paused: bool,
-    trouble: Option<(Timestamp, Problem)>,
+    unanswered_at: Option<Timestamp>,
     last_settled_at: Option<Timestamp>,
     settled_published_at: Option<Timestamp>,
 }
@@ -270,14 +270,14 @@ impl Memory {
         &mut self,
         now: Timestamp,
         limit: u32,
-        spares: &[Uuid],
+        escalation_ids: &[Uuid],
         judge: &dyn Judge,
     ) -> u32 {
         let due = self.due.iter().filter(|(_, due)| **due <= now).map(|(case, _)| *case);
         let due: Vec<Uuid> = due.take(usize::try_from(limit).unwrap()).collect();
         let mut escalated = 0;
-        for (case, spare) in due.into_iter().zip(spares) {
-            match judge.overdue(&self.cases[&case], now, *spare) {
+        for (case, escalation_id) in due.into_iter().zip(escalation_ids) {
+            match judge.overdue(&self.cases[&case], now, *escalation_id) {
                 Some(change) => {
                     self.change(*change);
                     escalated += 1;
@@ -408,7 +408,7 @@ impl Memory {
         lane.settled_published_at = lane.settled_published_at.max(published_at);
         match settlement.outcome {
             Outcome::Taken { .. } | Outcome::Refused { .. } | Outcome::NotNow { .. } => {
-                lane.trouble = None;
+                lane.unanswered_at = None;
             }
             Outcome::Unsendable { .. } | Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => {}
         }
@@ -435,7 +435,7 @@ impl Memory {
     pub fn note_attempts(&mut self, attempts: Vec<Attempt>) {
         for attempt in attempts {
             let lane = self.lanes.entry(attempt.id.to.clone()).or_default();
-            lane.trouble = Some((attempt.at, attempt.problem));
+            lane.unanswered_at = Some(attempt.at);
             if let Some(delivery) = self.deliveries.get_mut(&attempt.id)
                 && waits_for_an_answer(&delivery.row.state)
             {
@@ -510,17 +510,13 @@ impl Memory {
         (self.counter - 100, 100)
     }
 
-    pub fn lanes(&self) -> Vec<LaneRow> {
-        let row = |(lane, kept): (&OrganisationCode, &LaneKept)| LaneRow {
+    pub fn lane_conditions(&self) -> Vec<LaneCondition> {
+        let condition = |(lane, kept): (&OrganisationCode, &LaneKept)| LaneCondition {
             lane: lane.clone(),
-            waiting: 0,
-            parked: 0,
-            oldest_at: None,
             paused: kept.paused,
-            last_settled_at: kept.last_settled_at,
-            trouble: kept.trouble.clone(),
+            unanswered_at: kept.unanswered_at,
         };
-        self.lanes.iter().map(row).collect()
+        self.lanes.iter().map(condition).collect()
     }
 
     pub fn pause_lane(&mut self, lane: &OrganisationCode, paused: bool) {

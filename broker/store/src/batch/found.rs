@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use tierlink_core::case::{Booking, Case};
-use tierlink_core::decide::{needs_request, wanted_bookings};
+use tierlink_core::decide::{SlotUse, needs_request, wanted_bookings};
 use tierlink_core::find::{self, Key, Picked};
 use tierlink_schemas::Message;
 use uuid::Uuid;
 
 use super::{Batch, Wishes, slot_of};
-use crate::draft::SlotName;
-use crate::records::{Content, Found, SlotUse};
+use crate::changes::SlotName;
+use crate::records::{Content, Found};
 
 impl Batch {
     /// What must be looked up before any of the works is judged, as far as it can be known now.
@@ -92,11 +92,11 @@ impl Batch {
         }
         let mut seen = HashSet::new();
         ids.retain(|id| seen.insert(*id));
-        ids.into_iter().filter_map(|id| self.draft.case(id)).collect()
+        ids.into_iter().filter_map(|id| self.changes.case(id)).collect()
     }
 
     fn request(&self, id: Uuid) -> Option<&Message> {
-        let written = self.draft.messages.iter().rev().map(|new| &new.message);
+        let written = self.changes.messages.iter().rev().map(|new| &new.message);
         written
             .into_iter()
             .find(|message| message.id == id)
@@ -111,12 +111,11 @@ impl Batch {
         let stored = self
             .booked
             .iter()
-            .filter(|(case, _)| self.draft.held.get(case).is_none_or(|held| !held.changed));
+            .filter(|(case, _)| self.changes.loaded.get(case).is_none_or(|loaded| !loaded.changed));
         let stored = stored.map(|(case, booking)| (*case, booking));
-        let changed = self
-            .draft
-            .changed()
-            .flat_map(|held| held.case.bookings.iter().map(|booking| (held.case.id, booking)));
+        let changed = self.changes.changed_cases().flat_map(|loaded| {
+            loaded.case.bookings.iter().map(|booking| (loaded.case.id, booking))
+        });
         let mut taken: Vec<Booking> = Vec::new();
         for (case, booking) in stored.chain(changed) {
             let clashes = wanted.iter().any(|want| {

@@ -4,8 +4,8 @@ use tierlink_core::case::Case;
 use tierlink_schemas::{Body, CaseNumber, Message, Refusal, Verdict};
 use uuid::Uuid;
 
-use super::{Batch, First, NewRefusal, slot_of, source_id};
-use crate::draft::{Arrival, NewMessage, SlotChange, SlotName};
+use super::{Batch, First, slot_of, source_id};
+use crate::changes::{Arrival, NewMessage, SlotChange, SlotName};
 use crate::records::Judged;
 use crate::storable;
 
@@ -29,9 +29,9 @@ impl Batch {
         let slot = change.messages.first().and_then(slot_of);
         let ended = change.case.state.is_terminal();
         let appointed = change.case.context.appointment.is_some();
-        let deliveries = self.draft.change(change, Some(arrival));
+        let deliveries = self.changes.add(change, Some(arrival));
         self.use_slot(id, slot, ended, appointed);
-        self.count(at, deliveries);
+        self.count_deliveries(at, deliveries);
     }
 
     fn remember_names(&mut self, case: &Case) {
@@ -59,21 +59,21 @@ impl Batch {
         if let Some(name) = &slot {
             self.slots.entry(name.clone()).or_default().uses.insert(case);
         }
-        if let Some(held) = self.draft.held.get_mut(&case) {
-            held.slot = slot.map_or(SlotChange::Freed, SlotChange::Taken);
+        if let Some(loaded) = self.changes.loaded.get_mut(&case) {
+            loaded.slot = slot.map_or(SlotChange::Freed, SlotChange::Taken);
         }
     }
 
     pub(super) fn answered(&mut self, at: usize, answer: Message) {
         let number = answer.case.number.clone();
         let state = answer.case.state.clone();
-        let case = answer.case.id.filter(|id| self.draft.held.contains_key(id));
+        let case = answer.case.id.filter(|id| self.changes.loaded.contains_key(id));
         let Some(asked) = self.asked(at) else { return };
         let query = asked.message.clone();
         let Some(arrival) = self.accept(at, number.clone(), state.clone()) else { return };
         let to = query.source.organisation.clone();
         let received_at = arrival.received_at;
-        self.draft.messages.push(NewMessage {
+        self.changes.messages.push(NewMessage {
             message: query,
             arrival: Some(arrival),
             case,
@@ -81,8 +81,8 @@ impl Batch {
             case_state: state,
             received_at,
         });
-        let deliveries = self.draft.tell(answer, to, received_at);
-        self.count(at, deliveries);
+        let deliveries = self.changes.add_message(answer, to, received_at);
+        self.count_deliveries(at, deliveries);
     }
 
     pub(super) fn noted(&mut self, at: usize) {
@@ -94,10 +94,8 @@ impl Batch {
             return;
         }
         let whose = &message.source.organisation;
-        let published = match &message.body {
-            Body::SlotPublish(publish) => publish.slots.as_slice(),
-            _ => &[],
-        };
+        let published =
+            if let Body::SlotPublish(publish) = &message.body { &*publish.slots } else { &[] };
         for slot in published {
             let name = (whose.clone(), slot.number.clone());
             if let Some(known) = self.slots.get_mut(&name) {
@@ -105,10 +103,8 @@ impl Batch {
             }
             self.new_slots.insert(name, Some(slot.clone()));
         }
-        let withdrawn = match &message.body {
-            Body::SlotWithdraw(withdraw) => withdraw.numbers.as_slice(),
-            _ => &[],
-        };
+        let withdrawn =
+            if let Body::SlotWithdraw(withdraw) = &message.body { &*withdraw.numbers } else { &[] };
         for number in withdrawn {
             let name = (whose.clone(), number.clone());
             if let Some(known) = self.slots.get_mut(&name) {
@@ -118,7 +114,7 @@ impl Batch {
         }
         let Some(arrival) = self.accept(at, None, None) else { return };
         let received_at = arrival.received_at;
-        self.draft.messages.push(NewMessage {
+        self.changes.messages.push(NewMessage {
             message,
             arrival: Some(arrival),
             case: None,
@@ -156,25 +152,9 @@ impl Batch {
         })
     }
 
-    fn count(&mut self, at: usize, deliveries: u32) {
+    fn count_deliveries(&mut self, at: usize, deliveries: u32) {
         if let Some(judged) = &mut self.judged[at] {
             judged.deliveries = deliveries;
         }
-    }
-
-    pub(super) fn refuse(
-        &mut self,
-        at: usize,
-        verdict: Verdict,
-        id: Option<String>,
-        conflict: bool,
-    ) {
-        let problems = match &verdict {
-            Verdict::Refused { problems, .. } => problems.clone(),
-            Verdict::Accepted { .. } | Verdict::Repeated { .. } => Vec::new(),
-        };
-        let source_message_id = id.filter(|id| storable::text(id));
-        self.refusals.insert(at, NewRefusal { work: at, source_message_id, problems });
-        self.judged[at] = Some(Judged { verdict, deliveries: 0, conflict });
     }
 }

@@ -65,7 +65,7 @@ fn work(kind: Kind, id: &str, fingerprint: u8) -> Work {
         received_at: Timestamp::UNIX_EPOCH,
         deviations: Vec::new(),
         code_map: None,
-        spare: Uuid::now_v7(),
+        second_message_id: Uuid::now_v7(),
         counter: 1,
         content: Content::Message(Box::new(ToJudge {
             family_stated: true,

@@ -4,16 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tierlink_core::Change;
 use tierlink_core::case::Case;
 use tierlink_core::county::{County, Member};
-use tierlink_core::deadline::{self, TimeLimits};
-use tierlink_core::decide::{Refused, SlotUse};
-use tierlink_core::delivery::{self, Circumstances, RetryPolicy, Sent, Step, Wants};
-use tierlink_core::find::{self, Picked};
-use tierlink_core::{Ask, Change, Decision, decide};
+use tierlink_core::deadline::TimeLimits;
+use tierlink_core::delivery::Wants;
+use tierlink_judge::{CoreJudge, DeliveryPolicy, Policy};
 use tierlink_schemas::calendar::{Calendar, OpeningHours};
-use tierlink_schemas::{Code, OrganisationCode, Problem, Refusal, Tier, Verdict};
-use tierlink_store::{Content, DeliveryRow, Found, Judge, Judgement, Settled, Settlement, Work};
+use tierlink_schemas::{OrganisationCode, Tier};
+use tierlink_store::{DeliveryRow, Found, Judge, Judgement, Settled, Settlement, Work};
 use uuid::Uuid;
 
 pub const TOWNSHIP: &str = "330199101";
@@ -27,20 +26,24 @@ pub fn code(text: &str) -> OrganisationCode {
     OrganisationCode::new(text).unwrap()
 }
 
-/// The core, judging for this county.
-pub struct Core {
-    county: County,
-    /// Every event gets this number, for a transaction that must fail.
-    spoilt: Option<u32>,
-}
+/// Writes every event under the first number, for a transaction that must fail.
+struct Spoilt(CoreJudge);
 
 pub fn core() -> Arc<dyn Judge> {
-    Arc::new(Core { county: county(), spoilt: None })
+    Arc::new(judge())
 }
 
 /// Writes events that clash with those that are there.
 pub fn spoilt_core() -> Arc<dyn Judge> {
-    Arc::new(Core { county: county(), spoilt: Some(1) })
+    Arc::new(Spoilt(judge()))
+}
+
+/// Every organisation wants all receipts.
+fn judge() -> CoreJudge {
+    let county = county();
+    let wants = DeliveryPolicy { receipts: Wants::All, ..DeliveryPolicy::default() };
+    let deliveries = county.members.keys().map(|code| (code.clone(), wants.clone())).collect();
+    CoreJudge::new(Arc::new(Policy { county: Arc::new(county), deliveries }))
 }
 
 fn county() -> County {
@@ -64,85 +67,22 @@ fn county() -> County {
     }
 }
 
-impl Judge for Core {
+impl Judge for Spoilt {
     fn judge(&self, work: &Work, found: &Found<'_>) -> Judgement {
-        let Content::Message(asked) = &work.content else {
-            panic!("a store refuses what was refused already without asking");
-        };
-        let message = &asked.message;
-        let sender = &message.source.organisation;
-        let case = match find::pick(&found.cases, sender, message.kind().opens()) {
-            Picked::None => None,
-            Picked::One(case) => Some(case),
-            Picked::Contradiction | Picked::Ambiguous => {
-                let problem = Problem::new(Code::new("R000"), "case", "not certain");
-                return Judgement::Refused(Verdict::refused(Refusal::Invalid, problem));
-            }
-        };
-        let parent = match find::pick(&found.parents, sender, false) {
-            Picked::One(parent) => Some(parent),
-            Picked::None | Picked::Contradiction | Picked::Ambiguous => None,
-        };
-        let decision = decide(&Ask {
-            message,
-            family_stated: asked.family_stated,
-            case,
-            parent,
-            request: found.request,
-            taken: &found.booked,
-            slot: found.slot.map(|slot| SlotUse { places: slot.places, used: slot.used }),
-            county: &self.county,
-            now: work.received_at,
-            counter: work.counter,
-            spare: work.spare,
-        });
-        match decision {
-            Decision::Changed(mut change) => {
-                change.event.number = self.spoilt.unwrap_or(change.event.number);
+        match self.0.judge(work, found) {
+            Judgement::Changed(mut change) => {
+                change.event.number = 1;
                 Judgement::Changed(change)
             }
-            Decision::Answered(message) => Judgement::Answered(message),
-            Decision::Noted => Judgement::Noted,
-            Decision::Refused(Refused { refusal, problem }) => {
-                Judgement::Refused(Verdict::refused(refusal, problem))
-            }
+            other @ (Judgement::Answered(_) | Judgement::Noted | Judgement::Refused(_)) => other,
         }
     }
 
-    fn overdue(&self, case: &Case, now: Timestamp, spare: Uuid) -> Option<Box<Change>> {
-        deadline::overdue(case, &self.county, now, spare).map(Box::new)
+    fn overdue(&self, case: &Case, now: Timestamp, escalation_id: Uuid) -> Option<Box<Change>> {
+        self.0.overdue(case, now, escalation_id)
     }
 
     fn settle(&self, row: &DeliveryRow, settlement: &Settlement) -> Settled {
-        let at = Circumstances {
-            now: settlement.at,
-            attempts: settlement.attempts,
-            silent_since: settlement.silent_since_with(row),
-            jitter: 0.0,
-        };
-        let event = delivery::Event::Answered(settlement.outcome.clone());
-        let Step::Move(next) = delivery::step(&row.state, &event, &at, &RetryPolicy::default())
-        else {
-            return Settled { next: None, receipt: None };
-        };
-        let receipt = delivery::receipt_for(
-            &Sent {
-                message: row.id.message,
-                kind: row.kind,
-                source: &row.source,
-                source_message_id: &row.source_message_id,
-                to: &row.id.to,
-                case: row.case,
-                case_number: row.case_number.as_ref(),
-                attempts: settlement.attempts,
-            },
-            &next,
-            Some(&settlement.outcome),
-            Wants::All,
-            &self.county.broker,
-            settlement.at,
-            settlement.spare,
-        );
-        Settled { next: Some(next), receipt: receipt.map(Box::new) }
+        self.0.settle(row, settlement)
     }
 }

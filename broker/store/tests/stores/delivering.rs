@@ -4,7 +4,9 @@ use jiff::SignedDuration;
 use tierlink_core::delivery::{Outcome, State};
 use tierlink_schemas::Verdict;
 use tierlink_schemas::message::from_slice;
-use tierlink_store::{Act, Acted, Attempt, CaseKey, DeliveryId, Outgoing, Repair, Store};
+use tierlink_store::{
+    Act, Acted, Attempt, CaseKey, DeliveryId, LaneCondition, Outbox, Outgoing, Repair, Store,
+};
 use uuid::Uuid;
 
 use crate::county::{HOSPITAL, STRANGER, TOWNSHIP, code};
@@ -190,10 +192,13 @@ pub async fn a_paused_lane_keeps_its_deliveries(place: &Place) {
 
     let paused = act(store, Act::Pause(code(HOSPITAL)), noon()).await;
     let nothing = publish(store, noon()).await;
+    let shown = condition_of(store, HOSPITAL).await;
     let resumed = act(store, Act::Resume(code(HOSPITAL)), noon()).await;
 
     assert_eq!((paused, resumed), (Acted::Done, Acted::Done));
     assert!(nothing.is_empty());
+    assert_eq!((shown.paused, shown.unanswered_at), (true, None));
+    assert!(!condition_of(store, HOSPITAL).await.paused);
     assert_eq!(publish(store, noon()).await.len(), 1);
 }
 
@@ -212,6 +217,7 @@ pub async fn silence_is_remembered_until_an_answer(place: &Place) {
     assert_eq!((row.attempts, row.silent_since), (3, Some(later(1))));
     let lane = store.lanes().await.unwrap().remove(0);
     assert_eq!(lane.trouble, Some((later(1), problem())));
+    assert_eq!(condition_of(store, HOSPITAL).await.unanswered_at, Some(later(1)));
     let custody = file_of(store, &head.id).await.custody.remove(0);
     assert_eq!(custody.problems, [problem()]);
     let gave_up = Outcome::GaveUp { problems: vec![problem()] };
@@ -223,6 +229,12 @@ pub async fn silence_is_remembered_until_an_answer(place: &Place) {
     settle(store, &next.id, next.round, taken(), later(4)).await;
     let lane = lane_of(store, HOSPITAL).await;
     assert_eq!((lane.trouble, lane.last_settled_at), (None, Some(later(4))));
+    assert_eq!(condition_of(store, HOSPITAL).await.unanswered_at, None);
+}
+
+async fn condition_of(store: &dyn Outbox, lane: &str) -> LaneCondition {
+    let lanes = store.lane_conditions().await.unwrap();
+    lanes.into_iter().find(|row| row.lane == code(lane)).unwrap()
 }
 
 async fn lane_of(store: &dyn Store, lane: &str) -> tierlink_store::LaneRow {

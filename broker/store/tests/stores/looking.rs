@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use serde_json::json;
-use tierlink_schemas::{Family, Kind, Priority};
-use tierlink_store::{CaseKey, CaseQuery, Store};
+use tierlink_core::access::{self, Asker, View};
+use tierlink_schemas::{Family, Kind, Priority, Verdict};
+use tierlink_store::{CaseFile, CaseKey, CaseQuery, Store};
 use uuid::Uuid;
 
 use crate::county::{HOSPITAL, OTHER_HOSPITAL, OTHER_TOWNSHIP, STRANGER, TOWNSHIP, code};
@@ -170,6 +171,148 @@ pub async fn a_past_target_sees_up_to_its_end(place: &Place) {
     // As the lead hospital it may watch on; as a past target it sees what happened until then.
     let watches = past.case.watchers.contains(&code(HOSPITAL));
     assert_eq!(seen, if watches { vec![1, 2, 3] } else { vec![1, 2] });
+}
+
+/// A referral of the township that the other hospital redirected to the county hospital, which has
+/// accepted it.
+async fn redirected(store: &dyn Store) -> (Uuid, Verdict) {
+    let opened = say(Kind::ReferralSubmit, TOWNSHIP, "m-1", |message| {
+        message["body"]["from"]["organisation"] = json!(TOWNSHIP);
+        message["body"]["to"]["organisation"] = json!(OTHER_HOSPITAL);
+    });
+    let id = opened.id;
+    let verdict = accepted(store, opened).await;
+    let number = number_of(&verdict);
+    let mut redirect = say(Kind::ReferralRedirect, OTHER_HOSPITAL, "o-1", |message| {
+        message["case"] = json!({ "number": number });
+        message["body"]["to"] = json!(HOSPITAL);
+    });
+    redirect.received_at = later(1);
+    accepted(store, redirect).await;
+    let mut accepting = accept("h-1", &verdict);
+    accepting.received_at = later(2);
+    accepted(store, accepting).await;
+    (id, verdict)
+}
+
+pub async fn a_case_that_has_left_is_listed_as_it_was_then(place: &Place) {
+    let store = &*place.store;
+    let (id, _) = redirected(store).await;
+    let list = async |query: CaseQuery| {
+        let seen_by = Some(code(OTHER_HOSPITAL));
+        store.cases(CaseQuery { seen_by, limit: 10, ..query }).await.unwrap()
+    };
+
+    let file = store.case(CaseKey::Id(id), Some(code(OTHER_HOSPITAL))).await.unwrap().unwrap();
+    let listed = list(CaseQuery::default()).await;
+
+    let last = file.events.last().unwrap();
+    assert_eq!(file.view, View::Until(later(1)));
+    assert_eq!(listed.len(), 1);
+    let row = &listed[0];
+    assert_eq!((row.state.as_str(), row.events), (last.to_state.as_str(), last.number));
+    assert_eq!((row.changed_at, row.due_at), (later(1), None));
+    assert_eq!((&row.target, &row.reviewer), (&code(OTHER_HOSPITAL), &None));
+    // Being in such a list, or not, would tell where the case stands now.
+    for state in ["submitted", "accepted"] {
+        let state = Some(state.to_owned());
+        assert!(list(CaseQuery { state, ..CaseQuery::default() }).await.is_empty());
+    }
+    let overdue_at = Some(later(365 * 86_400));
+    assert!(list(CaseQuery { overdue_at, ..CaseQuery::default() }).await.is_empty());
+    let with = Some(code(HOSPITAL));
+    assert!(list(CaseQuery { with, ..CaseQuery::default() }).await.is_empty());
+    assert!(list(CaseQuery { open: Some(true), ..CaseQuery::default() }).await.is_empty());
+    assert_eq!(list(CaseQuery { open: Some(false), ..CaseQuery::default() }).await.len(), 1);
+}
+
+pub async fn pages_are_full_although_cases_have_left(place: &Place) {
+    let store = &*place.store;
+    for at in 0..6 {
+        let opened = say(Kind::ReferralSubmit, TOWNSHIP, &format!("m-{at}"), |message| {
+            message["body"]["from"]["organisation"] = json!(TOWNSHIP);
+            message["body"]["to"]["organisation"] = json!(OTHER_HOSPITAL);
+        });
+        let verdict = accepted(store, opened).await;
+        if at % 2 == 0 {
+            let number = number_of(&verdict);
+            let redirect =
+                say(Kind::ReferralRedirect, OTHER_HOSPITAL, &format!("r-{at}"), |message| {
+                    message["case"] = json!({ "number": number });
+                    message["body"]["to"] = json!(HOSPITAL);
+                });
+            accepted(store, redirect).await;
+        }
+    }
+
+    let state = Some("submitted".to_owned());
+    let seen_by = Some(code(OTHER_HOSPITAL));
+    let rows = store.cases(CaseQuery { state, seen_by, ..all(3) }).await.unwrap();
+
+    assert_eq!(rows.len(), 3);
+}
+
+pub async fn linked_cases_are_told_to_those_who_have_a_part_in_them(place: &Place) {
+    let store = &*place.store;
+    let opened = submit("m-1");
+    let parent = opened.id;
+    let verdict = accepted(store, opened).await;
+    accepted(store, accept("h-1", &verdict)).await;
+    let number = number_of(&verdict);
+    let asking = say(Kind::ConsultationRequest, HOSPITAL, "h-2", |message| {
+        message["body"]["from"]["organisation"] = json!(HOSPITAL);
+        message["body"]["to"]["organisation"] = json!(OTHER_HOSPITAL);
+        message["body"]["experts"] = json!([]);
+        message["body"]["parent"] = json!(number);
+    });
+    let child = asking.id;
+    let asked = accepted(store, asking).await;
+    let file = async |id, who: Option<&str>| {
+        store.case(CaseKey::Id(id), who.map(code)).await.unwrap().unwrap()
+    };
+    let numbers = |file: &CaseFile| -> Vec<String> {
+        file.children.iter().map(|number| number.as_str().to_owned()).collect()
+    };
+
+    // The county hospital has a part in both, and so has whoever runs the broker.
+    for who in [Some(HOSPITAL), None] {
+        assert_eq!(numbers(&file(parent, who).await), [number_of(&asked)], "{who:?}");
+        let above = file(child, who).await.parent;
+        assert_eq!(above.map(|above| above.as_str().to_owned()), Some(number.clone()), "{who:?}");
+    }
+    assert_eq!(numbers(&file(parent, Some(TOWNSHIP)).await), [""; 0]);
+    assert_eq!(file(child, Some(OTHER_HOSPITAL)).await.parent, None);
+}
+
+pub async fn lists_show_what_the_core_says(place: &Place) {
+    let store = &*place.store;
+    let (id, verdict) = redirected(store).await;
+    let mut cancelling = answer(Kind::ReferralCancel, TOWNSHIP, "c-1", &verdict);
+    cancelling.received_at = later(3);
+    let everybody = [TOWNSHIP, HOSPITAL, OTHER_HOSPITAL, OTHER_TOWNSHIP, STRANGER];
+
+    for step in [None, Some(cancelling), Some(submit("m-2"))] {
+        if let Some(work) = step {
+            accepted(store, work).await;
+        }
+        let case = store.case(CaseKey::Id(id), None).await.unwrap().unwrap().case;
+        for who in everybody.map(code) {
+            let list = async |open| {
+                let seen_by = Some(who.clone());
+                let rows = store.cases(CaseQuery { open, seen_by, ..all(10) }).await.unwrap();
+                rows.iter().any(|row| row.id == id)
+            };
+            let file = store.case(CaseKey::Id(id), Some(who.clone())).await.unwrap();
+
+            let view = access::view(&case, Asker::Organisation(&who));
+            let sees = view != View::Nothing;
+            let open = access::is_open_for(&case, &who);
+            assert_eq!(file.map_or(View::Nothing, |file| file.view), view, "{who}");
+            assert_eq!(list(None).await, sees, "{who}");
+            assert_eq!(list(Some(true)).await, open, "{who}");
+            assert_eq!(list(Some(false)).await, sees && !open, "{who}");
+        }
+    }
 }
 
 pub async fn lists_narrow_down(place: &Place) {

@@ -88,6 +88,10 @@ macro_rules! keeps_its_promises {
                 a_cursor_tells_nothing_of_a_case_of_others
                 what_was_touched_last_waits_behind
                 a_past_target_sees_up_to_its_end
+                a_case_that_has_left_is_listed_as_it_was_then
+                pages_are_full_although_cases_have_left
+                linked_cases_are_told_to_those_who_have_a_part_in_them
+                lists_show_what_the_core_says
                 lists_narrow_down
                 lanes_and_figures_count_what_is_there
             }

@@ -37,7 +37,7 @@ fn copies(work: &Work) -> Vec<Work> {
         .map(|_| {
             let mut copy = work.clone();
             copy.id = Uuid::now_v7();
-            copy.spare = Uuid::now_v7();
+            copy.second_message_id = Uuid::now_v7();
             copy.counter = submit("counted").counter;
             copy
         })

@@ -7,7 +7,7 @@ use crate::county::{HOSPITAL, TOWNSHIP, code, core};
 use crate::open::{Place, empty_postgres, empty_sqlite};
 use crate::said::{accepted, act, commit_one, later, noon, publish, submit};
 
-fn spares() -> Vec<Uuid> {
+fn escalation_ids() -> Vec<Uuid> {
     (0..10).map(|_| Uuid::now_v7()).collect()
 }
 
@@ -19,9 +19,9 @@ pub async fn deadlines_escalate_and_move_on(place: &Place) {
     let due = store.case(CaseKey::Id(id), None).await.unwrap().unwrap().case.next_due().unwrap();
     publish(store, noon()).await;
 
-    let early = store.escalate(noon(), 10, spares(), core()).await.unwrap();
-    let escalated = store.escalate(due, 10, spares(), core()).await.unwrap();
-    let again = store.escalate(due, 10, spares(), core()).await.unwrap();
+    let early = store.escalate(noon(), 10, escalation_ids(), core()).await.unwrap();
+    let escalated = store.escalate(due, 10, escalation_ids(), core()).await.unwrap();
+    let again = store.escalate(due, 10, escalation_ids(), core()).await.unwrap();
 
     assert_eq!((early, escalated, again), (0, 1, 0));
     let file = store.case(CaseKey::Id(id), None).await.unwrap().unwrap();

@@ -46,7 +46,7 @@ pub fn say(kind: Kind, from: &str, id: &str, change: impl FnOnce(&mut Value)) ->
         received_at: noon(),
         deviations: Vec::new(),
         code_map: None,
-        spare: Uuid::now_v7(),
+        second_message_id: Uuid::now_v7(),
         counter: counter(),
         content: Content::Message(Box::new(ToJudge {
             family_stated: true,
@@ -55,6 +55,13 @@ pub fn say(kind: Kind, from: &str, id: &str, change: impl FnOnce(&mut Value)) ->
             message,
         })),
     }
+}
+
+/// A fresh id for a receipt. The judge draws the jitter of a wait from its last byte: none here.
+fn receipt_id() -> Uuid {
+    let mut bytes = Uuid::now_v7().into_bytes();
+    bytes[15] = 0;
+    Uuid::from_bytes(bytes)
 }
 
 /// Not SHA-256: it only must differ when the content does.
@@ -170,7 +177,7 @@ pub fn settlement(id: &DeliveryId, round: u32, outcome: Outcome, at: Timestamp) 
         losses: Vec::new(),
         code_map: None,
         at,
-        spare: Uuid::now_v7(),
+        receipt_id: receipt_id(),
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tierlink_schemas::OrganisationCode;
 use tierlink_store::*;
 use uuid::Uuid;
 
@@ -21,7 +20,7 @@ pub const RECORD_OUTCOMES: &str = "record outcomes";
 const LATE_COMMIT_MS: u64 = 300;
 
 #[derive(Clone)]
-pub struct Desk {
+pub struct Connection {
     pub memory: Arc<Mutex<Memory>>,
     pub power: Power,
     pub dice: Dice,
@@ -29,7 +28,7 @@ pub struct Desk {
     pub sabotage: Option<Sabotage>,
 }
 
-impl Desk {
+impl Connection {
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap()
     }
@@ -63,23 +62,18 @@ impl Desk {
     /// The verdicts as they would be, and the commit later, if the process lives to see it.
     fn answer_first(&self, works: Arc<[Work]>, judge: Arc<dyn Judge>) -> Vec<Judged> {
         let judged = self.lock().clone().commit(&works, &*judge);
-        let desk = self.clone();
+        let connection = self.clone();
         tokio::spawn(async move {
-            desk.dice.wait_between(LATE_COMMIT_MS, LATE_COMMIT_MS).await;
-            desk.power.on().await;
-            desk.lock().commit(&works, &*judge);
+            connection.dice.wait_between(LATE_COMMIT_MS, LATE_COMMIT_MS).await;
+            connection.power.on().await;
+            connection.lock().commit(&works, &*judge);
         });
         judged
     }
 }
 
-/// No lane, relay or clock asks for it.
-fn not_played<T>() -> Result<T, Error> {
-    Err(Error::Closing { what: "do what this world does not play" })
-}
-
 #[async_trait]
-impl Store for Desk {
+impl Arrivals for Connection {
     async fn commit(
         &self,
         works: Arc<[Work]>,
@@ -92,17 +86,13 @@ impl Store for Desk {
         self.transact("store messages", |memory| memory.commit(&works, &*judge)).await
     }
 
-    async fn escalate(
-        &self,
-        now: Timestamp,
-        limit: u32,
-        spares: Vec<Uuid>,
-        judge: Arc<dyn Judge>,
-    ) -> Result<u32, Error> {
-        let act = |memory: &mut Memory| memory.escalate(now, limit, &spares, &*judge);
-        self.transact("escalate deadlines", act).await
+    async fn take_counters(&self) -> Result<(u64, u64), Error> {
+        self.transact("take case numbers", Memory::take_counters).await
     }
+}
 
+#[async_trait]
+impl Outbox for Connection {
     async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error> {
         self.transact("read the outbox", |memory| memory.to_publish(now, limit)).await
     }
@@ -147,6 +137,32 @@ impl Store for Desk {
         self.transact("queue again", |memory| memory.repair(&repair)).await
     }
 
+    async fn lane_conditions(&self) -> Result<Vec<LaneCondition>, Error> {
+        self.transact("look at the lanes", |memory| memory.lane_conditions()).await
+    }
+
+    async fn to_announce(&self, _: u32) -> Result<Vec<EventRow>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn mark_announced(&self, _: Vec<(Uuid, u32)>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Upkeep for Connection {
+    async fn escalate(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        escalation_ids: Vec<Uuid>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<u32, Error> {
+        let act = |memory: &mut Memory| memory.escalate(now, limit, &escalation_ids, &*judge);
+        self.transact("escalate deadlines", act).await
+    }
+
     async fn hold_lease(
         &self,
         name: &str,
@@ -163,90 +179,7 @@ impl Store for Desk {
         self.transact("release a lease", |memory| memory.release_lease(name, holder)).await
     }
 
-    async fn take_counters(&self) -> Result<(u64, u64), Error> {
-        self.transact("take case numbers", Memory::take_counters).await
-    }
-
-    async fn lanes(&self) -> Result<Vec<LaneRow>, Error> {
-        self.transact("look at the lanes", |memory| memory.lanes()).await
-    }
-
-    async fn to_announce(&self, _: u32) -> Result<Vec<EventRow>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn mark_announced(&self, _: Vec<(Uuid, u32)>) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn healthy(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn migrate(&self) -> Result<Vec<String>, Error> {
-        Ok(Vec::new())
-    }
-
-    fn name(&self) -> &'static str {
-        "world"
-    }
-
-    async fn close(&self) {}
-
-    async fn cases(&self, _: CaseQuery) -> Result<Vec<CaseRow>, Error> {
-        not_played()
-    }
-
-    async fn case(
-        &self,
-        _: CaseKey,
-        _: Option<OrganisationCode>,
-    ) -> Result<Option<CaseFile>, Error> {
-        not_played()
-    }
-
-    async fn message(
-        &self,
-        _: Uuid,
-        _: Option<OrganisationCode>,
-    ) -> Result<Option<MessageRow>, Error> {
-        not_played()
-    }
-
-    async fn parked(&self, _: Option<OrganisationCode>, _: u32) -> Result<Vec<ParkedRow>, Error> {
-        not_played()
-    }
-
-    async fn act(&self, _: NewAct, _: Option<ReceiptOf>) -> Result<Acted, Error> {
-        not_played()
-    }
-
-    async fn acts(&self, _: ActQuery) -> Result<Vec<ActRow>, Error> {
-        not_played()
-    }
-
-    async fn refusals(&self, _: RefusalQuery) -> Result<Vec<RefusalRow>, Error> {
-        not_played()
-    }
-
-    async fn slots(
-        &self,
-        _: Option<OrganisationCode>,
-        _: Timestamp,
-        _: u32,
-    ) -> Result<Vec<SlotRow>, Error> {
-        not_played()
-    }
-
-    async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
-        not_played()
-    }
-
-    async fn newer_tables(&self) -> Result<Vec<i64>, Error> {
-        not_played()
-    }
-
-    async fn figures(&self, _: Timestamp) -> Result<Figures, Error> {
-        not_played()
+        self.transact("check the store", |_| ()).await
     }
 }

@@ -1,17 +1,11 @@
-//! The judge that stores call inside their transactions: it asks the core and translates.
-//!
-//! Pure and quick. It holds the configuration as it was when the batch began, so that one batch
-//! is judged by one set of rules.
+//! The core as the judge of a store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use tierlink_codec::Profile;
-use tierlink_codec::profile::Receipts;
 use tierlink_core::case::Case;
-use tierlink_core::decide::{Refused, SlotUse};
-use tierlink_core::delivery::{self, Circumstances, RetryPolicy, Sent, Step};
+use tierlink_core::decide::Refused;
+use tierlink_core::delivery::{self, Circumstances, Sent, Step};
 use tierlink_core::{Ask, Change, Decision, deadline, decide, find};
 use tierlink_schemas::{Message, Verdict};
 use tierlink_store::{
@@ -20,19 +14,7 @@ use tierlink_store::{
 use tracing::{Span, debug, instrument};
 use uuid::Uuid;
 
-use crate::config::Config;
-
-/// How often and how long an organisation is tried.
-#[must_use]
-pub fn retry_policy(profile: &Profile) -> RetryPolicy {
-    let retry = &profile.retry;
-    RetryPolicy {
-        first_wait: Duration::from_millis(retry.first_wait_ms),
-        wait_max: Duration::from_millis(retry.wait_ms_max),
-        growth_percent: retry.growth_percent,
-        give_up_after: Duration::from_hours(u64::from(retry.give_up_after_hours)),
-    }
-}
+use crate::policy::Policy;
 
 fn refuse(refused: Refused) -> Judgement {
     Judgement::Refused(Verdict::refused(refused.refusal, refused.problem))
@@ -51,10 +33,9 @@ fn sent(row: &DeliveryRow, attempts: u32) -> Sent<'_> {
     }
 }
 
-/// The core, with one configuration.
+/// The core, with one policy.
 pub struct CoreJudge {
-    /// The configuration.
-    pub config: Arc<Config>,
+    policy: Arc<Policy>,
 }
 
 impl Judge for CoreJudge {
@@ -77,8 +58,8 @@ impl Judge for CoreJudge {
         judgement
     }
 
-    fn overdue(&self, case: &Case, now: Timestamp, spare: Uuid) -> Option<Box<Change>> {
-        deadline::overdue(case, &self.config.county, now, spare).map(Box::new)
+    fn overdue(&self, case: &Case, now: Timestamp, escalation_id: Uuid) -> Option<Box<Change>> {
+        deadline::overdue(case, &self.policy.county, now, escalation_id).map(Box::new)
     }
 
     fn settle(&self, row: &DeliveryRow, settlement: &Settlement) -> Settled {
@@ -86,12 +67,11 @@ impl Judge for CoreJudge {
             now: settlement.at,
             attempts: settlement.attempts,
             silent_since: settlement.silent_since_with(row),
-            jitter: f64::from(settlement.spare.as_bytes()[15]) / 255.0,
+            jitter: f64::from(settlement.receipt_id.as_bytes()[15]) / 255.0,
         };
-        let policy =
-            self.config.profiles.get(&row.id.to).map_or_else(RetryPolicy::default, retry_policy);
+        let retry = self.policy.delivery(&row.id.to).retry;
         let event = delivery::Event::Answered(settlement.outcome.clone());
-        let next = match delivery::step(&row.state, &event, &circumstances, &policy) {
+        let next = match delivery::step(&row.state, &event, &circumstances, &retry) {
             Step::Move(next) => next,
             Step::Ignore => return Settled { next: None, receipt: None },
         };
@@ -99,24 +79,35 @@ impl Judge for CoreJudge {
             &sent(row, settlement.attempts),
             &next,
             Some(&settlement.outcome),
-            self.wants(row),
-            &self.config.county.broker,
+            self.policy.delivery(&row.source).receipts,
+            &self.policy.county.broker,
             settlement.at,
-            settlement.spare,
+            settlement.receipt_id,
         );
         Settled { next: Some(next), receipt: receipt.map(Box::new) }
     }
 }
 
 impl CoreJudge {
+    /// Judges by this policy for as long as it lives.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>) -> Self {
+        Self { policy }
+    }
+
     /// What the origin hears when a person drops a delivery, if it wants receipts.
     #[must_use]
-    pub fn withdrawn(&self, row: &DeliveryRow, at: Timestamp, spare: Uuid) -> Option<Box<Message>> {
-        let broker = &self.config.county.broker;
+    pub fn withdrawn(
+        &self,
+        row: &DeliveryRow,
+        at: Timestamp,
+        receipt_id: Uuid,
+    ) -> Option<Box<Message>> {
+        let broker = &self.policy.county.broker;
         let sent = sent(row, row.attempts);
-        let wants = self.wants(row);
+        let wants = self.policy.delivery(&row.source).receipts;
         let next = delivery::State::Withdrawn;
-        delivery::receipt_for(&sent, &next, None, wants, broker, at, spare).map(Box::new)
+        delivery::receipt_for(&sent, &next, None, wants, broker, at, receipt_id).map(Box::new)
     }
 
     fn judge_message(&self, work: &Work, to_judge: &ToJudge, found: &Found<'_>) -> Judgement {
@@ -137,25 +128,17 @@ impl CoreJudge {
             parent,
             request: found.request,
             taken: &found.booked,
-            slot: found.slot.map(|slot| SlotUse { places: slot.places, used: slot.used }),
-            county: &self.config.county,
+            slot: found.slot,
+            county: &self.policy.county,
             now: work.received_at,
             counter: work.counter,
-            spare: work.spare,
+            second_message_id: work.second_message_id,
         });
         match decision {
             Decision::Changed(change) => Judgement::Changed(change),
             Decision::Answered(message) => Judgement::Answered(message),
             Decision::Noted => Judgement::Noted,
             Decision::Refused(refused) => refuse(refused),
-        }
-    }
-
-    fn wants(&self, row: &DeliveryRow) -> delivery::Wants {
-        match self.config.profiles.get(&row.source).map(|profile| profile.outbound.receipts) {
-            None | Some(Receipts::None) => delivery::Wants::None,
-            Some(Receipts::Problems) => delivery::Wants::Problems,
-            Some(Receipts::All) => delivery::Wants::All,
         }
     }
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use bytes::Bytes;
 use jiff::Timestamp;
 use tierlink_core::Change;
+use tierlink_core::access;
 use tierlink_core::case::{Booking, Case};
 use tierlink_core::decide::Event;
 use tierlink_schemas::message::BusinessNumber;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 use crate::records::DeliveryId;
 
 /// A case in memory.
-pub(crate) struct Held {
+pub(crate) struct LoadedCase {
     /// As it is now.
     pub(crate) case: Case,
     /// As it was read; `None` when this transaction opens it.
@@ -91,21 +92,21 @@ pub(crate) struct NewDelivery {
 
 /// Everything that one transaction writes about messages and cases.
 #[derive(Default)]
-pub(crate) struct Draft {
-    pub(crate) held: BTreeMap<Uuid, Held>,
+pub(crate) struct Changes {
+    pub(crate) loaded: BTreeMap<Uuid, LoadedCase>,
     pub(crate) messages: Vec<NewMessage>,
     pub(crate) events: Vec<(Uuid, String, Event)>,
     pub(crate) deliveries: Vec<NewDelivery>,
     delivered: HashSet<DeliveryId>,
 }
 
-impl Draft {
+impl Changes {
     /// Takes a case that was read. One that is held already stays as it is.
-    pub(crate) fn hold(&mut self, case: Case) {
-        self.held.entry(case.id).or_insert_with(|| Held {
+    pub(crate) fn load(&mut self, case: Case) {
+        self.loaded.entry(case.id).or_insert_with(|| LoadedCase {
             before: Some(Before {
                 open: !case.state.is_terminal(),
-                parties: case.parties().cloned().collect(),
+                parties: access::parties(&case).cloned().collect(),
                 numbers: case.numbers.clone(),
                 bookings: case.bookings.clone(),
             }),
@@ -116,26 +117,26 @@ impl Draft {
         });
     }
 
-    /// Takes the last number that was given in a line of a held case.
-    pub(crate) fn know_line(&mut self, case: Uuid, to: OrganisationCode, last: u32) {
-        if let Some(held) = self.held.get_mut(&case) {
-            held.lines.insert(to, last);
+    /// Takes the last number that was given in a line of a loaded case.
+    pub(crate) fn set_last_number(&mut self, case: Uuid, to: OrganisationCode, last: u32) {
+        if let Some(loaded) = self.loaded.get_mut(&case) {
+            loaded.lines.insert(to, last);
         }
     }
 
-    /// A held case.
+    /// A loaded case.
     pub(crate) fn case(&self, id: Uuid) -> Option<&Case> {
-        self.held.get(&id).map(|held| &held.case)
+        self.loaded.get(&id).map(|loaded| &loaded.case)
     }
 
     /// Cases that this transaction changed.
-    pub(crate) fn changed(&self) -> impl Iterator<Item = &Held> {
-        self.held.values().filter(|held| held.changed)
+    pub(crate) fn changed_cases(&self) -> impl Iterator<Item = &LoadedCase> {
+        self.loaded.values().filter(|loaded| loaded.changed)
     }
 
     /// Takes a change: the case, its event, its messages and their deliveries. The first message
     /// is the one that arrived, if one did. Returns how many deliveries it makes.
-    pub(crate) fn change(&mut self, change: Change, mut arrival: Option<Arrival>) -> u32 {
+    pub(crate) fn add(&mut self, change: Change, mut arrival: Option<Arrival>) -> u32 {
         let Change { case, event, messages, dispatches } = change;
         let id = case.id;
         let number = case.number.as_str().to_owned();
@@ -150,20 +151,20 @@ impl Draft {
                 case_state: Some(event.to_state.to_owned()),
             });
         }
-        match self.held.get_mut(&id) {
-            Some(held) => {
-                held.case = case;
-                held.changed = true;
+        match self.loaded.get_mut(&id) {
+            Some(loaded) => {
+                loaded.case = case;
+                loaded.changed = true;
             }
             None => {
-                let held = Held {
+                let loaded = LoadedCase {
                     case,
                     before: None,
                     changed: true,
                     lines: HashMap::new(),
                     slot: SlotChange::Same,
                 };
-                self.held.insert(id, held);
+                self.loaded.insert(id, loaded);
             }
         }
         self.events.push((id, number, event));
@@ -176,9 +177,14 @@ impl Draft {
 
     /// Takes a message that the broker wrote itself, for one destination. It stands in the line
     /// of its case if the case is held.
-    pub(crate) fn tell(&mut self, message: Message, to: OrganisationCode, at: Timestamp) -> u32 {
+    pub(crate) fn add_message(
+        &mut self,
+        message: Message,
+        to: OrganisationCode,
+        at: Timestamp,
+    ) -> u32 {
         let id = message.id;
-        let case = message.case.id.filter(|case| self.held.contains_key(case));
+        let case = message.case.id.filter(|case| self.loaded.contains_key(case));
         self.messages.push(NewMessage {
             case,
             case_number: message.case.number.as_ref().map(|number| number.as_str().to_owned()),
@@ -203,8 +209,8 @@ impl Draft {
             return 0;
         }
         let line = case
-            .and_then(|case| self.held.get_mut(&case))
-            .map(|held| held.lines.entry(id.to.clone()).or_insert(0));
+            .and_then(|case| self.loaded.get_mut(&case))
+            .map(|loaded| loaded.lines.entry(id.to.clone()).or_insert(0));
         let number = match line {
             Some(last) => {
                 *last += 1;

@@ -1,0 +1,39 @@
+//! What the judge needs of a configuration.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tierlink_codec::Profile;
+use tierlink_codec::profile::Receipts;
+use tierlink_core::county::County;
+use tierlink_core::delivery::{RetryPolicy, Wants};
+use tierlink_judge::{DeliveryPolicy, Policy};
+use tierlink_schemas::OrganisationCode;
+
+/// The policy of a county and its profiles.
+pub(super) fn policy(
+    county: &Arc<County>,
+    profiles: &HashMap<OrganisationCode, Profile>,
+) -> Policy {
+    let delivery = |(code, profile): (&OrganisationCode, &Profile)| {
+        let receipts = match profile.outbound.receipts {
+            Receipts::None => Wants::None,
+            Receipts::Problems => Wants::Problems,
+            Receipts::All => Wants::All,
+        };
+        (code.clone(), DeliveryPolicy { retry: retry_policy(profile), receipts })
+    };
+    Policy { county: Arc::clone(county), deliveries: profiles.iter().map(delivery).collect() }
+}
+
+/// How often and how long an organisation is tried.
+pub(crate) fn retry_policy(profile: &Profile) -> RetryPolicy {
+    let retry = &profile.retry;
+    RetryPolicy {
+        first_wait: Duration::from_millis(retry.first_wait_ms),
+        wait_max: Duration::from_millis(retry.wait_ms_max),
+        growth_percent: retry.growth_percent,
+        give_up_after: Duration::from_hours(u64::from(retry.give_up_after_hours)),
+    }
+}

@@ -1,0 +1,168 @@
+//! The columns that are written, once for each table: as rows of `given` and as text for SQL.
+//!
+//! A column that is missing here is written by nobody; one that a row does not fill stops the
+//! program at the first row (see `Given::push`).
+
+use crate::session::Type;
+
+/// Declares the columns of a table: the constant for `given`, a macro with their names for SQL, and
+/// for those that updates set a macro with each as `column = given.column`.
+macro_rules! columns {
+    (
+        $(#[$doc:meta])*
+        $types:ident: $($column:ident $type:ident),*;
+    ) => {
+        $(#[$doc])*
+        pub(crate) const $types: &[(&str, Type)] =
+            &[$((stringify!($column), Type::$type)),*];
+    };
+    (names $list:ident: $first:ident $(, $column:ident)*;) => {
+        macro_rules! $list {
+            () => {
+                concat!(stringify!($first) $(, ", ", stringify!($column))*)
+            };
+        }
+        pub(crate) use $list;
+    };
+    (changes $changes:ident: $first:ident $(, $column:ident)*;) => {
+        macro_rules! $changes {
+            () => {
+                concat!(
+                    stringify!($first), " = given.", stringify!($first)
+                    $(, ", ", stringify!($column), " = given.", stringify!($column))*
+                )
+            };
+        }
+        pub(crate) use $changes;
+    };
+    (
+        $(#[$doc:meta])*
+        $types:ident, $list:ident: $($column:ident $type:ident),*;
+    ) => {
+        columns! { $(#[$doc])* $types: $($column $type),*; }
+        columns! { names $list: $($column),*; }
+    };
+    (
+        $(#[$doc:meta])*
+        $types:ident: $($fixed:ident $fixed_type:ident),*;
+        $changes:ident: $($column:ident $type:ident),*;
+    ) => {
+        columns! { $(#[$doc])* $types: $($fixed $fixed_type,)* $($column $type),*; }
+        columns! { changes $changes: $($column),*; }
+    };
+    (
+        $(#[$doc:meta])*
+        $types:ident, $list:ident: $($fixed:ident $fixed_type:ident),*;
+        $changes:ident: $($column:ident $type:ident),*;
+    ) => {
+        columns! { $(#[$doc])* $types, $list: $($fixed $fixed_type,)* $($column $type),*; }
+        columns! { changes $changes: $($column),*; }
+    };
+}
+
+/// An `INSERT` of everything in `given`, with what follows it.
+macro_rules! insert {
+    ($name:literal, $table:literal, $list:ident) => {
+        insert!($name, $table, $list, "")
+    };
+    ($name:literal, $table:literal, $list:ident, $tail:literal) => {
+        concat!(
+            "-- ",
+            $name,
+            "\n        INSERT INTO ",
+            $table,
+            " (",
+            $list!(),
+            ")\n        SELECT ",
+            $list!(),
+            "\n        FROM given",
+            $tail
+        )
+    };
+}
+pub(crate) use insert;
+
+columns! {
+    /// `cases`: what stays from its opening on; what changes with each event.
+    CASE, case_columns:
+        id Id, number Text, family Text, origin Text, opened_at Int;
+    case_changes:
+        state Text, open Flag, target Text, reviewer Text, priority Text, urgency Int, parent
+        Text, changed_at Int, due_at Int, events Int, body Bytes;
+}
+
+columns! {
+    /// `case_parties`.
+    PARTY, party_columns:
+        organisation Text, case_id Id;
+    party_changes:
+        open Flag, urgency Int, changed_at Int;
+}
+
+columns! {
+    /// `deliveries`, as an outcome leaves them.
+    SETTLED:
+        message_id Id, destination Text;
+    settled_changes:
+        state Text, parked_why Text, due_at Int, round Int, attempts Int, published_at Int,
+        settled_at Int, parked_at Int, silent_since Int, destination_number Text, problems Text,
+        losses Text, code_map Text;
+}
+
+columns! {
+    /// `case_numbers`.
+    NUMBER, number_columns:
+        number Text, organisation Text, case_id Id;
+}
+
+columns! {
+    /// `bookings`.
+    BOOKING, booking_columns:
+        case_id Id, resource Text, start_at Int, end_at Int;
+}
+
+columns! {
+    /// `slot_uses`.
+    SLOT_USE, slot_use_columns:
+        case_id Id, organisation Text, number Text;
+}
+
+columns! {
+    /// `slots`.
+    SLOT, slot_columns:
+        organisation Text, number Text, start_at Int, places Int, body Text;
+}
+
+columns! {
+    /// `messages`.
+    MESSAGE, message_columns:
+        id Id, case_id Id, organisation Text, source_message_id Text, inbound Flag, kind Text,
+        format Text, fingerprint Bytes, case_number Text, case_state Text, raw Bytes, canonical Bytes,
+        deviations Text, code_map Text, received_at Int;
+}
+
+columns! {
+    /// `events`, before they are announced.
+    EVENT, new_event_columns:
+        case_id Id, number Int, case_number Text, message_id Id, kind Text, organisation Text,
+        from_state Text, to_state Text, recorded_at Int, reason Text, note Text;
+}
+
+columns! {
+    /// `deliveries`, before the first try.
+    DELIVERY, new_delivery_columns:
+        message_id Id, destination Text, case_id Id, number Int, created_at Int;
+}
+
+columns! {
+    /// `refusals`.
+    REFUSAL, refusal_columns:
+        id Id, organisation Text, format Text, received_at Int, source_message_id Text, problems
+        Text, raw Bytes;
+}
+
+columns! {
+    /// `versions`, as they were seen.
+    VERSION, version_columns:
+        organisation Text, hash Text, label Text, first_seen_at Int;
+}
