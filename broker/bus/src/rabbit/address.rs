@@ -11,6 +11,9 @@ use crate::BusError;
 /// How long connecting may take, over a slow line to another town.
 pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
+/// How long one question to RabbitMQ may take.
+pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
 /// RabbitMQ and we each say something at least this often, so a dead line is noticed in twice that.
 const HEARTBEAT_SECONDS: u16 = 10;
 

@@ -24,7 +24,7 @@ use lapin::{Channel, Consumer};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::ANSWER_WAIT;
+use super::address::ANSWER_WAIT;
 use super::link::{Link, said, within};
 use crate::BusError;
 

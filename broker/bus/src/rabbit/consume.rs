@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::error;
 
-use super::ANSWER_WAIT;
+use super::address::ANSWER_WAIT;
 use super::channels::{Channels, Company, Place};
 use super::keeper::Keeper;
 use super::link::{Link, said, with_chance};

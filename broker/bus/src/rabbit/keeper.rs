@@ -20,7 +20,7 @@ use lapin::{Channel, ExchangeKind};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::ANSWER_WAIT;
+use super::address::ANSWER_WAIT;
 use super::link::{Link, said, within};
 use super::trouble::Trouble;
 use super::unopened::{Step, Unopened};

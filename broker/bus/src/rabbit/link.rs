@@ -17,8 +17,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::ANSWER_WAIT;
-use super::address::{CONNECT_WAIT, Settings};
+use super::address::{ANSWER_WAIT, CONNECT_WAIT, Settings};
 use super::trouble::Trouble;
 use crate::BusError;
 

@@ -27,7 +27,6 @@ mod unopened;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -49,9 +48,6 @@ use unopened::Unopened;
 /// The client library logs a returned message with its whole body, which may be about a patient,
 /// and every failed reconnect. This crate logs what is worth knowing about both, without bodies.
 pub const LOG_DIRECTIVE: &str = "lapin=off";
-
-/// How long one question to RabbitMQ may take.
-const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 /// RabbitMQ as the bus.
 pub struct RabbitBus {
