@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use tierlink_simulator::Speaks;
-use tierlink_simulator::door::{Desk, Door, Incoming, Reaction, Reply};
+use tierlink_simulator::desk::{Desk, Incoming, Reaction, Reply};
+use tierlink_simulator::door::Door;
 use tierlink_simulator::hl7::acknowledge;
 
 use crate::ledger::Ledger;

@@ -7,7 +7,7 @@ mod write;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::door::{Incoming, Reply};
+use crate::desk::{Incoming, Reply};
 use crate::{Received, Turn, case_numbers};
 
 pub(crate) use write::write;

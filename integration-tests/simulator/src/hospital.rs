@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tokio::sync::watch;
 
-use crate::door::{Desk, Door, Incoming, Reaction, Reply, Then};
+use crate::desk::{Desk, Incoming, Reaction, Reply, Then};
+use crate::door::Door;
 use crate::ledger::Arrived;
 use crate::{Manners, Received, Speaks, Turn, Which, fhir, hl7, json};
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::case_numbers;
-use crate::door::{Desk, Incoming, READ_BYTES, Then, wait_for_the_end};
+use crate::desk::{Desk, Incoming, READ_BYTES, Then, wait_for_the_end};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 

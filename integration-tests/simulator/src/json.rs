@@ -6,7 +6,7 @@ mod write;
 
 use serde_json::{Value, json};
 
-use crate::door::{Incoming, Reply};
+use crate::desk::{Incoming, Reply};
 use crate::{Received, Turn, case_numbers, new_number};
 
 pub(crate) use write::write;

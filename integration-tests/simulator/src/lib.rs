@@ -20,7 +20,10 @@
 //!
 //! The demo, `tierlink simulate`, the whole-system tests and the bench all play these hospitals.
 
+mod act;
+mod case_number;
 pub mod county;
+pub mod desk;
 pub mod door;
 pub mod fhir;
 pub mod hl7;
@@ -29,30 +32,37 @@ mod http;
 mod ids;
 pub mod json;
 pub mod ledger;
+mod letter;
 mod line;
 mod manners;
 mod mllp;
+mod party;
 mod person;
 pub mod play;
 mod received;
 pub mod script;
 mod statement;
 pub mod system;
+mod turn;
 
+pub use act::{Act, Sort};
+pub(crate) use case_number::case_numbers;
 pub use hl7::{Charset, Hl7};
 pub use hospital::{Hospital, WAIT_MAX};
 pub use http::{Answer, HttpSender};
 pub use ids::{moment, new_control_id, new_number, now};
 pub use json::{canonical, said};
-pub use line::{Broker, Letter, Line, Refusal, Told};
-pub use manners::{Manners, Turn, Which};
+pub use letter::Letter;
+pub use line::{Broker, Line, Refusal, Told};
+pub use manners::{Manners, Which};
 pub use mllp::{FRAME_BEGINS, FRAME_ENDS, MllpSender};
+pub use party::{AUDITOR, Doctor, Party, READER};
 pub use person::Person;
 pub use received::Received;
-pub(crate) use received::case_numbers;
 pub use script::Script;
-pub use statement::{AUDITOR, Act, Case, Doctor, Party, READER, Sort, Statement};
+pub use statement::{Case, Statement};
 pub use system::System;
+pub use turn::Turn;
 
 use serde::Deserialize;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::{Charset, Hl7, HttpSender, MllpSender, Speaks};
+use crate::{Charset, Hl7, HttpSender, Letter, MllpSender, Speaks};
 
 /// Where the broker is.
 #[derive(Clone, Debug)]
@@ -15,35 +15,6 @@ pub struct Broker {
     pub http: String,
     /// The bearer token for HTTP.
     pub token: Option<String>,
-}
-
-/// A message, ready to be sent as often as it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
-    /// Its format.
-    pub speaks: Speaks,
-    /// Its bytes, without frame or HTTP head.
-    pub bytes: Vec<u8>,
-}
-
-impl Letter {
-    /// An HL7 v2 message.
-    #[must_use]
-    pub fn hl7(bytes: Vec<u8>) -> Self {
-        Self { speaks: Speaks::Hl7v2, bytes }
-    }
-
-    /// A FHIR Bundle.
-    #[must_use]
-    pub fn fhir(bundle: &serde_json::Value) -> Self {
-        Self { speaks: Speaks::Fhir, bytes: bundle.to_string().into_bytes() }
-    }
-
-    /// Canonical JSON.
-    #[must_use]
-    pub fn json(message: &serde_json::Value) -> Self {
-        Self { speaks: Speaks::Json, bytes: message.to_string().into_bytes() }
-    }
 }
 
 /// What came of one try.

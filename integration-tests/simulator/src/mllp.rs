@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
-use crate::door::{Desk, Incoming, READ_BYTES, SECOND_ANSWER_AFTER, Then, wait_for_the_end};
+use crate::desk::{Desk, Incoming, READ_BYTES, SECOND_ANSWER_AFTER, Then, wait_for_the_end};
 use crate::hl7::{Charset, Hl7};
 
 /// VT, before every message.

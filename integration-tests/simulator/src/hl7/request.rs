@@ -1,6 +1,6 @@
 //! The requests that open a case, as REF^I12.
 
-use super::write::{line, notes, origin_number, patient, results, text, time, yes};
+use super::segments::{line, notes, origin_number, patient, results, text, time, yes};
 use crate::{Doctor, Party, Statement};
 
 /// 主诉 by its national data element.
