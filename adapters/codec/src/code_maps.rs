@@ -522,11 +522,10 @@ mod tests {
 
     use super::*;
     use crate::Organisation;
-    use crate::profile::FormatName;
 
     fn profile() -> Profile {
         let code = OrganisationCode::new("T-01").unwrap();
-        let mut profile = Profile::bare(code, Tier::Township, FormatName::Json);
+        let mut profile = Profile::bare(code, Tier::Township, "json");
         let map = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(theirs, ours)| ((*theirs).to_owned(), (*ours).to_owned())).collect()
         };

@@ -84,6 +84,8 @@ impl Decoded {
 pub struct Sender {
     /// Names the sender uses for its organisation, most exact first (MSH-4.2, MSH-4.1, MSH-3.1).
     pub names: Vec<String>,
+    /// The system that it says it is (MSH-3.1, `source.system`, `MessageHeader.source.name`).
+    pub system: Option<String>,
 }
 
 /// A message in an outgoing format.
@@ -151,8 +153,26 @@ pub enum Answered {
     },
 }
 
+/// How bytes of a format travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Frames over TCP, as HL7 v2 uses them.
+    Mllp,
+    /// Bodies of HTTP requests.
+    Http,
+}
+
 /// One format, both directions. Implementations are pure and never panic on any bytes.
 pub trait Codec: Send + Sync {
+    /// What profiles, figures and the command line call the format.
+    fn name(&self) -> &'static str;
+
+    /// The transports over which messages of this format arrive and leave.
+    fn transports(&self) -> &'static [Transport];
+
+    /// Whether the format has a message for receipts.
+    fn has_receipts(&self) -> bool;
+
     /// Who a message says it is from. Must be quick: it runs before any limit but the size.
     fn sender(&self, bytes: &[u8]) -> Sender;
 

@@ -1,5 +1,5 @@
-//! What every format crate shares: the profile of an organisation, the directory of all, and the
-//! [`Codec`] trait.
+//! What every format crate shares: the profile of an organisation and its systems, the directory
+//! of all, the [`Codec`] trait and the registry of formats.
 //!
 //! ```text
 //!   bytes ──decode(profile, directory)──▶ canonical message + deviations
@@ -13,11 +13,16 @@ pub mod code_maps;
 mod codec;
 mod directory;
 pub mod profile;
+mod registry;
+mod speaker;
 pub mod strict_json;
 
 pub use code_maps::CodeMaps;
 pub use codec::{
-    Answer, Answered, Codec, Decoded, Encoded, FamilyKnown, Reading, Reply, Sender, Writing,
+    Answer, Answered, Codec, Decoded, Encoded, FamilyKnown, Reading, Reply, Sender, Transport,
+    Writing,
 };
 pub use directory::{Directory, Organisation};
-pub use profile::Profile;
+pub use profile::{OrganisationProfile, Profile};
+pub use registry::CodecRegistry;
+pub use speaker::Unclear;

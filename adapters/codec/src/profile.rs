@@ -1,42 +1,236 @@
-//! How one organisation speaks: one TOML file each, documented by `ops/examples/profiles/`.
+//! How an organisation and its systems speak: one TOML file per organisation, documented by
+//! `ops/examples/profiles/`.
+//!
+//! ```text
+//!   file ─▶ OrganisationProfile ─▶ Profile (one per system) ─▶ codecs, doors, lanes
+//! ```
 //!
 //! Adding a hospital is adding such a file. Everything has a default but who the organisation is
-//! and which format it speaks; unknown settings are errors, so that a typing mistake is seen.
+//! and which format each system speaks; unknown settings are errors, so that a typing mistake is
+//! seen. A file without `[[systems]]` describes an organisation with one system.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tierlink_schemas::{OrganisationCode, Tier};
+use tierlink_schemas::{LaneName, OrganisationCode, SystemName, Tier};
 
 use crate::directory::Organisation;
 
-/// A profile.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The format of a system that is no program: people who read at a screen.
+///
+/// It has no codec, no address and no door. What it must receive stays in the store, visible in its
+/// lane, until people settle it.
+pub const PEOPLE: &str = "people";
+
+/// An organisation and its systems: one file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "File")]
+pub struct OrganisationProfile {
+    /// Who it is.
+    pub organisation: Identity,
+    /// Its systems, at least one, in the order of the file.
+    pub systems: Vec<Profile>,
+}
+
+/// One system of an organisation, with the organisation's identity: what codecs, doors and lanes
+/// go by.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Who it is.
     pub organisation: Identity,
+    /// The name of the system; none in a file without `[[systems]]`.
+    pub name: Option<SystemName>,
+    /// Whether it receives what no other system of the organisation takes.
+    pub is_default: bool,
+    /// Kinds and services of the messages that it sends, such as `ecg` or `referral.submit`.
+    /// Empty: all.
+    pub gives: BTreeSet<String>,
+    /// Kinds and services of the messages that it receives. The default system receives the rest.
+    pub takes: BTreeSet<String>,
     /// Which format, and how.
     pub format: Format,
     /// How its messages reach us.
-    #[serde(default)]
     pub inbound: Inbound,
     /// How our messages reach it.
-    #[serde(default)]
     pub outbound: Outbound,
     /// Its codes, each mapped to ours, in both directions. A table that is given is complete: a code
     /// of a safety field that it does not list refuses the message, or parks the delivery.
-    #[serde(default)]
     pub codes: Codes,
-    /// Canonical paths that this organisation must fill, such as `body.patient.phone`.
-    #[serde(default)]
+    /// Canonical paths that its messages must fill, such as `body.patient.phone`.
     pub required: BTreeSet<String>,
     /// How long and how often we try.
-    #[serde(default)]
     pub retry: Retry,
     /// Known habits that the standard does not allow.
-    #[serde(default)]
     pub quirks: Quirks,
+}
+
+/// A profile as it is written: either the settings of the one system beside `[organisation]`, or
+/// `[[systems]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    organisation: Identity,
+    #[serde(default)]
+    systems: Vec<SystemSettings>,
+    format: Option<Format>,
+    inbound: Option<Inbound>,
+    outbound: Option<Outbound>,
+    codes: Option<Codes>,
+    required: Option<BTreeSet<String>>,
+    retry: Option<Retry>,
+    quirks: Option<Quirks>,
+}
+
+/// One of `[[systems]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SystemSettings {
+    name: SystemName,
+    #[serde(default)]
+    default: bool,
+    #[serde(default)]
+    gives: BTreeSet<String>,
+    #[serde(default)]
+    takes: BTreeSet<String>,
+    format: Format,
+    #[serde(default)]
+    inbound: Inbound,
+    #[serde(default)]
+    outbound: Outbound,
+    #[serde(default)]
+    codes: Codes,
+    #[serde(default)]
+    required: BTreeSet<String>,
+    #[serde(default)]
+    retry: Retry,
+    #[serde(default)]
+    quirks: Quirks,
+}
+
+/// The file has the settings of a system in the wrong place.
+#[derive(Debug, thiserror::Error)]
+enum Misplaced {
+    #[error(
+        "{}: with [[systems]] these belong to a system; move each below the system that it is about",
+        .0.join(", ")
+    )]
+    BesideSystems(Vec<&'static str>),
+    #[error("missing field `format`; write [format] with a name, or [[systems]]")]
+    NoFormat,
+}
+
+impl TryFrom<File> for OrganisationProfile {
+    type Error = Misplaced;
+
+    fn try_from(file: File) -> Result<Self, Misplaced> {
+        let File {
+            organisation,
+            systems,
+            format,
+            inbound,
+            outbound,
+            codes,
+            required,
+            retry,
+            quirks,
+        } = file;
+        if systems.is_empty() {
+            let only = Profile {
+                organisation: organisation.clone(),
+                name: None,
+                is_default: true,
+                gives: BTreeSet::new(),
+                takes: BTreeSet::new(),
+                format: format.ok_or(Misplaced::NoFormat)?,
+                inbound: inbound.unwrap_or_default(),
+                outbound: outbound.unwrap_or_default(),
+                codes: codes.unwrap_or_default(),
+                required: required.unwrap_or_default(),
+                retry: retry.unwrap_or_default(),
+                quirks: quirks.unwrap_or_default(),
+            };
+            return Ok(Self { organisation, systems: vec![only] });
+        }
+        let given = [
+            ("format", format.is_some()),
+            ("inbound", inbound.is_some()),
+            ("outbound", outbound.is_some()),
+            ("codes", codes.is_some()),
+            ("required", required.is_some()),
+            ("retry", retry.is_some()),
+            ("quirks", quirks.is_some()),
+        ];
+        let misplaced: Vec<&str> =
+            given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect();
+        if !misplaced.is_empty() {
+            return Err(Misplaced::BesideSystems(misplaced));
+        }
+        let systems = systems
+            .into_iter()
+            .map(|system| Profile {
+                organisation: organisation.clone(),
+                name: Some(system.name),
+                is_default: system.default,
+                gives: system.gives,
+                takes: system.takes,
+                format: system.format,
+                inbound: system.inbound,
+                outbound: system.outbound,
+                codes: system.codes,
+                required: system.required,
+                retry: system.retry,
+                quirks: system.quirks,
+            })
+            .collect();
+        Ok(Self { organisation, systems })
+    }
+}
+
+impl OrganisationProfile {
+    /// Reads a profile. The error names the setting and the line.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// The system that receives what no other one takes. None if the file names no default.
+    #[must_use]
+    pub fn default_system(&self) -> Option<&Profile> {
+        self.systems.iter().find(|system| system.is_default)
+    }
+
+    /// The system as lanes and the store name it: `None` is the default system.
+    #[must_use]
+    pub fn system(&self, name: Option<&SystemName>) -> Option<&Profile> {
+        match name {
+            None => self.default_system(),
+            Some(name) => self.systems.iter().find(|system| system.further() == Some(name)),
+        }
+    }
+
+    /// The entry of this organisation in the directory.
+    #[must_use]
+    pub fn directory_entry(&self) -> Organisation {
+        let Identity { code, name, name_en, tier, parent, outside, aliases, contact: _ } =
+            &self.organisation;
+        let mut aliases = aliases.clone();
+        aliases.extend(self.systems.iter().filter_map(|system| system.format.facility.clone()));
+        Organisation {
+            code: code.clone(),
+            name: name.clone(),
+            name_en: name_en.clone(),
+            tier: *tier,
+            parent: parent.clone(),
+            outside: *outside,
+            aliases,
+        }
+    }
+}
+
+/// An organisation with this one system.
+impl From<Profile> for OrganisationProfile {
+    fn from(system: Profile) -> Self {
+        Self { organisation: system.organisation.clone(), systems: vec![system] }
+    }
 }
 
 /// Who an organisation is and where it stands.
@@ -66,36 +260,12 @@ pub struct Identity {
     pub contact: Option<String>,
 }
 
-/// The formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FormatName {
-    /// HL7 v2.
-    Hl7v2,
-    /// FHIR R4 messaging.
-    Fhir,
-    /// Native JSON.
-    Json,
-}
-
-impl FormatName {
-    /// The format as it is written.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hl7v2 => "hl7v2",
-            Self::Fhir => "fhir",
-            Self::Json => "json",
-        }
-    }
-}
-
-/// Which format an organisation speaks, and how.
+/// Which format a system speaks, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Format {
-    /// The format.
-    pub name: FormatName,
+    /// The name of the format, such as `hl7v2`, or [`PEOPLE`].
+    pub name: String,
     /// HL7 v2 version that we write, `2.3.1` to `2.8`.
     #[serde(default = "default_version")]
     pub version: String,
@@ -108,7 +278,7 @@ pub struct Format {
     /// Which acknowledgements we ask for in HL7 v2.
     #[serde(default)]
     pub acknowledgement: Acknowledgement,
-    /// MSH-3 and MSH-5 of this organisation.
+    /// MSH-3 and MSH-5 of this system; also tells it from other systems of the organisation.
     #[serde(default)]
     pub application: Option<String>,
     /// MSH-4 and MSH-6 of this organisation, if not its code.
@@ -147,6 +317,16 @@ pub struct Inbound {
     pub certificate_name: Option<String>,
     /// MLLP listener by name, when it has one of its own. Messages on that listener are its own.
     pub listener: Option<String>,
+}
+
+impl Inbound {
+    /// Whether messages of both may come from one address. An empty list is this machine only.
+    #[must_use]
+    pub fn shares_an_address(&self, other: &Self) -> bool {
+        let within = |a: &ipnet::IpNet, b: &ipnet::IpNet| a.contains(b) || b.contains(a);
+        (self.peers.is_empty() && other.peers.is_empty())
+            || self.peers.iter().any(|a| other.peers.iter().any(|b| within(a, b)))
+    }
 }
 
 /// How our messages reach an organisation.
@@ -250,14 +430,19 @@ pub struct Quirks {
 }
 
 impl Profile {
-    /// Reads a profile. The error names the setting and the line.
+    /// Reads the default system of a profile. The error names the setting and the line.
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+        let organisation = OrganisationProfile::from_toml(text)?;
+        organisation.default_system().cloned().ok_or_else(|| {
+            serde::de::Error::custom(
+                "no system has `default = true`; give it to one of [[systems]]",
+            )
+        })
     }
 
-    /// A profile for an organisation of which nothing is known, for offline translation.
+    /// The only system of an organisation of which nothing is known, for offline translation.
     #[must_use]
-    pub fn bare(code: OrganisationCode, tier: Tier, format: FormatName) -> Self {
+    pub fn bare(code: OrganisationCode, tier: Tier, format: &str) -> Self {
         Self {
             organisation: Identity {
                 name: code.as_str().to_owned(),
@@ -269,8 +454,12 @@ impl Profile {
                 aliases: Vec::new(),
                 contact: None,
             },
+            name: None,
+            is_default: true,
+            gives: BTreeSet::new(),
+            takes: BTreeSet::new(),
             format: Format {
-                name: format,
+                name: format.to_owned(),
                 version: default_version(),
                 charset: None,
                 zone: default_zone(),
@@ -287,19 +476,103 @@ impl Profile {
         }
     }
 
-    /// The entry of this organisation in the directory.
+    /// The name of a further system; `None` for the default system, as lanes and the store have it.
+    #[must_use]
+    pub fn further(&self) -> Option<&SystemName> {
+        self.name.as_ref().filter(|_| !self.is_default)
+    }
+
+    /// The lane of what this system must receive.
+    #[must_use]
+    pub fn lane(&self) -> LaneName {
+        LaneName::new(self.organisation.code.clone(), self.further().cloned())
+    }
+
+    /// Whether people read what it receives, and no program.
+    #[must_use]
+    pub fn is_people(&self) -> bool {
+        self.format.name == PEOPLE
+    }
+
+    /// Whether a message that states `system` as its source states this one: by its name or by its
+    /// application (MSH-3), without regard to ASCII case.
+    #[must_use]
+    pub fn is_called(&self, system: &str) -> bool {
+        let system = system.trim();
+        let name = self.name.as_ref().map(SystemName::as_str);
+        let application = self.format.application.as_deref();
+        [name, application].into_iter().flatten().any(|it| it.eq_ignore_ascii_case(system))
+    }
+
+    /// The entry of this system's organisation in the directory.
     #[must_use]
     pub fn directory_entry(&self) -> Organisation {
-        let mut aliases = self.organisation.aliases.clone();
-        aliases.extend(self.format.facility.clone());
-        Organisation {
-            code: self.organisation.code.clone(),
-            name: self.organisation.name.clone(),
-            name_en: self.organisation.name_en.clone(),
-            tier: self.organisation.tier,
-            parent: self.organisation.parent.clone(),
-            outside: self.organisation.outside,
-            aliases,
-        }
+        OrganisationProfile::from(self.clone()).directory_entry()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: &str =
+        "[organisation]\ncode = \"330199001\"\nname = \"县医院\"\ntier = \"county\"\n";
+
+    fn read(systems: &str) -> Result<OrganisationProfile, String> {
+        OrganisationProfile::from_toml(&format!("{IDENTITY}{systems}"))
+            .map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_flat_profile_is_one_default_system() {
+        let profile = read("[format]\nname = \"hl7v2\"\n[outbound]\naddress = \"mllp://a:1\"\n");
+
+        let profile = profile.unwrap();
+        assert_eq!(profile.systems.len(), 1);
+        let system = profile.default_system().unwrap();
+        assert_eq!((system.name.as_ref(), system.further()), (None, None));
+        assert_eq!(system.lane().to_string(), "330199001");
+        assert_eq!(system.outbound.address.as_deref(), Some("mllp://a:1"));
+    }
+
+    #[test]
+    fn each_system_has_settings_of_its_own() {
+        let profile = read(
+            "[[systems]]\nname = \"his\"\ndefault = true\nformat.name = \"hl7v2\"\n\
+             [[systems]]\nname = \"ecg\"\ntakes = [\"ecg\"]\nrequired = [\"body.to\"]\n\
+             [systems.format]\nname = \"json\"\n[systems.retry]\nfirst_wait_ms = 5\n",
+        )
+        .unwrap();
+
+        let his = profile.default_system().unwrap();
+        assert_eq!(his.lane().to_string(), "330199001");
+        let ecg = profile.system(Some(&SystemName::new("ecg").unwrap())).unwrap();
+        assert_eq!(ecg.lane().to_string(), "330199001:ecg");
+        assert_eq!(ecg.format.name, "json");
+        assert_eq!((his.retry.first_wait_ms, ecg.retry.first_wait_ms), (1_000, 5));
+        assert!(his.required.is_empty() && !ecg.required.is_empty());
+        assert!(profile.system(Some(&SystemName::new("his").unwrap())).is_none());
+    }
+
+    #[test]
+    fn settings_beside_systems_are_named() {
+        let error = read(
+            "[[systems]]\nname = \"his\"\nformat.name = \"hl7v2\"\n\
+             [codes.sex]\nM = \"male\"\n[retry]\nfirst_wait_ms = 5\n",
+        );
+
+        assert!(error.unwrap_err().starts_with("codes, retry: "));
+        assert!(read("").unwrap_err().contains("format"));
+        assert!(read("[[systems]]\nname = \"ecg\"\nfromat.name = \"json\"\n").is_err());
+    }
+
+    #[test]
+    fn a_system_is_called_by_its_name_or_its_application() {
+        let mut ecg = Profile::bare(OrganisationCode::new("A").unwrap(), Tier::County, "json");
+        ecg.name = Some(SystemName::new("ecg").unwrap());
+        ecg.format.application = Some("MAC-5".to_owned());
+
+        assert!(ecg.is_called("ECG") && ecg.is_called(" mac-5 "));
+        assert!(!ecg.is_called("his") && !ecg.is_called(""));
     }
 }

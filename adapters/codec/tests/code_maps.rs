@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use serde_json::{Value, json};
-use tierlink_codec::profile::FormatName;
 use tierlink_codec::{CodeMaps, Codec, Decoded, Directory, Encoded, Organisation, Profile};
 use tierlink_codec::{Reading, Writing};
 use tierlink_fhir::Fhir;
@@ -21,8 +20,8 @@ const COUNTY: [(&str, &str, Tier); 5] = [
     ("330100001", "JG05", Tier::City),
 ];
 
-fn formats() -> [(FormatName, &'static dyn Codec); 3] {
-    [(FormatName::Hl7v2, &Hl7v2), (FormatName::Fhir, &Fhir), (FormatName::Json, &Json)]
+fn formats() -> [(&'static str, &'static dyn Codec); 3] {
+    [("hl7v2", &Hl7v2), ("fhir", &Fhir), ("json", &Json)]
 }
 
 fn code(text: &str) -> OrganisationCode {
@@ -43,7 +42,7 @@ fn directory() -> Directory {
 }
 
 /// A hospital with a code of its own for everything that a map can hold.
-fn profile(organisation: &OrganisationCode, format: FormatName) -> Profile {
+fn profile(organisation: &OrganisationCode, format: &str) -> Profile {
     let tier = directory().tier(organisation).unwrap();
     let mut profile = Profile::bare(organisation.clone(), tier, format);
     let map = |pairs: &[(&str, &str)]| {

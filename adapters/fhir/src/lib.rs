@@ -44,7 +44,7 @@ mod systems;
 mod writer;
 
 use tierlink_codec::{
-    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing,
+    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Transport, Writing,
 };
 use tierlink_schemas::{Message, OrganisationCode, Problem};
 
@@ -55,6 +55,18 @@ pub use metadata::metadata;
 pub struct Fhir;
 
 impl Codec for Fhir {
+    fn name(&self) -> &'static str {
+        "fhir"
+    }
+
+    fn transports(&self) -> &'static [Transport] {
+        &[Transport::Http]
+    }
+
+    fn has_receipts(&self) -> bool {
+        true
+    }
+
     fn sender(&self, bytes: &[u8]) -> Sender {
         let Ok(mut bundle) = json::read(bytes).and_then(bundle::Bundle::open) else {
             return Sender::default();
@@ -78,7 +90,8 @@ impl Codec for Fhir {
         add(sender.and_then(|sender| bundle.peek(sender, "name")));
         add(bundle.peek(header, "source/name"));
         add(bundle.peek(header, "source/software"));
-        Sender { names }
+        let system = bundle.peek(header, "source/name").map(|name| name.trim().to_owned());
+        Sender { names, system }
     }
 
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {

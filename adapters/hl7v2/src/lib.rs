@@ -46,7 +46,7 @@ mod types;
 pub mod write;
 
 use tierlink_codec::{
-    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing,
+    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Transport, Writing,
 };
 use tierlink_schemas::{Message, OrganisationCode, Problem};
 
@@ -61,9 +61,23 @@ pub use names::{APPLICATION, LOCAL_SYSTEM, MEDIA_TYPE};
 pub struct Hl7v2;
 
 impl Codec for Hl7v2 {
+    fn name(&self) -> &'static str {
+        "hl7v2"
+    }
+
+    fn transports(&self) -> &'static [Transport] {
+        &[Transport::Mllp, Transport::Http]
+    }
+
+    fn has_receipts(&self) -> bool {
+        false
+    }
+
     fn sender(&self, bytes: &[u8]) -> Sender {
-        let header = Header::read(bytes, Wish::default());
-        Sender { names: header.map(|header| header.sender_names()).unwrap_or_default() }
+        let Some(header) = Header::read(bytes, Wish::default()) else { return Sender::default() };
+        let [application, ..] = &header.sending_application;
+        let system = Some(application.clone()).filter(|name| !name.is_empty());
+        Sender { names: header.sender_names(), system }
     }
 
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {

@@ -279,7 +279,6 @@ fn write_department(prd: &mut Line, canon: &mut Canon, path: &str) {
 mod tests {
     use super::*;
     use tierlink_codec::Organisation;
-    use tierlink_codec::profile::FormatName;
     use tierlink_schemas::Tier;
 
     fn organisation(code: &str, alias: &str) -> Organisation {
@@ -299,7 +298,7 @@ mod tests {
         let directory =
             Directory::new(vec![organisation("XH", "县医院"), organisation("ZY", "中医院")], None);
         let code = OrganisationCode::new("TS01").unwrap();
-        let mut profile = Profile::bare(code, Tier::Township, FormatName::Hl7v2);
+        let mut profile = Profile::bare(code, Tier::Township, "hl7v2");
         profile.codes.organisation.insert("0101".to_owned(), "XH".to_owned());
         let found = |names: &[&str]| find(names, &profile, &directory);
         let one = |code| Found::One(OrganisationCode::new(code).unwrap());

@@ -4,14 +4,14 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use tierlink_codec::profile::{Acknowledgement, FormatName, Profile};
+use tierlink_codec::profile::{Acknowledgement, Profile};
 use tierlink_codec::{Answered, Codec, Directory, Reading, Reply, Writing};
 use tierlink_hl7v2::Hl7v2;
 use tierlink_schemas::{CaseNumber, Code, OrganisationCode, Problem, Refusal, Tier, Verdict};
 use uuid::Uuid;
 
 fn profile() -> Profile {
-    Profile::bare(OrganisationCode::new("QS").unwrap(), Tier::Township, FormatName::Hl7v2)
+    Profile::bare(OrganisationCode::new("QS").unwrap(), Tier::Township, "hl7v2")
 }
 
 fn message(version: &str, accept: &str, application: &str, kind: &str) -> Vec<u8> {

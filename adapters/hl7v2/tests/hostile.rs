@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use tierlink_codec::profile::{FormatName, Profile};
+use tierlink_codec::Profile;
 use tierlink_codec::{Codec, Directory, Organisation, Reading, Writing};
 use tierlink_hl7v2::Hl7v2;
 use tierlink_schemas::clinical::{Allergy, Clinical, Diagnosis, Observation};
@@ -36,7 +36,7 @@ fn county() -> Directory {
 
 fn profile(organisation: &str, version: &str) -> Profile {
     let tier = county().tier(&code(organisation)).unwrap();
-    let mut profile = Profile::bare(code(organisation), tier, FormatName::Hl7v2);
+    let mut profile = Profile::bare(code(organisation), tier, "hl7v2");
     version.clone_into(&mut profile.format.version);
     profile
 }

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tierlink_codec::profile::{FormatName, Profile};
+use tierlink_codec::Profile;
 use tierlink_codec::{Codec, Decoded, Directory, FamilyKnown, Organisation, Reading};
 use tierlink_hl7v2::Hl7v2;
 use tierlink_schemas::{Kind, Message, OrganisationCode, Tier};
@@ -39,7 +39,7 @@ fn fixture(name: &str) -> Vec<u8> {
 
 fn profile(from: &str) -> Profile {
     let tier = county().tier(&code(from)).unwrap();
-    Profile::bare(code(from), tier, FormatName::Hl7v2)
+    Profile::bare(code(from), tier, "hl7v2")
 }
 
 fn decode(bytes: &[u8], profile: &Profile) -> Decoded {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tierlink_codec::profile::{FormatName, Profile};
+use tierlink_codec::Profile;
 use tierlink_codec::{Codec, Directory, FamilyKnown, Organisation, Reading, Writing};
 use tierlink_hl7v2::Hl7v2;
 use tierlink_schemas::message::{Context, Message, from_slice};
@@ -72,7 +72,7 @@ fn carried(kind: Kind) -> bool {
 
 fn profile_of(organisation: &OrganisationCode, version: &str, charset: &str) -> Profile {
     let tier = county().tier(organisation).unwrap();
-    let mut profile = Profile::bare(organisation.clone(), tier, FormatName::Hl7v2);
+    let mut profile = Profile::bare(organisation.clone(), tier, "hl7v2");
     version.clone_into(&mut profile.format.version);
     profile.format.charset = Some(charset.to_owned());
     profile

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tierlink_codec::profile::{FormatName, Profile};
+use tierlink_codec::Profile;
 use tierlink_codec::{Codec, Directory, Reading};
 use tierlink_hl7v2::{Hl7v2, time};
 use tierlink_schemas::{Message, OrganisationCode, Tier};
@@ -83,7 +83,7 @@ fn every_sample_is_taken_whole_or_refused_with_a_field_named() {
         let sender = Hl7v2.sender(&bytes).names;
         assert!(!sender.is_empty(), "{name} says who sent it");
         let organisation = OrganisationCode::new("SENDER").unwrap();
-        let profile = Profile::bare(organisation, Tier::Township, FormatName::Hl7v2);
+        let profile = Profile::bare(organisation, Tier::Township, "hl7v2");
         let directory = Directory::default();
         let received_at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
         let reading = Reading {

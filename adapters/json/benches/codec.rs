@@ -6,7 +6,6 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tierlink_codec::profile::FormatName;
 use tierlink_codec::{Codec, Directory, Profile, Reading, Writing};
 use tierlink_json::Json;
 use tierlink_schemas::message::from_slice;
@@ -14,7 +13,7 @@ use tierlink_schemas::{OrganisationCode, Tier};
 use uuid::Uuid;
 
 fn profile(code: &str, tier: Tier) -> Profile {
-    Profile::bare(OrganisationCode::new(code).unwrap(), tier, FormatName::Json)
+    Profile::bare(OrganisationCode::new(code).unwrap(), tier, "json")
 }
 
 fn codec(criterion: &mut Criterion) {

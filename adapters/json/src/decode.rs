@@ -25,12 +25,16 @@ pub(crate) fn sender(bytes: &[u8]) -> Sender {
     #[derive(Deserialize)]
     struct Source {
         organisation: Option<String>,
+        system: Option<String>,
     }
     let (bytes, _) = strict::unmarked(bytes);
     let peek: Peek = serde_json::from_slice(bytes).unwrap_or_default();
-    let name = peek.source.and_then(|source| source.organisation);
-    let name = name.filter(|name| (1..=NAME_BYTES_MAX).contains(&name.len()));
-    Sender { names: name.into_iter().collect() }
+    let Some(source) = peek.source else { return Sender::default() };
+    let short = |name: &String| (1..=NAME_BYTES_MAX).contains(&name.len());
+    Sender {
+        names: source.organisation.filter(short).into_iter().collect(),
+        system: source.system.filter(short),
+    }
 }
 
 /// Reads a message, or says everything that is wrong with it.

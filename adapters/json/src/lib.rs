@@ -22,7 +22,7 @@ mod strict;
 mod tidy;
 
 use tierlink_codec::{
-    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Writing,
+    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Transport, Writing,
 };
 use tierlink_schemas::{Message, OrganisationCode, Problem, message};
 
@@ -33,6 +33,18 @@ pub use strict::{DEPTH_MAX, MESSAGE_BYTES_MAX, VALUES_MAX};
 pub struct Json;
 
 impl Codec for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn transports(&self) -> &'static [Transport] {
+        &[Transport::Http]
+    }
+
+    fn has_receipts(&self) -> bool {
+        true
+    }
+
     fn sender(&self, bytes: &[u8]) -> Sender {
         decode::sender(bytes)
     }

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use serde_json::{Value, json};
-use tierlink_codec::profile::FormatName;
 use tierlink_codec::{Answered, Codec, Directory, Profile, Reading, Reply, Writing};
 use tierlink_json::Json;
 use tierlink_schemas::verdict::Refusal;
@@ -12,7 +11,7 @@ use uuid::Uuid;
 const ID: Uuid = Uuid::from_u128(0x019c_d5a0_0000_7000_8000_0000_0000_0001);
 
 fn profile() -> Profile {
-    Profile::bare(OrganisationCode::new("330199101").unwrap(), Tier::Township, FormatName::Json)
+    Profile::bare(OrganisationCode::new("330199101").unwrap(), Tier::Township, "json")
 }
 
 /// Status, media type and JSON of what the sender hears.

@@ -3,7 +3,6 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tierlink_codec::profile::FormatName;
 use tierlink_codec::{
     Codec, Decoded, Directory, FamilyKnown, Organisation, Profile, Reading, Writing,
 };
@@ -20,7 +19,7 @@ fn code(text: &str) -> OrganisationCode {
 }
 
 fn profile(organisation: &str) -> Profile {
-    Profile::bare(code(organisation), Tier::County, FormatName::Json)
+    Profile::bare(code(organisation), Tier::County, "json")
 }
 
 fn directory() -> Directory {

@@ -17,28 +17,28 @@ pub const ID_BYTES_MAX: usize = 255;
 /// other parcel of the window down with it; we stay below and refuse the one.
 pub const BODY_BYTES_MAX: usize = 15 * 1024 * 1024;
 
-/// The lane of one organisation, named by the organisation's code.
+/// The lane of one system of an organisation, by its name: `organisation` or `organisation:system`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lane(String);
 
 impl Lane {
-    /// Takes an organisation code: letters, digits, `-`, `_` and `.`, because it becomes part of
+    /// Takes the name of a lane: letters, digits, `-`, `_`, `.` and `:`, because it becomes part of
     /// queue names and routing keys.
-    pub fn new(organisation: impl Into<String>) -> Result<Self, BusError> {
-        let organisation = organisation.into();
-        let fits = (1..=LANE_BYTES_MAX).contains(&organisation.len());
-        let plain = organisation.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    pub fn new(name: impl Into<String>) -> Result<Self, BusError> {
+        let name = name.into();
+        let fits = (1..=LANE_BYTES_MAX).contains(&name.len());
+        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
         if fits && plain {
-            Ok(Self(organisation))
+            Ok(Self(name))
         } else {
             Err(BusError::Unfit {
                 what: "a lane",
-                why: "its name must be an organisation code of 1 to 100 letters, digits, '-', '_' and '.'",
+                why: "its name must be 1 to 100 letters, digits, '-', '_', '.' and ':'",
             })
         }
     }
 
-    /// The organisation's code.
+    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

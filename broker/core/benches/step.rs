@@ -19,7 +19,7 @@ fn code(text: &str) -> OrganisationCode {
 }
 
 fn county() -> County {
-    let member = |tier| Member { tier, parent: None, outside: false };
+    let member = |tier| Member { tier, parent: None, outside: false, systems: Vec::new() };
     County {
         members: HashMap::from([
             (code("330199101"), member(Tier::Township)),

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tierlink_schemas::answer::{ExpertRef, Reason};
 use tierlink_schemas::message::{BusinessNumber, Context, ReplyTo};
-use tierlink_schemas::request::ConsultationForm;
-use tierlink_schemas::{CaseNumber, Family, OrganisationCode, Priority};
+use tierlink_schemas::request::{ConsultationForm, Modality};
+use tierlink_schemas::{CaseNumber, Family, OrganisationCode, Priority, SystemName};
 use uuid::Uuid;
 
 use crate::deadline::names::Deadline;
@@ -97,6 +97,9 @@ pub struct Terms {
     pub form: ConsultationForm,
     /// The type of consultation, or the reading service: sets the deadlines.
     pub service: Option<String>,
+    /// What is read, for a reading: decides which system of an organisation hears of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modality: Option<Modality>,
     /// When the recording of a reading was uploaded, or its report taken back for a correction:
     /// the reading's deadlines start here.
     pub uploaded_at: Option<Timestamp>,
@@ -148,6 +151,9 @@ pub struct Case {
     pub request: Uuid,
     /// The same message as its sender knows it, for answers.
     pub request_reply: ReplyTo,
+    /// The system of the origin that stated it; `None` is the origin's default system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_system: Option<SystemName>,
     /// The case that this one follows from.
     pub parent: Option<CaseNumber>,
     /// What the request says that decides how the case goes on.

@@ -1,11 +1,12 @@
 //! The county as the core sees it: organisations, their tree, and the rules that are settings.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tierlink_schemas::calendar::Calendar;
-use tierlink_schemas::{OrganisationCode, Tier};
+use tierlink_schemas::{OrganisationCode, SystemName, Tier};
 
 use crate::deadline::limits::TimeLimits;
+use crate::traffic::Traffic;
 
 /// One organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,29 @@ pub struct Member {
     pub parent: Option<OrganisationCode>,
     /// Whether it lies outside the county.
     pub outside: bool,
+    /// Its systems. Empty: it has one, which gives and takes everything.
+    pub systems: Vec<System>,
+}
+
+impl Member {
+    /// The system with this name.
+    #[must_use]
+    pub fn system(&self, name: &str) -> Option<&System> {
+        self.systems.iter().find(|system| system.name.as_str() == name)
+    }
+}
+
+/// One of several systems of an organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct System {
+    /// Its name within the organisation.
+    pub name: SystemName,
+    /// Whether it takes what no other system takes. One of them does.
+    pub is_default: bool,
+    /// What it sends. Empty: everything.
+    pub gives: BTreeSet<Traffic>,
+    /// What it receives.
+    pub takes: BTreeSet<Traffic>,
 }
 
 /// Everything about the county that a decision depends on.

@@ -32,6 +32,7 @@ use tierlink_schemas::{Body, Family, Kind, Message};
 use crate::access::{self, Part, part_of, role_of};
 use crate::bodies::{consultation_later, no_request, referral_later, transfer_later};
 use crate::case::{Booking, Case, State};
+use crate::routing;
 use crate::rule::Rule;
 use crate::subject::{self, Stated};
 
@@ -129,6 +130,7 @@ fn judge(ask: &Ask<'_>) -> Result<Decision, Refused> {
     }
     // A case of others is the same as no case, from here on.
     let case = ask.case.filter(|case| access::sees(case, author));
+    may_give(ask, case)?;
     same_patient(message, case)?;
     match &message.body {
         Body::SlotPublish(_) | Body::SlotWithdraw(_) => Ok(Decision::Noted),
@@ -153,6 +155,17 @@ fn judge(ask: &Ask<'_>) -> Result<Decision, Refused> {
             Ok(changed(existing(ask, case, in_family(ask, case)?)?))
         }
     }
+}
+
+/// A system may say only what its organisation's profile lets it give, if that lists anything.
+fn may_give(ask: &Ask<'_>, case: Option<&Case>) -> Result<(), Refused> {
+    let source = &ask.message.source;
+    let member = ask.county.member(&source.organisation);
+    let system = member.zip(source.system.as_deref()).and_then(|(it, name)| it.system(name));
+    let gives = system.is_none_or(|system| {
+        routing::gives(system, ask.message.kind(), routing::service_of(ask.message, case))
+    });
+    if gives { Ok(()) } else { Err(Rule::NotGiven.refuse()) }
 }
 
 /// Whoever the message says it is about must not be somebody else than whom the case is about.

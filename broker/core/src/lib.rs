@@ -11,7 +11,7 @@
 //!
 //! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`mod@decide`] (the
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
-//! hears), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
+//! hears, by which system), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
 //! Before all of that, [`find`] says which case a message means and [`subject`] whether it is about
 //! the same patient; [`rule`] lists why one is refused; [`access`] says who may see what.
 
@@ -33,6 +33,7 @@ pub mod referral;
 pub mod routing;
 pub mod rule;
 pub mod subject;
+pub mod traffic;
 pub mod transfer;
 
 pub use case::Case;

@@ -10,11 +10,18 @@
 //! The author never hears its own. While a case is in review the target hears nothing: patient
 //! data goes no further than the review has let it.
 //!
-//! This file knows no kinds of message and no states: only who stands where.
+//! Which system of an organisation hears it is chosen here too: the one that takes its kind, or else
+//! its service, or else the default one. So all that is said of one case goes to one system, unless
+//! a profile names single kinds.
+//!
+//! Who hears knows no kinds of message and no states: only who stands where.
 
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::message::Source;
+use tierlink_schemas::{Body, Family, Kind, Message, OrganisationCode, SystemName};
 
-use crate::case::Case;
+use crate::case::{Case, State};
+use crate::county::{County, Member, System};
+use crate::traffic::{Service, Traffic};
 
 /// What an organisation is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,4 +79,74 @@ pub fn route(before: Option<&Case>, after: &Case, author: &OrganisationCode) -> 
     }
     told.retain(|told| told.to != *author);
     told
+}
+
+/// The system of `to` that hears `message` about `case`; `None` is its default system.
+#[must_use]
+pub fn system(
+    county: &County,
+    to: &OrganisationCode,
+    message: &Message,
+    case: &Case,
+) -> Option<SystemName> {
+    system_of(county.member(to)?, message.kind(), service_of_case(case))
+}
+
+/// The system of `member` that takes messages of `kind` about `service`; `None` is its default
+/// system.
+#[must_use]
+pub fn system_of(member: &Member, kind: Kind, service: Service) -> Option<SystemName> {
+    let takes = |traffic| member.systems.iter().find(|system| system.takes.contains(&traffic));
+    let system = takes(Traffic::Kind(kind))
+        .or_else(|| takes(Traffic::Service(service)))
+        .or_else(|| takes(Traffic::Service(service.wider()?)))?;
+    (!system.is_default).then(|| system.name.clone())
+}
+
+/// The system that a message is from; `None` is the default system of its organisation.
+#[must_use]
+pub fn system_of_source(county: &County, source: &Source) -> Option<SystemName> {
+    let system = county.member(&source.organisation)?.system(source.system.as_deref()?)?;
+    (!system.is_default).then(|| system.name.clone())
+}
+
+/// Whether `system` may say something of `kind` about `service`.
+#[must_use]
+pub fn gives(system: &System, kind: Kind, service: Option<Service>) -> bool {
+    let Some(service) = service else { return true };
+    let wider = service.wider().map(Traffic::Service);
+    let named = [Some(Traffic::Kind(kind)), Some(Traffic::Service(service)), wider];
+    system.gives.is_empty() || named.iter().flatten().any(|it| system.gives.contains(it))
+}
+
+/// The service of a case.
+#[must_use]
+pub const fn service_of_case(case: &Case) -> Service {
+    match case.state {
+        State::Referral(_) => Service::Referral,
+        State::Transfer(_) => Service::Transfer,
+        State::Consultation(_) => Service::of_reading(case.terms.modality),
+    }
+}
+
+/// The service of a message about `case`. None for a question or a receipt without a case.
+#[must_use]
+pub fn service_of(message: &Message, case: Option<&Case>) -> Option<Service> {
+    if let Some(case) = case.filter(|_| !message.kind().opens()) {
+        return Some(service_of_case(case));
+    }
+    match message.kind().family() {
+        Family::Referral => Some(Service::Referral),
+        Family::Transfer => Some(Service::Transfer),
+        Family::Consultation => {
+            let request = if let Body::ConsultationRequest(request) = &message.body {
+                request.reading.as_ref()
+            } else {
+                None
+            };
+            Some(Service::of_reading(request.map(|reading| reading.modality)))
+        }
+        Family::Slot => Some(Service::Slot),
+        Family::Status | Family::Receipt => None,
+    }
 }

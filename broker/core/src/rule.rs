@@ -109,6 +109,9 @@ rules! {
     /// The patient in the message is another one than that of the case.
     AnotherPatient, "R018", Invalid, "subject",
         "the message is about another patient than the case; check the case number and the patient, and give another patient a case of its own";
+    /// The system that said it does not give such messages.
+    NotGiven, "R019", Sender, "source.system",
+        "this system does not give such messages; send it from the system that does, or have it added to gives in the profile";
 
     /// Only the origin may say this.
     OnlyOrigin, "R020", Rule, "kind",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tierlink_schemas::delivery::{DeliveryId, InPlace, Outcome};
-use tierlink_schemas::{Code, Loss, Problem, Version};
+use tierlink_schemas::{Code, LaneName, Loss, Problem, Version};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -14,6 +14,8 @@ use uuid::Uuid;
 pub struct DueDelivery {
     /// Which.
     pub id: DeliveryId,
+    /// The lane that it belongs to.
+    pub lane: LaneName,
     /// Its case, where it has one, for the log.
     pub case: Option<Uuid>,
     /// How often it was queued anew. A parcel of another round is void.
@@ -29,12 +31,20 @@ pub struct DueDelivery {
 /// Says what is due. An error means that it cannot be said now; it was logged where it happened.
 #[async_trait]
 pub trait Due: Send + Sync {
-    /// Those of these deliveries and rounds that still wait for an answer.
-    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DueDelivery>, Problem>;
+    /// Those of these deliveries and rounds that still wait for an answer. `lane` asks.
+    async fn still_due(
+        &self,
+        lane: &LaneName,
+        asked: Vec<(DeliveryId, u32)>,
+    ) -> Result<Vec<DueDelivery>, Problem>;
 
     /// Those of these of which nothing is known: they came from somebody else's bus, or what is
-    /// known is an old copy.
-    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Problem>;
+    /// known is an old copy. `lane` asks.
+    async fn unknown(
+        &self,
+        lane: &LaneName,
+        asked: Vec<DeliveryId>,
+    ) -> Result<Vec<DeliveryId>, Problem>;
 }
 
 /// One try at a delivery, ended.
@@ -42,6 +52,8 @@ pub trait Due: Send + Sync {
 pub struct Try {
     /// Which delivery.
     pub id: DeliveryId,
+    /// The lane that tried.
+    pub lane: LaneName,
     /// In which round.
     pub round: u32,
     /// How it ended.

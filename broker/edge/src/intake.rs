@@ -1,8 +1,10 @@
 //! Where doors hand in what came.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use tierlink_codec::{Answer, Profile};
+use tierlink_codec::{Answer, Codec, Profile};
 use tierlink_schemas::{Code, Problem};
 
 /// Who sent it cannot be told, or may not send in this name.
@@ -14,10 +16,17 @@ pub const UNKNOWN_ORGANISATION: &str = "UNKNOWN";
 /// Takes messages. An answer is given only when what it says is on disk.
 #[async_trait]
 pub trait Intake: Send + Sync {
-    /// Takes a message of an authenticated organisation, and returns the answer in its format.
-    async fn take(&self, sender: &Profile, message: Bytes) -> Answer;
+    /// Takes a message of an authenticated system, and returns the answer in its format. `codec` is
+    /// that of the format in which it came.
+    async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Bytes) -> Answer;
 
-    /// Refuses bytes whose sender cannot be told, and keeps them for the operator. `guess` says in
-    /// which format to answer.
-    async fn refuse_unknown(&self, guess: &Profile, raw: Bytes, problem: Problem) -> Answer;
+    /// Refuses bytes whose sender cannot be told, and keeps them for the operator. `guess` and
+    /// `codec` say how to answer.
+    async fn refuse_unknown(
+        &self,
+        guess: &Profile,
+        codec: &Arc<dyn Codec>,
+        raw: Bytes,
+        problem: Problem,
+    ) -> Answer;
 }

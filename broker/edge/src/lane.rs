@@ -1,4 +1,4 @@
-//! A lane: everything that one organisation must receive, sent one after the other.
+//! A lane: everything that one system of an organisation must receive, sent one after the other.
 //!
 //! ```text
 //!   bus ─▶ which still wait? (Due) ─▶ encode ─▶ send ─▶ read the answer

@@ -14,7 +14,6 @@
 //! What an outcome means for a delivery, and how long silence may last, is decided elsewhere.
 
 pub mod address;
-pub mod codecs;
 pub mod deliveries;
 pub mod destination;
 pub mod doors;

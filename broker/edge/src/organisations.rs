@@ -4,14 +4,19 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tierlink_codec::{Directory, Profile};
-use tierlink_schemas::OrganisationCode;
+use tierlink_codec::{Directory, OrganisationProfile, Profile};
+use tierlink_schemas::{LaneName, OrganisationCode};
 use tokio::sync::watch;
 
 /// One configuration. It never changes; another one takes its place.
 pub trait Organisations: Send + Sync {
     /// The profiles by the codes of their organisations.
-    fn profiles(&self) -> &HashMap<OrganisationCode, Profile>;
+    fn profiles(&self) -> &HashMap<OrganisationCode, OrganisationProfile>;
+
+    /// The system that receives what is in `lane`.
+    fn system(&self, lane: &LaneName) -> Option<&Profile> {
+        self.profiles().get(lane.organisation())?.system(lane.system())
+    }
 
     /// The organisations as formats see them.
     fn directory(&self) -> &Directory;

@@ -69,7 +69,7 @@ impl Judge for CoreJudge {
             silent_since: settlement.silent_since_with(row),
             jitter: f64::from(settlement.receipt_id.as_bytes()[15]) / 255.0,
         };
-        let retry = self.policy.delivery(&row.id.to).retry;
+        let retry = self.policy.delivery(&row.lane()).retry;
         let event = delivery::Event::Answered(settlement.outcome.clone());
         let next = match delivery::step(&row.state, &event, &circumstances, &retry) {
             Step::Move(next) => next,
@@ -79,7 +79,7 @@ impl Judge for CoreJudge {
             &sent(row, settlement.attempts),
             &next,
             Some(&settlement.outcome),
-            self.policy.delivery(&row.source).receipts,
+            self.policy.delivery(&row.source_lane()).receipts,
             &self.policy.county.broker,
             settlement.at,
             settlement.receipt_id,
@@ -105,7 +105,7 @@ impl CoreJudge {
     ) -> Option<Box<Message>> {
         let broker = &self.policy.county.broker;
         let sent = sent(row, row.attempts);
-        let wants = self.policy.delivery(&row.source).receipts;
+        let wants = self.policy.delivery(&row.source_lane()).receipts;
         let next = delivery::State::Withdrawn;
         delivery::receipt_for(&sent, &next, None, wants, broker, at, receipt_id).map(Box::new)
     }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use tierlink_core::county::County;
 use tierlink_core::delivery::{RetryPolicy, Wants};
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 
 /// The rules of one county at one time.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Organisations, deadlines and who leads.
     pub county: Arc<County>,
-    /// How each organisation is delivered to. One that is missing here gets the default.
-    pub deliveries: HashMap<OrganisationCode, DeliveryPolicy>,
+    /// How each system is delivered to, by its lane. One that is missing here gets the default.
+    pub deliveries: HashMap<LaneName, DeliveryPolicy>,
 }
 
-/// How one organisation is delivered to, and what it wants to hear of its own messages.
+/// How one system of an organisation is delivered to, and what it wants to hear of its own messages.
 #[derive(Clone, Debug)]
 pub struct DeliveryPolicy {
     /// How often and how long it is tried.
@@ -32,9 +32,9 @@ impl Default for DeliveryPolicy {
 }
 
 impl Policy {
-    /// How `organisation` is delivered to.
+    /// How the system with this lane is delivered to.
     #[must_use]
-    pub fn delivery(&self, organisation: &OrganisationCode) -> DeliveryPolicy {
-        self.deliveries.get(organisation).cloned().unwrap_or_default()
+    pub fn delivery(&self, lane: &LaneName) -> DeliveryPolicy {
+        self.deliveries.get(lane).cloned().unwrap_or_default()
     }
 }

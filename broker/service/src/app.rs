@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tierlink_bus::{Bus, InProcessBus, RabbitBus};
-use tierlink_edge::codecs::Codecs;
 use tierlink_edge::doors::mllp::{Addresses, MllpDoor, peers};
 use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_http as http;
@@ -25,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::api::{self, Api};
 use crate::clock::Clock;
+use crate::codecs::codecs;
 use crate::committer::Committer;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -71,16 +71,6 @@ pub struct App {
     commit_tasks: TaskTracker,
     /// Cancelled when something that must never end by itself has crashed.
     broken: CancellationToken,
-}
-
-/// The formats.
-#[must_use]
-pub fn codecs() -> Codecs {
-    Codecs {
-        hl7v2: Arc::new(tierlink_hl7v2::Hl7v2),
-        fhir: Arc::new(tierlink_fhir::Fhir),
-        json: Arc::new(tierlink_json::Json),
-    }
 }
 
 /// The store's URL. The path of an SQLite file is relative to the configuration.
@@ -226,7 +216,12 @@ impl App {
         let receipts =
             crate::remote::run(Arc::clone(&self.bus), settler.clone(), environment(), stop());
         self.worker_tasks.spawn(watched("receipts", receipts, broken));
-        let gauges = Gauges::new(store.clone(), store.clone(), Arc::clone(&self.bus));
+        let gauges = Gauges::new(
+            store.clone(),
+            store.clone(),
+            Arc::clone(&self.bus),
+            Arc::clone(current_config),
+        );
         self.worker_tasks.spawn(Arc::clone(&self.health).measure(gauges, stop()));
         self.worker_tasks.spawn(Arc::clone(&self.tokens).keep_fresh(stop()));
         let (paused, seen) = watch::channel(Arc::default());

@@ -7,7 +7,7 @@ use tierlink_core::delivery::{self, Circumstances};
 use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Try};
 use tierlink_edge::environment::Environment;
 use tierlink_schemas::delivery::DeliveryId;
-use tierlink_schemas::{OrganisationCode, Problem};
+use tierlink_schemas::{LaneName, Problem};
 use tierlink_store::{Attempt, Error, Outbox, Settlement};
 use tracing::warn;
 
@@ -40,20 +40,15 @@ impl Deliveries {
     }
 
     /// Tells when trouble with the store begins for this lane, and when it is over.
-    fn heard<T>(
-        &self,
-        lane: Option<&OrganisationCode>,
-        answer: Result<T, Error>,
-    ) -> Result<T, Problem> {
-        let lane = lane.map_or("", OrganisationCode::as_str);
+    fn heard<T>(&self, lane: &LaneName, answer: Result<T, Error>) -> Result<T, Problem> {
         match answer {
             Ok(answer) => {
-                self.trouble.is_over_for(lane);
+                self.trouble.is_over_for(&lane.to_string());
                 Ok(answer)
             }
             Err(error) => {
                 let why = chain(&error).to_string();
-                if let Some(line) = self.trouble.begins_or_goes_on(lane, &why) {
+                if let Some(line) = self.trouble.begins_or_goes_on(&lane.to_string(), &why) {
                     warn!(%lane, code = %error.code(), "{line}");
                 }
                 Err(Problem::new(error.code(), "store", why))
@@ -64,10 +59,14 @@ impl Deliveries {
 
 #[async_trait]
 impl Due for Deliveries {
-    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DueDelivery>, Problem> {
-        let lane = asked.first().map(|(id, _)| id.to.clone());
-        let rows = self.heard(lane.as_ref(), self.store.still_due(asked).await)?;
+    async fn still_due(
+        &self,
+        lane: &LaneName,
+        asked: Vec<(DeliveryId, u32)>,
+    ) -> Result<Vec<DueDelivery>, Problem> {
+        let rows = self.heard(lane, self.store.still_due(asked).await)?;
         let due = rows.into_iter().map(|row| DueDelivery {
+            lane: row.lane(),
             id: row.id,
             case: row.case,
             round: row.round,
@@ -78,9 +77,12 @@ impl Due for Deliveries {
         Ok(due.collect())
     }
 
-    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Problem> {
-        let lane = asked.first().map(|id| id.to.clone());
-        self.heard(lane.as_ref(), self.store.unknown(asked).await)
+    async fn unknown(
+        &self,
+        lane: &LaneName,
+        asked: Vec<DeliveryId>,
+    ) -> Result<Vec<DeliveryId>, Problem> {
+        self.heard(lane, self.store.unknown(asked).await)
     }
 }
 
@@ -88,7 +90,7 @@ impl Due for Deliveries {
 impl Outcomes for Deliveries {
     async fn report(&self, tried: &Try) -> AfterTry {
         let config = self.current_config.load();
-        let Some(profile) = config.profiles.get(&tried.id.to) else { return AfterTry::GiveBack };
+        let Some(profile) = config.system(&tried.lane) else { return AfterTry::GiveBack };
         let at = Circumstances {
             now: tried.at,
             attempts: tried.attempts,
@@ -113,10 +115,11 @@ impl Outcomes for Deliveries {
             }
             delivery::AfterTry::TryAgain { after } => {
                 let (id, attempts, at) = (tried.id.clone(), tried.attempts, tried.at);
-                let attempt = Attempt { id, attempts, problem: tried.problem(), at };
+                let lane = tried.lane.clone();
+                let attempt = Attempt { id, lane, attempts, problem: tried.problem(), at };
                 // Silence is not hidden by a store that takes no notes: the lane goes on trying.
                 let noted = self.store.note_attempts(vec![attempt]).await;
-                let _told = self.heard(Some(&tried.id.to), noted);
+                let _told = self.heard(&tried.lane, noted);
                 AfterTry::TryAgain { after }
             }
         }

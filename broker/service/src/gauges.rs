@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tierlink_bus::Bus;
-use tierlink_schemas::OrganisationCode;
+use tierlink_codec::Profile;
+use tierlink_schemas::LaneName;
 use tierlink_store::{DeliveryId, Error, LaneRow, Outbox, Queries};
 use tracing::debug;
 
 use crate::committer::count;
+use crate::current_config::CurrentConfig;
 use crate::report::chain;
 
 /// How long one round may take. What could not be measured keeps its last value.
@@ -33,14 +35,20 @@ pub struct Gauges {
     queries: Arc<dyn Queries>,
     deliveries: Arc<dyn Outbox>,
     bus: Arc<dyn Bus>,
+    current_config: Arc<CurrentConfig>,
     head: Option<Head>,
-    told: HashSet<OrganisationCode>,
+    told: HashSet<LaneName>,
 }
 
 impl Gauges {
     /// Begins with every figure that an alert watches at zero.
     #[must_use]
-    pub fn new(queries: Arc<dyn Queries>, deliveries: Arc<dyn Outbox>, bus: Arc<dyn Bus>) -> Self {
+    pub fn new(
+        queries: Arc<dyn Queries>,
+        deliveries: Arc<dyn Outbox>,
+        bus: Arc<dyn Bus>,
+        current_config: Arc<CurrentConfig>,
+    ) -> Self {
         metrics::counter!("tierlink_refusals_total").increment(0);
         metrics::counter!("tierlink_conflicts_total").increment(0);
         metrics::counter!("tierlink_buried_total").increment(0);
@@ -49,7 +57,7 @@ impl Gauges {
             metrics::counter!("tierlink_commit_failures_total", "code" => code).increment(0);
         }
         metrics::gauge!("tierlink_start_timestamp_seconds").set(unix(Timestamp::now()));
-        Self { queries, deliveries, bus, head: None, told: HashSet::new() }
+        Self { queries, deliveries, bus, current_config, head: None, told: HashSet::new() }
     }
 
     /// One round. What a server that is away would be asked is left out.
@@ -83,8 +91,13 @@ impl Gauges {
         gauge("tierlink_outbox_unpublished", figures.unpublished);
         let lanes = self.queries.lanes().await?;
         let mut gone = std::mem::take(&mut self.told);
-        for lane in lanes {
+        let config = self.current_config.load();
+        for mut lane in lanes {
             gone.remove(&lane.lane);
+            // People read when they read: what waits for them is shown, and no alarm watches it.
+            if config.system(&lane.lane).is_some_and(Profile::is_people) {
+                lane.oldest_at = None;
+            }
             tell(&lane, now);
             self.told.insert(lane.lane);
         }
@@ -108,9 +121,9 @@ impl Gauges {
 }
 
 fn tell(lane: &LaneRow, now: Timestamp) {
-    let label = lane.lane.as_str();
+    let label = lane.lane.to_string();
     let set = |name: &'static str, value: f64| {
-        metrics::gauge!(name, "lane" => label.to_owned()).set(value);
+        metrics::gauge!(name, "lane" => label.clone()).set(value);
     };
     set("tierlink_lane_depth", small(lane.waiting));
     set("tierlink_lane_parked", small(lane.parked));

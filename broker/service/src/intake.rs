@@ -15,13 +15,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tierlink_codec::{Answer, Codec, FamilyKnown, Profile, Reading, Reply};
+use tierlink_codec::{Answer, Codec, CodecRegistry, FamilyKnown, Profile, Reading, Reply};
 use tierlink_core::find;
-use tierlink_edge::codecs::Codecs;
 use tierlink_edge::environment::Environment;
 use tierlink_edge::intake::UNKNOWN_ORGANISATION;
 use tierlink_schemas::check::{Rules, check};
-use tierlink_schemas::{Code, Message, OrganisationCode, Problem, Refusal, Verdict};
+use tierlink_schemas::{Code, Deviation, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{Content, ToJudge, Work};
 use tracing::{Span, error, info, instrument, warn};
 use uuid::Uuid;
@@ -33,11 +32,14 @@ use crate::current_config::CurrentConfig;
 
 /// A message states another source than the sender that was authenticated.
 pub const OTHER_SOURCE: Code = Code::new("A004");
+/// A message states a system that its organisation does not have, and is read as that of the system
+/// that the door found.
+pub const OTHER_SYSTEM: Code = Code::new("A010");
 
 /// Takes messages of every transport.
 pub struct Intake {
     current_config: Arc<CurrentConfig>,
-    codecs: Codecs,
+    codecs: CodecRegistry,
     committer: Committer,
     counters: Counters,
     environment: Arc<dyn Environment>,
@@ -48,7 +50,7 @@ impl Intake {
     #[must_use]
     pub fn new(
         current_config: Arc<CurrentConfig>,
-        codecs: Codecs,
+        codecs: CodecRegistry,
         committer: Committer,
         counters: Counters,
         environment: Arc<dyn Environment>,
@@ -64,27 +66,23 @@ impl Intake {
 
     /// The codecs, by format.
     #[must_use]
-    pub fn codecs(&self) -> &Codecs {
+    pub fn codecs(&self) -> &CodecRegistry {
         &self.codecs
     }
 
-    /// Takes one message of an authenticated organisation and says what to answer.
-    pub async fn take(&self, sender: &Profile, raw: Bytes) -> Answer {
-        self.take_as(sender, self.codecs.of(sender.format.name), raw).await
-    }
-
-    /// The same, in a format that the transport chose (FHIR or JSON by path).
+    /// Takes one message of an authenticated system and says what to answer. `codec` is that of the
+    /// format in which it came.
     #[instrument(level = "debug", name = "receive", skip_all, fields(message.id))]
-    pub async fn take_as(&self, sender: &Profile, codec: Arc<dyn Codec>, raw: Bytes) -> Answer {
+    pub async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, raw: Bytes) -> Answer {
         let begun = Instant::now();
         let config = self.current_config.load();
         let reading = self.reading(sender, &config);
         Span::current().record("message.id", tracing::field::display(reading.id));
-        let judged = match self.work(&reading, &*codec, &raw).await {
+        let judged = match self.work(&reading, &config, &**codec, &raw).await {
             Ok(work) => self.committer.commit(work).await,
             Err(problem) => Err(problem),
         };
-        let format = sender.format.name.as_str();
+        let format = codec.name();
         match judged {
             Ok(judged) => {
                 log_verdict(
@@ -111,17 +109,45 @@ impl Intake {
     }
 
     /// Refuses bytes whose sender cannot be told, and keeps them for the operator.
-    pub async fn refuse_unknown(&self, guess: &Profile, raw: Bytes, problem: Problem) -> Answer {
-        let config = self.current_config.load();
-        let codec = self.codecs.of(guess.format.name);
-        let reading = self.reading(guess, &config);
-        let verdict = Verdict::refused(Refusal::Sender, problem);
+    pub async fn refuse_unknown(
+        &self,
+        guess: &Profile,
+        codec: &Arc<dyn Codec>,
+        raw: Bytes,
+        problem: Problem,
+    ) -> Answer {
         let unknown = OrganisationCode::new(UNKNOWN_ORGANISATION)
             .unwrap_or_else(|_| unreachable!("seven letters are a code"));
+        self.refuse_from(unknown, guess, codec, raw, problem).await
+    }
+
+    /// Refuses bytes of an organisation of which nobody can say which of its systems speaks.
+    pub async fn refuse(
+        &self,
+        guess: &Profile,
+        codec: &Arc<dyn Codec>,
+        raw: Bytes,
+        problem: Problem,
+    ) -> Answer {
+        self.refuse_from(guess.organisation.code.clone(), guess, codec, raw, problem).await
+    }
+
+    async fn refuse_from(
+        &self,
+        organisation: OrganisationCode,
+        guess: &Profile,
+        codec: &Arc<dyn Codec>,
+        raw: Bytes,
+        problem: Problem,
+    ) -> Answer {
+        let config = self.current_config.load();
+        let reading = self.reading(guess, &config);
+        let verdict = Verdict::refused(Refusal::Sender, problem);
         let work = Work {
             id: reading.id,
-            organisation: unknown.clone(),
-            format: guess.format.name.as_str(),
+            organisation: organisation.clone(),
+            system: None,
+            format: codec.name(),
             fingerprint: Sha256::digest(&raw).into(),
             raw: raw.clone(),
             received_at: reading.received_at,
@@ -135,7 +161,7 @@ impl Intake {
         if let Err(problem) = self.committer.commit(work).await {
             warn!(code = %problem.code, "The bytes of an unknown sender could not be kept.");
         }
-        log_verdict(&unknown, guess.format.name.as_str(), reading.id, &verdict, false);
+        log_verdict(&organisation, codec.name(), reading.id, &verdict, false);
         codec.answer(&raw, &Reply::Verdict(&verdict), &reading)
     }
 
@@ -152,13 +178,16 @@ impl Intake {
     async fn work(
         &self,
         reading: &Reading<'_>,
+        config: &Config,
         codec: &dyn Codec,
         raw: &Bytes,
     ) -> Result<Work, Problem> {
         let decoded = codec.decode(raw, reading);
         let mut deviations = decoded.deviations;
         let (content, fingerprint) = match decoded.outcome {
-            Ok((message, family)) => judge_content(reading, message, family, &mut deviations),
+            Ok((message, family)) => {
+                judge_content(reading, config, message, family, &mut deviations)
+            }
             Err(problems) => {
                 let refused = Content::Refused {
                     verdict: Verdict::Refused { refusal: Refusal::Unreadable, problems },
@@ -179,7 +208,8 @@ impl Intake {
         Ok(Work {
             id: reading.id,
             organisation: reading.profile.organisation.code.clone(),
-            format: reading.profile.format.name.as_str(),
+            system: reading.profile.further().cloned(),
+            format: codec.name(),
             raw: raw.clone(),
             fingerprint,
             received_at: reading.received_at,
@@ -194,20 +224,27 @@ impl Intake {
 
 #[async_trait]
 impl tierlink_edge::intake::Intake for Intake {
-    async fn take(&self, sender: &Profile, message: Bytes) -> Answer {
-        Self::take(self, sender, message).await
+    async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Bytes) -> Answer {
+        Self::take(self, sender, codec, message).await
     }
 
-    async fn refuse_unknown(&self, guess: &Profile, raw: Bytes, problem: Problem) -> Answer {
-        Self::refuse_unknown(self, guess, raw, problem).await
+    async fn refuse_unknown(
+        &self,
+        guess: &Profile,
+        codec: &Arc<dyn Codec>,
+        raw: Bytes,
+        problem: Problem,
+    ) -> Answer {
+        Self::refuse_unknown(self, guess, codec, raw, problem).await
     }
 }
 
 fn judge_content(
     reading: &Reading<'_>,
+    config: &Config,
     mut message: Message,
     family: FamilyKnown,
-    deviations: &mut Vec<tierlink_schemas::Deviation>,
+    deviations: &mut Vec<Deviation>,
 ) -> (Content, [u8; 32]) {
     let sender = &reading.profile.organisation.code;
     let fingerprint = fingerprint(&mut message);
@@ -218,6 +255,10 @@ fn judge_content(
             "source.organisation",
             "names another organisation than the one that sent it; send in your own name",
         );
+        let verdict = Verdict::refused(Refusal::Sender, problem);
+        return (Content::Refused { verdict, source_message_id }, fingerprint);
+    }
+    if let Err(problem) = state_system(&mut message, reading.profile, config, deviations) {
         let verdict = Verdict::refused(Refusal::Sender, problem);
         return (Content::Refused { verdict, source_message_id }, fingerprint);
     }
@@ -233,6 +274,37 @@ fn judge_content(
     let family_stated = family == FamilyKnown::Stated;
     let to_judge = ToJudge { message, family_stated, keys, parent_keys };
     (Content::Message(Box::new(to_judge)), fingerprint)
+}
+
+/// Puts into the message which of its organisation's systems said it, as the door found out.
+///
+/// A message that names another system of the organisation is refused; any other name that is not
+/// the system's own is replaced, and recorded. An organisation with one unnamed system keeps what it
+/// states.
+fn state_system(
+    message: &mut Message,
+    system: &Profile,
+    config: &Config,
+    deviations: &mut Vec<Deviation>,
+) -> Result<(), Problem> {
+    let Some(name) = &system.name else { return Ok(()) };
+    let stated = message.source.system.replace(name.as_str().to_owned());
+    let Some(stated) = stated.filter(|stated| !system.is_called(stated)) else { return Ok(()) };
+    let organisation = config.profiles.get(&system.organisation.code);
+    let mut systems = organisation.iter().flat_map(|organisation| &organisation.systems);
+    if systems.any(|other| other.is_called(&stated)) {
+        return Err(Problem::new(
+            OTHER_SOURCE,
+            "source.system",
+            "names another system than the one that sent it; send in the system's own name",
+        ));
+    }
+    deviations.push(Deviation {
+        code: OTHER_SYSTEM,
+        field: "source.system".to_owned(),
+        text: format!("names no system of the organisation; the message is from {name}"),
+    });
+    Ok(())
 }
 
 /// What makes a message the same message when it is sent again: everything that its sender said,

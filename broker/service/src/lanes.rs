@@ -1,4 +1,4 @@
-//! Starts a lane for each organisation, and watches which of them a person paused.
+//! Starts a lane for each system, and watches which of them a person paused.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tierlink_bus::Bus;
-use tierlink_edge::codecs::Codecs;
+use tierlink_codec::{CodecRegistry, Profile};
 use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::{Lane, Troubles};
 use tierlink_edge::network::Network;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 use tierlink_store::{Outbox, Queries};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -29,12 +29,12 @@ const LANES_AT_ONCE: usize = 128;
 /// Keeps `paused` up to date until told to stop.
 pub(crate) async fn watch_paused(
     store: Arc<dyn Outbox>,
-    paused: watch::Sender<Arc<HashSet<OrganisationCode>>>,
+    paused: watch::Sender<Arc<HashSet<LaneName>>>,
     stop: CancellationToken,
 ) {
     loop {
         if let Ok(lanes) = store.lane_conditions().await {
-            let now: HashSet<OrganisationCode> =
+            let now: HashSet<LaneName> =
                 lanes.into_iter().filter(|lane| lane.paused).map(|lane| lane.lane).collect();
             paused.send_if_modified(|known| {
                 let changed = **known != now;
@@ -62,14 +62,14 @@ pub(crate) struct Lanes {
     /// Time, random numbers and fresh ids.
     pub(crate) environment: Arc<dyn Environment>,
     /// The formats.
-    pub(crate) codecs: Codecs,
+    pub(crate) codecs: CodecRegistry,
     /// What is due, and what comes after a try.
     pub(crate) deliveries: Arc<Deliveries>,
     /// Lanes that a person paused.
-    pub(crate) paused: watch::Receiver<Arc<HashSet<OrganisationCode>>>,
+    pub(crate) paused: watch::Receiver<Arc<HashSet<LaneName>>>,
 }
 
-/// Starts a lane for each organisation, also for those that a new configuration adds. Lanes in
+/// Starts a lane for each system, also for those that a new configuration adds. Lanes in
 /// which something waits come first, and each opens by itself.
 pub(crate) async fn run(
     lanes: Lanes,
@@ -78,21 +78,22 @@ pub(crate) async fn run(
     broken: CancellationToken,
 ) {
     let mut changes = lanes.current_config.changes();
-    let mut running: HashSet<OrganisationCode> = HashSet::new();
+    let mut running: HashSet<LaneName> = HashSet::new();
     let troubles = Arc::new(Troubles::default());
     loop {
         let config = lanes.current_config.load();
-        let fresh = config.profiles.keys().filter(|code| !running.contains(*code)).cloned();
-        let fresh = what_waits_first(&*lanes.store, fresh.collect()).await;
+        let systems = config.systems().filter(|system| !system.is_people());
+        let fresh = systems.map(Profile::lane).filter(|lane| !running.contains(lane)).collect();
+        let fresh = what_waits_first(&*lanes.store, fresh).await;
         drop(config);
-        for (started, organisation) in fresh.into_iter().enumerate() {
+        for (started, name) in fresh.into_iter().enumerate() {
             if started % LANES_AT_ONCE == LANES_AT_ONCE - 1 {
                 // Those before it ask for their turn on the bus now.
                 tokio::task::yield_now().await;
             }
-            running.insert(organisation.clone());
+            running.insert(name.clone());
             let lane = Lane {
-                organisation,
+                name,
                 due: Arc::<Deliveries>::clone(&lanes.deliveries),
                 outcomes: Arc::<Deliveries>::clone(&lanes.deliveries),
                 bus: Arc::clone(&lanes.bus),
@@ -113,16 +114,13 @@ pub(crate) async fn run(
 }
 
 /// Lanes in which something waits, those that have waited longest in front; then all others.
-async fn what_waits_first(
-    store: &dyn Queries,
-    mut lanes: Vec<OrganisationCode>,
-) -> Vec<OrganisationCode> {
+async fn what_waits_first(store: &dyn Queries, mut lanes: Vec<LaneName>) -> Vec<LaneName> {
     if lanes.is_empty() {
         return lanes;
     }
     // Without an answer of the store any order is as good as another.
     let rows = store.lanes().await.unwrap_or_default();
-    let waits: HashMap<OrganisationCode, Timestamp> =
+    let waits: HashMap<LaneName, Timestamp> =
         rows.into_iter().filter_map(|row| Some((row.lane, row.oldest_at?))).collect();
     lanes.sort_by(|a, b| {
         let since = |lane| waits.get(lane).copied().unwrap_or(Timestamp::MAX);

@@ -10,6 +10,7 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod codecs;
 pub mod committer;
 pub mod config;
 pub mod counters;

@@ -18,12 +18,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tierlink_bus::{Announcement, Bus, Lane, Parcel, Published};
+use tierlink_codec::Profile;
 use tierlink_core::delivery::{self, Outcome};
 use tierlink_edge::destination::answer_lasts;
 use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::parcel_id;
 use tierlink_judge::CoreJudge;
-use tierlink_schemas::{Code, OrganisationCode, Problem};
+use tierlink_schemas::{Code, LaneName, Problem};
 use tierlink_store::{DeliveryId, Outbox, Outgoing, Repair, Settlement};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -159,7 +160,7 @@ impl Relay {
                 return worked;
             }
             worked = true;
-            if !self.publish(outgoing, trouble).await {
+            if !self.hand_out(outgoing, trouble).await {
                 return worked;
             }
             trouble.is_over();
@@ -185,13 +186,35 @@ impl Relay {
         Ok((outgoing, full))
     }
 
+    /// Hands out a window. False if something must be tried again later.
+    ///
+    /// What is for people goes to no bus: it is with them as soon as it is marked.
+    async fn hand_out(&mut self, outgoing: Vec<Outgoing>, trouble: &Trouble) -> bool {
+        let config = self.current_config.load();
+        let (people, outgoing): (Vec<_>, Vec<_>) = outgoing
+            .into_iter()
+            .partition(|row| config.system(&row.lane).is_some_and(Profile::is_people));
+        let people: Vec<_> = people.into_iter().map(|row| (row.id, row.round)).collect();
+        if !people.is_empty()
+            && let Err(error) = self.store.mark_published(people, self.environment.now()).await
+        {
+            tell(trouble, error.code().as_str(), &chain(&error).to_string());
+            return false;
+        }
+        if outgoing.is_empty() {
+            self.passed_over = 0;
+            return true;
+        }
+        self.publish(outgoing, trouble).await
+    }
+
     /// Publishes a window. False if something must be tried again later.
     #[instrument(level = "debug", name = "relay", skip_all, fields(parcels = outgoing.len()))]
     async fn publish(&mut self, outgoing: Vec<Outgoing>, trouble: &Trouble) -> bool {
-        let mut keys: Vec<(DeliveryId, u32)> = Vec::with_capacity(outgoing.len());
+        let mut keys: Vec<(DeliveryId, u32, LaneName)> = Vec::with_capacity(outgoing.len());
         let mut parcels = Vec::with_capacity(outgoing.len());
         for row in outgoing {
-            let Ok(lane) = Lane::new(row.id.to.as_str()) else { continue };
+            let Ok(lane) = Lane::new(row.lane.to_string()) else { continue };
             parcels.push(Parcel {
                 lane,
                 id: parcel_id(&row.id),
@@ -199,7 +222,7 @@ impl Relay {
                 number: u64::from(row.number),
                 body: Bytes::from(row.body),
             });
-            keys.push((row.id, row.round));
+            keys.push((row.id, row.round, row.lane));
         }
         let mut lanes: Vec<Lane> = parcels.iter().map(|parcel| parcel.lane.clone()).collect();
         lanes.sort();
@@ -235,22 +258,21 @@ impl Relay {
             }
         };
         let mut safe = Vec::with_capacity(keys.len());
-        let mut missing: Vec<OrganisationCode> = Vec::new();
+        let mut missing: Vec<LaneName> = Vec::new();
         let mut too_long = Vec::new();
         let mut unsafe_count = 0_u64;
-        for (key, fate) in keys.into_iter().zip(fates) {
+        for ((id, round, lane), fate) in keys.into_iter().zip(fates) {
             match fate {
                 Published::Safe => {
-                    let id = &key.0;
                     debug!(
-                        message.id = %id.message, lane = %id.to, delivery = %parcel_id(id),
+                        message.id = %id.message, %lane, delivery = %parcel_id(&id),
                         "On the bus."
                     );
-                    safe.push(key);
+                    safe.push((id, round));
                 }
-                Published::Unroutable => missing.push(key.0.to),
+                Published::Unroutable => missing.push(lane),
                 Published::NotSafe => unsafe_count += 1,
-                Published::TooLong => too_long.push(key),
+                Published::TooLong => too_long.push((id, round)),
             }
         }
         metrics::counter!("tierlink_relayed_total").increment(safe.len() as u64);
@@ -306,7 +328,7 @@ impl Relay {
 
     /// A lane that is missing was deleted with all it held: it is opened, and everything that it
     /// held is queued again.
-    async fn reopen(&self, mut missing: Vec<OrganisationCode>, trouble: &Trouble) {
+    async fn reopen(&self, mut missing: Vec<LaneName>, trouble: &Trouble) {
         if missing.is_empty() {
             return;
         }
@@ -314,7 +336,7 @@ impl Relay {
         missing.dedup();
         tokio::time::sleep(CONSUMERS_HEAR_WITHIN).await;
         for lane in missing {
-            let Ok(name) = Lane::new(lane.as_str()) else { continue };
+            let Ok(name) = Lane::new(lane.to_string()) else { continue };
             match self.bus.open_lanes(&[name]).await {
                 Ok(shut) if shut.is_empty() => {}
                 Ok(_) => continue,
@@ -333,12 +355,16 @@ impl Relay {
 
     async fn repair(&self, trouble: &Trouble) {
         let now = self.environment.now();
+        let config = self.current_config.load();
         let waiting = match self.store.lane_conditions().await {
             Ok(lanes) => lanes
                 .into_iter()
                 .filter(|lane| {
                     let tried_at = lane.unanswered_at;
-                    lane.paused || tried_at.is_some_and(|at| self.is_tried(&lane.lane, at, now))
+                    let is_people = config.system(&lane.lane).is_some_and(Profile::is_people);
+                    is_people
+                        || lane.paused
+                        || tried_at.is_some_and(|at| self.is_tried(&lane.lane, at, now))
                 })
                 .map(|lane| lane.lane)
                 .collect(),
@@ -362,9 +388,9 @@ impl Relay {
 
     /// Whether a silent organisation that was tried last at `at` is still being tried. Each try is
     /// noted; when no new one is, nobody holds its parcels any more, and they are lost as well.
-    fn is_tried(&self, lane: &OrganisationCode, at: Timestamp, now: Timestamp) -> bool {
+    fn is_tried(&self, lane: &LaneName, at: Timestamp, now: Timestamp) -> bool {
         let config = self.current_config.load();
-        let Some(profile) = config.profiles.get(lane) else { return false };
+        let Some(profile) = config.system(lane) else { return false };
         let between_tries = retry_policy(profile).wait_max + answer_lasts(profile);
         let silent_for = Duration::try_from(now.duration_since(at)).unwrap_or_default();
         silent_for < between_tries * TRIES_MISSED_MAX
@@ -416,11 +442,12 @@ fn announcement(event: &tierlink_store::EventRow) -> Announcement {
     }
 }
 
-/// The lanes of all organisations.
+/// The lanes of all systems but people, who read what the store holds for them.
 pub(crate) fn lanes_of(current_config: &CurrentConfig) -> Vec<Lane> {
     let config = current_config.load();
+    let systems = config.systems().filter(|system| !system.is_people());
     let mut lanes: Vec<Lane> =
-        config.profiles.keys().filter_map(|code| Lane::new(code.as_str()).ok()).collect();
+        systems.filter_map(|system| Lane::new(system.lane().to_string()).ok()).collect();
     lanes.sort();
     lanes
 }

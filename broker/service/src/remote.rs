@@ -10,7 +10,7 @@ use tierlink_bus::{Bus, LaneConsumer, Received};
 use tierlink_core::delivery::Outcome;
 use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::UNREADABLE;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
 use tierlink_store::{DeliveryId, Settlement};
 use tokio_util::sync::CancellationToken;
@@ -102,8 +102,8 @@ async fn consume(
 /// Reads a receipt. Its sender may speak only of its own lane.
 fn read(received: &Received, environment: &dyn Environment) -> Option<Settlement> {
     let receipt: Receipt = serde_json::from_slice(&received.parcel.body).ok()?;
-    let from = OrganisationCode::new(received.parcel.lane.as_str()).ok()?;
-    if receipt.destination != from {
+    let from: LaneName = received.parcel.lane.as_str().parse().ok()?;
+    if receipt.destination != *from.organisation() {
         return None;
     }
     let problems = receipt.problems;
@@ -116,7 +116,7 @@ fn read(received: &Received, environment: &dyn Environment) -> Option<Settlement
         ReceiptOutcome::Withdrawn => return None,
     };
     Some(Settlement {
-        id: DeliveryId { message: receipt.of, to: from },
+        id: DeliveryId { message: receipt.of, to: receipt.destination },
         round: received.parcel.round,
         outcome,
         attempts: receipt.attempts,

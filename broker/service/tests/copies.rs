@@ -17,7 +17,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tierlink::app::codecs;
+use tierlink::codecs::codecs;
 use tierlink::committer::Committer;
 use tierlink::config::Config;
 use tierlink::counters::Counters;
@@ -79,7 +79,8 @@ async fn a_large_message_is_copied_no_more_often_than_it_must_be() {
     let store = tierlink_store::open(&url, 1).await.unwrap();
     let config = config();
     let profile = config.profiles.values().find(|p| p.organisation.code.as_str() == "330199101");
-    let profile = profile.unwrap().clone();
+    let profile = profile.unwrap().default_system().unwrap().clone();
+    let json = codecs().get("json").unwrap().clone();
     let current_config = Arc::new(CurrentConfig::new(config));
     let tasks = TaskTracker::new();
     let committer =
@@ -89,7 +90,7 @@ async fn a_large_message_is_copied_no_more_often_than_it_must_be() {
     let intake =
         Intake::new(Arc::clone(&current_config), codecs(), committer, counters, environment);
     // What is made once (schemas, tables, connections) is made before counting.
-    let answer = intake.take(&profile, message("warm")).await;
+    let answer = intake.take(&profile, &json, message("warm")).await;
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.frames[0]));
 
     let raw = message("decoded");
@@ -108,7 +109,7 @@ async fn a_large_message_is_copied_no_more_often_than_it_must_be() {
     let raw = message("counted");
     let length = raw.len() as f64;
     let region = Region::new(COUNTED);
-    let answer = intake.take(&profile, raw).await;
+    let answer = intake.take(&profile, &json, raw).await;
     let all = region.change().bytes_allocated as f64 / length;
 
     assert_eq!(answer.status, 200);

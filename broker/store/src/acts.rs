@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use tierlink_core::delivery::State;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{LaneName, OrganisationCode, SystemName};
 use uuid::Uuid;
 
 use crate::records::{DeliveryId, TokenRow};
@@ -16,10 +16,10 @@ pub enum Act {
     Replay(DeliveryId),
     /// Give a parked delivery up, so that what waits behind it goes on.
     Drop(DeliveryId),
-    /// Stop delivering to an organisation. What it must receive waits.
-    Pause(OrganisationCode),
+    /// Stop delivering to a system of an organisation. What it must receive waits.
+    Pause(LaneName),
     /// Deliver to it again.
-    Resume(OrganisationCode),
+    Resume(LaneName),
     /// Let whoever has this token call the API.
     CreateToken(TokenRow),
     /// Make the token of this name useless.
@@ -194,6 +194,8 @@ pub struct ActRow {
     /// The organisation that it concerns: the destination of a delivery, the one whose lane or
     /// token it is.
     pub organisation: Option<OrganisationCode>,
+    /// The further system of that organisation, where it concerns the lane of one.
+    pub system: Option<SystemName>,
     /// The name of the token that it concerns.
     pub token: Option<String>,
     /// Fingerprint of the configuration that was in force before, in hexadecimal.

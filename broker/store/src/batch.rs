@@ -21,7 +21,9 @@ use std::sync::Arc;
 use tierlink_core::case::Booking;
 use tierlink_core::find::Key;
 use tierlink_schemas::answer::Slot;
-use tierlink_schemas::{CaseNumber, Code, Message, OrganisationCode, Problem, Refusal, Verdict};
+use tierlink_schemas::{
+    CaseNumber, Code, LaneName, Message, OrganisationCode, Problem, Refusal, Verdict,
+};
 use uuid::Uuid;
 
 use crate::changes::{Changes, SlotName};
@@ -44,8 +46,8 @@ pub(crate) struct First {
     pub(crate) state: Option<String>,
 }
 
-/// A source and its id for a message.
-pub(crate) type SourceId = (OrganisationCode, String);
+/// A source (organisation and system) and its id for a message.
+pub(crate) type SourceId = (LaneName, String);
 
 /// What is known of a slot.
 #[derive(Clone, Debug, Default)]
@@ -173,8 +175,7 @@ impl Batch {
     /// The source ids to look up.
     pub(crate) fn source_ids(&self) -> Vec<SourceId> {
         (0..self.len())
-            .filter_map(|at| self.asked(at))
-            .map(|asked| source_id(&asked.message))
+            .filter_map(|at| self.asked(at).map(|asked| source_id(&self.works[at], &asked.message)))
             .collect()
     }
 
@@ -192,7 +193,7 @@ impl Batch {
         for at in 0..self.len() {
             let Content::Message(asked) = &self.works[at].content else { continue };
             let refused = self.refusals.contains_key(&at);
-            let id = source_id(&asked.message);
+            let id = source_id(&self.works[at], &asked.message);
             if refused && let Some(first) = firsts.get(&id) {
                 self.firsts.insert(id, first.clone());
                 self.refusals.remove(&at);
@@ -210,7 +211,7 @@ impl Batch {
                 (Content::Message(asked), Some(judged))
                     if !judged.conflict && storable::message(&asked.message).is_none() =>
                 {
-                    Some(source_id(&asked.message))
+                    Some(source_id(&self.works[*at], &asked.message))
                 }
                 (Content::Message(_) | Content::Refused { .. }, _) => None,
             })
@@ -236,7 +237,10 @@ impl Batch {
 
     fn answer_repeat(&mut self, at: usize) {
         let Some(asked) = self.asked(at) else { return };
-        let Some(first) = self.firsts.get(&source_id(&asked.message)).cloned() else { return };
+        let Some(first) = self.firsts.get(&source_id(&self.works[at], &asked.message)).cloned()
+        else {
+            return;
+        };
         if first.fingerprint == self.works[at].fingerprint {
             let verdict = Verdict::Repeated {
                 message: first.id,
@@ -338,8 +342,9 @@ pub(crate) fn opening_names(works: &[Work]) -> Vec<i64> {
         .collect()
 }
 
-fn source_id(message: &Message) -> SourceId {
-    (message.source.organisation.clone(), message.source.message_id.clone())
+fn source_id(work: &Work, message: &Message) -> SourceId {
+    let source = LaneName::new(message.source.organisation.clone(), work.system.clone());
+    (source, message.source.message_id.clone())
 }
 
 /// The slot that an appointment in the message names at its sender.

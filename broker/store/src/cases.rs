@@ -256,7 +256,8 @@ pub(crate) async fn case<S: Session>(
             deliveries.problems, deliveries.losses, deliveries.last_problem, deliveries.code_map,
             (SELECT label FROM versions WHERE versions.kind = 'code_map'
                 AND versions.organisation = deliveries.destination
-                AND versions.system = '' AND versions.hash = deliveries.code_map)
+                AND versions.system = deliveries.system
+                AND versions.hash = deliveries.code_map)
                 AS code_map_label, ",
         delivery_columns!(),
         "
@@ -310,7 +311,8 @@ pub(crate) async fn message<S: Session>(
         SELECT canonical, raw, format, deviations, organisation, code_map,
             (SELECT label FROM versions WHERE versions.kind = 'code_map'
                 AND versions.organisation = messages.organisation
-                AND versions.system = '' AND versions.hash = messages.code_map) AS code_map_label,
+                AND versions.system = messages.system
+                AND versions.hash = messages.code_map) AS code_map_label,
             EXISTS (SELECT 1 FROM deliveries WHERE message_id = $1 AND destination = $2) AS received
         FROM messages WHERE id = $1";
     let found = session.rows(sql, values![id, seen_by.as_ref()]).await?;

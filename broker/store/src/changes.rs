@@ -16,7 +16,7 @@ use tierlink_core::access;
 use tierlink_core::case::{Booking, Case};
 use tierlink_core::decide::Event;
 use tierlink_schemas::message::BusinessNumber;
-use tierlink_schemas::{Deviation, Message, OrganisationCode, Version};
+use tierlink_schemas::{Deviation, LaneName, Message, OrganisationCode, SystemName, Version};
 use uuid::Uuid;
 
 use crate::records::DeliveryId;
@@ -61,6 +61,8 @@ pub(crate) type SlotName = (OrganisationCode, String);
 /// How a message came in.
 #[derive(Clone)]
 pub(crate) struct Arrival {
+    /// Which system said it; `None` is the default system.
+    pub(crate) system: Option<SystemName>,
     pub(crate) format: &'static str,
     pub(crate) raw: Bytes,
     pub(crate) fingerprint: [u8; 32],
@@ -72,6 +74,8 @@ pub(crate) struct Arrival {
 /// A message to be written.
 pub(crate) struct NewMessage {
     pub(crate) message: Message,
+    /// Which system of its source said it; `None` is the default system.
+    pub(crate) system: Option<SystemName>,
     /// `None` when the broker wrote it.
     pub(crate) arrival: Option<Arrival>,
     pub(crate) case: Option<Uuid>,
@@ -85,6 +89,8 @@ pub(crate) struct NewMessage {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NewDelivery {
     pub(crate) id: DeliveryId,
+    /// Which system of the destination receives it; `None` is the default system.
+    pub(crate) system: Option<SystemName>,
     pub(crate) case: Option<Uuid>,
     pub(crate) number: u32,
     pub(crate) created_at: Timestamp,
@@ -142,7 +148,14 @@ impl Changes {
         let number = case.number.as_str().to_owned();
         let at = event.at;
         for message in messages {
+            // A restated request is still that of the system that stated it.
+            let restated = message.source.organisation == case.origin;
+            let system = match &arrival {
+                Some(arrival) => arrival.system.clone(),
+                None => case.request_system.clone().filter(|_| restated),
+            };
             self.messages.push(NewMessage {
+                system,
                 received_at: message.received_at.unwrap_or(at),
                 message,
                 arrival: arrival.take(),
@@ -170,22 +183,19 @@ impl Changes {
         self.events.push((id, number, event));
         let mut made = 0;
         for dispatch in dispatches {
-            made += self.deliver(dispatch.message, dispatch.to, Some(id), at);
+            let to = LaneName::new(dispatch.to, dispatch.system);
+            made += self.deliver(dispatch.message, &to, Some(id), at);
         }
         made
     }
 
     /// Takes a message that the broker wrote itself, for one destination. It stands in the line
     /// of its case if the case is held.
-    pub(crate) fn add_message(
-        &mut self,
-        message: Message,
-        to: OrganisationCode,
-        at: Timestamp,
-    ) -> u32 {
+    pub(crate) fn add_message(&mut self, message: Message, to: &LaneName, at: Timestamp) -> u32 {
         let id = message.id;
         let case = message.case.id.filter(|case| self.loaded.contains_key(case));
         self.messages.push(NewMessage {
+            system: None,
             case,
             case_number: message.case.number.as_ref().map(|number| number.as_str().to_owned()),
             case_state: message.case.state.clone(),
@@ -199,11 +209,11 @@ impl Changes {
     fn deliver(
         &mut self,
         message: Uuid,
-        to: OrganisationCode,
+        to: &LaneName,
         case: Option<Uuid>,
         created_at: Timestamp,
     ) -> u32 {
-        let id = DeliveryId { message, to };
+        let id = DeliveryId { message, to: to.organisation().clone() };
         // One message reaches one organisation once.
         if !self.delivered.insert(id.clone()) {
             return 0;
@@ -218,7 +228,8 @@ impl Changes {
             }
             None => 1,
         };
-        self.deliveries.push(NewDelivery { id, case, number, created_at });
+        let system = to.system().cloned();
+        self.deliveries.push(NewDelivery { id, system, case, number, created_at });
         1
     }
 }

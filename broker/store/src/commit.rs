@@ -70,20 +70,24 @@ async fn find_firsts<S: Session>(
     session: &mut S,
     ids: Vec<SourceId>,
 ) -> Result<HashMap<SourceId, First>, Failed> {
-    let mut given = Given::new(&[("organisation", Type::Text), ("source_message_id", Type::Text)]);
-    for (organisation, id) in ids {
-        given.push(values![&organisation, id]);
+    let mut given = Given::new(&[
+        ("organisation", Type::Text),
+        ("system", Type::Text),
+        ("source_message_id", Type::Text),
+    ]);
+    for (source, id) in ids {
+        given.push(values![source.organisation(), source.system_text(), id]);
     }
     let sql = "-- find_firsts
-        SELECT messages.id, messages.organisation, messages.source_message_id,
+        SELECT messages.id, messages.organisation, messages.system, messages.source_message_id,
             messages.fingerprint, messages.case_number, messages.case_state
         FROM given CROSS JOIN messages
-        WHERE messages.organisation = given.organisation
+        WHERE messages.organisation = given.organisation AND messages.system = given.system
             AND messages.source_message_id = given.source_message_id AND messages.inbound";
     let mut firsts = HashMap::new();
     for row in session.rows_for(sql, given, vec![]).await? {
         let row = Reader::new(&row, "messages");
-        let id = (row.organisation("organisation")?, row.text("source_message_id")?);
+        let id = (row.lane("organisation", "system")?, row.text("source_message_id")?);
         firsts.insert(id, first(&row)?);
     }
     Ok(firsts)
@@ -94,6 +98,7 @@ const LOOKUP: &[(&str, Type)] = &[
     ("what", Type::Text),
     ("place", Type::Int),
     ("organisation", Type::Text),
+    ("system", Type::Text),
     ("text", Type::Text),
     ("id", Type::Id),
     ("last_id", Type::Id),
@@ -107,7 +112,8 @@ const FINDS: [(&str, &str); 5] = [
             messages.fingerprint, messages.case_number, messages.case_state
         FROM given CROSS JOIN messages
         WHERE given.what = 'first' AND messages.organisation = given.organisation
-            AND messages.source_message_id = given.text AND messages.inbound",
+            AND messages.system = given.system AND messages.source_message_id = given.text
+            AND messages.inbound",
     ),
     (
         "id",
@@ -160,27 +166,29 @@ fn find_for(asked: &HashSet<&str>) -> String {
 async fn find<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Failed> {
     let ids = batch.source_ids();
     let mut given = Given::new(LOOKUP);
-    for (place, (organisation, id)) in ids.iter().enumerate() {
-        given.push(values![FIRST, row_number(place), organisation, id.as_str(), NO_ID, NO_ID]);
+    for (place, (source, id)) in ids.iter().enumerate() {
+        let (whose, system) = (source.organisation(), source.system_text());
+        given.push(values![FIRST, row_number(place), whose, system, id.as_str(), NO_ID, NO_ID]);
     }
     for (place, key) in batch.lookups() {
         let place = row_number(place);
         match key {
-            Key::Id(id) => given.push(values!["id", place, NO_TEXT, NO_TEXT, *id, NO_ID]),
+            Key::Id(id) => given.push(values!["id", place, NO_TEXT, NO_TEXT, NO_TEXT, *id, NO_ID]),
             Key::Number(number) => {
-                given.push(values!["number", place, NO_TEXT, number.as_str(), NO_ID, NO_ID]);
+                let number = number.as_str();
+                given.push(values!["number", place, NO_TEXT, NO_TEXT, number, NO_ID, NO_ID]);
             }
             Key::Theirs { organisation, number } if storable::text(number) => {
-                let whose = organisation.as_ref();
-                given.push(values!["theirs", place, whose, number.as_str(), NO_ID, NO_ID]);
+                let (whose, number) = (organisation.as_ref(), number.as_str());
+                given.push(values!["theirs", place, whose, NO_TEXT, number, NO_ID, NO_ID]);
             }
             // Nothing that could not be stored can be found.
             Key::Theirs { .. } => {}
             Key::Answered { first, last } => {
-                given.push(values!["answered", place, NO_TEXT, NO_TEXT, *first, *last]);
+                given.push(values!["answered", place, NO_TEXT, NO_TEXT, NO_TEXT, *first, *last]);
             }
             Key::AnsweredId(id) => {
-                given.push(values!["answered", place, NO_TEXT, NO_TEXT, *id, *id]);
+                given.push(values!["answered", place, NO_TEXT, NO_TEXT, NO_TEXT, *id, *id]);
             }
         }
     }

@@ -10,7 +10,7 @@
 
 use jiff::Timestamp;
 use tierlink_core::delivery;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{OrganisationCode, SystemName};
 use uuid::Uuid;
 
 use crate::ReceiptOf;
@@ -61,6 +61,7 @@ async fn revoke_token<S: Session>(
 struct Concerns<'a> {
     message: Option<Uuid>,
     organisation: Option<&'a OrganisationCode>,
+    system: Option<&'a SystemName>,
     token: Option<&'a str>,
     configs: Option<(ConfigFingerprint, ConfigFingerprint)>,
 }
@@ -71,9 +72,11 @@ impl<'a> Concerns<'a> {
             Act::Replay(id) | Act::Drop(id) => {
                 Self { message: Some(id.message), organisation: Some(&id.to), ..Self::default() }
             }
-            Act::Pause(lane) | Act::Resume(lane) => {
-                Self { organisation: Some(lane), ..Self::default() }
-            }
+            Act::Pause(lane) | Act::Resume(lane) => Self {
+                organisation: Some(lane.organisation()),
+                system: lane.system(),
+                ..Self::default()
+            },
             Act::CreateToken(token) => Self {
                 organisation: token.organisation.as_ref(),
                 token: Some(&token.name),
@@ -93,9 +96,9 @@ async fn record<S: Session>(
     concerns: Concerns<'_>,
 ) -> Result<(), Failed> {
     let sql = "-- record_act
-        INSERT INTO acts (id, act, by_whom, through, why, acted_at, message_id, destination, token,
-            config_before, config_after)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        INSERT INTO acts (id, act, by_whom, through, why, acted_at, message_id, destination, system,
+            token, config_before, config_after)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let values = values![
         new.id,
         new.act.name().as_str(),
@@ -105,6 +108,7 @@ async fn record<S: Session>(
         new.at,
         concerns.message,
         concerns.organisation,
+        concerns.system.map(SystemName::as_str),
         concerns.token,
         concerns.configs.map(|(before, _)| before.to_string()),
         concerns.configs.map(|(_, after)| after.to_string()),
@@ -138,7 +142,7 @@ pub(crate) async fn acts<S: Session>(
     values.push(query.limit.min(PAGE_MAX).into());
     let sql = format!(
         "-- acts
-        SELECT id, act, by_whom, through, why, acted_at, message_id, destination, token,
+        SELECT id, act, by_whom, through, why, acted_at, message_id, destination, system, token,
             config_before, config_after
         FROM acts
         WHERE {}
@@ -161,6 +165,7 @@ fn read<R: Fields>(row: &R) -> Result<ActRow, Failed> {
         at: row.at("acted_at")?,
         message: row.id_if_any("message_id")?,
         organisation: row.organisation_if_any("destination")?,
+        system: row.system_if_any("system")?,
         token: row.text_if_any("token")?,
         config_before: row.text_if_any("config_before")?,
         config_after: row.text_if_any("config_after")?,

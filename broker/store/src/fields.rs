@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use tierlink_schemas::{CaseNumber, Kind, OrganisationCode};
+use tierlink_schemas::{CaseNumber, Kind, LaneName, OrganisationCode, SystemName};
 use uuid::Uuid;
 
 use crate::failed::Failed;
@@ -123,6 +123,26 @@ impl<'r, R: Fields> Reader<'r, R> {
 
     pub(crate) fn organisation(&self, column: &str) -> Result<OrganisationCode, Failed> {
         OrganisationCode::new(self.text(column)?).map_err(|_| self.damaged())
+    }
+
+    /// A system: an empty text is the default one.
+    pub(crate) fn system(&self, column: &str) -> Result<Option<SystemName>, Failed> {
+        let text = self.text(column)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        SystemName::new(text).map(Some).map_err(|_| self.damaged())
+    }
+
+    /// A further system, in a column that may be empty.
+    pub(crate) fn system_if_any(&self, column: &str) -> Result<Option<SystemName>, Failed> {
+        let name = self.text_if_any(column)?.map(SystemName::new);
+        name.transpose().map_err(|_| self.damaged())
+    }
+
+    /// A lane, or a source, from the columns of its organisation and its system.
+    pub(crate) fn lane(&self, organisation: &str, system: &str) -> Result<LaneName, Failed> {
+        Ok(LaneName::new(self.organisation(organisation)?, self.system(system)?))
     }
 
     pub(crate) fn organisation_if_any(

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 
 use crate::acts::Acted;
 use crate::fields::Reader;
@@ -15,28 +15,32 @@ use crate::session::{Failed, Session, values};
 
 /// The lanes that have anything in them or a setting.
 pub(crate) async fn lanes<S: Session>(session: &mut S) -> Result<Vec<LaneRow>, Failed> {
-    let mut lanes: BTreeMap<OrganisationCode, LaneRow> = BTreeMap::new();
+    let mut lanes: BTreeMap<LaneName, LaneRow> = BTreeMap::new();
     let sql = "-- lanes
-        SELECT organisation, paused, trouble_at, trouble, last_settled_at FROM lanes";
+        SELECT organisation, '' AS system, paused, trouble_at, trouble, last_settled_at
+        FROM lanes
+        UNION ALL
+        SELECT organisation, system, paused, trouble_at, trouble, last_settled_at
+        FROM system_lanes";
     for row in session.rows(sql, vec![]).await? {
         let row = Reader::new(&row, "lanes");
-        let lane = lane(&mut lanes, row.organisation("organisation")?);
+        let lane = lane(&mut lanes, row.lane("organisation", "system")?);
         lane.paused = row.flag("paused")?;
         lane.last_settled_at = row.at_if_any("last_settled_at")?;
         lane.trouble = row.at_if_any("trouble_at")?.zip(row.json_if_any("trouble")?);
     }
     let sql = "-- lane_counts
-        SELECT destination, false AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
-        FROM deliveries WHERE state IN ('queued', 'waiting') GROUP BY destination
+        SELECT destination, system, false AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
+        FROM deliveries WHERE state IN ('queued', 'waiting') GROUP BY destination, system
         UNION ALL
-        SELECT destination, false AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
-        FROM deliveries WHERE state = 'published' GROUP BY destination
+        SELECT destination, system, false AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
+        FROM deliveries WHERE state = 'published' GROUP BY destination, system
         UNION ALL
-        SELECT destination, true AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
-        FROM deliveries WHERE state = 'parked' GROUP BY destination";
+        SELECT destination, system, true AS parked, count(*) AS deliveries, min(created_at) AS oldest_at
+        FROM deliveries WHERE state = 'parked' GROUP BY destination, system";
     for row in session.rows(sql, vec![]).await? {
         let row = Reader::new(&row, "deliveries");
-        let lane = lane(&mut lanes, row.organisation("destination")?);
+        let lane = lane(&mut lanes, row.lane("destination", "system")?);
         let deliveries = row.u64("deliveries")?;
         if row.flag("parked")? {
             lane.parked += deliveries;
@@ -49,19 +53,21 @@ pub(crate) async fn lanes<S: Session>(session: &mut S) -> Result<Vec<LaneRow>, F
     Ok(lanes.into_values().collect())
 }
 
-fn lane(lanes: &mut BTreeMap<OrganisationCode, LaneRow>, code: OrganisationCode) -> &mut LaneRow {
-    lanes.entry(code.clone()).or_insert_with(|| LaneRow::empty(code))
+fn lane(lanes: &mut BTreeMap<LaneName, LaneRow>, name: LaneName) -> &mut LaneRow {
+    lanes.entry(name.clone()).or_insert_with(|| LaneRow::empty(name))
 }
 
 /// How each lane is, without counting what is in it.
 pub(crate) async fn conditions<S: Session>(session: &mut S) -> Result<Vec<LaneCondition>, Failed> {
     let sql = "-- lane_conditions
-        SELECT organisation, paused, trouble_at FROM lanes";
+        SELECT organisation, '' AS system, paused, trouble_at FROM lanes
+        UNION ALL
+        SELECT organisation, system, paused, trouble_at FROM system_lanes";
     let found = session.rows(sql, vec![]).await?;
     let conditions = found.iter().map(|row| {
         let row = Reader::new(row, "lanes");
         Ok(LaneCondition {
-            lane: row.organisation("organisation")?,
+            lane: row.lane("organisation", "system")?,
             paused: row.flag("paused")?,
             unanswered_at: row.at_if_any("trouble_at")?,
         })
@@ -70,24 +76,41 @@ pub(crate) async fn conditions<S: Session>(session: &mut S) -> Result<Vec<LaneCo
 }
 
 /// Pauses a lane, if it is open.
-pub(crate) async fn pause<S: Session>(
-    session: &mut S,
-    lane: &OrganisationCode,
-) -> Result<Acted, Failed> {
-    let sql = "-- pause_lane
-        INSERT INTO lanes (organisation, paused) VALUES ($1, true)
-        ON CONFLICT (organisation) DO UPDATE SET paused = true WHERE NOT lanes.paused";
-    Ok(if_changed(session.run(sql, values![lane]).await?))
+pub(crate) async fn pause<S: Session>(session: &mut S, lane: &LaneName) -> Result<Acted, Failed> {
+    let changed = match lane.system() {
+        None => {
+            let sql = "-- pause_lane
+                INSERT INTO lanes (organisation, paused) VALUES ($1, true)
+                ON CONFLICT (organisation) DO UPDATE SET paused = true WHERE NOT lanes.paused";
+            session.run(sql, values![lane.organisation()]).await?
+        }
+        Some(system) => {
+            let sql = "-- pause_system_lane
+                INSERT INTO system_lanes (organisation, system, paused) VALUES ($1, $2, true)
+                ON CONFLICT (organisation, system) DO UPDATE SET paused = true
+                WHERE NOT system_lanes.paused";
+            session.run(sql, values![lane.organisation(), system.as_str()]).await?
+        }
+    };
+    Ok(if_changed(changed))
 }
 
 /// Opens a lane, if it is paused.
-pub(crate) async fn resume<S: Session>(
-    session: &mut S,
-    lane: &OrganisationCode,
-) -> Result<Acted, Failed> {
-    let sql = "-- resume_lane
-        UPDATE lanes SET paused = false WHERE organisation = $1 AND paused";
-    Ok(if_changed(session.run(sql, values![lane]).await?))
+pub(crate) async fn resume<S: Session>(session: &mut S, lane: &LaneName) -> Result<Acted, Failed> {
+    let changed = match lane.system() {
+        None => {
+            let sql = "-- resume_lane
+                UPDATE lanes SET paused = false WHERE organisation = $1 AND paused";
+            session.run(sql, values![lane.organisation()]).await?
+        }
+        Some(system) => {
+            let sql = "-- resume_system_lane
+                UPDATE system_lanes SET paused = false
+                WHERE organisation = $1 AND system = $2 AND paused";
+            session.run(sql, values![lane.organisation(), system.as_str()]).await?
+        }
+    };
+    Ok(if_changed(changed))
 }
 
 fn if_changed(rows: u64) -> Acted {

@@ -35,6 +35,7 @@ const TWINS: &[Twin] = twins![
     5 "worklists" "0005_worklists.sql",
     6 "versions" "0006_versions.sql",
     7 "acts" "0007_acts.sql",
+    8 "systems" "0008_systems.sql",
 ];
 
 /// Those for PostgreSQL.

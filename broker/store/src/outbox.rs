@@ -1,15 +1,17 @@
 //! The outbox: deliveries on their way to the bus, and what the bus may have lost.
 //!
-//! Only the first unsettled delivery of each line (case and destination) is handed out, so the
+//! Only the first unsettled delivery of each line (case, destination and system) is handed out, so the
 //! order of messages does not depend on the bus. A new round makes all older copies void.
 //!
 //! Where rows are known by their key, `state || ''` keeps PostgreSQL from the indexes that hold only
 //! what waits. They are nearly empty whenever it takes its statistics, so it would rather read one
 //! of them from end to end than look up a key; once thousands wait, it does so for each of hundreds.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tierlink_core::delivery::{Circumstances, Event, RetryPolicy, State, Step, step};
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 use uuid::Uuid;
 
 use crate::fields::{Fields, Reader, json};
@@ -44,11 +46,12 @@ pub(crate) async fn to_publish<S: Session>(
     limit: u32,
 ) -> Result<Vec<Outgoing>, Failed> {
     let sql = "-- to_publish
-        SELECT ready.message_id, ready.destination, ready.round, ready.number, ready.created_at,
-            ready.state, ready.due_at, ready.published_at, ready.parked_why, messages.canonical
-        FROM (SELECT deliveries.message_id, deliveries.destination, deliveries.round,
-                deliveries.number, deliveries.created_at, deliveries.state, deliveries.due_at,
-                deliveries.published_at, deliveries.parked_why
+        SELECT ready.message_id, ready.destination, ready.system, ready.round, ready.number,
+            ready.created_at, ready.state, ready.due_at, ready.published_at, ready.parked_why,
+            messages.canonical
+        FROM (SELECT deliveries.message_id, deliveries.destination, deliveries.system,
+                deliveries.round, deliveries.number, deliveries.created_at, deliveries.state,
+                deliveries.due_at, deliveries.published_at, deliveries.parked_why
             FROM deliveries
             WHERE deliveries.state IN ('queued', 'waiting')
                 AND (deliveries.due_at IS NULL OR deliveries.due_at <= $1
@@ -56,10 +59,15 @@ pub(crate) async fn to_publish<S: Session>(
                 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier
                     WHERE earlier.case_id = deliveries.case_id
                         AND earlier.destination = deliveries.destination
+                        AND earlier.system = deliveries.system
                         AND earlier.number < deliveries.number
                         AND earlier.state NOT IN ('delivered', 'withdrawn'))
                 AND NOT EXISTS (SELECT 1 FROM lanes
-                    WHERE lanes.organisation = deliveries.destination AND lanes.paused)
+                    WHERE lanes.organisation = deliveries.destination
+                        AND deliveries.system = '' AND lanes.paused)
+                AND NOT EXISTS (SELECT 1 FROM system_lanes
+                    WHERE system_lanes.organisation = deliveries.destination
+                        AND system_lanes.system = deliveries.system AND system_lanes.paused)
             ORDER BY deliveries.created_at, deliveries.message_id, deliveries.destination
             LIMIT $2) AS ready
         CROSS JOIN messages
@@ -74,6 +82,7 @@ pub(crate) async fn to_publish<S: Session>(
         }
         outgoing.push(Outgoing {
             id: DeliveryId { message: row.id("message_id")?, to: row.organisation("destination")? },
+            lane: row.lane("destination", "system")?,
             round: row.u32("round")?,
             number: row.u32("number")?,
             state,
@@ -224,15 +233,13 @@ pub(crate) async fn note_attempts<S: Session>(
         ("at", Type::Int),
         ("problem", Type::Text),
     ]);
-    let mut lanes =
-        Given::new(&[("organisation", Type::Text), ("at", Type::Int), ("problem", Type::Text)]);
     for attempt in attempts {
         // The last try of each delivery counts.
         tries.retain(|earlier| earlier.id != attempt.id);
         tries.push(attempt);
     }
     tries.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut last: std::collections::BTreeMap<_, &Attempt> = std::collections::BTreeMap::new();
+    let mut last: BTreeMap<LaneName, &Attempt> = BTreeMap::new();
     for attempt in &tries {
         given.push(values![
             attempt.id.message,
@@ -241,13 +248,10 @@ pub(crate) async fn note_attempts<S: Session>(
             attempt.at,
             json(&attempt.problem)
         ]);
-        let known = last.entry(&attempt.id.to).or_insert(attempt);
+        let known = last.entry(attempt.lane.clone()).or_insert(attempt);
         if known.at <= attempt.at {
             *known = attempt;
         }
-    }
-    for (lane, attempt) in last {
-        lanes.push(values![lane, attempt.at, json(&attempt.problem)]);
     }
     let sql = "-- note_attempts
         UPDATE deliveries
@@ -260,12 +264,38 @@ pub(crate) async fn note_attempts<S: Session>(
             AND deliveries.destination = given.destination
             AND deliveries.state IN ('queued', 'waiting', 'published')";
     let noted = Part::new(sql, given);
-    let sql = "-- note_trouble
+    let [defaults, systems] = note_trouble(last);
+    session.run_together(vec![noted, defaults, systems]).await
+}
+
+/// The last try of each lane, for the tables of default systems and of further ones.
+fn note_trouble(last: BTreeMap<LaneName, &Attempt>) -> [Part; 2] {
+    let mut defaults =
+        Given::new(&[("organisation", Type::Text), ("at", Type::Int), ("problem", Type::Text)]);
+    let mut systems = Given::new(&[
+        ("organisation", Type::Text),
+        ("system", Type::Text),
+        ("at", Type::Int),
+        ("problem", Type::Text),
+    ]);
+    for (lane, attempt) in last {
+        let (whose, at, problem) = (lane.organisation(), attempt.at, json(&attempt.problem));
+        match lane.system() {
+            None => defaults.push(values![whose, at, problem]),
+            Some(system) => systems.push(values![whose, system.as_str(), at, problem]),
+        }
+    }
+    let defaults_sql = "-- note_trouble
         INSERT INTO lanes (organisation, paused, trouble_at, trouble)
         SELECT organisation, false, at, problem FROM given WHERE true
         ON CONFLICT (organisation) DO UPDATE
         SET trouble_at = excluded.trouble_at, trouble = excluded.trouble";
-    session.run_together(vec![noted, Part::new(sql, lanes)]).await
+    let systems_sql = "-- note_trouble_of_systems
+        INSERT INTO system_lanes (organisation, system, paused, trouble_at, trouble)
+        SELECT organisation, system, false, at, problem FROM given WHERE true
+        ON CONFLICT (organisation, system) DO UPDATE
+        SET trouble_at = excluded.trouble_at, trouble = excluded.trouble";
+    [Part::new(defaults_sql, defaults), Part::new(systems_sql, systems)]
 }
 
 /// Queues again what the road lost.
@@ -286,8 +316,8 @@ pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Resul
         Repair::Lane(lane) => {
             let sql = "-- repair_lane
                 UPDATE deliveries SET state = $1, round = round + 1, published_at = NULL
-                WHERE state = 'published' AND destination = $2";
-            session.run(sql, values![queued, &lane]).await
+                WHERE state = 'published' AND destination = $2 AND system = $3";
+            session.run(sql, values![queued, lane.organisation(), lane.system_text()]).await
         }
         Repair::Stale { before, waiting, limit } => {
             let lost = lost(session, before, &waiting, limit).await?;
@@ -309,22 +339,31 @@ pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Resul
 async fn lost<S: Session>(
     session: &mut S,
     before: Timestamp,
-    waiting: &[OrganisationCode],
+    waiting: &[LaneName],
     limit: u32,
 ) -> Result<Vec<(DeliveryId, u32)>, Failed> {
     let sql = "-- find_lost
         SELECT deliveries.message_id, deliveries.destination, deliveries.round
-        FROM deliveries LEFT JOIN lanes ON lanes.organisation = deliveries.destination
+        FROM deliveries
+            LEFT JOIN (SELECT organisation, '' AS system, last_settled_at, settled_published_at
+                    FROM lanes
+                UNION ALL
+                SELECT organisation, system, last_settled_at, settled_published_at
+                    FROM system_lanes) AS lane
+            ON lane.organisation = deliveries.destination AND lane.system = deliveries.system
         WHERE deliveries.state = 'published' AND deliveries.published_at < $1
-            AND (lanes.last_settled_at IS NULL
-                OR lanes.settled_published_at > deliveries.published_at
-                OR lanes.last_settled_at < $1)
-            AND replace($3, ',' || deliveries.destination || ',', '') = $3
+            AND (lane.last_settled_at IS NULL
+                OR lane.settled_published_at > deliveries.published_at
+                OR lane.last_settled_at < $1)
+            AND replace($3, ',' || deliveries.destination || ':' || deliveries.system || ',', '')
+                = $3
         ORDER BY deliveries.message_id, deliveries.destination
         LIMIT $2";
-    // The codes of organisations have no commas, so one text carries the list.
-    let codes: Vec<&str> = waiting.iter().map(OrganisationCode::as_str).collect();
-    let list = format!(",{},", codes.join(","));
+    // Neither codes of organisations nor names of systems have commas or colons, so one text carries
+    // the list.
+    let lanes =
+        waiting.iter().map(|lane| format!("{}:{}", lane.organisation(), lane.system_text()));
+    let list = format!(",{},", lanes.collect::<Vec<_>>().join(","));
     let mut lost = Vec::new();
     for row in session.rows(sql, values![before, limit, list]).await? {
         let row = Reader::new(&row, "deliveries");

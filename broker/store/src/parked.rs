@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tierlink_core::delivery::{self, Act, State, Step};
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 
 use crate::ReceiptOf;
 use crate::acts::Acted;
@@ -17,7 +17,7 @@ use crate::write;
 /// Parked deliveries, oldest first.
 pub(crate) async fn parked<S: Session>(
     session: &mut S,
-    lane: Option<OrganisationCode>,
+    lane: Option<LaneName>,
     limit: u32,
 ) -> Result<Vec<ParkedRow>, Failed> {
     let sql = concat!(
@@ -26,16 +26,22 @@ pub(crate) async fn parked<S: Session>(
             (SELECT count(*) FROM deliveries AS later
                 WHERE later.case_id = deliveries.case_id
                     AND later.destination = deliveries.destination
+                    AND later.system = deliveries.system
                     AND later.number > deliveries.number
                     AND later.state NOT IN ('delivered', 'withdrawn')) AS behind, ",
         delivery_columns!(),
         "
         FROM deliveries JOIN messages ON messages.id = deliveries.message_id
-        WHERE deliveries.state = 'parked' AND ($1 IS NULL OR deliveries.destination = $1)
+        WHERE deliveries.state = 'parked'
+            AND ($1 IS NULL OR (deliveries.destination = $1 AND deliveries.system = $2))
         ORDER BY deliveries.parked_at, deliveries.message_id, deliveries.destination
-        LIMIT $2"
+        LIMIT $3"
     );
-    let found = session.rows(sql, values![lane.as_ref(), limit.min(PAGE_MAX)]).await?;
+    let (to, system) = (
+        lane.as_ref().map(LaneName::organisation),
+        lane.as_ref().map_or("", LaneName::system_text),
+    );
+    let found = session.rows(sql, values![to, system, limit.min(PAGE_MAX)]).await?;
     let parked = found.iter().map(|row| {
         let delivery = rows::delivery(row)?;
         let row = Reader::new(row, "deliveries");
@@ -78,7 +84,8 @@ pub(crate) async fn act<S: Session>(
     write(session, id, &next, now).await?;
     let receipt = receipt.filter(|_| next == State::Withdrawn).and_then(|of| of(&row));
     if let Some(receipt) = receipt {
-        let changes = receipts_to_write(session, vec![(*receipt, row.source, now)]).await?;
+        let to = row.source_lane();
+        let changes = receipts_to_write(session, vec![(*receipt, to, now)]).await?;
         write::write(session, &changes, Vec::new()).await?;
     }
     Ok(Acted::Done)

@@ -10,8 +10,8 @@ use tierlink_core::find::Key;
 use tierlink_core::{Change, case};
 use tierlink_schemas::answer::{Receipt, Slot};
 use tierlink_schemas::{
-    CaseNumber, Deviation, Family, Kind, Loss, Message, OrganisationCode, Priority, Problem,
-    Verdict, Version,
+    CaseNumber, Deviation, Family, Kind, LaneName, Loss, Message, OrganisationCode, Priority,
+    Problem, SystemName, Verdict, Version,
 };
 use uuid::Uuid;
 
@@ -24,6 +24,8 @@ pub struct Work {
     pub id: Uuid,
     /// The authenticated sender.
     pub organisation: OrganisationCode,
+    /// Which system of it said so; `None` is its default system.
+    pub system: Option<SystemName>,
     /// The format, such as `hl7v2`.
     pub format: &'static str,
     /// The bytes as they came. Shared with whoever answers, so handing them on copies nothing.
@@ -117,6 +119,8 @@ pub struct Judged {
 pub struct DeliveryRow {
     /// Which.
     pub id: DeliveryId,
+    /// Which system of the destination receives it; `None` is its default system.
+    pub system: Option<SystemName>,
     /// Its case, where it has one.
     pub case: Option<Uuid>,
     /// The number of the case, for people.
@@ -137,8 +141,24 @@ pub struct DeliveryRow {
     pub kind: Kind,
     /// Who said it.
     pub source: OrganisationCode,
+    /// Which system of the source said it; `None` is its default system.
+    pub source_system: Option<SystemName>,
     /// The id it has at its source.
     pub source_message_id: String,
+}
+
+impl DeliveryRow {
+    /// The lane that it belongs to.
+    #[must_use]
+    pub fn lane(&self) -> LaneName {
+        LaneName::new(self.id.to.clone(), self.system.clone())
+    }
+
+    /// The lane of the system that said it.
+    #[must_use]
+    pub fn source_lane(&self) -> LaneName {
+        LaneName::new(self.source.clone(), self.source_system.clone())
+    }
 }
 
 /// A delivery on its way to the bus.
@@ -146,6 +166,8 @@ pub struct DeliveryRow {
 pub struct Outgoing {
     /// Which.
     pub id: DeliveryId,
+    /// The lane that it belongs to.
+    pub lane: LaneName,
     /// Its round.
     pub round: u32,
     /// Its number within (case, destination).
@@ -204,6 +226,8 @@ pub struct Settled {
 pub struct Attempt {
     /// Which delivery.
     pub id: DeliveryId,
+    /// The lane that it belongs to.
+    pub lane: LaneName,
     /// Tries in this round so far.
     pub attempts: u32,
     /// Why there was no answer, as code and text without values.
@@ -223,12 +247,12 @@ pub enum Repair {
         /// Published before.
         before: Timestamp,
         /// Lanes that are known to wait (silent or paused), and so prove nothing.
-        waiting: Vec<OrganisationCode>,
+        waiting: Vec<LaneName>,
         /// At most so many at once.
         limit: u32,
     },
     /// The lane was found missing on the road: everything published to it is queued again.
-    Lane(OrganisationCode),
+    Lane(LaneName),
 }
 
 /// An event of a case.
@@ -367,8 +391,8 @@ pub struct MessageRow {
 /// How a lane is, for those who deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneCondition {
-    /// Whose lane.
-    pub lane: OrganisationCode,
+    /// Which lane.
+    pub lane: LaneName,
     /// Whether a person paused it.
     pub paused: bool,
     /// When the last try got no answer; `None` if the last try was answered.
@@ -378,8 +402,8 @@ pub struct LaneCondition {
 /// A lane, for people and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneRow {
-    /// Whose lane.
-    pub lane: OrganisationCode,
+    /// Which lane.
+    pub lane: LaneName,
     /// Deliveries not yet answered for good, parked ones not counted.
     pub waiting: u64,
     /// Parked deliveries.
@@ -397,7 +421,7 @@ pub struct LaneRow {
 impl LaneRow {
     /// A lane with nothing in it.
     #[must_use]
-    pub fn empty(lane: OrganisationCode) -> Self {
+    pub fn empty(lane: LaneName) -> Self {
         Self {
             lane,
             waiting: 0,

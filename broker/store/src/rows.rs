@@ -10,11 +10,12 @@ use crate::session::Failed;
 /// What [`delivery`] reads, from `deliveries` joined with its message as `messages`.
 macro_rules! delivery_columns {
     () => {
-        "deliveries.message_id, deliveries.destination, deliveries.case_id, deliveries.number,
+        "deliveries.message_id, deliveries.destination, deliveries.system, deliveries.case_id,
+            deliveries.number,
             deliveries.state, deliveries.due_at, deliveries.parked_why, deliveries.round,
             deliveries.attempts, deliveries.created_at, deliveries.silent_since,
-            messages.kind, messages.organisation, messages.source_message_id,
-            messages.case_number"
+            messages.kind, messages.organisation, messages.system AS source_system,
+            messages.source_message_id, messages.case_number"
     };
 }
 pub(crate) use delivery_columns;
@@ -24,6 +25,7 @@ pub(crate) fn delivery<R: Fields>(row: &R) -> Result<DeliveryRow, Failed> {
     let row = Reader::new(row, "deliveries");
     Ok(DeliveryRow {
         id: DeliveryId { message: row.id("message_id")?, to: row.organisation("destination")? },
+        system: row.system("system")?,
         case: row.id_if_any("case_id")?,
         case_number: row.case_number_if_any("case_number")?,
         number: row.u32("number")?,
@@ -34,6 +36,7 @@ pub(crate) fn delivery<R: Fields>(row: &R) -> Result<DeliveryRow, Failed> {
         silent_since: row.at_if_any("silent_since")?,
         kind: row.kind("kind")?,
         source: row.organisation("organisation")?,
+        source_system: row.system("source_system")?,
         source_message_id: row.text("source_message_id")?,
     })
 }
@@ -109,7 +112,8 @@ macro_rules! event_columns {
             events.reason, events.note, messages.deviations, messages.code_map,
             (SELECT label FROM versions WHERE versions.kind = 'code_map'
                 AND versions.organisation = messages.organisation
-                AND versions.system = '' AND versions.hash = messages.code_map) AS code_map_label"
+                AND versions.system = messages.system
+                AND versions.hash = messages.code_map) AS code_map_label"
     };
 }
 pub(crate) use event_columns;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use tierlink_core::delivery::{Outcome, State};
-use tierlink_schemas::{Message, OrganisationCode, Version};
+use tierlink_schemas::{LaneName, Message, Version};
 
 use crate::Judge;
 use crate::changes::Changes;
@@ -50,8 +50,8 @@ pub(crate) async fn settle<S: Session>(
 ) -> Result<(), Failed> {
     let mut known = lock_deliveries(session, &settlements).await?;
     let mut moved: BTreeMap<DeliveryId, Moved> = BTreeMap::new();
-    let mut lanes: BTreeMap<OrganisationCode, Shown> = BTreeMap::new();
-    let mut receipts: Vec<(Message, OrganisationCode, Timestamp)> = Vec::new();
+    let mut lanes: BTreeMap<LaneName, Shown> = BTreeMap::new();
+    let mut receipts: Vec<(Message, LaneName, Timestamp)> = Vec::new();
     for settlement in settlements {
         let Some((row, published_at)) = known.get_mut(&settlement.id) else { continue };
         let taken = matches!(settlement.outcome, Outcome::Taken { .. });
@@ -67,7 +67,8 @@ pub(crate) async fn settle<S: Session>(
             row.round = row.round.saturating_add(1);
         }
         if let Some(receipt) = settled.receipt {
-            receipts.push((*receipt, row.source.clone(), settlement.at));
+            let to = row.source_lane();
+            receipts.push((*receipt, to, settlement.at));
         }
         moved.insert(
             settlement.id,
@@ -82,20 +83,21 @@ pub(crate) async fn settle<S: Session>(
         );
     }
     let changes = receipts_to_write(session, receipts).await?;
-    let seen =
-        moved.iter().filter_map(|(id, moved)| Some((&id.to, moved.code_map.as_ref()?, moved.at)));
-    let versions = insert_versions(seen);
-    let [answered, silent] = write_lanes(lanes);
-    write(session, &changes, vec![versions, write_moved(moved), answered, silent]).await
+    let seen = moved
+        .values()
+        .filter_map(|moved| Some((moved.row.lane(), moved.code_map.as_ref()?, moved.at)));
+    let mut parts = vec![insert_versions(seen), write_moved(moved)];
+    parts.extend(write_lanes(lanes));
+    write(session, &changes, parts).await
 }
 
 fn show(
-    lanes: &mut BTreeMap<OrganisationCode, Shown>,
+    lanes: &mut BTreeMap<LaneName, Shown>,
     row: &DeliveryRow,
     published_at: Option<Timestamp>,
     settlement: &Settlement,
 ) {
-    let shown = lanes.entry(row.id.to.clone()).or_default();
+    let shown = lanes.entry(row.lane()).or_default();
     shown.settled_at = shown.settled_at.max(Some(settlement.at));
     shown.published_at = shown.published_at.max(published_at);
     // What could not be written was never sent, and what was given up was never answered.
@@ -139,7 +141,7 @@ async fn lock_deliveries<S: Session>(
 /// Receipts stand in the lines of their cases, so these are locked to count on from their numbers.
 pub(crate) async fn receipts_to_write<S: Session>(
     session: &mut S,
-    receipts: Vec<(Message, OrganisationCode, Timestamp)>,
+    receipts: Vec<(Message, LaneName, Timestamp)>,
 ) -> Result<Changes, Failed> {
     let mut changes = Changes::default();
     if receipts.is_empty() {
@@ -149,7 +151,7 @@ pub(crate) async fn receipts_to_write<S: Session>(
     let cases = lock_cases(session, cases.into_iter().collect()).await?;
     load(session, &mut changes, cases).await?;
     for (receipt, to, at) in receipts {
-        changes.add_message(receipt, to, at);
+        changes.add_message(receipt, &to, at);
     }
     Ok(changes)
 }
@@ -208,36 +210,79 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
 }
 
 macro_rules! upsert_lanes {
-    ($name:literal) => {
+    ($name:literal, $table:literal, $key:literal) => {
         concat!(
             "-- ",
             $name,
             "
-        INSERT INTO lanes (organisation, paused, last_settled_at, settled_published_at)
-        SELECT organisation, false, settled_at, published_at FROM given WHERE true
-        ON CONFLICT (organisation) DO UPDATE
+        INSERT INTO ",
+            $table,
+            " (",
+            $key,
+            ", paused, last_settled_at, settled_published_at)
+        SELECT ",
+            $key,
+            ", false, settled_at, published_at FROM given WHERE true
+        ON CONFLICT (",
+            $key,
+            ") DO UPDATE
         SET last_settled_at = CASE
-                WHEN lanes.last_settled_at > excluded.last_settled_at
-                THEN lanes.last_settled_at ELSE excluded.last_settled_at END,
+                WHEN ",
+            $table,
+            ".last_settled_at > excluded.last_settled_at
+                THEN ",
+            $table,
+            ".last_settled_at ELSE excluded.last_settled_at END,
             settled_published_at = CASE
                 WHEN excluded.settled_published_at IS NULL
-                    OR lanes.settled_published_at > excluded.settled_published_at
-                THEN lanes.settled_published_at ELSE excluded.settled_published_at END"
+                    OR ",
+            $table,
+            ".settled_published_at > excluded.settled_published_at
+                THEN ",
+            $table,
+            ".settled_published_at ELSE excluded.settled_published_at END"
         )
     };
 }
 
+const ANSWERED: &str = concat!(
+    upsert_lanes!("settle_lanes", "lanes", "organisation"),
+    ", trouble_at = NULL, trouble = NULL"
+);
+const SILENT: &str = upsert_lanes!("settle_silent_lanes", "lanes", "organisation");
+const SYSTEMS_ANSWERED: &str = concat!(
+    upsert_lanes!("settle_system_lanes", "system_lanes", "organisation, system"),
+    ", trouble_at = NULL, trouble = NULL"
+);
+const SYSTEMS_SILENT: &str =
+    upsert_lanes!("settle_silent_system_lanes", "system_lanes", "organisation, system");
+
 /// What lanes showed: of those that were answered, trouble is over.
-fn write_lanes(lanes: BTreeMap<OrganisationCode, Shown>) -> [Part; 2] {
+fn write_lanes(lanes: BTreeMap<LaneName, Shown>) -> [Part; 4] {
     const LANE: &[(&str, Type)] =
         &[("organisation", Type::Text), ("settled_at", Type::Int), ("published_at", Type::Int)];
+    const SYSTEM: &[(&str, Type)] = &[
+        ("organisation", Type::Text),
+        ("system", Type::Text),
+        ("settled_at", Type::Int),
+        ("published_at", Type::Int),
+    ];
     let (mut answered, mut silent) = (Given::new(LANE), Given::new(LANE));
+    let (mut systems_answered, mut systems_silent) = (Given::new(SYSTEM), Given::new(SYSTEM));
     for (lane, shown) in lanes {
-        let list = if shown.answered { &mut answered } else { &mut silent };
-        list.push(values![&lane, shown.settled_at, shown.published_at]);
+        let whose = lane.organisation();
+        if let Some(system) = lane.system() {
+            let list = if shown.answered { &mut systems_answered } else { &mut systems_silent };
+            list.push(values![whose, system.as_str(), shown.settled_at, shown.published_at]);
+        } else {
+            let list = if shown.answered { &mut answered } else { &mut silent };
+            list.push(values![whose, shown.settled_at, shown.published_at]);
+        }
     }
-    let answered_sql =
-        concat!(upsert_lanes!("settle_lanes"), ", trouble_at = NULL, trouble = NULL");
-    let silent_sql = upsert_lanes!("settle_silent_lanes");
-    [Part::new(answered_sql, answered), Part::new(silent_sql, silent)]
+    [
+        Part::new(ANSWERED, answered),
+        Part::new(SILENT, silent),
+        Part::new(SYSTEMS_ANSWERED, systems_answered),
+        Part::new(SYSTEMS_SILENT, systems_silent),
+    ]
 }

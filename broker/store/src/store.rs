@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{LaneName, OrganisationCode};
 use uuid::Uuid;
 
 use crate::acts::{ActQuery, ActRow, Acted, NewAct};
@@ -111,11 +111,7 @@ pub trait Queries: Send + Sync {
     async fn lanes(&self) -> Result<Vec<LaneRow>, Error>;
 
     /// Parked deliveries, oldest first.
-    async fn parked(
-        &self,
-        lane: Option<OrganisationCode>,
-        limit: u32,
-    ) -> Result<Vec<ParkedRow>, Error>;
+    async fn parked(&self, lane: Option<LaneName>, limit: u32) -> Result<Vec<ParkedRow>, Error>;
 
     /// A page of the acts that were recorded, newest first.
     async fn acts(&self, query: ActQuery) -> Result<Vec<ActRow>, Error>;

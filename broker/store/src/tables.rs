@@ -136,8 +136,8 @@ columns! {
 columns! {
     /// `messages`.
     MESSAGE, message_columns:
-        id Id, case_id Id, organisation Text, source_message_id Text, inbound Flag, kind Text,
-        format Text, fingerprint Bytes, case_number Text, case_state Text, raw Bytes, canonical Bytes,
+        id Id, case_id Id, organisation Text, system Text, source_message_id Text, inbound Flag,
+        kind Text, format Text, fingerprint Bytes, case_number Text, case_state Text, raw Bytes, canonical Bytes,
         deviations Text, code_map Text, received_at Int;
 }
 
@@ -151,7 +151,7 @@ columns! {
 columns! {
     /// `deliveries`, before the first try.
     DELIVERY, new_delivery_columns:
-        message_id Id, destination Text, case_id Id, number Int, created_at Int;
+        message_id Id, destination Text, system Text, case_id Id, number Int, created_at Int;
 }
 
 columns! {
@@ -164,5 +164,5 @@ columns! {
 columns! {
     /// `versions`, as they were seen.
     VERSION, version_columns:
-        organisation Text, hash Text, label Text, first_seen_at Int;
+        organisation Text, system Text, hash Text, label Text, first_seen_at Int;
 }

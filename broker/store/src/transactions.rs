@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{LaneName, OrganisationCode};
 use uuid::Uuid;
 
 use crate::acts::{ActQuery, ActRow, Acted, NewAct};
@@ -311,11 +311,7 @@ impl<E: Engine> Queries for Transactions<E> {
         in_one!(self, Snapshot, "look at the lanes", [], |session| lanes::lanes(session))
     }
 
-    async fn parked(
-        &self,
-        lane: Option<OrganisationCode>,
-        limit: u32,
-    ) -> Result<Vec<ParkedRow>, Error> {
+    async fn parked(&self, lane: Option<LaneName>, limit: u32) -> Result<Vec<ParkedRow>, Error> {
         in_one!(self, Look, "list parked deliveries", [lane], |session| parked::parked(
             session, lane, limit
         ))

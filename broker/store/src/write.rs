@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tierlink_core::access;
 use tierlink_core::case::Case;
 use tierlink_schemas::message::to_vec_of;
-use tierlink_schemas::{CaseNumber, OrganisationCode, Version};
+use tierlink_schemas::{CaseNumber, LaneName, OrganisationCode, SystemName, Version};
 
 use crate::changes::{Changes, LoadedCase, NewDelivery, NewMessage, SlotChange};
 use crate::fields::json;
@@ -268,33 +268,40 @@ async fn write_slot_uses<S: Session>(
 }
 
 /// A version of a code map, as it was seen.
-pub(crate) type SeenVersion<'a> = (&'a OrganisationCode, &'a Version, Timestamp);
+pub(crate) type SeenVersion<'a> = (LaneName, &'a Version, Timestamp);
 
 fn seen_version(new: &NewMessage) -> Option<SeenVersion<'_>> {
     let version = new.arrival.as_ref()?.code_map.as_ref()?;
-    Some((&new.message.source.organisation, version, new.received_at))
+    let system = LaneName::new(new.message.source.organisation.clone(), new.system.clone());
+    Some((system, version, new.received_at))
 }
 
 /// Remembers versions that were not seen before, in one order, so that two processes which see the
 /// same ones first never wait for each other.
 pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -> Part {
     let mut first = BTreeMap::new();
-    for (organisation, version, at) in seen {
-        let since = first.entry((organisation, version)).or_insert(at);
+    for (system, version, at) in seen {
+        let since = first.entry((system, version)).or_insert(at);
         *since = at.min(*since);
     }
     let mut given = Given::new(VERSION);
-    for ((organisation, version), at) in first {
-        given.push(values![organisation, version.hash.as_str(), version.label.as_deref(), at]);
+    for ((system, version), at) in first {
+        given.push(values![
+            system.organisation(),
+            system.system_text(),
+            version.hash.as_str(),
+            version.label.as_deref(),
+            at
+        ]);
     }
     let sql = concat!(
         "-- insert_versions
         INSERT INTO versions (",
         version_columns!(),
-        ", kind, system)
+        ", kind)
         SELECT ",
         version_columns!(),
-        ", 'code_map', '' FROM given WHERE true
+        ", 'code_map' FROM given WHERE true
         ON CONFLICT (kind, organisation, system, hash) DO NOTHING"
     );
     Part::new(sql, given)
@@ -302,6 +309,11 @@ pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -
 
 /// About what canonical bytes are longer than native JSON: the case, the reply, the destinations.
 const ADDED_BYTES: usize = 4 * 1024;
+
+/// A system as its column holds it: the default one is empty.
+fn system_text(system: Option<&SystemName>) -> &str {
+    system.map_or("", SystemName::as_str)
+}
 
 fn insert_messages(messages: &[NewMessage]) -> Part {
     let mut given = Given::new(MESSAGE);
@@ -322,6 +334,7 @@ fn insert_messages(messages: &[NewMessage]) -> Part {
             new.message.id,
             new.case,
             &new.message.source.organisation,
+            system_text(new.system.as_ref()),
             new.message.source.message_id.as_str(),
             inbound,
             new.message.kind().as_str(),
@@ -373,7 +386,14 @@ fn insert_events(events: &[(uuid::Uuid, String, tierlink_core::decide::Event)]) 
 fn insert_deliveries(deliveries: &[NewDelivery]) -> Part {
     let mut given = Given::new(DELIVERY);
     for new in deliveries {
-        given.push(values![new.id.message, &new.id.to, new.case, new.number, new.created_at]);
+        given.push(values![
+            new.id.message,
+            &new.id.to,
+            system_text(new.system.as_ref()),
+            new.case,
+            new.number,
+            new.created_at
+        ]);
     }
     let sql = concat!(
         "-- insert_deliveries

@@ -71,6 +71,8 @@ pub struct Profile {
     pub retry: Vec<String>,
     /// Further tables, at the end.
     pub more: String,
+    /// `[[systems]]`, in place of everything but the identity.
+    pub systems: Option<String>,
     /// Further lines before every table, such as `required = […]`.
     pub before: String,
 }
@@ -91,6 +93,7 @@ impl Profile {
             wait_ms_max: 300,
             retry: Vec::new(),
             more: String::new(),
+            systems: None,
             before: String::new(),
         }
     }
@@ -98,6 +101,10 @@ impl Profile {
     /// The text of the profile of `code`.
     #[must_use]
     pub fn toml(&self, code: &str) -> String {
+        if let Some(systems) = &self.systems {
+            let identity = &self.identity;
+            return format!("[organisation]\ncode = \"{code}\"\n{identity}\n\n{systems}");
+        }
         let line = |name: &str, value: &Option<String>| {
             value.as_ref().map_or_else(String::new, |it| format!("{name} = \"{it}\"\n"))
         };

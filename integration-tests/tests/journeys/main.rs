@@ -22,6 +22,7 @@ mod operators;
 mod rabbit;
 mod referrals;
 mod simulate;
+mod systems;
 
 use serde_json::{Value, json};
 use tierlink_integration_tests::county::County;

@@ -8,9 +8,11 @@
 //! The colon cannot occur in an organisation code or in a system name, so the text of a lane name
 //! reads back in exactly one way. A dot would not do: organisation codes may contain dots.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::OrganisationCode;
@@ -24,9 +26,11 @@ const SEPARATOR: char = ':';
 /// The name of one system of an organisation, such as `his`, `lis` or `ecg`.
 ///
 /// 1 to 32 lower-case letters, digits and `-`. Unique within its organisation only.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct SystemName(String);
+pub struct SystemName(
+    #[schemars(length(min = 1, max = 32), regex(pattern = "^[a-z0-9-]{1,32}$"))] String,
+);
 
 /// The text is no system name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,6 +149,20 @@ impl FromStr for LaneName {
         let organisation = OrganisationCode::new(organisation).map_err(|_| NotALaneName)?;
         let system = system.map(SystemName::new).transpose().map_err(|_| NotALaneName)?;
         Ok(Self { organisation, system })
+    }
+}
+
+impl JsonSchema for LaneName {
+    fn schema_name() -> Cow<'static, str> {
+        "LaneName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "An organisation's code, or `CODE:SYSTEM` for a further system.",
+            "pattern": "^[A-Za-z0-9._-]{1,40}(:[a-z0-9-]{1,32})?$",
+        })
     }
 }
 

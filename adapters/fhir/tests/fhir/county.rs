@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use tierlink_codec::profile::FormatName;
 use tierlink_codec::{Directory, Organisation, Profile, Reading, Writing};
 use tierlink_schemas::{Message, OrganisationCode, Tier};
 use uuid::Uuid;
@@ -44,7 +43,7 @@ pub fn open() -> County {
     let organisations: Vec<Organisation> = organisations.collect();
     let profiles = organisations
         .iter()
-        .map(|o| (o.code.to_string(), Profile::bare(o.code.clone(), o.tier, FormatName::Fhir)))
+        .map(|o| (o.code.to_string(), Profile::bare(o.code.clone(), o.tier, "fhir")))
         .collect();
     County { profiles, directory: Directory::new(organisations, None) }
 }

@@ -2,7 +2,6 @@
 
 use crate::county::{self, County, HOSPITAL, TOWNSHIP, reading};
 use serde_json::{Value, json};
-use tierlink_codec::profile::FormatName;
 use tierlink_codec::{Codec, Decoded, Directory, FamilyKnown, Profile};
 use tierlink_fhir::Fhir;
 use tierlink_schemas::kind::{Body, Kind};
@@ -324,7 +323,7 @@ fn a_map_of_organisations_is_complete_and_leads_to_known_ones() {
 #[test]
 fn without_configuration_unknown_organisations_are_told_and_not_refused() {
     let code = OrganisationCode::new("T-01").unwrap();
-    let profile = Profile::bare(code, Tier::Township, FormatName::Fhir);
+    let profile = Profile::bare(code, Tier::Township, "fhir");
     let directory = Directory::default();
     let county = county::open();
     let mut with = reading(&county, TOWNSHIP);

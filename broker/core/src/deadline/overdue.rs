@@ -84,7 +84,7 @@ fn end(
     let hears: Vec<OrganisationCode> = told.into_iter().map(|told| told.to).collect();
     let (message, _) = outgoing::report(&after, &county.broker, escalation_id, now);
     let note = if name == Name::Close { "closed_by_itself" } else { "expired" };
-    change(case, after, message, hears, note.to_owned(), now)
+    change(county, case, after, message, hears, note.to_owned(), now)
 }
 
 fn escalate(
@@ -124,7 +124,7 @@ fn escalate(
     report.overdue = Some(passed.name.as_str().to_owned());
     report.escalation = Some(level);
     message.set_body(Body::StatusReport(report));
-    change(case, after, message, once, format!("overdue:{}", passed.name.as_str()), now)
+    change(county, case, after, message, once, format!("overdue:{}", passed.name.as_str()), now)
 }
 
 /// The case with one event more.
@@ -136,6 +136,7 @@ fn next(case: &Case, now: Timestamp) -> Case {
 }
 
 fn change(
+    county: &County,
     before: &Case,
     after: Case,
     mut message: Message,
@@ -156,7 +157,13 @@ fn change(
         reason: None,
         note: Some(note),
     };
-    let dispatches = hears.into_iter().map(|to| Dispatch { to, message: message.id }).collect();
+    let dispatches = hears
+        .into_iter()
+        .map(|to| {
+            let system = routing::system(county, &to, &message, &after);
+            Dispatch { to, system, message: message.id }
+        })
+        .collect();
     Change { case: after, event, messages: vec![message], dispatches }
 }
 

@@ -1,7 +1,7 @@
 //! What a decision changes, and what is recorded of it.
 
 use jiff::Timestamp;
-use tierlink_schemas::{Kind, Message, OrganisationCode};
+use tierlink_schemas::{Kind, Message, OrganisationCode, SystemName};
 use uuid::Uuid;
 
 use crate::case::Case;
@@ -11,6 +11,8 @@ use crate::case::Case;
 pub struct Dispatch {
     /// The destination.
     pub to: OrganisationCode,
+    /// Which system of it; `None` is its default system.
+    pub system: Option<SystemName>,
     /// Which of [`Change::messages`].
     pub message: Uuid,
 }

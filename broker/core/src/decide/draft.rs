@@ -173,7 +173,11 @@ impl<'a> Draft<'a> {
                     routing::What::Message => 0,
                     routing::What::Request => 1,
                 };
-                messages.get(at).map(|m| Dispatch { to: told.to.clone(), message: m.id })
+                messages.get(at).map(|message| Dispatch {
+                    to: told.to.clone(),
+                    system: routing::system(self.ask.county, &told.to, message, &self.case),
+                    message: message.id,
+                })
             })
             .collect();
         Ok((messages, dispatches))

@@ -9,6 +9,7 @@ use super::open::set_direction;
 use super::stated::stated;
 use super::{outgoing, place};
 use crate::bodies::no_request;
+use crate::routing;
 use crate::rule::{Refused, Rule};
 use crate::subject;
 
@@ -49,6 +50,7 @@ pub(super) fn amend(draft: &mut Draft<'_>, movable: bool) -> Result<(), Refused>
     draft.case.priority = draft.ask.message.priority.unwrap_or(draft.case.priority);
     draft.case.request = draft.message.id;
     draft.case.request_reply = outgoing::reply_to(&draft.message);
+    draft.case.request_system = routing::system_of_source(draft.ask.county, &draft.message.source);
     set_direction(&mut body, draft.case.context.direction);
     set_target(&mut body, &draft.case.context.to);
     draft.message.set_body(body);

@@ -12,6 +12,7 @@ use crate::access;
 use crate::bodies::no_request;
 use crate::case::{Case, State, Terms};
 use crate::find;
+use crate::routing;
 use crate::rule::{Refused, Rule};
 use crate::{consultation, referral, transfer};
 use tierlink_schemas::request::{ConsultationForm, Direction};
@@ -152,6 +153,7 @@ fn blank(
         numbers: Vec::new(),
         request: message.id,
         request_reply: outgoing::reply_to(message),
+        request_system: routing::system_of_source(ask.county, &message.source),
         parent,
         terms: Terms::default(),
         experts: Vec::new(),

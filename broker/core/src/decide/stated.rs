@@ -71,6 +71,7 @@ fn consultation_terms(b: &ConsultationRequest) -> Terms {
     Terms {
         form: b.form,
         service,
+        modality: reading.map(|reading| reading.modality),
         uploaded_at: reading.and_then(|reading| reading.uploaded_at),
         ..Terms::default()
     }
@@ -92,6 +93,7 @@ impl Stated<'_> {
         case.context.diagnoses.clone_from(&self.clinical.diagnoses);
         case.terms.form = self.terms.form;
         case.terms.service.clone_from(&self.terms.service);
+        case.terms.modality = self.terms.modality;
         case.terms.valid_until = self.terms.valid_until;
         // A clock that runs ahead must not buy the reading centre time.
         let uploaded_at = self.terms.uploaded_at.map_or(now, |at| at.min(now));

@@ -13,5 +13,6 @@ mod places;
 mod readings;
 mod referrals;
 mod subjects;
+mod systems;
 mod transfers;
 mod world;

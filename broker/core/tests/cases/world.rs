@@ -48,8 +48,12 @@ pub fn org(code: &str) -> OrganisationCode {
 }
 
 pub fn county() -> County {
-    let member =
-        |tier, parent: Option<&str>, outside| Member { tier, parent: parent.map(org), outside };
+    let member = |tier, parent: Option<&str>, outside| Member {
+        tier,
+        parent: parent.map(org),
+        outside,
+        systems: Vec::new(),
+    };
     let members = HashMap::from([
         (org(VILLAGE), member(Tier::Village, Some(TOWNSHIP), false)),
         (org(VILLAGE_B), member(Tier::Village, Some(TOWNSHIP), false)),

@@ -1,9 +1,13 @@
-//! The MLLP door: finds out which organisation a message is from, then hands it to intake.
+//! The MLLP door: finds out which system of which organisation a message is from, then hands it to
+//! intake.
 //!
-//! MLLP has no login. An organisation is told by all of these together: the listener (when it has
-//! one of its own), MSH-4 or MSH-3 (its code or an alias), the address it comes from (its
-//! profile's `inbound.peers`), and the name in its client certificate, where its profile asks for
-//! one. If they do not agree, the message is refused: in whose name it speaks is a safety field.
+//! MLLP has no login. A system is told by all of these together: the listener (when it has one of
+//! its own), MSH-4 (the organisation's code or an alias), MSH-3 (the system's name or its
+//! `format.application`), the address it comes from (its `inbound.peers`), and the name in its
+//! client certificate, where its profile asks for one. If they do not agree, or more than one system
+//! could be meant, the message is refused: in whose name it speaks is a safety field.
+//!
+//! The registry of codecs says which formats travel over MLLP, and the codec reads who sends.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,13 +15,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tierlink_codec::profile::FormatName;
-use tierlink_codec::{Answer as CodecAnswer, Profile};
+use tierlink_codec::{
+    Answer as CodecAnswer, Codec, CodecRegistry, OrganisationProfile, Profile, Sender, Transport,
+    Unclear,
+};
 use tierlink_mllp::server::{Answer, Door, Peer};
 use tierlink_mllp::{Broken, Why};
 use tierlink_schemas::{OrganisationCode, Problem, Tier};
 
-use crate::codecs::Codecs;
 use crate::intake::{Intake, UNKNOWN_ORGANISATION, UNKNOWN_SENDER};
 use crate::organisations::{CurrentOrganisations, Organisations};
 
@@ -28,7 +33,7 @@ pub struct MllpDoor {
     /// The organisations that may send.
     pub organisations: Arc<dyn CurrentOrganisations>,
     /// The formats.
-    pub codecs: Codecs,
+    pub codecs: CodecRegistry,
     /// Where messages go.
     pub intake: Arc<dyn Intake>,
 }
@@ -38,11 +43,13 @@ impl Door for MllpDoor {
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer {
         let organisations = self.organisations.load();
         match self.sender(&*organisations, &peer, &message) {
-            Ok(profile) => reply(self.intake.take(profile, message).await),
-            Err(problem) => {
-                let guess = stranger();
-                reply(self.intake.refuse_unknown(&guess, message, problem).await)
-            }
+            Ok((system, codec)) => reply(self.intake.take(system, codec, message).await),
+            Err(problem) => match self.stranger() {
+                Some((guess, codec)) => {
+                    reply(self.intake.refuse_unknown(&guess, codec, message, problem).await)
+                }
+                None => Answer::Silent,
+            },
         }
     }
 
@@ -58,9 +65,10 @@ impl Door for MllpDoor {
             "frame",
             format!("{}; frame every message as VT message FS CR", broken.why),
         );
-        let sender = self.sender(&*organisations, &peer, &broken.raw);
-        let guess = sender.map_or_else(|_| stranger(), Profile::clone);
-        let answer = self.intake.refuse_unknown(&guess, broken.raw, problem).await;
+        let known = self.sender(&*organisations, &peer, &broken.raw).ok();
+        let known = known.map(|(system, codec)| (system.clone(), codec));
+        let (guess, codec) = known.or_else(|| self.stranger())?;
+        let answer = self.intake.refuse_unknown(&guess, codec, broken.raw, problem).await;
         answer.frames.into_iter().next().map(Bytes::from)
     }
 }
@@ -71,43 +79,92 @@ impl MllpDoor {
         organisations: &'a dyn Organisations,
         peer: &Peer,
         message: &[u8],
-    ) -> Result<&'a Profile, Problem> {
+    ) -> Result<(&'a Profile, &Arc<dyn Codec>), Problem> {
+        let mut stated: Vec<(Sender, &Arc<dyn Codec>)> =
+            self.codecs.over(Transport::Mllp).map(|codec| (codec.sender(message), codec)).collect();
+        // A format that cannot read the bytes finds no names in them.
+        stated.sort_by_key(|(sender, _)| sender.names.is_empty());
+        let (sender, _) = stated.first().ok_or_else(nobody)?;
         let own = self.by_listener(organisations);
-        let profile = own.map_or_else(|| self.by_name(organisations, message), Ok)?;
-        may_speak(profile, peer)?;
-        Ok(profile)
+        let organisation = own.map_or_else(|| by_name(organisations, sender), Ok)?;
+        let name = sender.system.as_deref();
+        let here = |system: &Profile| self.may_listen(system, own.is_some());
+        let allowed = |system: &Profile| here(system) && may_speak(system, peer).is_ok();
+        let system = organisation.speaker(name, allowed).or_else(|_| {
+            // Somebody who is meant but may not speak from there hears why.
+            let meant = organisation.speaker(name, here).map_err(unclear_system)?;
+            may_speak(meant, peer).map(|()| meant)
+        })?;
+        let codec = self.codecs.get(&system.format.name).ok_or_else(nobody)?;
+        Ok((system, codec))
     }
 
-    /// The only organisation that has this listener to itself.
-    fn by_listener<'a>(&self, organisations: &'a dyn Organisations) -> Option<&'a Profile> {
-        let mut own = organisations
-            .profiles()
-            .values()
-            .filter(|profile| profile.inbound.listener.as_deref() == Some(&self.listener));
+    /// The only organisation that has this listener to itself, or to some of its systems.
+    fn by_listener<'a>(
+        &self,
+        organisations: &'a dyn Organisations,
+    ) -> Option<&'a OrganisationProfile> {
+        let mut own = organisations.profiles().values().filter(|organisation| {
+            organisation
+                .systems
+                .iter()
+                .any(|system| system.inbound.listener.as_deref() == Some(&self.listener))
+        });
         own.next().filter(|_| own.next().is_none())
     }
 
-    fn by_name<'a>(
-        &self,
-        organisations: &'a dyn Organisations,
-        message: &[u8],
-    ) -> Result<&'a Profile, Problem> {
-        let sender = self.codecs.of(FormatName::Hl7v2).sender(message);
-        sender
-            .names
-            .iter()
-            .find_map(|name| organisations.directory().resolve(name))
-            .and_then(|organisation| organisations.profiles().get(&organisation.code))
-            .filter(|profile| {
-                profile.inbound.listener.as_deref().is_none_or(|own| own == self.listener)
-            })
-            .ok_or_else(|| {
-                unknown(
-                    "MSH-4",
-                    "names no organisation of this county; send the code from your \
-                                  profile, or have it added to organisation.aliases there",
-                )
-            })
+    /// Whether a system may speak on this listener at all. On a listener of its own organisation
+    /// only those that name it.
+    fn may_listen(&self, system: &Profile, is_own: bool) -> bool {
+        let listens = match system.inbound.listener.as_deref() {
+            Some(own) => own == self.listener,
+            None => !is_own,
+        };
+        listens && self.codecs.over(Transport::Mllp).any(|it| it.name() == system.format.name)
+    }
+
+    /// The profile and the format with which somebody unknown is answered.
+    fn stranger(&self) -> Option<(Profile, &Arc<dyn Codec>)> {
+        let code = OrganisationCode::new(UNKNOWN_ORGANISATION)
+            .unwrap_or_else(|_| unreachable!("seven letters are a code"));
+        let codec = self.codecs.over(Transport::Mllp).next()?;
+        Some((Profile::bare(code, Tier::Village, codec.name()), codec))
+    }
+}
+
+fn by_name<'a>(
+    organisations: &'a dyn Organisations,
+    sender: &Sender,
+) -> Result<&'a OrganisationProfile, Problem> {
+    sender
+        .names
+        .iter()
+        .find_map(|name| organisations.directory().resolve(name))
+        .and_then(|organisation| organisations.profiles().get(&organisation.code))
+        .ok_or_else(nobody)
+}
+
+fn nobody() -> Problem {
+    unknown(
+        "MSH-4",
+        "names no organisation of this county that speaks here; send the code from your profile, or \
+         have it added to organisation.aliases there",
+    )
+}
+
+fn unclear_system(unclear: Unclear) -> Problem {
+    match unclear {
+        Unclear::Nobody => nobody(),
+        Unclear::NotHere => unknown(
+            "MSH-3",
+            "names a system of the organisation that does not speak on this listener; see \
+             inbound.listener in its profile",
+        ),
+        Unclear::Several => unknown(
+            "MSH-3",
+            "leaves open which system of the organisation speaks; send the name of the system or \
+             its format.application",
+        ),
     }
 }
 
@@ -149,13 +206,6 @@ fn plain(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The profile with which somebody unknown is answered.
-fn stranger() -> Profile {
-    let code = OrganisationCode::new(UNKNOWN_ORGANISATION)
-        .unwrap_or_else(|_| unreachable!("seven letters are a code"));
-    Profile::bare(code, Tier::Village, FormatName::Hl7v2)
-}
-
 fn reply(answer: CodecAnswer) -> Answer {
     if answer.frames.is_empty() {
         Answer::Silent
@@ -167,11 +217,9 @@ fn reply(answer: CodecAnswer) -> Answer {
 /// From where connections may come at all: the networks of all profiles, and this machine.
 #[must_use]
 pub fn peers(organisations: &dyn Organisations) -> Vec<ipnet::IpNet> {
-    let mut peers: Vec<ipnet::IpNet> = organisations
-        .profiles()
-        .values()
-        .flat_map(|profile| profile.inbound.peers.clone())
-        .collect();
+    let systems = organisations.profiles().values().flat_map(|organisation| &organisation.systems);
+    let mut peers: Vec<ipnet::IpNet> =
+        systems.flat_map(|system| system.inbound.peers.clone()).collect();
     for loopback in ["127.0.0.0/8", "::1/128", "::ffff:127.0.0.0/104"] {
         peers.extend(loopback.parse::<ipnet::IpNet>());
     }

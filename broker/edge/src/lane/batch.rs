@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tierlink_bus::{LaneConsumer, Received, Tag};
-use tierlink_codec::{Answered, CodeMaps, Directory, Encoded, Profile, Writing};
+use tierlink_codec::{Answered, CodeMaps, Codec, Directory, Encoded, Profile, Writing};
 use tierlink_schemas::delivery::{DeliveryId, InPlace, Outcome};
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, Loss, Message, Problem};
@@ -55,6 +55,7 @@ pub(super) struct Batch<'a> {
     pub(super) lane: &'a Lane,
     pub(super) directory: &'a Directory,
     pub(super) profile: &'a Profile,
+    pub(super) codec: &'a dyn Codec,
     pub(super) silence: &'a Trouble,
     pub(super) poison: &'a Trouble,
     pub(super) stop: &'a CancellationToken,
@@ -71,7 +72,7 @@ impl Batch<'_> {
         for received in batch {
             let id = read_parcel_id(&received.parcel.id);
             // What is for somebody else must never go through this front door.
-            match id.filter(|id| id.to == self.lane.organisation) {
+            match id.filter(|id| id.to == *self.lane.name.organisation()) {
                 Some(id) => known.push_back((id, received)),
                 None => self.bury(consumer, &received, "its name is none of this lane").await,
             }
@@ -98,6 +99,11 @@ impl Batch<'_> {
                 void.push((id, received));
                 continue;
             };
+            // The name of a parcel says for which organisation it is, the store for which system.
+            if its.lane != self.lane.name {
+                self.bury(consumer, &received, "it is for another system").await;
+                continue;
+            }
             match self.one(&its, &received, consumer, door).await {
                 Some(Ok(on_disk)) => pending.push(Pending { tag: received.tag, on_disk }),
                 Some(Err(after)) => {
@@ -123,7 +129,7 @@ impl Batch<'_> {
     /// Which of these the destination must still get. `None`: nobody can say.
     async fn still_due(&self, known: &VecDeque<Known>) -> Option<HashMap<DeliveryId, DueDelivery>> {
         let asked = known.iter().map(|(id, received)| (id.clone(), received.parcel.round));
-        match self.lane.due.still_due(asked.collect()).await {
+        match self.lane.due.still_due(&self.lane.name, asked.collect()).await {
             Ok(due) => Some(due.into_iter().map(|due| (due.id.clone(), due)).collect()),
             Err(_told) => self.cannot_say().await,
         }
@@ -136,7 +142,7 @@ impl Batch<'_> {
             return true;
         }
         let asked = void.iter().map(|(id, _)| id.clone()).collect();
-        let unknown = match self.lane.due.unknown(asked).await {
+        let unknown = match self.lane.due.unknown(&self.lane.name, asked).await {
             Ok(unknown) => unknown,
             Err(_told) => return self.cannot_say::<()>().await.is_some(),
         };
@@ -161,7 +167,7 @@ impl Batch<'_> {
     #[instrument(level = "debug", name = "deliver", skip_all, fields(
         message.id = %due.id.message,
         case.id = due.case.map(tracing::field::display),
-        lane = %due.id.to,
+        lane = %due.lane,
         delivery = %parcel_id(&due.id),
     ))]
     async fn one(
@@ -185,8 +191,7 @@ impl Batch<'_> {
     }
 
     async fn send(&self, due: &DueDelivery, message: &Message, door: &mut dyn Destination) -> Sent {
-        let codec = self.lane.codecs.of(self.profile.format.name);
-        let encoded = match codec.encode(message, &due.id.to, &self.writing()) {
+        let encoded = match self.codec.encode(message, &due.id.to, &self.writing()) {
             Ok(encoded) => encoded,
             Err(mut problems) => {
                 if problems.is_empty() {
@@ -224,6 +229,7 @@ impl Batch<'_> {
     ) -> Sent {
         let tried = Try {
             id: due.id.clone(),
+            lane: due.lane.clone(),
             round: due.round,
             outcome: Outcome::Unsendable { problems },
             attempts: 0,
@@ -250,7 +256,6 @@ impl Batch<'_> {
         encoded: Encoded,
         door: &mut dyn Destination,
     ) -> Sent {
-        let codec = self.lane.codecs.of(self.profile.format.name);
         let held_since = Instant::now();
         let mut silent_since = due.silent_since;
         let mut attempts = due.attempts;
@@ -260,10 +265,10 @@ impl Batch<'_> {
             in_place.tries += 1;
             metrics::counter!(
                 "tierlink_attempts_total",
-                "lane" => self.lane.organisation.as_str().to_owned()
+                "lane" => self.lane.name.to_string()
             )
             .increment(1);
-            let outcome = outcome(door.send(&encoded, &*codec, &self.writing()).await);
+            let outcome = outcome(door.send(&encoded, self.codec, &self.writing()).await);
             let at = self.lane.environment.now();
             match &outcome {
                 Outcome::Taken { .. } | Outcome::Refused { .. } => self.silence.is_over(),
@@ -280,6 +285,7 @@ impl Batch<'_> {
             }
             let tried = Try {
                 id: due.id.clone(),
+                lane: due.lane.clone(),
                 round: due.round,
                 outcome,
                 attempts,
@@ -313,7 +319,8 @@ impl Batch<'_> {
     /// Whether nobody else has settled it while its destination was silent, or seemed so because
     /// we were halted. If nobody can say, that is no reason to stop trying.
     async fn is_due(&self, due: &DueDelivery) -> bool {
-        let still = self.lane.due.still_due(vec![(due.id.clone(), due.round)]).await;
+        let still =
+            self.lane.due.still_due(&self.lane.name, vec![(due.id.clone(), due.round)]).await;
         still.map_or(true, |still| !still.is_empty())
     }
 
@@ -327,7 +334,7 @@ impl Batch<'_> {
             _ = changes.changed() => Some(Sent::GivenBack),
             () = async {
                 loop {
-                    if paused.borrow_and_update().contains(&self.lane.organisation) {
+                    if paused.borrow_and_update().contains(&self.lane.name) {
                         return;
                     }
                     if paused.changed().await.is_err() {
@@ -343,7 +350,7 @@ impl Batch<'_> {
         let problem = tried.problem();
         if let Some(line) = self.silence.begins_or_goes_on(&problem.text) {
             warn!(
-                lane = %self.lane.organisation, message.id = %tried.id.message,
+                lane = %self.lane.name, message.id = %tried.id.message,
                 code = %problem.code, "{line}"
             );
         }
@@ -353,10 +360,10 @@ impl Batch<'_> {
     fn tell(&self, tried: &Try, message: &Message, created_at: Timestamp) {
         let Try { id, outcome, at, .. } = tried;
         let label = label(outcome);
-        let lane = &self.lane.organisation;
+        let lane = &self.lane.name;
         metrics::counter!(
             "tierlink_deliveries_total",
-            "lane" => lane.as_str().to_owned(),
+            "lane" => lane.to_string(),
             "outcome" => label
         )
         .increment(1);
@@ -387,7 +394,7 @@ impl Batch<'_> {
     async fn bury(&self, consumer: &mut dyn LaneConsumer, received: &Received, why: &str) {
         metrics::counter!("tierlink_buried_total").increment(1);
         if let Some(line) = self.poison.begins_or_goes_on(why) {
-            error!(lane = %self.lane.organisation, code = %UNREADABLE, "{line}");
+            error!(lane = %self.lane.name, code = %UNREADABLE, "{line}");
         }
         if let Err(error) = consumer.bury(&[received.tag]).await {
             warn!(code = %error.code(), "It could not be buried: {}.", chain(&error));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tierlink_bus::Bus;
+use tierlink_codec::CodecRegistry;
 use tierlink_schemas::delivery::DeliveryId;
-use tierlink_schemas::{Code, OrganisationCode};
+use tierlink_schemas::{Code, LaneName, OrganisationCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::codecs::Codecs;
 use crate::deliveries::{Due, Outcomes};
 use crate::destination::Destinations;
 use crate::environment::Environment;
@@ -38,8 +38,8 @@ pub fn read_parcel_id(text: &str) -> Option<DeliveryId> {
 
 /// Everything that a lane needs.
 pub struct Lane {
-    /// Whose.
-    pub organisation: OrganisationCode,
+    /// Which organisation and system receives.
+    pub name: LaneName,
     /// Which deliveries still wait.
     pub due: Arc<dyn Due>,
     /// Where tries are reported.
@@ -53,9 +53,9 @@ pub struct Lane {
     /// Opens the way to the organisation.
     pub destinations: Arc<dyn Destinations>,
     /// The formats.
-    pub codecs: Codecs,
+    pub codecs: CodecRegistry,
     /// Lanes that a person paused.
-    pub paused: watch::Receiver<Arc<HashSet<OrganisationCode>>>,
+    pub paused: watch::Receiver<Arc<HashSet<LaneName>>>,
     /// Trouble with the servers, which all lanes of a process tell together.
     pub troubles: Arc<Troubles>,
 }

@@ -1,7 +1,7 @@
 //! A lane joins the bus, takes batches of parcels, and leaves the bus when it is paused, reconfigured
 //! or told to stop.
 
-use tierlink_bus::{BusError, Lane as LaneName, LaneConsumer};
+use tierlink_bus::{BusError, Lane as QueueName, LaneConsumer};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
@@ -27,21 +27,21 @@ impl Lane {
     /// Delivers until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let own = Own {
-            door: Trouble::new(format!("Nothing can be sent to {}", self.organisation)),
-            silence: Trouble::new(format!("{} does not answer", self.organisation)),
+            door: Trouble::new(format!("Nothing can be sent to {}", self.name)),
+            silence: Trouble::new(format!("{} does not answer", self.name)),
             poison: Trouble::new(format!(
                 "ALARM: parcels in the lane of {} are among the dead parcels now",
-                self.organisation
+                self.name
             )),
         };
-        let Ok(name) = LaneName::new(self.organisation.as_str()) else {
-            error!(lane = %self.organisation, "The lane's name does not fit the bus.");
+        let Ok(queue) = QueueName::new(self.name.to_string()) else {
+            error!(lane = %self.name, "The lane's name does not fit the bus.");
             return;
         };
         let mut failures = 0;
         while !stop.is_cancelled() {
             // Also when somebody else reads it: an adapter beside a hospital may not declare.
-            if !self.open(&name).await {
+            if !self.open(&queue).await {
                 pause(WAIT_AFTER_FAILURE, &stop).await;
                 continue;
             }
@@ -49,9 +49,9 @@ impl Lane {
                 continue;
             }
             let prefetch = self.organisations.load().lane_prefetch();
-            match self.bus.consume(&name, prefetch).await {
+            match self.bus.consume(&queue, prefetch).await {
                 Ok(consumer) => {
-                    self.troubles.bus.is_over_for(self.organisation.as_str());
+                    self.troubles.bus.is_over_for(&self.name.to_string());
                     failures = 0;
                     // On the heap, as the batch below: a lane that is idle or paused, as most of
                     // ten thousand are, takes no room for what only a busy one needs.
@@ -67,8 +67,8 @@ impl Lane {
     }
 
     /// Makes sure that the lane exists on the bus.
-    async fn open(&self, name: &LaneName) -> bool {
-        match self.bus.open_lanes(std::slice::from_ref(name)).await {
+    async fn open(&self, queue: &QueueName) -> bool {
+        match self.bus.open_lanes(std::slice::from_ref(queue)).await {
             // The broker's health tells of lanes that are not open, all in one line.
             Ok(in_trouble) => in_trouble.is_empty(),
             Err(error) => {
@@ -79,8 +79,8 @@ impl Lane {
     }
 
     fn bus_fails(&self, error: &BusError) {
-        let (lane, why) = (&self.organisation, chain(error).to_string());
-        if let Some(line) = self.troubles.bus.begins_or_goes_on(lane.as_str(), &why) {
+        let (lane, why) = (self.name.to_string(), chain(error).to_string());
+        if let Some(line) = self.troubles.bus.begins_or_goes_on(&lane, &why) {
             error!(%lane, code = %error.code(), "{line}");
         }
     }
@@ -89,10 +89,9 @@ impl Lane {
     async fn may_run(&mut self, stop: &CancellationToken) -> bool {
         let organisations = self.organisations.load();
         let ready = organisations
-            .profiles()
-            .get(&self.organisation)
+            .system(&self.name)
             .is_some_and(|profile| profile.outbound.address.is_some() && !profile.outbound.remote);
-        let paused = self.paused.borrow_and_update().contains(&self.organisation);
+        let paused = self.paused.borrow_and_update().contains(&self.name);
         if ready && !paused {
             return true;
         }
@@ -113,13 +112,14 @@ impl Lane {
     ) {
         let organisations = self.organisations.load();
         let mut changes = self.organisations.changes();
-        let Some(profile) = organisations.profiles().get(&self.organisation) else { return };
+        let Some(profile) = organisations.system(&self.name) else { return };
+        let Some(codec) = self.codecs.get(&profile.format.name).cloned() else { return };
         let mut door = match self.destinations.open(&*organisations, profile) {
             Ok(Some(door)) => door,
             Ok(None) => return consumer.close().await,
             Err(problem) => {
                 if let Some(line) = own.door.begins_or_goes_on(&problem.to_string()) {
-                    error!(lane = %self.organisation, code = %problem.code, "{line}");
+                    error!(lane = %self.name, code = %problem.code, "{line}");
                 }
                 consumer.close().await;
                 return pause(WAIT_AFTER_FAILURE * 5, stop).await;
@@ -131,7 +131,7 @@ impl Lane {
             let first = tokio::select! {
                 () = stop.cancelled() => break,
                 _ = self.paused.changed() => {
-                    if self.paused.borrow_and_update().contains(&self.organisation) {
+                    if self.paused.borrow_and_update().contains(&self.name) {
                         break;
                     }
                     continue;
@@ -144,7 +144,7 @@ impl Lane {
                 Ok(None) => break,
                 Err(error) => {
                     // The bus tells in the log when it is cut off and when it reads again.
-                    debug!(lane = %self.organisation, "The lane was cut off: {}.", chain(&error));
+                    debug!(lane = %self.name, "The lane was cut off: {}.", chain(&error));
                     pause(WAIT_AFTER_FAILURE, stop).await;
                     continue;
                 }
@@ -157,7 +157,8 @@ impl Lane {
             }
             let (silence, poison) = (&own.silence, &own.poison);
             let directory = organisations.directory();
-            let work = Batch { lane: self, directory, profile, silence, poison, stop };
+            let codec = &*codec;
+            let work = Batch { lane: self, directory, profile, codec, silence, poison, stop };
             match Box::pin(work.deliver(batch, &mut *consumer, &mut *door)).await {
                 Next::GoOn => {}
                 Next::Rejoin | Next::Stop => break,

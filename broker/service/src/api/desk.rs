@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tierlink_edge::lane::parcel_id;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{LaneName, OrganisationCode};
 use tierlink_store::{Act, ActName, ActQuery, DeliveryId};
 use uuid::Uuid;
 
@@ -49,8 +49,8 @@ pub async fn lanes(caller: Authenticated, State(api): State<Api>) -> Response {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParkedQuery {
-    /// Only those to this organisation.
-    lane: Option<OrganisationCode>,
+    /// Only those of this lane: an organisation's code, or `CODE:SYSTEM` for a further system.
+    lane: Option<LaneName>,
     /// How many, 1 to 200; 200 if absent.
     limit: Option<u32>,
 }
@@ -148,8 +148,8 @@ async fn on_lane(
         Ok(operator) => operator,
         Err(refusal) => return refusal,
     };
-    let Ok(code) = OrganisationCode::new(lane) else { return not_found().await };
-    let act = if paused { Act::Pause(code) } else { Act::Resume(code) };
+    let Ok(name) = lane.parse::<LaneName>() else { return not_found().await };
+    let act = if paused { Act::Pause(name) } else { Act::Resume(name) };
     match perform(api, &operator, body, act).await {
         Ok(performed) => Json(views::LaneAct { act: performed.id(), lane, paused }).into_response(),
         Err(refusal) => refusal,

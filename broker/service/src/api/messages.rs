@@ -1,14 +1,17 @@
 //! Messages in: native JSON and FHIR. A 2xx is a promise: the message is on disk.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tierlink_codec::Answer;
-use tierlink_codec::profile::{Codes, FormatName, Quirks};
-use tierlink_schemas::Code;
+use tierlink_codec::profile::{Codes, Quirks};
+use tierlink_codec::{Answer, Codec, Profile, Unclear};
+use tierlink_edge::intake::UNKNOWN_SENDER;
+use tierlink_schemas::{Code, Problem};
 
 use super::auth::Authenticated;
 use super::shared::Api;
@@ -20,21 +23,24 @@ pub(super) const NOT_FOUND: Code = Code::new("A008");
 
 /// Takes a canonical message.
 pub async fn native(caller: Authenticated, State(api): State<Api>, body: Bytes) -> Response {
-    take(&caller, &api, FormatName::Json, body).await
+    take(&caller, &api, "json", body).await
 }
 
 /// Takes a FHIR message Bundle.
 pub async fn fhir(caller: Authenticated, State(api): State<Api>, body: Bytes) -> Response {
-    take(&caller, &api, FormatName::Fhir, body).await
+    take(&caller, &api, "fhir", body).await
 }
 
-async fn take(caller: &Authenticated, api: &Api, format: FormatName, body: Bytes) -> Response {
+/// The token says which organisation it is; the route and the stated name say which system.
+async fn take(caller: &Authenticated, api: &Api, format: &str, body: Bytes) -> Response {
     let organisation = match caller.organisation() {
         Ok(organisation) => organisation,
         Err(refusal) => return refusal,
     };
     let config = api.intake.config();
-    let Some(profile) = config.profiles.get(organisation) else {
+    let (Some(profile), Some(codec)) =
+        (config.profiles.get(organisation), api.intake.codecs().get(format))
+    else {
         return tierlink_http::problem(
             StatusCode::FORBIDDEN,
             &NO_PROFILE,
@@ -42,17 +48,45 @@ async fn take(caller: &Authenticated, api: &Api, format: FormatName, body: Bytes
             "Your organisation has no profile here; ask the IT staff of the county to add one.",
         );
     };
-    let codec = api.intake.codecs().of(format);
-    if profile.format.name == format {
-        return respond(api.intake.take_as(profile, codec, body).await);
+    if let [only] = profile.systems.as_slice() {
+        return respond(take_from(api, only, codec, body).await);
     }
-    // An organisation may speak either format over HTTP, whatever it receives. Its code maps and
-    // quirks are those of its own format.
-    let mut other = profile.clone();
-    other.format.name = format;
+    let stated = codec.sender(&body).system;
+    let speaks = |system: &Profile| system.format.name == format;
+    match profile.speaker(stated.as_deref(), speaks) {
+        Ok(system) => respond(api.intake.take(system, codec, body).await),
+        Err(unclear) => {
+            let guess = Profile::bare(organisation.clone(), profile.organisation.tier, format);
+            respond(api.intake.refuse(&guess, codec, body, unclear_system(unclear)).await)
+        }
+    }
+}
+
+/// An organisation with one system may speak either format over HTTP, whatever it receives. Its
+/// code maps and quirks are those of its own format.
+async fn take_from(api: &Api, only: &Profile, codec: &Arc<dyn Codec>, body: Bytes) -> Answer {
+    if only.format.name == codec.name() {
+        return api.intake.take(only, codec, body).await;
+    }
+    let mut other = only.clone();
+    codec.name().clone_into(&mut other.format.name);
     other.codes = Codes::default();
     other.quirks = Quirks::default();
-    respond(api.intake.take_as(&other, codec, body).await)
+    api.intake.take(&other, codec, body).await
+}
+
+fn unclear_system(unclear: Unclear) -> Problem {
+    let text = match unclear {
+        Unclear::NotHere => {
+            "names a system of your organisation that speaks another format; use its own route"
+        }
+        Unclear::Nobody => "no system of your organisation speaks this format; see its profile",
+        Unclear::Several => {
+            "leaves open which system of your organisation speaks; send its name, or its \
+             format.application"
+        }
+    };
+    Problem::new(UNKNOWN_SENDER, "source.system", text)
 }
 
 fn respond(answer: Answer) -> Response {

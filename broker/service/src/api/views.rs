@@ -16,7 +16,8 @@ use tierlink_edge::lane::parcel_id;
 use tierlink_schemas::answer::{ExpertRef, Reason, Slot};
 use tierlink_schemas::message::BusinessNumber;
 use tierlink_schemas::{
-    CaseNumber, Deviation, Family, Kind, Loss, OrganisationCode, Priority, Problem, Version,
+    CaseNumber, Deviation, Family, Kind, LaneName, Loss, OrganisationCode, Priority, Problem,
+    SystemName, Version,
 };
 use tierlink_store::{
     ActRow, CaseFile, CaseRow, CustodyRow, DeliveryId, EventRow, LaneRow, ParkedRow, SlotRow,
@@ -435,11 +436,11 @@ pub struct Lanes<'a> {
     pub lanes: Vec<LaneInList<'a>>,
 }
 
-/// A lane: everything that one organisation must receive, in order.
+/// A lane: everything that one system of an organisation must receive, in order.
 #[derive(Serialize, JsonSchema)]
 pub struct LaneInList<'a> {
-    /// Whose lane.
-    lane: &'a OrganisationCode,
+    /// An organisation's code, or `CODE:SYSTEM` for a further system.
+    lane: &'a LaneName,
     /// Deliveries not yet answered for good, parked ones not counted.
     waiting: u64,
     /// Parked deliveries.
@@ -487,6 +488,8 @@ pub struct Parked<'a> {
 pub struct ParkedDelivery<'a> {
     /// The delivery's name, `<message>@<organisation>`.
     delivery: String,
+    /// The lane that it stands in.
+    lane: LaneName,
     case_number: Option<&'a CaseNumber>,
     kind: Kind,
     from: &'a OrganisationCode,
@@ -506,6 +509,7 @@ pub struct ParkedDelivery<'a> {
 pub fn parked(row: &ParkedRow) -> ParkedDelivery<'_> {
     ParkedDelivery {
         delivery: parcel_id(&row.delivery.id),
+        lane: row.delivery.lane(),
         case_number: row.delivery.case_number.as_ref(),
         kind: row.delivery.kind,
         from: &row.delivery.source,
@@ -531,7 +535,7 @@ pub struct DeliveryAct {
 pub struct LaneAct<'a> {
     /// The id of its record; null if there was nothing to do.
     pub act: Option<Uuid>,
-    /// The organisation's code.
+    /// An organisation's code, or `CODE:SYSTEM` for a further system.
     pub lane: &'a str,
     /// Whether the lane is paused now.
     pub paused: bool,
@@ -565,6 +569,8 @@ pub struct RecordedAct<'a> {
     message: Option<Uuid>,
     /// The organisation that it concerns.
     organisation: Option<&'a OrganisationCode>,
+    /// The further system of that organisation, where it concerns the lane of one.
+    system: Option<&'a SystemName>,
     /// The name of the token that it concerns.
     token: Option<&'a str>,
     /// Fingerprint of the configuration that was in force before a reload.
@@ -593,6 +599,7 @@ fn act(row: &ActRow) -> RecordedAct<'_> {
         delivery: delivery.map(|(message, to)| parcel_id(&DeliveryId { message, to })),
         message: row.message,
         organisation: row.organisation.as_ref(),
+        system: row.system.as_ref(),
         token: row.token.as_deref(),
         config_before: row.config_before.as_deref(),
         config_after: row.config_after.as_deref(),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tierlink_edge::lane::parcel_id;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{LaneName, OrganisationCode};
 use tierlink_store::{ActName, ActQuery, ActRow, DeliveryId};
 
 use super::{ConfigFile, print};
@@ -109,7 +109,10 @@ fn subject(act: &ActRow) -> String {
         let short = |print: &str| print.chars().take(FINGERPRINT_SHOWN).collect::<String>();
         return format!("{} → {}", short(before), short(after));
     }
-    act.organisation.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string)
+    match &act.organisation {
+        None => "-".to_owned(),
+        Some(whose) => LaneName::new(whose.clone(), act.system.clone()).to_string(),
+    }
 }
 
 #[cfg(test)]

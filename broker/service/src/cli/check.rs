@@ -2,17 +2,22 @@
 
 use std::process::ExitCode;
 
+use tierlink_codec::profile::PEOPLE;
+
 use super::{ConfigFile, print};
+use crate::codecs::codecs;
 use crate::config::Config;
 
 pub fn run(file: &ConfigFile) -> ExitCode {
     match Config::load(&file.path()) {
         Ok(config) => {
             print::line(&format!(
-                "{}: {} organisations, no problems.",
+                "{}: {} organisations with {} systems, no problems.",
                 file.path().display(),
-                config.profiles.len()
+                config.profiles.len(),
+                config.systems().count()
             ));
+            print::line(&format!("Formats: {}, {PEOPLE}.", codecs().names().join(", ")));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -8,7 +8,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tierlink_edge::network;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 use tierlink_store::{LaneRow, Queries, TokenRow};
 
 use super::lanes_on_bus::lanes_not_open;
@@ -109,7 +109,7 @@ fn calendar(config: &Config) -> Finding {
 }
 
 /// Gives the lanes that are paused.
-async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<OrganisationCode> {
+async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<LaneName> {
     let store = match tokio::time::timeout(LOOK_LASTS, app::open_store(config, false)).await {
         Ok(Ok(store)) => store,
         Ok(Err(error)) => {
@@ -126,19 +126,23 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<Organisa
     if let Ok(Some(newer)) = store.newer_tables().await.map(|v| crate::report::newer_tables(&v)) {
         findings.push(finding("tables", Ok(newer)));
     }
-    let paused = ask(&*store, findings).await;
+    let paused = ask(config, &*store, findings).await;
     store.close().await;
     paused
 }
 
 /// What the store says about lanes, tokens and deadlines. Gives the lanes that are paused.
-async fn ask(store: &dyn Queries, findings: &mut Vec<Finding>) -> HashSet<OrganisationCode> {
+async fn ask(
+    config: &Config,
+    store: &dyn Queries,
+    findings: &mut Vec<Finding>,
+) -> HashSet<LaneName> {
     let mut paused = HashSet::new();
     let now = Timestamp::now();
     match store.lanes().await {
         Ok(lanes) => {
             paused.extend(lanes.iter().filter(|row| row.paused).map(|row| row.lane.clone()));
-            findings.extend(lanes.into_iter().map(|row| lane(row, now)));
+            findings.extend(lanes.into_iter().map(|row| lane(config, row, now)));
         }
         Err(error) => findings.push(finding("lanes", Err(format!("{}: {error}", error.code())))),
     }
@@ -165,9 +169,19 @@ async fn ask(store: &dyn Queries, findings: &mut Vec<Finding>) -> HashSet<Organi
 }
 
 /// What can be said of a lane from what is stored: needs it a person, or patience?
-fn lane(row: LaneRow, now: Timestamp) -> Finding {
+fn lane(config: &Config, row: LaneRow, now: Timestamp) -> Finding {
     let LaneRow { lane, waiting, parked, .. } = row;
     let what = format!("lane {lane}");
+    let Some(system) = config.system(&lane) else {
+        let text = format!(
+            "{waiting} waiting, {parked} parked, and no profile has this system; put it back"
+        );
+        return finding(&what, if waiting + parked == 0 { Ok(text) } else { Err(text) })
+            .see(LANE_STANDS);
+    };
+    if system.is_people() {
+        return finding(&what, Ok(format!("{waiting} with people")));
+    }
     let stands_since =
         row.oldest_at.filter(|at| now.duration_since(*at) > STANDS_AFTER && waiting > 0);
     if parked > 0 {
@@ -193,7 +207,7 @@ fn expires_soon(token: &TokenRow, now: Timestamp) -> Option<Finding> {
     Some(finding(&format!("token {}", token.name), Err(text)).see(TOKEN_EXPIRES))
 }
 
-async fn bus(config: &Config, paused: &HashSet<OrganisationCode>, findings: &mut Vec<Finding>) {
+async fn bus(config: &Config, paused: &HashSet<LaneName>, findings: &mut Vec<Finding>) {
     let bus = match app::open_bus(config) {
         Ok(bus) => bus,
         Err(error) => {
@@ -227,10 +241,10 @@ async fn bus(config: &Config, paused: &HashSet<OrganisationCode>, findings: &mut
 }
 
 async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
-    let mut profiles: Vec<_> = config.profiles.values().collect();
-    profiles.sort_by(|a, b| a.organisation.code.cmp(&b.organisation.code));
-    for profile in profiles {
-        let what = format!("{} {}", profile.organisation.code, profile.organisation.name);
+    let mut systems: Vec<_> = config.systems().filter(|system| !system.is_people()).collect();
+    systems.sort_by_key(|system| system.lane());
+    for profile in systems {
+        let what = format!("{} {}", profile.lane(), profile.organisation.name);
         let outcome = match network::open(&config.folder, profile) {
             Ok(None) if profile.outbound.remote => Ok("served by its own adapter".to_owned()),
             Ok(None) => {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tierlink_bus::LaneTrouble;
-use tierlink_schemas::OrganisationCode;
+use tierlink_codec::Profile;
+use tierlink_schemas::LaneName;
 use tierlink_store::LaneRow;
 
 use super::{ConfigFile, Signature, print};
@@ -23,12 +24,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Stop delivering to an organisation; what it must receive waits
+    /// Stop delivering to a system; what it must receive waits
     Pause {
         #[command(flatten)]
         file: ConfigFile,
-        /// The organisation's code
-        lane: OrganisationCode,
+        /// The organisation's code, or CODE:SYSTEM for a further system
+        lane: LaneName,
         #[command(flatten)]
         signature: Signature,
     },
@@ -36,8 +37,8 @@ pub enum Command {
     Resume {
         #[command(flatten)]
         file: ConfigFile,
-        /// The organisation's code
-        lane: OrganisationCode,
+        /// The organisation's code, or CODE:SYSTEM for a further system
+        lane: LaneName,
         #[command(flatten)]
         signature: Signature,
     },
@@ -58,7 +59,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 async fn apply(
     file: &ConfigFile,
     act: Act,
-    lane: &OrganisationCode,
+    lane: &LaneName,
     done: &str,
     signature: &Signature,
 ) -> anyhow::Result<ExitCode> {
@@ -80,18 +81,18 @@ async fn list(file: &ConfigFile, json: bool) -> anyhow::Result<ExitCode> {
     let not_open = super::lanes_on_bus::ask_the_bus(&config, &paused).await;
     let not_open: HashMap<&str, &LaneTrouble> =
         not_open.iter().map(|trouble| (trouble.lane.as_str(), trouble)).collect();
-    let known: HashSet<&OrganisationCode> = lanes.iter().map(|row| &row.lane).collect();
+    let known: HashSet<&LaneName> = lanes.iter().map(|row| &row.lane).collect();
     let empty: Vec<LaneRow> = config
-        .profiles
-        .keys()
-        .filter(|code| not_open.contains_key(code.as_str()) && !known.contains(code))
-        .map(|code| LaneRow::empty(code.clone()))
+        .systems()
+        .map(Profile::lane)
+        .filter(|lane| not_open.contains_key(lane.to_string().as_str()) && !known.contains(lane))
+        .map(LaneRow::empty)
         .collect();
     lanes.extend(empty);
     if json {
         let view = |row: &LaneRow| {
             let mut view = json!(lane_view(row));
-            if let Some(trouble) = not_open.get(row.lane.as_str()) {
+            if let Some(trouble) = not_open.get(row.lane.to_string().as_str()) {
                 view["not_open"] = json!(format!("{}: {}", trouble.code, trouble.why));
             }
             view
@@ -107,7 +108,7 @@ async fn list(file: &ConfigFile, json: bool) -> anyhow::Result<ExitCode> {
                 .trouble
                 .as_ref()
                 .map_or_else(|| "-".to_owned(), |(at, p)| format!("{} {p}", print::time(*at)));
-            let state = match not_open.get(lane.lane.as_str()) {
+            let state = match not_open.get(lane.lane.to_string().as_str()) {
                 Some(trouble) => format!("NOT OPEN ({})", trouble.code),
                 None if lane.paused => "paused".to_owned(),
                 None => "open".to_owned(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use tierlink_bus::{Bus, BusError, Lane, LaneDepth, LaneTrouble};
-use tierlink_schemas::{Code, OrganisationCode};
+use tierlink_codec::Profile;
+use tierlink_schemas::{Code, LaneName};
 
 use crate::app;
 use crate::config::Config;
@@ -18,10 +19,7 @@ const ASKED_AT_ONCE: usize = 16;
 const BUS_LASTS: Duration = Duration::from_secs(20);
 
 /// Lanes that are not open, as far as the bus can be asked.
-pub(super) async fn ask_the_bus(
-    config: &Config,
-    paused: &HashSet<OrganisationCode>,
-) -> Vec<LaneTrouble> {
+pub(super) async fn ask_the_bus(config: &Config, paused: &HashSet<LaneName>) -> Vec<LaneTrouble> {
     let Ok(bus) = app::open_bus(config) else { return Vec::new() };
     let asked = lanes_not_open(config, paused, &*bus).await;
     bus.close().await;
@@ -33,21 +31,22 @@ pub(super) async fn ask_the_bus(
 /// broker reads any lane: then none runs. An error when the bus does not answer.
 pub(super) async fn lanes_not_open(
     config: &Config,
-    paused: &HashSet<OrganisationCode>,
+    paused: &HashSet<LaneName>,
     bus: &dyn Bus,
 ) -> Result<Vec<LaneTrouble>, BusError> {
     if !bus.remembers() {
         return Ok(Vec::new());
     }
     bus.healthy().await?;
-    let mut codes: Vec<&OrganisationCode> = config.profiles.keys().collect();
-    codes.sort();
-    let lanes = codes.iter().filter_map(|code| Some((*code, Lane::new(code.as_str()).ok()?)));
-    let asked: Vec<(&OrganisationCode, Lane, Result<LaneDepth, BusError>)> = {
+    let mut systems: Vec<&Profile> =
+        config.systems().filter(|system| !system.is_people()).collect();
+    systems.sort_by_key(|system| system.lane());
+    let lanes = systems.iter().filter_map(|it| Some((*it, Lane::new(it.lane().to_string()).ok()?)));
+    let asked: Vec<(&Profile, Lane, Result<LaneDepth, BusError>)> = {
         let asking = stream::iter(lanes)
-            .map(async |(code, lane)| {
+            .map(async |(system, lane)| {
                 let depth = bus.depth(&lane).await;
-                (code, lane, depth)
+                (system, lane, depth)
             })
             .buffered(ASKED_AT_ONCE)
             .collect();
@@ -59,10 +58,10 @@ pub(super) async fn lanes_not_open(
         return Ok(Vec::new());
     }
     let mut not_open = Vec::new();
-    for (code, lane, depth) in asked {
-        let should_be_read = config.profiles.get(code).is_some_and(|profile| {
-            profile.outbound.address.is_some() && !profile.outbound.remote && !paused.contains(code)
-        });
+    for (system, lane, depth) in asked {
+        let outbound = &system.outbound;
+        let should_be_read =
+            outbound.address.is_some() && !outbound.remote && !paused.contains(&system.lane());
         match depth {
             Err(error) => {
                 let (code, why) = (error.code(), error.to_string());

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tierlink_codec::Profile;
 use tierlink_edge::lane::{parcel_id, read_parcel_id};
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 use tierlink_store::{DeliveryId, ParkedRow};
 
 use super::{ConfigFile, Signature, print};
@@ -22,9 +23,9 @@ pub enum Command {
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// Only those to this organisation
+        /// Only those of this lane: an organisation's code, or CODE:SYSTEM for a further system
         #[arg(long)]
-        lane: Option<OrganisationCode>,
+        lane: Option<LaneName>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -76,11 +77,7 @@ fn read(text: &str) -> anyhow::Result<DeliveryId> {
     })
 }
 
-async fn list(
-    file: &ConfigFile,
-    lane: Option<OrganisationCode>,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
+async fn list(file: &ConfigFile, lane: Option<LaneName>, json: bool) -> anyhow::Result<ExitCode> {
     let parked = file.ask(async |store| store.parked(lane, LIST_MAX).await).await?;
     if json {
         let parked: Vec<_> = parked.iter().map(parked_view).collect();
@@ -106,8 +103,20 @@ fn row(parked: &ParkedRow) -> Vec<String> {
 
 async fn show(file: &ConfigFile, delivery: &str, json: bool) -> anyhow::Result<ExitCode> {
     let id = read(delivery)?;
-    let lane = Some(id.to.clone());
-    let parked = file.ask(async |store| store.parked(lane, LIST_MAX).await).await?;
+    let config = file.load()?;
+    let organisation = config.profiles.get(&id.to);
+    let mut lanes: Vec<LaneName> = vec![id.to.clone().into()];
+    lanes.extend(organisation.iter().flat_map(|it| &it.systems).map(Profile::lane));
+    lanes.dedup();
+    let parked = file
+        .ask(async |store| {
+            let mut parked = Vec::new();
+            for lane in lanes {
+                parked.extend(store.parked(Some(lane), LIST_MAX).await?);
+            }
+            Ok(parked)
+        })
+        .await?;
     let Some(found) = parked.into_iter().find(|row| row.delivery.id == id) else {
         bail!("This delivery is not parked (any more).");
     };

@@ -5,50 +5,43 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tierlink_codec::profile::FormatName;
-use tierlink_codec::{Directory, Profile, Reading, Writing};
+use tierlink_codec::{Codec, Directory, Profile, Reading, Writing};
 use tierlink_schemas::check::{Rules, check};
 use tierlink_schemas::{Loss, Message, OrganisationCode, Problem, Tier};
 use uuid::Uuid;
 
 use super::config_file::all_problems;
 use super::print;
-use crate::app::codecs;
+use crate::codecs::codecs;
 use crate::config::Config;
 
-/// A format by its name on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Hl7v2,
-    Fhir,
-    Json,
+/// The names of the formats, for the command line.
+fn formats() -> PossibleValuesParser {
+    PossibleValuesParser::new(codecs().names())
 }
 
-impl Format {
-    const fn name(self) -> FormatName {
-        match self {
-            Self::Hl7v2 => FormatName::Hl7v2,
-            Self::Fhir => FormatName::Fhir,
-            Self::Json => FormatName::Json,
-        }
-    }
+/// The codec of a format that the command line has checked.
+fn codec(name: &str) -> anyhow::Result<Arc<dyn Codec>> {
+    codecs().get(name).cloned().with_context(|| format!("there is no format {name}"))
 }
 
 /// Translate one message into another format, offline.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     /// The format of the file
-    #[arg(long)]
-    from: Format,
+    #[arg(long, value_parser = formats())]
+    from: String,
 
     /// The format to write
-    #[arg(long)]
-    to: Format,
+    #[arg(long, value_parser = formats())]
+    to: String,
 
     /// The configuration, for organisations and tiers
     #[arg(long)]
@@ -73,7 +66,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let profile = sender(options, config.as_ref(), &raw)?;
     let empty = Directory::default();
     let directory = config.as_ref().map_or(&empty, |config| &config.directory);
-    let translation = translate(options, &profile, directory, &raw);
+    let translation = translate(options, &profile, directory, &raw)?;
     if options.report {
         print::json(&translation.report());
     } else {
@@ -95,19 +88,25 @@ fn sender(options: &Options, config: Option<&Config>, raw: &[u8]) -> anyhow::Res
             .with_context(|| format!("{} cannot be read", path.display()))?;
         let mut profile = Profile::from_toml(&text)
             .with_context(|| format!("{} is no profile", path.display()))?;
-        profile.format.name = options.from.name();
+        profile.format.name.clone_from(&options.from);
         return Ok(profile);
     }
-    let names = codecs().of(options.from.name()).sender(raw).names;
+    let stated = codec(&options.from)?.sender(raw);
+    let names = &stated.names;
     if let Some(config) = config {
         let found = names
             .iter()
             .find_map(|name| config.directory.resolve(name))
-            .and_then(|organisation| config.profiles.get(&organisation.code));
+            .and_then(|organisation| config.profiles.get(&organisation.code))
+            .and_then(|organisation| {
+                let spoken = organisation
+                    .speaker(stated.system.as_deref(), |it| it.format.name == options.from);
+                spoken.ok().or_else(|| organisation.default_system())
+            });
         match found {
             Some(profile) => {
                 let mut profile = profile.clone();
-                profile.format.name = options.from.name();
+                profile.format.name.clone_from(&options.from);
                 return Ok(profile);
             }
             None => bail!(
@@ -120,7 +119,7 @@ fn sender(options: &Options, config: Option<&Config>, raw: &[u8]) -> anyhow::Res
         .find_map(|name| OrganisationCode::new(name.as_str()).ok())
         .or_else(|| OrganisationCode::new("UNKNOWN").ok())
         .context("seven letters are a code")?;
-    Ok(Profile::bare(code, Tier::Village, options.from.name()))
+    Ok(Profile::bare(code, Tier::Village, &options.from))
 }
 
 struct Translation {
@@ -136,10 +135,10 @@ fn translate(
     profile: &Profile,
     directory: &Directory,
     raw: &[u8],
-) -> Translation {
+) -> anyhow::Result<Translation> {
     let received_at = Timestamp::now();
     let reading = Reading { profile, directory, id: Uuid::now_v7(), received_at };
-    let decoded = codecs().of(options.from.name()).decode(raw, &reading);
+    let decoded = codec(&options.from)?.decode(raw, &reading);
     let mut translation = Translation {
         message: None,
         output: None,
@@ -151,7 +150,7 @@ fn translate(
         Ok((message, _)) => message,
         Err(problems) => {
             translation.problems = problems;
-            return translation;
+            return Ok(translation);
         }
     };
     let checked = check(&message, &Rules { now: received_at, required: &profile.required });
@@ -163,10 +162,10 @@ fn translate(
         .or_else(|| message.destinations.first().cloned())
         .unwrap_or_else(|| message.source.organisation.clone());
     let mut target = profile.clone();
-    target.format.name = options.to.name();
+    target.format.name.clone_from(&options.to);
     target.organisation.code = to.clone();
     let with = Writing { profile: &target, directory };
-    match codecs().of(options.to.name()).encode(&message, &to, &with) {
+    match codec(&options.to)?.encode(&message, &to, &with) {
         Ok(encoded) => {
             translation.output = Some(encoded.bytes);
             translation.losses = encoded.losses;
@@ -174,7 +173,7 @@ fn translate(
         Err(problems) => translation.problems.extend(problems),
     }
     translation.message = Some(message);
-    translation
+    Ok(translation)
 }
 
 impl Translation {

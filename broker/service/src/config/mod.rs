@@ -6,25 +6,30 @@
 //! `ops/examples/county.toml` documents every setting; the demo runs on that very file.
 //!
 //! `settings.rs` says what can be set, `validate.rs` checks that settings and profiles fit
-//! together, `policy.rs` makes of them what the judge needs.
+//! together, `systems.rs` the systems of each organisation, `policy.rs` makes of them what the judge
+//! needs.
 
+mod codes;
 mod policy;
 mod settings;
+mod systems;
 mod validate;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tierlink_codec::{Directory, Profile};
-use tierlink_core::county::{County, Member};
+use tierlink_codec::{Directory, OrganisationProfile, Profile};
+use tierlink_core::county::{County, Member, System};
+use tierlink_core::traffic::Traffic;
 use tierlink_edge::organisations::Organisations;
 use tierlink_judge::Policy;
 use tierlink_schemas::calendar::{Calendar, OpeningHours, days};
-use tierlink_schemas::{Code, OrganisationCode, Problem};
+use tierlink_schemas::{LaneName, OrganisationCode, Problem};
 use tierlink_store::ConfigFingerprint;
 
+pub use codes::{INVALID, UNREADABLE};
 pub(crate) use policy::retry_policy;
 pub use settings::{
     BusSettings, CalendarSettings, CountySettings, HttpSettings, LoadLimits, LogFormat,
@@ -43,7 +48,7 @@ pub struct Config {
     /// The folder of the file; paths in it are relative to this.
     pub folder: PathBuf,
     /// One profile per organisation.
-    pub profiles: HashMap<OrganisationCode, Profile>,
+    pub profiles: HashMap<OrganisationCode, OrganisationProfile>,
     /// The organisations as formats see them.
     pub directory: Directory,
     /// The organisations as the core sees them.
@@ -59,11 +64,6 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration has {} problem(s); `tierlink check` lists them", .0.len())]
 pub struct ConfigError(pub Vec<Problem>);
-
-/// The file or a profile cannot be read, or is no TOML.
-pub const UNREADABLE: Code = Code::new("X001");
-/// A setting contradicts another one or makes no sense.
-pub const INVALID: Code = Code::new("X002");
 
 impl Config {
     /// Reads the file and all profiles beside it.
@@ -103,7 +103,7 @@ impl Config {
     pub fn build(
         settings: Settings,
         folder: PathBuf,
-        profiles: Vec<(String, Profile)>,
+        profiles: Vec<(String, impl Into<OrganisationProfile>)>,
         mut problems: Vec<Problem>,
     ) -> Result<Self, ConfigError> {
         let profiles = by_code(profiles, &mut problems);
@@ -113,7 +113,7 @@ impl Config {
             return Err(ConfigError(problems));
         };
         let directory = Directory::new(
-            profiles.values().map(Profile::directory_entry).collect(),
+            profiles.values().map(OrganisationProfile::directory_entry).collect(),
             settings.county.lead.clone(),
         );
         let county = Arc::new(County {
@@ -132,6 +132,17 @@ impl Config {
         Ok(Self { settings, folder, profiles, directory, county, policy, fingerprint })
     }
 
+    /// The system that receives what is in `lane`.
+    #[must_use]
+    pub fn system(&self, lane: &LaneName) -> Option<&Profile> {
+        self.profiles.get(lane.organisation())?.system(lane.system())
+    }
+
+    /// All systems of all organisations, in no particular order.
+    pub fn systems(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles.values().flat_map(|organisation| &organisation.systems)
+    }
+
     /// A path of the configuration, relative to its file.
     #[must_use]
     pub fn path(&self, path: &Path) -> PathBuf {
@@ -140,7 +151,7 @@ impl Config {
 }
 
 impl Organisations for Config {
-    fn profiles(&self) -> &HashMap<OrganisationCode, Profile> {
+    fn profiles(&self) -> &HashMap<OrganisationCode, OrganisationProfile> {
         &self.profiles
     }
 
@@ -157,12 +168,26 @@ impl Organisations for Config {
     }
 }
 
-fn member(profile: &Profile) -> Member {
+fn member(profile: &OrganisationProfile) -> Member {
     Member {
         tier: profile.organisation.tier,
         parent: profile.organisation.parent.clone(),
         outside: profile.organisation.outside,
+        systems: profile.systems.iter().filter_map(system).collect(),
     }
+}
+
+/// A named system as the core sees it. Words that are no traffic were refused before.
+fn system(profile: &Profile) -> Option<System> {
+    let traffic = |words: &BTreeSet<String>| {
+        words.iter().filter_map(|word| Traffic::read(word)).collect::<BTreeSet<Traffic>>()
+    };
+    Some(System {
+        name: profile.name.clone()?,
+        is_default: profile.is_default,
+        gives: traffic(&profile.gives),
+        takes: traffic(&profile.takes),
+    })
 }
 
 /// Adds a file to a fingerprint, so that no two different sets of files look alike.
@@ -213,7 +238,7 @@ fn read_profiles(
     folder: &Path,
     print: &mut Sha256,
     problems: &mut Vec<Problem>,
-) -> Vec<(String, Profile)> {
+) -> Vec<(String, OrganisationProfile)> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
@@ -237,18 +262,19 @@ fn read_profiles(
     files
         .into_iter()
         .filter_map(|file| {
-            let profile = read_toml::<Profile>(&file, print, problems)?;
+            let profile = read_toml::<OrganisationProfile>(&file, print, problems)?;
             Some((file.display().to_string(), profile))
         })
         .collect()
 }
 
 fn by_code(
-    profiles: Vec<(String, Profile)>,
+    profiles: Vec<(String, impl Into<OrganisationProfile>)>,
     problems: &mut Vec<Problem>,
-) -> HashMap<OrganisationCode, Profile> {
+) -> HashMap<OrganisationCode, OrganisationProfile> {
     let mut by_code = HashMap::new();
     for (file, profile) in profiles {
+        let profile = profile.into();
         let code = profile.organisation.code.clone();
         if by_code.insert(code.clone(), profile).is_some() {
             problems.push(Problem::new(
@@ -290,7 +316,7 @@ fn read_calendar(
 
 #[cfg(test)]
 mod tests {
-    use tierlink_codec::profile::{FormatName, Receipts};
+    use tierlink_codec::profile::Receipts;
 
     use super::*;
 
@@ -366,6 +392,7 @@ mod tests {
     #[test]
     fn a_listener_that_a_profile_names_must_exist() {
         let mut lead = profile("330199001", "");
+        lead.1.format.name = "hl7v2".to_owned();
         lead.1.inbound.listener = Some("lead".to_owned());
         lead.1.outbound.address = Some("somewhere".to_owned());
 
@@ -380,7 +407,7 @@ mod tests {
         lead.1.outbound.receipts = Receipts::All;
         assert_eq!(check(COUNTY, vec![lead.clone()]), Vec::<String>::new());
 
-        lead.1.format.name = FormatName::Hl7v2;
+        lead.1.format.name = "hl7v2".to_owned();
 
         assert_eq!(check(COUNTY, vec![lead]), ["330199001: outbound.receipts"]);
     }

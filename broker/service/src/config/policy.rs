@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tierlink_codec::Profile;
 use tierlink_codec::profile::Receipts;
+use tierlink_codec::{OrganisationProfile, Profile};
 use tierlink_core::county::County;
 use tierlink_core::delivery::{RetryPolicy, Wants};
 use tierlink_judge::{DeliveryPolicy, Policy};
@@ -14,20 +14,21 @@ use tierlink_schemas::OrganisationCode;
 /// The policy of a county and its profiles.
 pub(super) fn policy(
     county: &Arc<County>,
-    profiles: &HashMap<OrganisationCode, Profile>,
+    profiles: &HashMap<OrganisationCode, OrganisationProfile>,
 ) -> Policy {
-    let delivery = |(code, profile): (&OrganisationCode, &Profile)| {
+    let delivery = |profile: &Profile| {
         let receipts = match profile.outbound.receipts {
             Receipts::None => Wants::None,
             Receipts::Problems => Wants::Problems,
             Receipts::All => Wants::All,
         };
-        (code.clone(), DeliveryPolicy { retry: retry_policy(profile), receipts })
+        (profile.lane(), DeliveryPolicy { retry: retry_policy(profile), receipts })
     };
-    Policy { county: Arc::clone(county), deliveries: profiles.iter().map(delivery).collect() }
+    let systems = profiles.values().flat_map(|organisation| &organisation.systems);
+    Policy { county: Arc::clone(county), deliveries: systems.map(delivery).collect() }
 }
 
-/// How often and how long an organisation is tried.
+/// How often and how long a system is tried.
 pub(crate) fn retry_policy(profile: &Profile) -> RetryPolicy {
     let retry = &profile.retry;
     RetryPolicy {

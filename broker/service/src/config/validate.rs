@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tierlink_codec::Profile;
-use tierlink_codec::profile::{FormatName, Receipts};
+use tierlink_codec::OrganisationProfile;
 use tierlink_schemas::{OrganisationCode, Problem};
 
-use super::{INVALID, Settings};
+use super::codes::INVALID;
+use super::settings::Settings;
+use super::systems;
+use crate::codecs::codecs;
 
 /// Adds everything that does not fit together.
 pub(super) fn check(
     settings: &Settings,
-    profiles: &HashMap<OrganisationCode, Profile>,
+    profiles: &HashMap<OrganisationCode, OrganisationProfile>,
     problems: &mut Vec<Problem>,
 ) {
     check_settings(settings, problems);
     check_tree(settings, profiles, problems);
-    check_transports(settings, profiles, problems);
+    check_listeners(settings, profiles, problems);
 }
 
 fn check_settings(settings: &Settings, problems: &mut Vec<Problem>) {
@@ -48,7 +50,7 @@ fn check_settings(settings: &Settings, problems: &mut Vec<Problem>) {
 
 fn check_tree(
     settings: &Settings,
-    profiles: &HashMap<OrganisationCode, Profile>,
+    profiles: &HashMap<OrganisationCode, OrganisationProfile>,
     problems: &mut Vec<Problem>,
 ) {
     if let Some(lead) = settings.county.lead.as_ref().filter(|lead| !profiles.contains_key(*lead)) {
@@ -87,19 +89,12 @@ fn check_tree(
             }
             Some(_) => {}
         }
-        if let Err(error) = jiff::tz::TimeZone::get(&profile.format.zone) {
-            problems.push(Problem::new(
-                INVALID,
-                format!("{code}: format.zone"),
-                format!("is no time zone ({error}); write one such as Asia/Shanghai"),
-            ));
-        }
     }
 }
 
-fn check_transports(
+fn check_listeners(
     settings: &Settings,
-    profiles: &HashMap<OrganisationCode, Profile>,
+    profiles: &HashMap<OrganisationCode, OrganisationProfile>,
     problems: &mut Vec<Problem>,
 ) {
     let mut listeners: BTreeMap<&str, usize> = BTreeMap::new();
@@ -115,33 +110,5 @@ fn check_transports(
             ));
         }
     }
-    let mut sorted: Vec<_> = profiles.iter().collect();
-    sorted.sort_by_key(|(code, _)| *code);
-    for (code, profile) in sorted {
-        if let Some(name) = &profile.inbound.listener
-            && !listeners.contains_key(name.as_str())
-        {
-            problems.push(Problem::new(
-                INVALID,
-                format!("{code}: inbound.listener"),
-                format!("no [[mllp]] listener is called {name}"),
-            ));
-        }
-        if profile.format.name == FormatName::Hl7v2 && profile.outbound.receipts != Receipts::None {
-            problems.push(Problem::new(
-                INVALID,
-                format!("{code}: outbound.receipts"),
-                "must be none: HL7 v2 has no message for a receipt; look custody up instead",
-            ));
-        }
-        if let Some(address) = &profile.outbound.address
-            && tierlink_edge::address::Address::read(address).is_none()
-        {
-            problems.push(Problem::new(
-                INVALID,
-                format!("{code}: outbound.address"),
-                "must be mllp://host:port, mllps://host:port, http://… or https://…",
-            ));
-        }
-    }
+    systems::check(profiles, &codecs(), &listeners, problems);
 }

@@ -176,7 +176,8 @@ mod tests {
         for org in Org::ALL {
             let profile = &config.profiles[&org.organisation()];
             assert_eq!(profile.organisation.name, org.name());
-            assert_eq!(profile.outbound.address, Some(actors[&org].hospital.address()));
+            let system = profile.default_system().unwrap();
+            assert_eq!(system.outbound.address, Some(actors[&org].hospital.address()));
         }
     }
 

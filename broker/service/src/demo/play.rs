@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tierlink_schemas::CaseNumber;
+use tierlink_schemas::{CaseNumber, LaneName};
 use tierlink_simulator::{Act, Manners, Received, Statement, Turn, Which};
 use tierlink_store::{CaseFile, CaseKey, DeliveryId, Queries};
 
@@ -237,7 +237,7 @@ impl Play {
     /// Waits until the broker has really tried in vain.
     async fn comes_back(&self, who: Org) -> Result<(), String> {
         tokio::time::sleep(DOWN_LASTS).await;
-        let code = who.organisation();
+        let code = LaneName::from(who.organisation());
         loop {
             let lanes = self.store.lanes().await.map_err(|error| error.code().to_string())?;
             if lanes.iter().any(|lane| lane.lane == code && lane.trouble.is_some()) {
@@ -254,7 +254,7 @@ impl Play {
         let id = loop {
             let parked = self
                 .store
-                .parked(Some(who.organisation()), PARKED_MAX)
+                .parked(Some(who.organisation().into()), PARKED_MAX)
                 .await
                 .map_err(|error| error.code().to_string())?;
             let found = parked.into_iter().find(|row| {

@@ -159,7 +159,10 @@ fn delivers(act: &Act) -> bool {
 /// by the store.
 fn expect_known(act: &Act, config: &Config) -> Result<(), Refusal> {
     let organisation = match act {
-        Act::Pause(lane) | Act::Resume(lane) => Some(lane),
+        Act::Pause(lane) | Act::Resume(lane) if config.system(lane).is_none() => {
+            return Err(Refusal::unknown(act));
+        }
+        Act::Pause(lane) | Act::Resume(lane) => Some(lane.organisation()),
         Act::CreateToken(token) => token.organisation.as_ref(),
         Act::Replay(_) | Act::Drop(_) | Act::RevokeToken(_) | Act::Reload { .. } => None,
     };

@@ -154,7 +154,7 @@ impl World {
                 self.ground.lanes.lock().unwrap().blocked = false;
             }
             7 => {
-                let lane = org(dice.pick::<&str>(&EVERYBODY));
+                let lane = org(dice.pick::<&str>(&EVERYBODY)).into();
                 let memory = &self.ground.memory;
                 let paused = dice.percent(60);
                 memory.lock().unwrap().pause_lane(&lane, paused);
@@ -206,7 +206,7 @@ impl World {
         self.ground.lanes.lock().unwrap().blocked = false;
         self.ground.seen.lock().unwrap().out.clear();
         for code in EVERYBODY {
-            self.ground.memory.lock().unwrap().pause_lane(&org(code), false);
+            self.ground.memory.lock().unwrap().pause_lane(&org(code).into(), false);
         }
         if self.processes.lock().unwrap().is_empty() {
             self.start_one();

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tierlink::app::codecs;
 use tierlink::clock::Clock;
+use tierlink::codecs::codecs;
 use tierlink::committer::Committer;
 use tierlink::counters::Counters;
 use tierlink::current_config::CurrentConfig;
@@ -17,7 +17,7 @@ use tierlink::settler::Settler;
 use tierlink_bus::Bus;
 use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::{Lane, Troubles};
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::LaneName;
 use tierlink_store::Outbox;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -114,7 +114,7 @@ impl Process {
         ));
         for code in EVERYBODY {
             let lane = Lane {
-                organisation: org(code),
+                name: org(code).into(),
                 due: Arc::<Deliveries>::clone(&deliveries),
                 outcomes: Arc::<Deliveries>::clone(&deliveries),
                 bus: Arc::clone(&bus),
@@ -135,7 +135,7 @@ impl Process {
 
 async fn watch_paused(
     store: Arc<dyn Outbox>,
-    paused: watch::Sender<Arc<HashSet<OrganisationCode>>>,
+    paused: watch::Sender<Arc<HashSet<LaneName>>>,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {

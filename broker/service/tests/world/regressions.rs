@@ -11,7 +11,7 @@ async fn seconds(count: u64) {
 }
 
 fn pause(world: &World, lane: &str, paused: bool) {
-    world.ground.memory.lock().unwrap().pause_lane(&org(lane), paused);
+    world.ground.memory.lock().unwrap().pause_lane(&org(lane).into(), paused);
 }
 
 /// Found by worlds 51, 216 and 233. The lane heard that an outcome was not stored while it sent

@@ -181,9 +181,11 @@ impl Senders {
         let process = self.running()?;
         let sent_after = self.heard.lock().unwrap().len();
         let config = process.intake.config();
-        let profile = &config.profiles[&letter.message.source.organisation];
+        let lane = letter.message.source.organisation.clone().into();
+        let system = config.system(&lane)?;
+        let codec = process.intake.codecs().get(&system.format.name)?;
         // On the heap: the future of a whole intake is large.
-        let taking = Box::pin(process.intake.take(profile, letter.bytes.clone()));
+        let taking = Box::pin(process.intake.take(system, codec, letter.bytes.clone()));
         let verdict = read(&tokio::time::timeout(ANSWER_LASTS, taking).await.ok()?)?;
         self.heard.lock().unwrap().push(Heard {
             source: source_id(&letter.message),

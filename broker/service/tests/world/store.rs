@@ -15,7 +15,7 @@ use tierlink_core::decide::{Event, needs_request};
 use tierlink_core::delivery::{self, Act, Outcome, State as Stand, Step};
 use tierlink_core::find::{self, Key, Picked};
 use tierlink_schemas::message::to_vec;
-use tierlink_schemas::{Code, Message, OrganisationCode, Problem, Refusal, Verdict};
+use tierlink_schemas::{Code, LaneName, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{
     Attempt, Content, DeliveryId, DeliveryRow, Found, Hold, Judge, Judged, Judgement,
     LaneCondition, Outgoing, Repair, Settlement, ToJudge, Work,
@@ -74,7 +74,7 @@ pub struct Memory {
     due: BTreeMap<Uuid, Timestamp>,
     firsts: BTreeMap<SourceId, Uuid>,
     unsettled: BTreeSet<DeliveryId>,
-    lanes: BTreeMap<OrganisationCode, LaneKept>,
+    lanes: BTreeMap<LaneName, LaneKept>,
     leases: BTreeMap<String, (Uuid, Timestamp)>,
     counter: u64,
     sabotage: Option<Sabotage>,
@@ -238,6 +238,8 @@ impl Memory {
             .filter(|other| case.is_some() && other.row.case == case && other.row.id.to == id.to);
         let last = line.map(|other| other.row.number).max().unwrap_or(0);
         let row = DeliveryRow {
+            system: None,
+            source_system: None,
             case,
             case_number: message.case.number.clone(),
             number: last + 1,
@@ -301,7 +303,7 @@ impl Memory {
                     false
                 }
             };
-            let paused = self.lanes.get(&id.to).is_some_and(|lane| lane.paused);
+            let paused = self.lanes.get(&row.lane()).is_some_and(|lane| lane.paused);
             if due && !paused && (self.is_first(row) || self.sabotage == Some(Sabotage::HandOutAll))
             {
                 ready.push(row);
@@ -328,6 +330,7 @@ impl Memory {
         }
         Outgoing {
             id: row.id.clone(),
+            lane: row.lane(),
             round: row.round,
             number: row.number,
             state: row.state,
@@ -403,7 +406,7 @@ impl Memory {
         }
         let published_at = delivery.published_at;
         let before = delivery.row.clone();
-        let lane = self.lanes.entry(settlement.id.to.clone()).or_default();
+        let lane = self.lanes.entry(before.lane()).or_default();
         lane.last_settled_at = lane.last_settled_at.max(Some(settlement.at));
         lane.settled_published_at = lane.settled_published_at.max(published_at);
         match settlement.outcome {
@@ -434,7 +437,7 @@ impl Memory {
 
     pub fn note_attempts(&mut self, attempts: Vec<Attempt>) {
         for attempt in attempts {
-            let lane = self.lanes.entry(attempt.id.to.clone()).or_default();
+            let lane = self.lanes.entry(attempt.lane).or_default();
             lane.unanswered_at = Some(attempt.at);
             if let Some(delivery) = self.deliveries.get_mut(&attempt.id)
                 && waits_for_an_answer(&delivery.row.state)
@@ -455,9 +458,10 @@ impl Memory {
             .filter(|id| self.deliveries[*id].row.state == Stand::Published)
             .filter(|id| match repair {
                 Repair::RoadIsNew => true,
-                Repair::Lane(lane) => id.to == *lane,
+                Repair::Lane(lane) => self.deliveries[*id].row.lane() == *lane,
                 Repair::Stale { before, waiting, .. } => {
-                    !waiting.contains(&id.to) && self.is_stale(id, *before)
+                    !waiting.contains(&self.deliveries[*id].row.lane())
+                        && self.is_stale(id, *before)
                 }
             })
             .cloned()
@@ -474,7 +478,7 @@ impl Memory {
 
     fn is_stale(&self, id: &DeliveryId, before: Timestamp) -> bool {
         let Some(published_at) = self.deliveries[id].published_at else { return false };
-        let lane = self.lanes.get(&id.to).cloned().unwrap_or_default();
+        let lane = self.lanes.get(&self.deliveries[id].row.lane()).cloned().unwrap_or_default();
         published_at < before
             && (lane.last_settled_at.is_none_or(|at| at < before)
                 || lane.settled_published_at.is_some_and(|at| at > published_at))
@@ -511,7 +515,7 @@ impl Memory {
     }
 
     pub fn lane_conditions(&self) -> Vec<LaneCondition> {
-        let condition = |(lane, kept): (&OrganisationCode, &LaneKept)| LaneCondition {
+        let condition = |(lane, kept): (&LaneName, &LaneKept)| LaneCondition {
             lane: lane.clone(),
             paused: kept.paused,
             unanswered_at: kept.unanswered_at,
@@ -519,7 +523,7 @@ impl Memory {
         self.lanes.iter().map(condition).collect()
     }
 
-    pub fn pause_lane(&mut self, lane: &OrganisationCode, paused: bool) {
+    pub fn pause_lane(&mut self, lane: &LaneName, paused: bool) {
         self.lanes.entry(lane.clone()).or_default().paused = paused;
     }
 

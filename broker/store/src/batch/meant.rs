@@ -1,7 +1,7 @@
 //! What a judgement means for the batch: what is drafted, who is answered, what later works see.
 
 use tierlink_core::case::Case;
-use tierlink_schemas::{Body, CaseNumber, Message, Refusal, Verdict};
+use tierlink_schemas::{Body, CaseNumber, LaneName, Message, Refusal, Verdict};
 use uuid::Uuid;
 
 use super::{Batch, First, slot_of, source_id};
@@ -71,17 +71,19 @@ impl Batch {
         let Some(asked) = self.asked(at) else { return };
         let query = asked.message.clone();
         let Some(arrival) = self.accept(at, number.clone(), state.clone()) else { return };
-        let to = query.source.organisation.clone();
+        let system = arrival.system.clone();
+        let to = LaneName::new(query.source.organisation.clone(), system.clone());
         let received_at = arrival.received_at;
         self.changes.messages.push(NewMessage {
             message: query,
+            system,
             arrival: Some(arrival),
             case,
             case_number: number.map(|number| number.as_str().to_owned()),
             case_state: state,
             received_at,
         });
-        let deliveries = self.changes.add_message(answer, to, received_at);
+        let deliveries = self.changes.add_message(answer, &to, received_at);
         self.count_deliveries(at, deliveries);
     }
 
@@ -116,6 +118,7 @@ impl Batch {
         let received_at = arrival.received_at;
         self.changes.messages.push(NewMessage {
             message,
+            system: arrival.system.clone(),
             arrival: Some(arrival),
             case: None,
             case_number: None,
@@ -131,7 +134,7 @@ impl Batch {
         case_number: Option<CaseNumber>,
         state: Option<String>,
     ) -> Option<Arrival> {
-        let id = source_id(&self.asked(at)?.message);
+        let id = source_id(&self.works[at], &self.asked(at)?.message);
         let work = &self.works[at];
         let first = First {
             id: work.id,
@@ -143,6 +146,7 @@ impl Batch {
         let verdict = Verdict::Accepted { message: work.id, case_number, state };
         self.judged[at] = Some(Judged { verdict, deliveries: 0, conflict: false });
         Some(Arrival {
+            system: work.system.clone(),
             format: work.format,
             raw: work.raw.clone(),
             fingerprint: work.fingerprint,

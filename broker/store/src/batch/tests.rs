@@ -59,6 +59,7 @@ fn work(kind: Kind, id: &str, fingerprint: u8) -> Work {
     Work {
         id: Uuid::now_v7(),
         organisation: sender(),
+        system: None,
         format: "json",
         raw: id.as_bytes().to_vec().into(),
         fingerprint: [fingerprint; 32],
@@ -91,7 +92,7 @@ fn first(fingerprint: u8) -> HashMap<super::SourceId, First> {
         case_number: CaseNumber::read("R2600000011"),
         state: Some("accepted".to_owned()),
     };
-    HashMap::from([((sender(), "m-1".to_owned()), first)])
+    HashMap::from([((sender().into(), "m-1".to_owned()), first)])
 }
 
 #[test]

@@ -4,6 +4,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tierlink_core::delivery::State;
+use tierlink_schemas::LaneName;
 use tierlink_store::{
     Act, ActName, ActQuery, ActRow, Acted, ConfigFingerprint, DeliveryId, Error, NewAct, Store,
     TokenRow,
@@ -46,8 +47,8 @@ async fn one_of_each(store: &dyn Store) -> Vec<Act> {
     vec![
         Act::Replay(again),
         Act::Drop(away),
-        Act::Pause(code(HOSPITAL)),
-        Act::Resume(code(HOSPITAL)),
+        Act::Pause(code(HOSPITAL).into()),
+        Act::Resume(code(HOSPITAL).into()),
         Act::CreateToken(token("his")),
         Act::RevokeToken("his".to_owned()),
         reload(),
@@ -121,7 +122,7 @@ pub async fn acts_are_found_by_what_where_who_and_when(place: &Place) {
 
 pub async fn what_is_so_already_is_not_recorded_again(place: &Place) {
     let store = &*place.store;
-    let (delivery, lane) = (parked(store, "m-1").await, code(HOSPITAL));
+    let (delivery, lane) = (parked(store, "m-1").await, LaneName::from(code(HOSPITAL)));
     let elsewhere = DeliveryId { to: code(OTHER_HOSPITAL), ..delivery.clone() };
 
     let never_paused = act(store, Act::Resume(lane.clone()), noon()).await;

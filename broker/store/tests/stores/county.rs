@@ -1,17 +1,18 @@
 //! A small invented county, and the core as its judge.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tierlink_core::Change;
 use tierlink_core::case::Case;
-use tierlink_core::county::{County, Member};
+use tierlink_core::county::{County, Member, System};
 use tierlink_core::deadline::TimeLimits;
 use tierlink_core::delivery::Wants;
+use tierlink_core::traffic::Traffic;
 use tierlink_judge::{CoreJudge, DeliveryPolicy, Policy};
 use tierlink_schemas::calendar::{Calendar, OpeningHours};
-use tierlink_schemas::{OrganisationCode, Tier};
+use tierlink_schemas::{Kind, LaneName, OrganisationCode, SystemName, Tier};
 use tierlink_store::{DeliveryRow, Found, Judge, Judgement, Settled, Settlement, Work};
 use uuid::Uuid;
 
@@ -33,6 +34,25 @@ pub fn core() -> Arc<dyn Judge> {
     Arc::new(judge())
 }
 
+/// The core, for a hospital of which the system `desk` takes amendments, and a township whose ward
+/// has a system of its own.
+pub fn core_with_systems() -> Arc<dyn Judge> {
+    let mut county = county();
+    let mut give = |organisation: &str, further: &str, takes: &[Traffic]| {
+        let system = |name: &str, is_default, takes: &[Traffic]| System {
+            name: SystemName::new(name).unwrap(),
+            is_default,
+            gives: BTreeSet::new(),
+            takes: takes.iter().copied().collect(),
+        };
+        let member = county.members.get_mut(&code(organisation)).unwrap();
+        member.systems = vec![system("his", true, &[]), system(further, false, takes)];
+    };
+    give(HOSPITAL, "desk", &[Traffic::Kind(Kind::ReferralAmend)]);
+    give(TOWNSHIP, "ward", &[]);
+    Arc::new(judge_of(county))
+}
+
 /// Writes events that clash with those that are there.
 pub fn spoilt_core() -> Arc<dyn Judge> {
     Arc::new(Spoilt(judge()))
@@ -40,16 +60,24 @@ pub fn spoilt_core() -> Arc<dyn Judge> {
 
 /// Every organisation wants all receipts.
 fn judge() -> CoreJudge {
-    let county = county();
+    judge_of(county())
+}
+
+fn judge_of(county: County) -> CoreJudge {
     let wants = DeliveryPolicy { receipts: Wants::All, ..DeliveryPolicy::default() };
-    let deliveries = county.members.keys().map(|code| (code.clone(), wants.clone())).collect();
+    let systems = county.members.iter().flat_map(|(code, member)| {
+        let further = member.systems.iter().filter(|system| !system.is_default);
+        let further = further.map(|system| Some(system.name.clone()));
+        further.chain([None]).map(|system| LaneName::new(code.clone(), system))
+    });
+    let deliveries = systems.map(|lane| (lane, wants.clone())).collect();
     CoreJudge::new(Arc::new(Policy { county: Arc::new(county), deliveries }))
 }
 
 fn county() -> County {
     let mut members = HashMap::new();
     let mut add = |organisation: &str, tier, parent: Option<&str>| {
-        let member = Member { tier, parent: parent.map(code), outside: false };
+        let member = Member { tier, parent: parent.map(code), outside: false, systems: Vec::new() };
         members.insert(code(organisation), member);
     };
     add(HOSPITAL, Tier::County, None);

@@ -80,11 +80,11 @@ pub async fn a_parked_delivery_holds_its_line_and_no_other(place: &Place) {
     assert!(to_hospital(&publish(store, later(1)).await).is_empty());
     line(store, "m-2", 0).await;
     assert_eq!(to_hospital(&publish(store, later(2)).await).len(), 1);
-    let parked = store.parked(Some(code(HOSPITAL)), 10).await.unwrap();
+    let parked = store.parked(Some(code(HOSPITAL).into()), 10).await.unwrap();
     assert_eq!(parked.len(), 1);
     assert_eq!((parked[0].behind, parked[0].since), (2, noon()));
     assert_eq!(parked[0].problems, [problem()]);
-    assert!(store.parked(Some(code(TOWNSHIP)), 10).await.unwrap().is_empty());
+    assert!(store.parked(Some(code(TOWNSHIP).into()), 10).await.unwrap().is_empty());
 }
 
 pub async fn a_replay_makes_older_copies_void(place: &Place) {
@@ -190,10 +190,10 @@ pub async fn a_paused_lane_keeps_its_deliveries(place: &Place) {
     let store = &*place.store;
     line(store, "m-1", 0).await;
 
-    let paused = act(store, Act::Pause(code(HOSPITAL)), noon()).await;
+    let paused = act(store, Act::Pause(code(HOSPITAL).into()), noon()).await;
     let nothing = publish(store, noon()).await;
     let shown = condition_of(store, HOSPITAL).await;
-    let resumed = act(store, Act::Resume(code(HOSPITAL)), noon()).await;
+    let resumed = act(store, Act::Resume(code(HOSPITAL).into()), noon()).await;
 
     assert_eq!((paused, resumed), (Acted::Done, Acted::Done));
     assert!(nothing.is_empty());
@@ -203,7 +203,8 @@ pub async fn a_paused_lane_keeps_its_deliveries(place: &Place) {
 }
 
 fn attempt(id: &DeliveryId) -> Attempt {
-    Attempt { id: id.clone(), attempts: 3, problem: problem(), at: later(1) }
+    let lane = id.to.clone().into();
+    Attempt { id: id.clone(), lane, attempts: 3, problem: problem(), at: later(1) }
 }
 
 pub async fn silence_is_remembered_until_an_answer(place: &Place) {
@@ -234,12 +235,12 @@ pub async fn silence_is_remembered_until_an_answer(place: &Place) {
 
 async fn condition_of(store: &dyn Outbox, lane: &str) -> LaneCondition {
     let lanes = store.lane_conditions().await.unwrap();
-    lanes.into_iter().find(|row| row.lane == code(lane)).unwrap()
+    lanes.into_iter().find(|row| row.lane == code(lane).into()).unwrap()
 }
 
 async fn lane_of(store: &dyn Store, lane: &str) -> tierlink_store::LaneRow {
     let lanes = store.lanes().await.unwrap();
-    lanes.into_iter().find(|row| row.lane == code(lane)).unwrap()
+    lanes.into_iter().find(|row| row.lane == code(lane).into()).unwrap()
 }
 
 async fn file_of(store: &dyn Store, id: &DeliveryId) -> tierlink_store::CaseFile {
@@ -255,7 +256,7 @@ pub async fn what_a_forgetful_road_held_is_queued_again(place: &Place) {
     settle(store, &held[0].id, held[0].round, taken(), noon()).await;
     publish(store, noon()).await;
 
-    let repaired = store.repair(Repair::Lane(code(HOSPITAL))).await.unwrap();
+    let repaired = store.repair(Repair::Lane(code(HOSPITAL).into())).await.unwrap();
 
     assert_eq!(repaired, 1, "what was answered stays answered");
     assert!(!due(store, &held[1].id, held[1].round).await);
@@ -286,8 +287,8 @@ pub async fn a_silent_lane_proves_nothing(place: &Place) {
     publish(store, noon()).await;
     let stale = |waiting| Repair::Stale { before: later(60), waiting, limit: 10 };
 
-    assert_eq!(store.repair(stale(vec![code(HOSPITAL)])).await.unwrap(), 0);
-    assert_eq!(store.repair(stale(vec![code(TOWNSHIP)])).await.unwrap(), 1);
+    assert_eq!(store.repair(stale(vec![code(HOSPITAL).into()])).await.unwrap(), 0);
+    assert_eq!(store.repair(stale(vec![code(TOWNSHIP).into()])).await.unwrap(), 1);
 
     // Behind a lane that answers older ones, the younger ones only wait for their turn.
     line(store, "m-2", 0).await;
@@ -296,7 +297,7 @@ pub async fn a_silent_lane_proves_nothing(place: &Place) {
     line(store, "m-3", 0).await;
     publish(store, later(62)).await;
     settle(store, &older.id, older.round, taken(), later(63)).await;
-    let stale = |before| Repair::Stale { before, waiting: vec![code(TOWNSHIP)], limit: 10 };
+    let stale = |before| Repair::Stale { before, waiting: vec![code(TOWNSHIP).into()], limit: 10 };
     assert_eq!(store.repair(stale(later(63))).await.unwrap(), 0);
 
     // Nothing was answered since, and nobody is silent: what is left of the lane was lost.

@@ -366,7 +366,7 @@ pub async fn lanes_and_figures_count_what_is_there(place: &Place) {
     let lanes = store.lanes().await.unwrap();
     let figures = store.figures(noon()).await.unwrap();
 
-    let lane = lanes.iter().find(|lane| lane.lane == code(HOSPITAL)).unwrap();
+    let lane = lanes.iter().find(|lane| lane.lane == code(HOSPITAL).into()).unwrap();
     assert_eq!((lane.waiting, lane.parked), (1, 1));
     assert_eq!((lane.oldest_at, lane.last_settled_at), (Some(noon()), Some(later(2))));
     assert!(!lane.paused);

@@ -20,6 +20,7 @@ mod reaching;
 mod running;
 mod said;
 mod surging;
+mod systems;
 mod twins;
 
 macro_rules! keeps_its_promises {
@@ -105,6 +106,14 @@ macro_rules! keeps_its_promises {
                 counters_are_never_given_twice
                 a_lease_has_one_holder_at_a_time
                 a_lease_from_a_wrong_clock_is_taken_once_it_is_abandoned
+            }
+            systems {
+                two_systems_may_use_one_message_id
+                each_system_has_its_own_line_of_a_case
+                a_parked_delivery_of_one_system_holds_no_other
+                each_system_has_a_lane_of_its_own
+                what_one_lane_lost_is_queued_again_for_it_alone
+                a_receipt_goes_back_to_the_system_that_said_it
             }
             running {
                 deadlines_escalate_and_move_on

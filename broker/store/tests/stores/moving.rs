@@ -97,7 +97,7 @@ async fn go(store: &dyn Store, way: &Way, row: &DeliveryRow) {
         Way::Published => store.mark_published(vec![(id, round)], noon()).await.unwrap(),
         Way::Answered(outcome) => settle(store, &id, round, outcome.clone(), noon()).await,
         Way::RoadIsNew => drop(store.repair(Repair::RoadIsNew).await.unwrap()),
-        Way::LaneIsNew => drop(store.repair(Repair::Lane(id.to)).await.unwrap()),
+        Way::LaneIsNew => drop(store.repair(Repair::Lane(id.to.into())).await.unwrap()),
         Way::Stale => {
             let stale = Repair::Stale { before: later(1), waiting: Vec::new(), limit: 500 };
             store.repair(stale).await.unwrap();
@@ -110,7 +110,8 @@ async fn go(store: &dyn Store, way: &Way, row: &DeliveryRow) {
         }
         Way::Act(its) => act(store, &id, *its).await,
         Way::NoteAttempt => {
-            let attempt = Attempt { id, attempts: 1, problem: problem(), at: noon() };
+            let lane = id.to.clone().into();
+            let attempt = Attempt { id, lane, attempts: 1, problem: problem(), at: noon() };
             store.note_attempts(vec![attempt]).await.unwrap();
         }
     }

@@ -1,5 +1,7 @@
 //! What hospitals say in these tests: the example messages, changed where a test needs it.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tierlink_core::delivery::{Outcome, State};
@@ -7,8 +9,8 @@ use tierlink_core::find;
 use tierlink_schemas::message::{from_value, to_vec};
 use tierlink_schemas::{Kind, OrganisationCode, Verdict, examples};
 use tierlink_store::{
-    Act, Acted, Content, DeliveryId, Judged, NewAct, Outgoing, Settlement, Store, Through, ToJudge,
-    Work,
+    Act, Acted, Content, DeliveryId, Judge, Judged, NewAct, Outgoing, Settlement, Store, Through,
+    ToJudge, Work,
 };
 use uuid::Uuid;
 
@@ -40,6 +42,7 @@ pub fn say(kind: Kind, from: &str, id: &str, change: impl FnOnce(&mut Value)) ->
     Work {
         id: ours,
         organisation: sender.clone(),
+        system: None,
         format: "json",
         raw: format!("raw {id}").into_bytes().into(),
         fingerprint: fingerprint(&to_vec(&said)),
@@ -188,8 +191,20 @@ pub async fn settle(
     outcome: Outcome,
     at: Timestamp,
 ) {
+    settle_by(store, core(), id, round, outcome, at).await;
+}
+
+/// The same, by another judge.
+pub async fn settle_by(
+    store: &dyn Store,
+    judge: Arc<dyn Judge>,
+    id: &DeliveryId,
+    round: u32,
+    outcome: Outcome,
+    at: Timestamp,
+) {
     let settlement = settlement(id, round, outcome, at);
-    store.settle(vec![settlement], core()).await.unwrap();
+    store.settle(vec![settlement], judge).await.unwrap();
 }
 
 /// Publishes and takes whatever goes to `lane`, until nothing more does. Returns kinds and numbers

@@ -1,0 +1,104 @@
+//! What a system of an organisation gives and takes: single kinds of message, or whole services.
+//!
+//! A profile lists them by name, such as `referral.submit` or `ecg`. Nothing here decides anything;
+//! `routing.rs` does.
+
+use tierlink_schemas::Kind;
+use tierlink_schemas::request::Modality;
+
+/// A service: the messages of one family of cases, or of the readings of one modality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Service {
+    /// Referrals.
+    Referral,
+    /// Transfers.
+    Transfer,
+    /// Consultations. Readings too, unless a system names their own service.
+    Consultation,
+    /// Readings of electrocardiograms and other recordings of the ECG centre.
+    Ecg,
+    /// Readings of images.
+    Imaging,
+    /// Readings of laboratory findings.
+    Laboratory,
+    /// Readings of pathology.
+    Pathology,
+    /// Published and withdrawn slots.
+    Slot,
+}
+
+impl Service {
+    /// Every service.
+    pub const ALL: [Self; 8] = [
+        Self::Referral,
+        Self::Transfer,
+        Self::Consultation,
+        Self::Ecg,
+        Self::Imaging,
+        Self::Laboratory,
+        Self::Pathology,
+        Self::Slot,
+    ];
+
+    /// The service as profiles write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Referral => "referral",
+            Self::Transfer => "transfer",
+            Self::Consultation => "consultation",
+            Self::Ecg => "ecg",
+            Self::Imaging => "imaging",
+            Self::Laboratory => "laboratory",
+            Self::Pathology => "pathology",
+            Self::Slot => "slot",
+        }
+    }
+
+    /// The service of which this one is a part: a reading is a consultation.
+    #[must_use]
+    pub const fn wider(self) -> Option<Self> {
+        match self {
+            Self::Ecg | Self::Imaging | Self::Laboratory | Self::Pathology => {
+                Some(Self::Consultation)
+            }
+            Self::Referral | Self::Transfer | Self::Consultation | Self::Slot => None,
+        }
+    }
+
+    /// The service of a reading; a consultation where nothing says what is read.
+    #[must_use]
+    pub const fn of_reading(modality: Option<Modality>) -> Self {
+        match modality {
+            Some(Modality::Ecg) => Self::Ecg,
+            Some(Modality::Imaging) => Self::Imaging,
+            Some(Modality::Laboratory) => Self::Laboratory,
+            Some(Modality::Pathology) => Self::Pathology,
+            None => Self::Consultation,
+        }
+    }
+}
+
+/// What a system gives or takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Traffic {
+    /// Messages of this kind, whatever their service.
+    Kind(Kind),
+    /// Everything about this service, unless a system names its kind.
+    Service(Service),
+}
+
+impl Traffic {
+    /// Reads a kind such as `referral.submit`, or a service such as `ecg`.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let service = Service::ALL.into_iter().find(|service| service.as_str() == text);
+        service.map(Self::Service).or_else(|| Kind::read(text).map(Self::Kind))
+    }
+
+    /// Every word that a profile may write, services first.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        let services = Service::ALL.into_iter().map(Service::as_str);
+        services.chain(Kind::ALL.iter().map(|kind| kind.as_str()))
+    }
+}
