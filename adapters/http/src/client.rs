@@ -190,6 +190,7 @@ impl CannotPost {
 /// One URL, and the connections to it while there are some.
 pub struct Client {
     inner: reqwest::Client,
+    fresh: FreshConnections,
     url: Url,
     host: String,
     port: u16,
@@ -198,6 +199,40 @@ pub struct Client {
     authorization: Option<HeaderValue>,
     connect_lasts: Duration,
     answer_bytes_max: usize,
+}
+
+/// What the library needs to begin with no connection at all.
+struct FreshConnections {
+    /// Given also where nothing uses it: otherwise it is looked for in the process, in vain.
+    tls: Arc<ClientConfig>,
+    connect_lasts: Duration,
+    exchange_lasts: Duration,
+    idle_lasts: Duration,
+    idle_connections_max: usize,
+}
+
+impl FreshConnections {
+    fn build(&self) -> Result<reqwest::Client, reqwest::Error> {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(ClientConfig::clone(&self.tls))
+            .user_agent(USER_AGENT)
+            .http1_only()
+            .http1_max_headers(HEADERS_MAX)
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .no_proxy()
+            .referer(false)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .tcp_nodelay(true)
+            .connect_timeout(self.connect_lasts)
+            .timeout(self.exchange_lasts)
+            .pool_idle_timeout(self.idle_lasts)
+            .pool_max_idle_per_host(self.idle_connections_max)
+            .build()
+    }
 }
 
 impl fmt::Debug for Client {
@@ -227,31 +262,18 @@ impl Client {
         let address = format!("{}:{port}", url.host_str().unwrap_or_default());
         let authorization = settings.token.as_deref().map(authorization).transpose()?;
 
-        // Given also where nothing uses it: otherwise it is looked for in the process, in vain.
-        let config = tls.clone().map_or_else(tls::none, Ok)?;
-        let inner = reqwest::Client::builder()
-            .tls_backend_preconfigured(ClientConfig::clone(&config))
-            .user_agent(USER_AGENT)
-            .http1_only()
-            .http1_max_headers(HEADERS_MAX)
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .no_proxy()
-            .referer(false)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .tcp_nodelay(true)
-            .connect_timeout(settings.connect_lasts)
-            .timeout(settings.exchange_lasts)
-            .pool_idle_timeout(settings.idle_lasts)
-            .pool_max_idle_per_host(settings.idle_connections_max)
-            .build()
-            .map_err(|error| CannotPost::Client(error.without_url()))?;
+        let fresh = FreshConnections {
+            tls: tls.clone().map_or_else(tls::none, Ok)?,
+            connect_lasts: settings.connect_lasts,
+            exchange_lasts: settings.exchange_lasts,
+            idle_lasts: settings.idle_lasts,
+            idle_connections_max: settings.idle_connections_max,
+        };
+        let inner = fresh.build().map_err(|error| CannotPost::Client(error.without_url()))?;
         let Settings { connect_lasts, answer_bytes_max, .. } = settings;
         Ok(Self {
             inner,
+            fresh,
             url,
             host,
             port,
@@ -266,6 +288,18 @@ impl Client {
     /// Host and port, for logs.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Closes every idle connection, so that the next post makes a new one.
+    ///
+    /// After a refusal a further answer may still be on its way: some systems answer twice. On a
+    /// connection that is used again it would be taken for the answer to the next message.
+    pub fn forget_connections(&mut self) {
+        // The same settings were accepted when this client was made. Should the machine have no
+        // room for new ones, the old connections go on.
+        if let Ok(inner) = self.fresh.build() {
+            self.inner = inner;
+        }
     }
 
     /// Connects, with TLS if there is any, and sends nothing. For asking whether an endpoint can be

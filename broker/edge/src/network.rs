@@ -166,12 +166,19 @@ impl Destination for Http {
         let headers = [("X-Request-Id", encoded.control_id.clone())];
         let body = encoded.bytes.clone();
         match self.client.post(body, encoded.media_type, &headers).await {
-            Ok(response) => Heard::Answered(codec.read_answer(
-                &encoded.control_id,
-                &response.body,
-                Some(response.status),
-                with,
-            )),
+            Ok(response) => {
+                let answered = codec.read_answer(
+                    &encoded.control_id,
+                    &response.body,
+                    Some(response.status),
+                    with,
+                );
+                if !matches!(answered, Answered::Taken { .. }) {
+                    // A second answer to this message must not meet the next one.
+                    self.client.forget_connections();
+                }
+                Heard::Answered(answered)
+            }
             Err(silence) => {
                 Heard::Silent(Problem::new(silence.code(), "outbound", silence.to_string()))
             }

@@ -149,3 +149,25 @@ async fn a_flood_of_headers_in_an_answer_is_broken() {
 
     assert!(matches!(silence, NoAnswer::BrokenAnswer { status: None, .. }), "{silence:?}");
 }
+
+#[tokio::test]
+async fn a_second_answer_to_a_refused_message_meets_no_other_message() {
+    let (url, met) = server(|mut stream| async move {
+        hear_hello(&mut stream).await;
+        let refusal = b"HTTP/1.1 422 No\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(refusal).await.unwrap();
+        // Whoever comes again over this connection gets the answer that belonged to the first.
+        if let Ok(1..) = stream.read(&mut [0; 1000]).await {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    let mut client = client(url);
+
+    let first = post_hello(&client).await.unwrap().status;
+    client.forget_connections();
+    let second = post_hello(&client).await.unwrap().status;
+
+    assert_eq!([first, second], [422, 422]);
+    assert_eq!(met.load(Ordering::SeqCst), 2);
+}
