@@ -26,9 +26,10 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 pub use broker::{Broker, program};
@@ -86,7 +87,7 @@ pub async fn shared_rabbit() -> Result<RabbitNode> {
 pub fn free_port() -> Result<u16> {
     static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
 
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut given = GIVEN.lock();
     for _ in 0..PORT_TRIES_MAX {
         let drawn = RandomState::new().hash_one(0_u8) % u64::from(PORT_COUNT);
         let port = PORT_FIRST + u16::try_from(drawn)?;

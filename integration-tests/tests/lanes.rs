@@ -13,11 +13,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use tierlink_integration_tests::county::run_program;
 use tierlink_integration_tests::eventually::eventually_within;
 use tierlink_integration_tests::hospitals::{HttpSender, said};
@@ -182,7 +183,7 @@ impl Hospitals {
             stream.read_exact(&mut body).await?;
             let to_this_one = String::from_utf8_lossy(&body).contains(&format!("\"{path}\""));
             ensure!(to_this_one, "a message to somebody else came to {path}");
-            self.came.lock().unwrap().entry(path).or_default().push(Instant::now());
+            self.came.lock().entry(path).or_default().push(Instant::now());
             let body = "{\"verdict\":\"accepted\"}";
             let answer = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
@@ -197,12 +198,12 @@ impl Hospitals {
     }
 
     fn reached(&self) -> usize {
-        self.came.lock().unwrap().len()
+        self.came.lock().len()
     }
 
     /// When the first and the last hospital got its first message.
     fn first_and_last(&self, since: Instant) -> (Duration, Duration) {
-        let came = self.came.lock().unwrap();
+        let came = self.came.lock();
         let firsts = || came.values().filter_map(|came| came.first());
         let first = firsts().min().map_or(Duration::MAX, |at| at.duration_since(since));
         let last = firsts().max().map_or(Duration::MAX, |at| at.duration_since(since));

@@ -9,9 +9,10 @@
 //! Deliberately absent: dead parcels are counted and not kept. The store has them too.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, broadcast};
 use tracing::error;
 
@@ -109,7 +110,7 @@ impl InProcessBus {
 impl Lanes {
     /// A panic elsewhere leaves the queues whole: every change is one step.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

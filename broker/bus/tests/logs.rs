@@ -8,10 +8,11 @@
 mod fixture;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fixture::Corner;
+use parking_lot::Mutex;
 use tierlink_bus::{Bus, LOG_DIRECTIVE, Lane, Parcel, Published};
 use tracing_subscriber::EnvFilter;
 
@@ -22,7 +23,7 @@ struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -60,7 +61,7 @@ async fn a_returned_a_lost_and_a_buried_parcel_leave_no_body_in_the_log() {
     consumer.close().await;
     corner.clear().await;
 
-    let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(written.0.lock().clone()).unwrap();
     let as_numbers = format!("{:?}", &SECRET.as_bytes()[..8]);
     assert!(log.contains("id@A"), "the log was not heard: {log}");
     assert!(log.contains("route messages"), "the return was not logged: {log}");

@@ -1,9 +1,9 @@
 //! Destinations over the network: MLLP and HTTP, with or without TLS.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tierlink_codec::{Answered, Codec, Encoded, Profile, Writing};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
@@ -122,12 +122,12 @@ impl Destination for Mllp {
                 | Answered::Stray
                 | Answered::Unreadable { .. } => mllp::client::Match::Mine,
             };
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
+            *last.lock() = Some(answered);
             whose
         };
         let heard = self.client.exchange(&encoded.bytes, &matches).await;
         match heard {
-            Ok(_frames) => match last.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Ok(_frames) => match last.into_inner() {
                 Some(answered) => {
                     if !matches!(answered, Answered::Taken { .. }) {
                         // What is not taken is sent again under the same id. Some systems answer

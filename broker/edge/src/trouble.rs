@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tracing::info;
 
 /// How often trouble that goes on is mentioned again.
@@ -49,7 +49,7 @@ impl Trouble {
     /// Counts one failure. Gives the line to log when it is the first, or a reminder is due.
     #[must_use]
     pub fn begins_or_goes_on(&self, why: &str) -> Option<String> {
-        let mut going = self.going.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut going = self.going.lock();
         let now = Instant::now();
         match going.as_mut() {
             None => {
@@ -73,7 +73,7 @@ impl Trouble {
 
     /// Says that it is over, once.
     pub fn is_over(&self) {
-        let over = self.going.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let over = self.going.lock().take();
         if let Some(over) = over {
             info!(
                 "Over after {} s and {} failure(s): {}.",
@@ -87,7 +87,7 @@ impl Trouble {
     /// Whether it is going on.
     #[must_use]
     pub fn is_going_on(&self) -> bool {
-        self.going.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+        self.going.lock().is_some()
     }
 }
 
@@ -128,8 +128,8 @@ impl CommonTrouble {
         }
     }
 
-    fn affected(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
-        self.affected.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn affected(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.affected.lock()
     }
 }
 

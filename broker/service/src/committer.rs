@@ -41,17 +41,17 @@ struct Offer {
 /// A full disk still lets a store say that it is well, so readiness asks what became of real
 /// messages.
 #[derive(Debug, Default)]
-pub struct LastFailure(std::sync::Mutex<Option<Instant>>);
+pub struct LastFailure(parking_lot::Mutex<Option<Instant>>);
 
 impl LastFailure {
     fn set(&self, at: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
+        *self.0.lock() = at;
     }
 
     /// Whether the store failed less than `FAILURE_COUNTS_FOR` ago, and has taken nothing since.
     #[must_use]
     pub fn is_recent(&self) -> bool {
-        let at = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let at = *self.0.lock();
         at.is_some_and(|at| at.elapsed() < FAILURE_COUNTS_FOR)
     }
 }

@@ -1,7 +1,8 @@
 //! The configuration in force. It is replaced as a whole on reload.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use tierlink_edge::organisations::{CurrentOrganisations, Organisations};
 use tokio::sync::watch;
 
@@ -23,12 +24,12 @@ impl CurrentConfig {
     /// The configuration in force.
     #[must_use]
     pub fn load(&self) -> Arc<Config> {
-        Arc::clone(&self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(&self.config.read())
     }
 
     /// Puts another one in force, for everything that begins from now on.
     pub fn exchange(&self, config: Config) {
-        *self.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(config);
+        *self.config.write() = Arc::new(config);
         self.changed.send_modify(|times| *times += 1);
     }
 

@@ -4,12 +4,13 @@
 //! the store every few seconds, so a revoked one stops working soon everywhere.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use tierlink_schemas::OrganisationCode;
@@ -86,7 +87,7 @@ impl Tokens {
     /// Whom `text` speaks for. The lookup is by hash, so its time tells nothing about the token.
     #[must_use]
     pub fn caller(&self, text: &str) -> Option<Caller> {
-        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = self.known.read();
         let token = known.get(&hash(text))?;
         if token.expires_at.is_some_and(|at| at <= Timestamp::now()) {
             return None;
@@ -102,7 +103,7 @@ impl Tokens {
         let rows = self.store.tokens().await?;
         tell_next_expiry(&rows);
         let known = rows.into_iter().map(|row| (row.hash, row)).collect();
-        *self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner) = known;
+        *self.known.write() = known;
         Ok(())
     }
 

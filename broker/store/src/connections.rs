@@ -20,10 +20,11 @@
 //! would ask each one whether it is still alive, a round trip after every transaction, and would wait
 //! for the answer of one that fell silent for ever.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Error, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -167,11 +168,11 @@ impl<D: Database> Connections<D> {
 
     /// The list is right even after a panic elsewhere: each change to it is one step.
     fn idle(&self) -> MutexGuard<'_, Vec<Idle<D>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failures.lock()
     }
 }
 

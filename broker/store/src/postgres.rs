@@ -6,11 +6,12 @@
 //! silent, as behind a cut cable, is closed, and so is every other that was idle at that moment.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
@@ -60,11 +61,11 @@ struct LastTimeout(Mutex<Option<Instant>>);
 
 impl LastTimeout {
     fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.0.lock() = Some(Instant::now());
     }
 
     fn is_after(&self, moment: Option<Instant>) -> bool {
-        let timed_out_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let timed_out_at = *self.0.lock();
         timed_out_at.is_some_and(|at| moment.is_none_or(|moment| moment <= at))
     }
 }

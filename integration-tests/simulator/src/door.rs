@@ -7,10 +7,11 @@
 //! What stands behind it is a [`Desk`]. The transports are in `mllp.rs` and `http.rs`.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -87,7 +88,7 @@ impl<D: Desk> Door<D> {
 
 impl<D> Door<D> {
     fn held(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 

@@ -3,10 +3,11 @@
 //! A hospital decides nothing. What it says back about a case is for whoever plays it to send.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::desk::{Desk, Incoming, Reaction, Reply, Then};
@@ -30,11 +31,11 @@ struct Ward {
 
 impl Ward {
     fn received(&self) -> MutexGuard<'_, Vec<Received>> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+        self.received.lock()
     }
 
     fn manners(&self) -> MutexGuard<'_, Manners> {
-        self.manners.lock().unwrap_or_else(PoisonError::into_inner)
+        self.manners.lock()
     }
 
     fn read(&self, message: Incoming<'_>) -> Received {

@@ -8,7 +8,7 @@
 //! Whoever plays is told of everything at once, by [`Event`]s without patient data.
 
 use std::collections::HashSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -108,7 +108,7 @@ pub struct Player {
     /// The ids of messages that a step has waited for.
     used: Mutex<HashSet<String>>,
     /// How many arrivals were told.
-    arrivals_told: std::sync::Mutex<usize>,
+    arrivals_told: parking_lot::Mutex<usize>,
 }
 
 impl Player {
@@ -130,7 +130,7 @@ impl Player {
             summary: Mutex::default(),
             current: Mutex::default(),
             used: Mutex::default(),
-            arrivals_told: std::sync::Mutex::default(),
+            arrivals_told: parking_lot::Mutex::default(),
         })
     }
 
@@ -187,7 +187,7 @@ impl Player {
 
     /// Tells of every arrival that was not told yet.
     fn tell_arrivals(&self, received: &[Received]) {
-        let mut told = self.arrivals_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.arrivals_told.lock();
         for (at, one) in received.iter().enumerate().skip(*told) {
             (self.tell)(Event::Heard {
                 kind: one.says.clone(),

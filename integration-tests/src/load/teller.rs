@@ -10,11 +10,12 @@
 //! correct message ends that life and is counted: nothing that breaks may look like a mistake of the
 //! hospital.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::chance::Chance;
@@ -79,7 +80,7 @@ impl Stage {
 
     /// Everything that was said.
     pub fn said(&self) -> Vec<Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.said.lock().clone()
     }
 
     /// Everything that arrived, per destination in its order.
@@ -116,13 +117,13 @@ impl Stage {
     }
 
     fn begin(&self, said: Said) -> usize {
-        let mut all = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.said.lock();
         all.push(said);
         all.len() - 1
     }
 
     fn change(&self, place: usize, change: impl FnOnce(&mut Said)) {
-        let mut all = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.said.lock();
         change(&mut all[place]);
     }
 }

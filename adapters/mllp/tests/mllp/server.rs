@@ -18,7 +18,7 @@ async fn a_message_is_answered() {
     sender.write(&frame(b"one")).await;
 
     assert_eq!(sender.read().await.unwrap(), "ok:one");
-    let peer = door.peers.lock().unwrap()[0].clone();
+    let peer = door.peers.lock()[0].clone();
     assert_eq!(peer.listener, server.address);
     assert!(peer.address.ip().is_loopback());
     assert!(peer.certificate_names.is_empty());

@@ -1,10 +1,11 @@
 //! A door that keeps what it hears, a server behind it, and a sender that writes raw bytes.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 use tierlink_mllp::server::Settings;
 use tierlink_mllp::{
     Answer, Broken, Codec, Counts, Door, Frame, Framing, Peer, Server, Why, codec,
@@ -52,11 +53,11 @@ impl Echo {
     }
 
     pub fn heard(&self) -> Vec<Bytes> {
-        self.heard.lock().unwrap().clone()
+        self.heard.lock().clone()
     }
 
     pub fn broken(&self) -> Vec<(Why, Bytes)> {
-        self.broken.lock().unwrap().iter().map(|it| (it.why, it.raw.clone())).collect()
+        self.broken.lock().iter().map(|it| (it.why, it.raw.clone())).collect()
     }
 
     /// Waits until one more message stands at the gate.
@@ -70,8 +71,8 @@ impl Door for Echo {
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer {
         self.arrived.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
-        self.heard.lock().unwrap().push(message.clone());
-        self.peers.lock().unwrap().push(peer);
+        self.heard.lock().push(message.clone());
+        self.peers.lock().push(peer);
         match &message[..] {
             b"be silent" => Answer::Silent,
             b"hang up" => Answer::Close,
@@ -86,7 +87,7 @@ impl Door for Echo {
 
     async fn broken(&self, _peer: Peer, broken: Broken) -> Option<Bytes> {
         let code = broken.why.code();
-        self.broken.lock().unwrap().push(broken);
+        self.broken.lock().push(broken);
         Some(Bytes::copy_from_slice(code.as_str().as_bytes()))
     }
 }

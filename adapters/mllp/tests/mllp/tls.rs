@@ -85,7 +85,7 @@ async fn the_names_of_a_client_certificate_reach_the_door() {
     }
     client.close().await;
 
-    let names = door.peers.lock().unwrap()[0].certificate_names.clone();
+    let names = door.peers.lock()[0].certificate_names.clone();
     assert_eq!(*names, ["卫生院·一", "his.example", "his2.example"]);
     assert_eq!(server.counts.accepted.get(), 1, "one connection is enough");
 }
@@ -108,7 +108,7 @@ async fn a_client_without_a_certificate_gets_in_only_where_it_is_optional() {
     let server = serve_tls(&door, optional).await;
     let answers = say(&mut client(&server, &authority, None), b"two").await.unwrap();
     assert_eq!(answers, ["ok:two"]);
-    assert!(door.peers.lock().unwrap()[0].certificate_names.is_empty());
+    assert!(door.peers.lock()[0].certificate_names.is_empty());
 }
 
 #[tokio::test]

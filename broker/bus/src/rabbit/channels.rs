@@ -14,13 +14,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures::StreamExt;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions, BasicQosOptions};
 use lapin::{Channel, Consumer};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -134,7 +135,7 @@ impl Channels {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Shared>>> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
     }
 }
 
@@ -214,7 +215,7 @@ impl Place {
         {
             // RabbitMQ closes the channel for a number that an "up to here" has finished already,
             // so orders leave in the order in which they were worked out.
-            let mut settled = self.shared.settled.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut settled = self.shared.settled.lock();
             for mut order in orders(channel, settled.finish(numbers)) {
                 // The first look hands the order to the library; the answer is waited for below.
                 match order.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -14,8 +14,8 @@
 //! adds after we stopped waiting for it would take parcels that nobody reads.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +24,7 @@ use lapin::Consumer;
 use lapin::message::Delivery;
 use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -278,12 +279,12 @@ impl Reading {
     }
 
     fn is_suspect(&self, queue: &str) -> bool {
-        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let suspects = self.suspects.lock();
         suspects.0 == self.link.generation() && suspects.1.contains(queue)
     }
 
     fn suspect(&self, queue: &str) {
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut suspects = self.suspects.lock();
         let generation = self.link.generation();
         if suspects.0 != generation {
             *suspects = (generation, HashSet::new());
@@ -292,7 +293,7 @@ impl Reading {
     }
 
     fn trust(&self, queue: &str) {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).1.remove(queue);
+        self.suspects.lock().1.remove(queue);
     }
 }
 

@@ -9,7 +9,7 @@
 //! because RabbitMQ closes the channel with each refusal.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -17,6 +17,7 @@ use futures::stream;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, ExchangeKind};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -315,7 +316,7 @@ impl Keeper {
 
     /// What is known from this connection.
     fn state(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let generation = self.declaring.link.generation();
         if state.generation != generation {
             state.generation = generation;
@@ -376,7 +377,7 @@ impl Questions {
     }
 
     fn clean(&self) -> MutexGuard<'_, Vec<Channel>> {
-        self.clean.lock().unwrap_or_else(PoisonError::into_inner)
+        self.clean.lock()
     }
 }
 

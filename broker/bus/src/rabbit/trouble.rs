@@ -4,9 +4,9 @@
 //! lines tell the same story. What has no end is told once in a while, with a count.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use crate::BusError;
@@ -25,7 +25,7 @@ impl Trouble {
 
     /// Logs the first of these until `ends`.
     pub(super) fn begins(&self, error: &BusError) {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.since.lock();
         if since.is_none() {
             *since = Some(Instant::now());
             let (what, code) = (&self.what, error.code());
@@ -35,7 +35,7 @@ impl Trouble {
 
     /// Logs that it works again, if it did not.
     pub(super) fn ends(&self) {
-        let ended = self.since.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ended = self.since.lock().take();
         if let Some(since) = ended {
             info!("{} works again after {:.1?}.", self.what, since.elapsed());
         }
@@ -56,14 +56,14 @@ impl CommonTrouble {
 
     /// Logs the first of these until it has ended for all.
     pub(super) fn begins(&self, who: &str, error: &BusError) {
-        let mut affected = self.affected.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut affected = self.affected.lock();
         affected.insert(who.to_owned());
         self.trouble.begins(error);
     }
 
     /// Logs that it works again, if this was the last one that had trouble.
     pub(super) fn ends(&self, who: &str) {
-        let mut affected = self.affected.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut affected = self.affected.lock();
         if affected.remove(who) && affected.is_empty() {
             self.trouble.ends();
         }
@@ -80,7 +80,7 @@ pub(super) struct Flood(Mutex<(Option<Instant>, u64)>);
 impl Flood {
     /// Counts one. Gives how many came since it was told last, when it is time to tell.
     pub(super) fn counts(&self) -> Option<u64> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         known.1 += 1;
         if known.0.is_some_and(|told| told.elapsed() < TELL_EVERY) {
             return None;

@@ -1,8 +1,9 @@
 //! Which lanes could not be opened at their last try, and why.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{BusError, Lane, LaneTrouble};
 
@@ -49,6 +50,6 @@ impl Unopened {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(Lane, Step), (LaneTrouble, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

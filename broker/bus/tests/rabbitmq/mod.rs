@@ -6,13 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be set up fails its test")]
 #![expect(clippy::panic, reason = "a fixture that cannot be set up fails its test")]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
+use parking_lot::Mutex;
 use tierlink_bus::topology::Topology;
 use tierlink_bus::{Bus, Lane, RabbitBus, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,7 +66,7 @@ impl Corner {
     /// The same, with other settings.
     pub fn bus_with(&self, settings: &Settings) -> Arc<RabbitBus> {
         let bus = Arc::new(RabbitBus::new(settings).unwrap());
-        self.made.lock().unwrap().push(Arc::clone(&bus));
+        self.made.lock().push(Arc::clone(&bus));
         bus
     }
 
@@ -108,7 +109,7 @@ impl Corner {
 
     /// Leaves RabbitMQ as it was. The buses go first, or they would repair what we delete.
     pub async fn clear(&self) {
-        let made = std::mem::take(&mut *self.made.lock().unwrap());
+        let made = std::mem::take(&mut *self.made.lock());
         for bus in made {
             bus.close().await;
         }

@@ -1,9 +1,9 @@
 //! An organisation of the play: its hospital, how its system writes, and its line to the broker.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tierlink_simulator::ledger::Said;
 use tierlink_simulator::{Broker, Hospital, Line, Statement, System, Told};
 
@@ -55,7 +55,7 @@ impl Actor {
     }
 
     fn told(&self) -> MutexGuard<'_, Vec<Said>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+        self.said.lock()
     }
 
     /// Sends a message, again and again with the same id, until the broker has answered it.

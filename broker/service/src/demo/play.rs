@@ -5,10 +5,11 @@
 //! stands at.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tierlink_schemas::{CaseNumber, LaneName};
 use tierlink_simulator::{Act, Manners, Received, Statement, Turn, Which};
 use tierlink_store::{CaseFile, CaseKey, DeliveryId, Queries};
@@ -98,13 +99,13 @@ impl Play {
     /// The number of a flow's case, once anybody has heard it.
     #[must_use]
     pub fn number(&self, flow: &Flow) -> Option<String> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).get(flow.key).cloned()
+        self.numbers.lock().get(flow.key).cloned()
     }
 
     /// The deliveries that the operator replayed.
     #[must_use]
     pub fn replayed(&self) -> Vec<DeliveryId> {
-        self.replayed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.replayed.lock().clone()
     }
 
     /// What the store remembers of a flow's case.
@@ -194,11 +195,7 @@ impl Play {
 
     fn learn(&self, flow: &'static Flow, heard: &Received) {
         if let Some(number) = heard.ours() {
-            self.numbers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(flow.key)
-                .or_insert_with(|| number.to_owned());
+            self.numbers.lock().entry(flow.key).or_insert_with(|| number.to_owned());
         }
     }
 
@@ -216,7 +213,7 @@ impl Play {
         // A hospital knows only the numbers that have reached it.
         let latest = actor.hospital.latest(|heard| self.is_of(flow, heard));
         let parent = flow.after.and_then(|key| {
-            let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            let numbers = self.numbers.lock();
             numbers.get(key).cloned()
         });
         let (case, to) = (flow.case(), to.map(Org::party));
@@ -273,7 +270,7 @@ impl Play {
             Ok(Performed::Recorded(_) | Performed::AsBefore) => {}
             Err(refusal) => return Err(refusal.code().to_string()),
         }
-        self.replayed.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.replayed.lock().push(id);
         Ok(())
     }
 

@@ -3,8 +3,9 @@
 //! It goes to standard error, so that `--json` leaves standard output to the table.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::flows::FLOWS;
 use super::story::Flow;
@@ -87,7 +88,7 @@ impl Board {
     /// Shows where a flow is.
     pub fn show(&self, flow: &Flow, mark: Mark, text: &str) {
         let Some(at) = FLOWS.iter().position(|other| other.key == flow.key) else { return };
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         if let Some(line) = lines.get_mut(at) {
             *line = (mark, text.to_owned());
         }

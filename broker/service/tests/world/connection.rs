@@ -1,9 +1,10 @@
 //! The store as one process reaches it: over a wire that fails, before or after the commit.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tierlink_store::*;
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ pub struct Connection {
 
 impl Connection {
     fn lock(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap()
+        self.memory.lock()
     }
 
     /// One transaction. Its answer may be lost although it is done.

@@ -1,10 +1,11 @@
 //! Chance and time of a world: everything comes from one seed and one virtual clock.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tierlink_edge::environment::Environment;
@@ -27,7 +28,7 @@ impl Dice {
 
     /// A number from 0 up to, but not, `end`.
     pub fn below(&self, end: u64) -> u64 {
-        self.0.lock().unwrap().random_range(0..end.max(1))
+        self.0.lock().random_range(0..end.max(1))
     }
 
     /// One of these.
@@ -42,7 +43,7 @@ impl Dice {
 
     /// 32 bytes.
     pub fn bytes(&self) -> [u8; 32] {
-        self.0.lock().unwrap().random()
+        self.0.lock().random()
     }
 
     /// Lets up to so many milliseconds pass.

@@ -1,7 +1,9 @@
 //! Whether things go wrong just now.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+
+use parking_lot::Mutex;
 
 use crate::dice::Dice;
 
@@ -27,12 +29,12 @@ impl Faults {
 
     /// Has the next transaction of this name fail.
     pub fn fail_next(&self, what: &'static str) {
-        *self.next.lock().unwrap() = Some(what);
+        *self.next.lock() = Some(what);
     }
 
     /// Whether this is the transaction that is to fail.
     pub fn is_next(&self, what: &'static str) -> bool {
-        self.next.lock().unwrap().take_if(|next| *next == what).is_some()
+        self.next.lock().take_if(|next| *next == what).is_some()
     }
 
     pub fn happens(&self, dice: &Dice, percent: u64) -> bool {

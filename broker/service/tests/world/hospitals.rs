@@ -4,9 +4,10 @@
 //! at its id. What it refused it goes on refusing until a person has cleared it up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tierlink_codec::{Answered, Codec, Encoded, Profile, Writing};
 use tierlink_edge::destination::{Destination, Destinations, Heard};
 use tierlink_edge::organisations::Organisations;
@@ -95,7 +96,7 @@ impl Destination for Door {
         power.on().await;
         let message = from_slice(&encoded.bytes).unwrap();
         let id = DeliveryId { message: message.id, to: self.whose.clone() };
-        let out = seen.lock().unwrap().out.contains(&self.whose);
+        let out = seen.lock().out.contains(&self.whose);
         if out || faults.happens(dice, 8) {
             dice.wait_between(200, 3_000).await;
             return silent();
@@ -117,7 +118,7 @@ impl Destination for Door {
 impl Door {
     fn answer(&self, id: &DeliveryId, bytes: &[u8]) -> Heard {
         let Town { seen, dice, faults, .. } = &self.town;
-        let mut seen = seen.lock().unwrap();
+        let mut seen = seen.lock();
         seen.read(id, bytes);
         let problems = vec![problem("the hospital says so")];
         if seen.refused.contains(id) {

@@ -1,9 +1,10 @@
 //! One world from its beginning to its end: people send, things break, everything is mended, and
 //! then everything must have come where it belongs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tierlink::current_config::CurrentConfig;
 use tokio::time::Instant;
 
@@ -121,11 +122,11 @@ impl World {
     }
 
     fn start_one(&self) {
-        self.processes.lock().unwrap().push(Arc::new(Process::start(&self.ground)));
+        self.processes.lock().push(Arc::new(Process::start(&self.ground)));
     }
 
     pub fn some_process(&self) -> Option<Arc<Process>> {
-        let processes = self.processes.lock().unwrap();
+        let processes = self.processes.lock();
         (!processes.is_empty()).then(|| Arc::clone(self.ground.dice.pick(&processes)))
     }
 
@@ -143,21 +144,21 @@ impl World {
             }
             4 => {
                 let code = org(dice.pick::<&str>(&EVERYBODY));
-                self.ground.seen.lock().unwrap().out.insert(code.clone());
+                self.ground.seen.lock().out.insert(code.clone());
                 dice.wait(6_000).await;
-                self.ground.seen.lock().unwrap().out.remove(&code);
+                self.ground.seen.lock().out.remove(&code);
             }
             5 if self.ground.remembers => self.delete_lane(dice.pick::<&str>(&EVERYBODY)).await,
             6 => {
-                self.ground.lanes.lock().unwrap().blocked = true;
+                self.ground.lanes.lock().blocked = true;
                 dice.wait(4_000).await;
-                self.ground.lanes.lock().unwrap().blocked = false;
+                self.ground.lanes.lock().blocked = false;
             }
             7 => {
                 let lane = org(dice.pick::<&str>(&EVERYBODY)).into();
                 let memory = &self.ground.memory;
                 let paused = dice.percent(60);
-                memory.lock().unwrap().pause_lane(&lane, paused);
+                memory.lock().pause_lane(&lane, paused);
             }
             8 if self.jumps => process.clock.set_wrong(*dice.pick(&[-3_600, 0, 3_600])),
             _ => self.replay(40),
@@ -167,9 +168,9 @@ impl World {
     /// `kill -9`, and another process takes its place.
     pub async fn kill(&self, process: &Arc<Process>) {
         process.power.set(Mode::Off);
-        self.processes.lock().unwrap().retain(|other| !Arc::ptr_eq(other, process));
+        self.processes.lock().retain(|other| !Arc::ptr_eq(other, process));
         if !self.ground.remembers {
-            self.ground.lanes.lock().unwrap().forget();
+            self.ground.lanes.lock().forget();
         }
         self.ground.dice.wait(3_000).await;
         self.start_one();
@@ -183,7 +184,7 @@ impl World {
 
     pub async fn delete_lane(&self, code: &str) {
         let name = tierlink_bus::Lane::new(code).unwrap();
-        let lane = self.ground.lanes.lock().unwrap().delete(&name);
+        let lane = self.ground.lanes.lock().delete(&name);
         if let Some(lane) = lane {
             tierlink_bus::Bus::close(&lane).await;
         }
@@ -191,10 +192,10 @@ impl World {
 
     /// A person looks at what is parked and clears up some of it.
     fn replay(&self, percent: u64) {
-        let mut memory = self.ground.memory.lock().unwrap();
+        let mut memory = self.ground.memory.lock();
         for id in memory.parked() {
             if self.ground.dice.percent(percent) {
-                self.ground.seen.lock().unwrap().refused.remove(&id);
+                self.ground.seen.lock().refused.remove(&id);
                 memory.replay(&id);
             }
         }
@@ -203,15 +204,15 @@ impl World {
     /// Everything that can be mended is mended.
     fn mend(&self) {
         self.ground.faults.end();
-        self.ground.lanes.lock().unwrap().blocked = false;
-        self.ground.seen.lock().unwrap().out.clear();
+        self.ground.lanes.lock().blocked = false;
+        self.ground.seen.lock().out.clear();
         for code in EVERYBODY {
-            self.ground.memory.lock().unwrap().pause_lane(&org(code).into(), false);
+            self.ground.memory.lock().pause_lane(&org(code).into(), false);
         }
-        if self.processes.lock().unwrap().is_empty() {
+        if self.processes.lock().is_empty() {
             self.start_one();
         }
-        for process in &*self.processes.lock().unwrap() {
+        for process in &*self.processes.lock() {
             process.clock.set_wrong(0);
             process.power.set(Mode::On);
         }
@@ -222,7 +223,7 @@ impl World {
         let lasts = if self.jumps { DRAIN_AFTER_JUMPS_LASTS } else { DRAIN_LASTS };
         let ends = Instant::now() + lasts;
         while Instant::now() < ends {
-            if self.ground.memory.lock().unwrap().in_hand().is_empty() {
+            if self.ground.memory.lock().in_hand().is_empty() {
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -231,9 +232,9 @@ impl World {
     }
 
     fn end(&self, drained: bool) -> End {
-        let memory = self.ground.memory.lock().unwrap();
-        let seen = self.ground.seen.lock().unwrap();
-        let heard = self.heard.lock().unwrap();
+        let memory = self.ground.memory.lock();
+        let seen = self.ground.seen.lock();
+        let heard = self.heard.lock();
         let mut failures = checks::all(&memory, &seen, &heard);
         if !drained && failures.is_empty() {
             failures.push("it did not come to rest".to_owned());

@@ -5,8 +5,9 @@
 //! is what `kill -9` at any await looks like from outside. Stopped (`SIGSTOP`), they go on later
 //! as if nothing had been.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// What the machine gives to the process.
@@ -36,12 +37,12 @@ impl Power {
     }
 
     pub fn set(&self, mode: Mode) {
-        *self.mode.lock().unwrap() = mode;
+        *self.mode.lock() = mode;
         self.changed.notify_waiters();
     }
 
     pub fn mode(&self) -> Mode {
-        *self.mode.lock().unwrap()
+        *self.mode.lock()
     }
 
     /// Goes on only while the process runs.

@@ -1,9 +1,10 @@
 //! One broker process: the real intake, committers, relay, clock, lanes and settler, on the world's wires.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tierlink::clock::Clock;
 use tierlink::codecs::codecs;
 use tierlink::committer::Committer;

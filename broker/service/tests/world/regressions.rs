@@ -11,7 +11,7 @@ async fn seconds(count: u64) {
 }
 
 fn pause(world: &World, lane: &str, paused: bool) {
-    world.ground.memory.lock().unwrap().pause_lane(&org(lane).into(), paused);
+    world.ground.memory.lock().pause_lane(&org(lane).into(), paused);
 }
 
 /// Found by worlds 51, 216 and 233. The lane heard that an outcome was not stored while it sent
@@ -42,14 +42,14 @@ fn an_outcome_that_is_not_stored_does_not_end_its_lane() {
 #[test]
 fn what_is_lost_while_a_hospital_is_silent_is_found() {
     let failures = tell(|world| async move {
-        world.ground.seen.lock().unwrap().out.insert(org("lead"));
+        world.ground.seen.lock().out.insert(org("lead"));
         world.senders().open(0, "township", "lead").await;
         seconds(20).await;
 
         world.delete_lane("lead").await;
         let process = world.some_process().unwrap();
         world.kill(&process).await;
-        world.ground.seen.lock().unwrap().out.clear();
+        world.ground.seen.lock().out.clear();
 
         seconds(5).await;
         world

@@ -4,9 +4,10 @@
 //! deleted; publishers are blocked; consumers are cut off with parcels in their hands.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tierlink_bus::{
     Announcement, Bus, BusError, InProcessBus, Lane, LaneConsumer, LaneDepth, LaneTrouble, Parcel,
     Published, Received, Tag,
@@ -49,7 +50,7 @@ pub struct Road {
 
 impl Road {
     fn lane(&self, lane: &Lane) -> Option<InProcessBus> {
-        self.lanes.lock().unwrap().open.get(lane).cloned()
+        self.lanes.lock().open.get(lane).cloned()
     }
 
     fn away<T>(doing: &'static str) -> Result<T, BusError> {
@@ -73,7 +74,7 @@ impl Road {
             put.push(parcel.clone());
         }
         if happens(6) {
-            self.lanes.lock().unwrap().late.push(parcel.clone());
+            self.lanes.lock().late.push(parcel.clone());
         }
         if happens(4) { Published::NotSafe } else { Published::Safe }
     }
@@ -88,7 +89,7 @@ impl Bus for Road {
         }
         for lane in lanes {
             let bus = {
-                let mut known = self.lanes.lock().unwrap();
+                let mut known = self.lanes.lock();
                 known.open.entry(lane.clone()).or_default().clone()
             };
             bus.open_lanes(std::slice::from_ref(lane)).await?;
@@ -102,13 +103,13 @@ impl Bus for Road {
 
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
         self.power.on().await;
-        if self.lanes.lock().unwrap().blocked {
+        if self.lanes.lock().blocked {
             return Err(BusError::Blocked);
         }
         if self.faults.happens(&self.dice, 5) {
             return Self::away("publish");
         }
-        let mut put = std::mem::take(&mut self.lanes.lock().unwrap().late);
+        let mut put = std::mem::take(&mut self.lanes.lock().late);
         let fates = parcels.iter().map(|parcel| self.fate(parcel, &mut put)).collect();
         if self.faults.happens(&self.dice, 30) {
             let length = put.len();
@@ -183,7 +184,7 @@ async fn cut_off(power: Power, hand: std::sync::Weak<Hand>) {
     loop {
         power.lost().await;
         let Some(hand) = hand.upgrade() else { return };
-        drop(hand.lock().unwrap().take());
+        drop(hand.lock().take());
         drop(hand);
         if power.mode() == Mode::Off {
             return;
@@ -202,23 +203,23 @@ impl Consumer {
             return Err(BusError::Missing { doing: "join a lane", name: self.lane.to_string() });
         };
         let inner = bus.consume(&self.lane, self.prefetch).await?;
-        *self.hand.lock().unwrap() = Some(inner);
+        *self.hand.lock() = Some(inner);
         Ok(())
     }
 
     fn interrupted<T>(&self) -> Result<T, BusError> {
-        drop(self.hand.lock().unwrap().take());
+        drop(self.hand.lock().take());
         Err(BusError::Interrupted { name: self.lane.to_string() })
     }
 
     /// Takes the consumer for one call, if the bus still knows it.
     async fn taken(&self) -> Option<Box<dyn LaneConsumer>> {
         self.road.power.on().await;
-        self.hand.lock().unwrap().take()
+        self.hand.lock().take()
     }
 
     fn put_back(&self, inner: Box<dyn LaneConsumer>) {
-        *self.hand.lock().unwrap() = Some(inner);
+        *self.hand.lock() = Some(inner);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The hospitals as senders: they tell the stories of their cases, and send again whatever they
 //! do not hear an answer to.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tierlink_codec::Answer;
 use tierlink_schemas::message::Source;
 use tierlink_schemas::{CaseNumber, Kind, Message, Priority, Problem, Verdict};
@@ -179,7 +180,7 @@ impl Senders {
 
     async fn try_once(&self, letter: &Letter) -> Option<Verdict> {
         let process = self.running()?;
-        let sent_after = self.heard.lock().unwrap().len();
+        let sent_after = self.heard.lock().len();
         let config = process.intake.config();
         let lane = letter.message.source.organisation.clone().into();
         let system = config.system(&lane)?;
@@ -187,7 +188,7 @@ impl Senders {
         // On the heap: the future of a whole intake is large.
         let taking = Box::pin(process.intake.take(system, codec, letter.bytes.clone()));
         let verdict = read(&tokio::time::timeout(ANSWER_LASTS, taking).await.ok()?)?;
-        self.heard.lock().unwrap().push(Heard {
+        self.heard.lock().push(Heard {
             source: source_id(&letter.message),
             verdict: verdict.clone(),
             content: letter.content,
@@ -197,7 +198,7 @@ impl Senders {
     }
 
     fn running(&self) -> Option<Arc<Process>> {
-        let processes = self.processes.lock().unwrap();
+        let processes = self.processes.lock();
         let running: Vec<_> = processes
             .iter()
             .filter(|process| process.power.mode() != Mode::Off && !process.stop.is_cancelled())

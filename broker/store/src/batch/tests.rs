@@ -1,9 +1,9 @@
 //! The planner alone, without a database: what a batch decides from what was found.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::json;
 use tierlink_core::Change;
 use tierlink_core::case::Case;
@@ -31,7 +31,7 @@ struct Scripted {
 
 impl Judge for Scripted {
     fn judge(&self, _: &Work, found: &Found<'_>) -> Judgement {
-        self.slots.lock().unwrap().push(found.slot.map(|slot| (slot.places, slot.used)));
+        self.slots.lock().push(found.slot.map(|slot| (slot.places, slot.used)));
         if self.refuses {
             let problem = Problem::new(Code::new("R999"), "case", "no");
             return Judgement::Refused(Verdict::refused(Refusal::Rule, problem));
@@ -105,7 +105,7 @@ fn a_known_message_is_answered_without_the_judge() {
     let judged = run(batch, &judge);
 
     assert!(matches!(judged[0].verdict, Verdict::Repeated { message, .. } if message.is_nil()));
-    assert!(judge.slots.lock().unwrap().is_empty());
+    assert!(judge.slots.lock().is_empty());
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_wish_is_asked_once() {
     assert!(batch.wishes().is_empty());
     let judge = Scripted { refuses: true, ..Scripted::default() };
     run(batch, &judge);
-    assert_eq!(*judge.slots.lock().unwrap(), [Some((3, 1))]);
+    assert_eq!(*judge.slots.lock(), [Some((3, 1))]);
 }
 
 #[test]
