@@ -19,6 +19,7 @@ mod ledger;
 mod letters;
 mod load;
 mod receivers;
+mod scenario;
 mod scenarios;
 mod sizes;
 mod table;
@@ -30,7 +31,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::scenarios::{Bench, Scenario};
+use crate::scenario::Scenario;
+use crate::scenarios::Bench;
 use crate::sizes::Sizes;
 use crate::table::Table;
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::scenarios::Scenario;
+use crate::scenario::Scenario;
 use crate::timing::median;
 
 /// What a figure should keep to.

@@ -14,6 +14,7 @@
 //! It knows nothing of what it carries.
 
 mod connection;
+mod manner;
 #[cfg(test)]
 mod tests;
 
@@ -26,58 +27,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::manner::State;
 use crate::servers::free_port;
 
-/// What becomes of bytes in one way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
-    /// They pass.
-    Pass,
-    /// Both sides of every connection are reset (RST), and new connections at once. It makes no
-    /// difference in which way.
-    Cut,
-    /// They are swallowed, and so is the end of the connection.
-    BlackHole,
-    /// Whoever sends in this way sees its connection die, and the other side is told nothing:
-    /// existing connections at once, new ones when the first bytes have passed.
-    HalfOpen,
-    /// So many pass in a second.
-    Trickle(u32),
-    /// Both sides are reset as soon as so many have passed on a connection.
-    ResetAfter(usize),
-}
-
-/// The two ways of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// From whoever connects to whoever listens.
-    There,
-    /// The other way.
-    Back,
-}
-
-/// Both of them.
-pub const WAYS: [Way; 2] = [Way::There, Way::Back];
-
-#[derive(Clone, Copy, Debug)]
-struct State {
-    to: SocketAddr,
-    there: Manner,
-    back: Manner,
-}
-
-impl State {
-    fn manner(&self, way: Way) -> Manner {
-        match way {
-            Way::There => self.there,
-            Way::Back => self.back,
-        }
-    }
-
-    fn is_cut(&self) -> bool {
-        WAYS.into_iter().any(|way| self.manner(way) == Manner::Cut)
-    }
-}
+pub use self::manner::{Manner, WAYS, Way};
 
 /// A proxy on a port of its own. Dropping it resets nothing and closes everything.
 #[derive(Debug)]

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use bad_input::cases;
-use bad_input::judge::{Judge, good_hl7};
+use bad_input::cases::{self, good_hl7};
+use bad_input::judge::Judge;
 use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 use tierlink_integration_tests::county::{County, FENGQIAO, LEAD, Mode, QINGSHI};

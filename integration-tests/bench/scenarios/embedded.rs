@@ -6,8 +6,8 @@
 use anyhow::Result;
 use tempfile::TempDir;
 
-use super::CONNECTIONS;
 use super::end_to_end::Burst;
+use super::ground::CONNECTIONS;
 use crate::floor;
 use crate::load;
 use crate::sizes::Sizes;

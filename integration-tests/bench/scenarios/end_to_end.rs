@@ -6,7 +6,9 @@
 
 use anyhow::Result;
 
-use super::{CONNECTIONS, clear, drop_database, floor_database, fresh_ground, rabbit, settle_disk};
+use super::ground::{
+    CONNECTIONS, clear, drop_database, floor_database, fresh_ground, rabbit, settle_disk,
+};
 use crate::floor;
 use crate::load;
 use crate::sizes::Sizes;

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tierlink_integration_tests::hospitals::{HttpSender, said};
 
-use super::{CONNECTIONS, drop_database, drop_vhost, fresh_ground, rabbit, settle_disk};
+use super::ground::{CONNECTIONS, drop_database, drop_vhost, fresh_ground, rabbit, settle_disk};
 use crate::load;
 use crate::sizes::Sizes;
 use crate::table::{Figure, Limit};

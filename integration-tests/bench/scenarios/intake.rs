@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 
-use super::{clear, drop_database, floor_database, fresh_ground, settle_disk};
+use super::ground::{clear, drop_database, floor_database, fresh_ground, settle_disk};
 use crate::floor;
 use crate::load;
 use crate::sizes::Sizes;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::{CONNECTIONS, clear, fresh_ground, settle_disk};
+use super::ground::{CONNECTIONS, clear, fresh_ground, settle_disk};
 use crate::load;
 use crate::sizes::Sizes;
 use crate::table::{Figure, Limit};

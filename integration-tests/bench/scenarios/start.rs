@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
+use super::ground::{clear, fresh_ground, rabbit};
 use super::growth::Filled;
-use super::{clear, fresh_ground, rabbit};
 use crate::sizes::Sizes;
 use crate::table::{Figure, Limit};
 use crate::timing::Times;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::{CONNECTIONS, clear, fresh_ground, settle_disk};
+use super::ground::{CONNECTIONS, clear, fresh_ground, settle_disk};
 use crate::load;
 use crate::sizes::Sizes;
 use crate::table::{Figure, Limit};

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
-use super::{Manner, State, Way};
+use super::manner::{Manner, State, Way};
 
 const READ_BYTES: usize = 16 * 1024;
 

@@ -41,34 +41,6 @@ fn is_root(path: &str) -> bool {
     )
 }
 
-/// Circles that stood when this check was written. They only get fewer: whoever opens one strikes
-/// it here, and whoever moves a file of one moves its name.
-const KNOWN_CIRCLES: &[&[&str]] = &[
-    &[
-        "integration-tests/bench/scenarios/codecs.rs",
-        "integration-tests/bench/scenarios/embedded.rs",
-        "integration-tests/bench/scenarios/end_to_end.rs",
-        "integration-tests/bench/scenarios/growth.rs",
-        "integration-tests/bench/scenarios/intake.rs",
-        "integration-tests/bench/scenarios/mod.rs",
-        "integration-tests/bench/scenarios/outage.rs",
-        "integration-tests/bench/scenarios/start.rs",
-        "integration-tests/bench/scenarios/steady.rs",
-        "integration-tests/bench/table.rs",
-    ],
-    &[
-        "integration-tests/src/hospitals.rs",
-        "integration-tests/src/hospitals/answer.rs",
-        "integration-tests/src/hospitals/hl7.rs",
-        "integration-tests/src/hospitals/http.rs",
-        "integration-tests/src/hospitals/letters.rs",
-        "integration-tests/src/hospitals/mllp.rs",
-    ],
-    &["integration-tests/src/proxy.rs", "integration-tests/src/proxy/connection.rs"],
-    &["integration-tests/tests/bad_input/cases.rs", "integration-tests/tests/bad_input/judge.rs"],
-    &["integration-tests/tests/canary/broken.rs", "integration-tests/tests/canary/main.rs"],
-];
-
 #[test]
 fn no_crate_has_a_circle_between_its_files() {
     let sources = sources();
@@ -78,13 +50,8 @@ fn no_crate_has_a_circle_between_its_files() {
     for root in sources.keys().filter(|path| is_root(path)) {
         let whole = Crate::read(root, &sources);
         for circle in circles(&whole) {
-            let is_known = KNOWN_CIRCLES
-                .iter()
-                .any(|known| circle.files.iter().all(|file| known.contains(&file.as_str())));
-            if !is_known {
-                let files: Vec<&str> = circle.files.iter().map(String::as_str).collect();
-                write!(told, "a circle of {}:\n{}", files.join(", "), circle.way).unwrap();
-            }
+            let files: Vec<&str> = circle.files.iter().map(String::as_str).collect();
+            write!(told, "a circle of {}:\n{}", files.join(", "), circle.way).unwrap();
         }
         read.extend(whole.files);
     }
@@ -104,10 +71,6 @@ const WITHOUT_CATCH_ALL: [&str; 5] = [
     "adapters/json/src/",
 ];
 
-/// Files with catch-all arms that stood when this check was written, and how many. They only get
-/// fewer.
-const KNOWN_CATCH_ALLS: &[(&str, usize)] = &[];
-
 #[test]
 fn no_match_over_states_acts_kinds_or_events_has_a_catch_all_arm() {
     let sources = sources();
@@ -121,12 +84,8 @@ fn no_match_over_states_acts_kinds_or_events_has_a_catch_all_arm() {
         let mut looked_at = 0;
         for (path, source) in sources.iter().filter(|(path, _)| path.starts_with(folder)) {
             looked_at += 1;
-            let found = catch_all::find(source, &variants);
-            let known = KNOWN_CATCH_ALLS.iter().find(|(known, _)| known == path);
-            if found.len() > known.map_or(0, |(_, count)| *count) {
-                for (line, what) in found {
-                    writeln!(told, "{path}:{line}: {what}").unwrap();
-                }
+            for (line, what) in catch_all::find(source, &variants) {
+                writeln!(told, "{path}:{line}: {what}").unwrap();
             }
         }
         assert!(looked_at > 0, "{folder} holds no source");

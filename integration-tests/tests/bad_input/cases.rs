@@ -9,7 +9,11 @@ use tierlink_integration_tests::hospitals::{
 };
 use tierlink_integration_tests::load::chance::Chance;
 
-use super::judge::good_hl7;
+/// A referral from QINGSHI to LEAD as its old system writes it.
+pub fn good_hl7(control_id: &str, number: &str) -> Result<Vec<u8>> {
+    let sides = (QINGSHI_FACILITY, LEAD);
+    hl7_referral(sides, (control_id, number), &Person::default(), Charset::Gb18030)
+}
 
 /// What the sender must hear.
 #[derive(Clone, Copy, Debug)]

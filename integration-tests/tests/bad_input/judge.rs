@@ -7,25 +7,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use tierlink_integration_tests::county::{County, FENGQIAO, LEAD, QINGSHI_FACILITY};
+use tierlink_integration_tests::county::{County, FENGQIAO, LEAD};
 use tierlink_integration_tests::hospitals::{
     Charset, FRAME_BEGINS, FRAME_ENDS, Hl7, MllpSender, Person, hl7_referral, new_control_id,
     new_number, said,
 };
 use tierlink_integration_tests::servers::program;
 
-use super::cases::{Case, Says};
+use super::cases::{Case, Says, good_hl7};
 
 /// Judges the cases of one county, one after the other.
 pub struct Judge<'a> {
     county: &'a County,
     good: AtomicUsize,
-}
-
-/// A referral from QINGSHI to LEAD as its old system writes it.
-pub fn good_hl7(control_id: &str, number: &str) -> Result<Vec<u8>> {
-    let sides = (QINGSHI_FACILITY, LEAD);
-    hl7_referral(sides, (control_id, number), &Person::default(), Charset::Gb18030)
 }
 
 /// The same from LEAD to QINGSHI's sister, in UTF-8.

@@ -8,7 +8,7 @@ use tierlink_integration_tests::hospitals::{
     Charset, HttpSender, fhir_referral, hl7_referral, new_control_id, new_number,
 };
 
-use super::{COMPLAINT, NAME, PHONE, Shown, canary, exchange, json_referral};
+use crate::patient::{COMPLAINT, NAME, PHONE, Shown, canary, exchange, json_referral};
 
 /// HL7 v2 with the patient where something is wrong.
 pub async fn hl7(county: &County, shown: &mut Shown) {

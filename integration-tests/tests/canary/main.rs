@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod broken;
+mod patient;
 mod search;
 mod trail;
 
@@ -14,8 +15,9 @@ use futures::StreamExt;
 use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
+use patient::{NAME, Shown, canary, exchange, json_referral, search};
 use search::Search;
-use serde_json::{Value, json};
+use serde_json::json;
 use tierlink_integration_tests::county::{
     BAIMA, CITY, County, FENGQIAO, LEAD, LIUWAN, Mode, QINGSHI, QINGSHI_FACILITY, SECOND,
     inbox_secret,
@@ -23,8 +25,7 @@ use tierlink_integration_tests::county::{
 use tierlink_integration_tests::eventually::eventually;
 use tierlink_integration_tests::for_both_modes;
 use tierlink_integration_tests::hospitals::{
-    Charset, MllpSender, Person, Turn, fhir_referral, hl7_referral, new_control_id, new_number,
-    said,
+    Charset, Turn, fhir_referral, hl7_referral, new_control_id, new_number, said,
 };
 
 for_both_modes! {
@@ -34,61 +35,6 @@ for_both_modes! {
 
 async fn one_message_is_followed_through_the_log_by_its_id(mode: Mode) {
     trail::follow(mode, &json_referral(FENGQIAO, SECOND), SECOND, &search()).await;
-}
-
-/// `𠮷` is outside the BMP and GBK, `龘` is rare, the dot is in every such name.
-const NAME: &str = "龘𠮷·隐娘";
-const COMPLAINT: &str = "金丝雀啼鸣样喘息七七日";
-const PHONE: &str = "13900000077";
-const ADDRESS: &str = "隐秘巷七十七号金丝雀楼";
-
-fn canary() -> Person {
-    Person {
-        name: NAME.to_owned(),
-        number: identity_number("99010119610307707"),
-        born: "1961-03-07".to_owned(),
-        sex: "male",
-        phone: PHONE.to_owned(),
-        address: ADDRESS.to_owned(),
-        ..Person::default()
-    }
-}
-
-/// The number with its check digit (ISO 7064 MOD 11-2).
-fn identity_number(digits: &str) -> String {
-    let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-    let sum: u32 = digits.bytes().zip(weights).map(|(b, w)| u32::from(b - b'0') * w).sum();
-    let check = ["1", "0", "X", "9", "8", "7", "6", "5", "4", "3", "2"];
-    format!("{digits}{}", check[(sum % 11) as usize])
-}
-
-/// What must never be seen: whole values, and parts that nothing else holds.
-fn search() -> Search {
-    let person = canary();
-    let mut search = Search::default();
-    for value in ["龘𠮷", "隐娘", &person.number, PHONE, "隐秘巷", "金丝雀"] {
-        search.add(value);
-    }
-    search
-}
-
-/// Everything that was shown, by where it was shown.
-#[derive(Default)]
-struct Shown(Vec<(String, Vec<u8>)>);
-
-impl Shown {
-    fn add(&mut self, place: impl Into<String>, bytes: impl Into<Vec<u8>>) {
-        self.0.push((place.into(), bytes.into()));
-    }
-
-    fn check(&self, search: &Search, least: usize) {
-        assert!(self.0.len() >= least, "only {} places were looked at", self.0.len());
-        for (place, bytes) in &self.0 {
-            if let Some((value, encoding)) = search.find(bytes) {
-                panic!("{place} shows {value} as {encoding}:\n{}", String::from_utf8_lossy(bytes));
-            }
-        }
-    }
 }
 
 async fn nothing_that_the_program_shows_holds_a_patient(mode: Mode) {
@@ -133,15 +79,6 @@ fn secrets(county: &County, shown: &Shown) {
     shown.check(&search, 60);
 }
 
-/// A referral of the canary in JSON.
-fn json_referral(from: &str, to: &str) -> Value {
-    let mut message = said(from, "referral.submit", None, Some(to)).unwrap();
-    message["body"]["patient"] = canary().canonical();
-    message["body"]["clinical"]["chief_complaint"] = json!(COMPLAINT);
-    message["body"]["reason_text"] = json!(COMPLAINT);
-    message
-}
-
 /// One good message in each format. Their answers are shown, and the patient does arrive.
 async fn good(county: &County, shown: &mut Shown) {
     let mut line = county.mllp(QINGSHI).await.unwrap();
@@ -162,15 +99,6 @@ async fn good(county: &County, shown: &mut Shown) {
     for one in &arrived {
         assert!(search.find(&one.raw).is_some(), "the patient must arrive in a {}", one.kind);
     }
-}
-
-/// The answer without its MSH, which repeats the sender's own header as HL7 wants it.
-async fn exchange(line: &mut MllpSender, message: &[u8]) -> Vec<u8> {
-    line.send(message).await.unwrap();
-    let answer = line.answer().await.unwrap().unwrap_or_default();
-    let rest = answer.iter().position(|b| *b == b'\r').map_or(&[][..], |at| &answer[at..]);
-    assert!(rest.windows(4).any(|four| four == b"MSA|"), "no MSA in the answer");
-    rest.to_vec()
 }
 
 /// Deliveries that end parked: refused with the patient's name, unwritable, never answered.
