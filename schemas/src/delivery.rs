@@ -4,6 +4,7 @@
 //! core knows.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use uuid::Uuid;
 
 use crate::{OrganisationCode, Problem};
@@ -18,13 +19,13 @@ pub struct DeliveryId {
 }
 
 /// How a try ended, as the lane saw it.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// The destination took responsibility.
     Taken {
         /// Its own number for the message, where it gave one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         number: Option<String>,
     },
     /// The destination read it and said no.

@@ -12,6 +12,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 use tierlink_codec::{Answer, Answered, Reply};
 use tierlink_schemas::verdict::Refusal;
 use tierlink_schemas::{Problem, Verdict, schema};
@@ -39,14 +40,13 @@ const NUMBER_CHARS_MAX: usize = 200;
 const PROBLEMS_MAX: usize = 20;
 
 /// What a sender reads when its message was not taken.
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct NotTaken<'a> {
     r#type: String,
     title: &'static str,
     status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<Refusal>,
     problems: &'a [Problem],
 }

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use tierlink_schemas::answer::{ExpertRef, Reason};
 use tierlink_schemas::message::{BusinessNumber, Context, ReplyTo};
 use tierlink_schemas::request::{ConsultationForm, Modality};
@@ -90,6 +91,7 @@ pub struct Booking {
 }
 
 /// What the request says that decides how the case goes on.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Terms {
@@ -98,7 +100,6 @@ pub struct Terms {
     /// The type of consultation, or the reading service: sets the deadlines.
     pub service: Option<String>,
     /// What is read, for a reading: decides which system of an organisation hears of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub modality: Option<Modality>,
     /// When the recording of a reading was uploaded, or its report taken back for a correction:
     /// the reading's deadlines start here.
@@ -123,6 +124,7 @@ pub struct CriticalAlert {
 }
 
 /// One case.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// The id: that of the message that opened it.
@@ -152,7 +154,6 @@ pub struct Case {
     /// The same message as its sender knows it, for answers.
     pub request_reply: ReplyTo,
     /// The system of the origin that stated it; `None` is the origin's default system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_system: Option<SystemName>,
     /// The case that this one follows from.
     pub parent: Option<CaseNumber>,

@@ -13,6 +13,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use serde_with::skip_serializing_none;
 use tierlink_schemas::{Kind, schema};
 
 use super::routes::{self, Body, Media, Route};
@@ -64,11 +65,12 @@ struct SecurityScheme {
     scheme: &'static str,
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Operation {
     summary: &'static str,
     parameters: Vec<Parameter>,
-    #[serde(rename = "requestBody", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "requestBody")]
     request_body: Option<RequestBody>,
     responses: BTreeMap<&'static str, Answer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
