@@ -213,8 +213,13 @@ impl App {
         let broken = &self.broken;
         self.worker_tasks.spawn(watched("relay", relay.run(stop()), broken));
         self.worker_tasks.spawn(watched("clock", clock.run(stop()), broken));
-        let receipts =
-            crate::remote::run(Arc::clone(&self.bus), settler.clone(), environment(), stop());
+        let receipts = crate::remote::run(
+            Arc::clone(&self.bus),
+            store.clone(),
+            settler.clone(),
+            environment(),
+            stop(),
+        );
         self.worker_tasks.spawn(watched("receipts", receipts, broken));
         let gauges = Gauges::new(
             store.clone(),

@@ -82,7 +82,9 @@ impl Due for Deliveries {
         lane: &LaneName,
         asked: Vec<DeliveryId>,
     ) -> Result<Vec<DeliveryId>, Problem> {
-        self.heard(lane, self.store.unknown(asked).await)
+        let known = self.heard(lane, self.store.lanes_of(asked.clone()).await)?;
+        let is_known = |id: &DeliveryId| known.iter().any(|(known, _)| known == id);
+        Ok(asked.into_iter().filter(|id| !is_known(id)).collect())
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! They read their own lane over RabbitMQ and write what the hospital answered to
 //! `tierlink.receipts`: a canonical receipt body as JSON, under the parcel's own id and round.
+//!
+//! An adapter may speak of its own lane only: of its organisation, and of the system of it for which
+//! it reads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +15,7 @@ use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::UNREADABLE;
 use tierlink_schemas::LaneName;
 use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
-use tierlink_store::{DeliveryId, Settlement};
+use tierlink_store::{DeliveryId, Error, Outbox, Settlement};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
@@ -27,6 +30,7 @@ const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Records receipts until told to stop.
 pub async fn run(
     bus: Arc<dyn Bus>,
+    store: Arc<dyn Outbox>,
     settler: Settler,
     environment: Arc<dyn Environment>,
     stop: CancellationToken,
@@ -37,7 +41,7 @@ pub async fn run(
         match bus.receipts(PREFETCH).await {
             Ok(consumer) => {
                 trouble.is_over();
-                consume(consumer, &settler, &*environment, &poison, &stop).await;
+                consume(consumer, &*store, &settler, &*environment, &poison, &stop).await;
             }
             Err(error) => {
                 if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
@@ -54,6 +58,7 @@ pub async fn run(
 
 async fn consume(
     mut consumer: Box<dyn LaneConsumer>,
+    store: &dyn Outbox,
     settler: &Settler,
     environment: &dyn Environment,
     poison: &Trouble,
@@ -76,15 +81,13 @@ async fn consume(
                 }
             }
         };
-        let answer = match read(&received, environment) {
-            Some(settlement) => match settler.settle(settlement).await.await {
-                Ok(Ok(())) => consumer.done(&[received.tag]).await,
-                Ok(Err(_)) | Err(_) => {
-                    tokio::time::sleep(WAIT_AFTER_FAILURE).await;
-                    consumer.give_back(&[received.tag]).await
-                }
-            },
-            None => {
+        let answer = match take(&received, store, settler, environment).await {
+            Taken::Settled => consumer.done(&[received.tag]).await,
+            Taken::NotNow => {
+                tokio::time::sleep(WAIT_AFTER_FAILURE).await;
+                consumer.give_back(&[received.tag]).await
+            }
+            Taken::NoReceipt => {
                 metrics::counter!("tierlink_buried_total").increment(1);
                 if let Some(line) = poison.begins_or_goes_on("not a receipt of its own lane") {
                     error!(from = %received.parcel.lane, code = %UNREADABLE, "{line}");
@@ -99,10 +102,50 @@ async fn consume(
     consumer.close().await;
 }
 
-/// Reads a receipt. Its sender may speak only of its own lane.
-fn read(received: &Received, environment: &dyn Environment) -> Option<Settlement> {
+/// What became of a parcel among the receipts.
+enum Taken {
+    /// Its outcome is on disk, or changes nothing.
+    Settled,
+    /// The store does not answer.
+    NotNow,
+    /// It is no receipt of its own lane.
+    NoReceipt,
+}
+
+async fn take(
+    received: &Received,
+    store: &dyn Outbox,
+    settler: &Settler,
+    environment: &dyn Environment,
+) -> Taken {
+    let Ok(from) = received.parcel.lane.as_str().parse::<LaneName>() else {
+        return Taken::NoReceipt;
+    };
+    let Some(settlement) = read(received, &from, environment) else { return Taken::NoReceipt };
+    match is_of(&from, &settlement.id, store).await {
+        Ok(true) => {}
+        Ok(false) => return Taken::NoReceipt,
+        Err(error) => {
+            debug!(code = %error.code(), "A receipt has to wait: {}.", chain(&error));
+            return Taken::NotNow;
+        }
+    }
+    match settler.settle(settlement).await.await {
+        Ok(Ok(())) => Taken::Settled,
+        Ok(Err(_)) | Err(_) => Taken::NotNow,
+    }
+}
+
+/// Whether a delivery goes through this lane. One that the store does not know passes for it: what is
+/// said of it changes nothing.
+async fn is_of(lane: &LaneName, id: &DeliveryId, store: &dyn Outbox) -> Result<bool, Error> {
+    let known = store.lanes_of(vec![id.clone()]).await?;
+    Ok(known.iter().all(|(_, its)| its == lane))
+}
+
+/// Reads a receipt. Its sender may speak only of its own organisation.
+fn read(received: &Received, from: &LaneName, environment: &dyn Environment) -> Option<Settlement> {
     let receipt: Receipt = serde_json::from_slice(&received.parcel.body).ok()?;
-    let from: LaneName = received.parcel.lane.as_str().parse().ok()?;
     if receipt.destination != *from.organisation() {
         return None;
     }

@@ -231,6 +231,11 @@ impl Batch {
             Verdict::Accepted { .. } | Verdict::Repeated { .. } => Vec::new(),
         };
         let source_message_id = id.filter(|id| storable::text(id));
+        let work = &self.works[at];
+        if let Some(version) = &work.code_map {
+            let system = LaneName::new(work.organisation.clone(), work.system.clone());
+            self.changes.refused_with.push((system, version.clone(), work.received_at));
+        }
         self.refusals.insert(at, NewRefusal { work: at, source_message_id, problems });
         self.judged[at] = Some(Judged { verdict, deliveries: 0, conflict });
     }

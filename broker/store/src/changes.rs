@@ -103,6 +103,8 @@ pub(crate) struct Changes {
     pub(crate) messages: Vec<NewMessage>,
     pub(crate) events: Vec<(Uuid, String, Event)>,
     pub(crate) deliveries: Vec<NewDelivery>,
+    /// Whose code map in which version read what is refused, and when it came.
+    pub(crate) refused_with: Vec<(LaneName, Version, Timestamp)>,
     delivered: HashSet<DeliveryId>,
 }
 

@@ -29,7 +29,7 @@ use crate::records::{Judged, Work};
 use crate::session::{Failed, Given, Session, Type, values};
 use crate::storable;
 use crate::tables::{REFUSAL, SLOT, insert, refusal_columns, slot_columns};
-use crate::write::write;
+use crate::write::{system_text, write};
 
 /// Refused messages that are kept for each organisation, newest first. Enough to see what goes
 /// wrong, and a sender that is refused all night does not fill the disk.
@@ -430,10 +430,12 @@ async fn write_refusals<S: Session>(session: &mut S, batch: &Batch) -> Result<()
         given.push(values![
             work.id,
             &work.organisation,
+            system_text(work.system.as_ref()),
             work.format,
             work.received_at,
             refusal.source_message_id.as_deref(),
             json(&refusal.problems),
+            work.code_map.as_ref().map(|version| version.hash.as_str()),
             work.raw.clone(),
         ]);
     }

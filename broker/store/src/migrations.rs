@@ -36,6 +36,7 @@ const TWINS: &[Twin] = twins![
     6 "versions" "0006_versions.sql",
     7 "acts" "0007_acts.sql",
     8 "systems" "0008_systems.sql",
+    9 "refusals" "0009_refusals.sql",
 ];
 
 /// Those for PostgreSQL.

@@ -5,15 +5,27 @@ use tierlink_schemas::OrganisationCode;
 use uuid::Uuid;
 
 use crate::acts::Acted;
-use crate::cases::PAGE_MAX;
+use crate::cases::{Filter, PAGE_MAX};
 use crate::fields::Reader;
-use crate::records::{Hold, RefusalQuery, RefusalRow, SlotRow, TokenRow};
+use crate::records::{Hold, RefusalQuery, RefusalRow, SlotQuery, SlotRow, TokenRow};
+use crate::rows;
 use crate::session::{Failed, Session, values};
 
 /// Counters that one process takes at a time, so that a case number costs no round trip.
 pub const COUNTERS_TOGETHER: u64 = 100;
 /// Most tokens. Each request is checked against all of them.
 pub const TOKENS_MAX: u32 = 10_000;
+
+/// What is read of a refusal, but its bytes.
+macro_rules! kept_columns {
+    () => {
+        "id, organisation, system, format, received_at, source_message_id, problems, code_map,
+            (SELECT label FROM versions WHERE versions.kind = 'code_map'
+                AND versions.organisation = refusals.organisation
+                AND versions.system = refusals.system
+                AND versions.hash = refusals.code_map) AS code_map_label"
+    };
+}
 
 /// Refused arrivals, newest first.
 pub(crate) async fn refusals<S: Session>(
@@ -22,16 +34,22 @@ pub(crate) async fn refusals<S: Session>(
 ) -> Result<Vec<RefusalRow>, Failed> {
     let found = match query.id {
         Some(id) => {
-            let sql = "-- refusal
-                SELECT id, organisation, format, received_at, source_message_id, problems, raw
-                FROM refusals WHERE id = $1 AND ($2 IS NULL OR organisation = $2)";
+            let sql = concat!(
+                "-- refusal
+                SELECT raw, ",
+                kept_columns!(),
+                " FROM refusals WHERE id = $1 AND ($2 IS NULL OR organisation = $2)"
+            );
             session.rows(sql, values![id, query.organisation.as_ref()]).await?
         }
         None => {
-            let sql = "-- refusals
-                SELECT id, organisation, format, received_at, source_message_id, problems
-                FROM refusals WHERE $1 IS NULL OR organisation = $1
-                ORDER BY id DESC LIMIT $2";
+            let sql = concat!(
+                "-- refusals
+                SELECT ",
+                kept_columns!(),
+                " FROM refusals WHERE $1 IS NULL OR organisation = $1
+                ORDER BY id DESC LIMIT $2"
+            );
             let limit = query.limit.min(PAGE_MAX);
             session.rows(sql, values![query.organisation.as_ref(), limit]).await?
         }
@@ -41,33 +59,47 @@ pub(crate) async fn refusals<S: Session>(
         Ok(RefusalRow {
             id: row.id("id")?,
             organisation: row.organisation("organisation")?,
+            system: row.system("system")?,
             format: row.text("format")?,
             received_at: row.at("received_at")?,
             source_message_id: row.text_if_any("source_message_id")?,
             problems: row.json("problems")?,
+            code_map: rows::code_map(&row)?,
             raw: if query.id.is_some() { row.bytes("raw")? } else { Vec::new() },
         })
     });
     refusals.collect()
 }
 
-/// Published slots, soonest first.
+/// A page of published slots, soonest first.
 pub(crate) async fn slots<S: Session>(
     session: &mut S,
-    organisation: Option<OrganisationCode>,
-    from: Timestamp,
-    limit: u32,
+    query: SlotQuery,
 ) -> Result<Vec<SlotRow>, Failed> {
-    let sql = "-- slots
+    let mut filter = Filter::default();
+    filter.add("slots.start_at >= ?", values![query.from]);
+    if let Some(organisation) = &query.organisation {
+        filter.add("slots.organisation = ?", values![organisation]);
+    }
+    if let Some((start, organisation, number)) = &query.after {
+        let condition = "(slots.start_at, slots.organisation, slots.number) > (?, ?, ?)";
+        filter.add(condition, values![*start, organisation, number.replace('\0', "")]);
+    }
+    let Filter { conditions, mut values } = filter;
+    values.push(query.limit.min(PAGE_MAX).into());
+    let sql = format!(
+        "-- slots
         SELECT slots.organisation, slots.body,
             (SELECT count(*) FROM slot_uses WHERE slot_uses.organisation = slots.organisation
                 AND slot_uses.number = slots.number) AS used
         FROM slots
-        WHERE slots.start_at >= $1 AND ($2 IS NULL OR slots.organisation = $2)
+        WHERE {}
         ORDER BY slots.start_at, slots.organisation, slots.number
-        LIMIT $3";
-    let values = values![from, organisation.as_ref(), limit.min(PAGE_MAX)];
-    let found = session.rows(sql, values).await?;
+        LIMIT ${}",
+        conditions.join(" AND "),
+        values.len()
+    );
+    let found = session.rows(&sql, values).await?;
     let slots = found.iter().map(|row| {
         let row = Reader::new(row, "slots");
         Ok(SlotRow {

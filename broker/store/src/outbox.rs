@@ -195,29 +195,28 @@ pub(crate) async fn still_due<S: Session>(
     found.iter().map(rows::delivery).collect()
 }
 
-/// Which of these the store has never heard of.
-pub(crate) async fn unknown<S: Session>(
+/// The lanes that these belong to, as far as the store knows them.
+pub(crate) async fn lanes_of<S: Session>(
     session: &mut S,
     asked: Vec<DeliveryId>,
-) -> Result<Vec<DeliveryId>, Failed> {
+) -> Result<Vec<(DeliveryId, LaneName)>, Failed> {
     let mut given = Given::new(&[("message_id", Type::Id), ("destination", Type::Text)]);
     for id in asked {
         given.push(values![id.message, &id.to]);
     }
-    let sql = "-- unknown
-        SELECT given.message_id, given.destination
-        FROM given
-        WHERE NOT EXISTS (
-            SELECT 1 FROM deliveries
-            WHERE deliveries.message_id = given.message_id
-                AND deliveries.destination = given.destination
-        )";
-    let unknown = session.rows_for(sql, given, vec![]).await?;
+    let sql = "-- lanes_of
+        SELECT deliveries.message_id, deliveries.destination, deliveries.system
+        FROM given CROSS JOIN deliveries
+        WHERE deliveries.message_id = given.message_id
+            AND deliveries.destination = given.destination";
+    let known = session.rows_for(sql, given, vec![]).await?;
     let read = |row| {
         let row = Reader::new(row, "deliveries");
-        Ok(DeliveryId { message: row.id("message_id")?, to: row.organisation("destination")? })
+        let to = row.organisation("destination")?;
+        let lane = LaneName::new(to.clone(), row.system("system")?);
+        Ok((DeliveryId { message: row.id("message_id")?, to }, lane))
     };
-    unknown.iter().map(read).collect()
+    known.iter().map(read).collect()
 }
 
 /// Records tries without an answer.

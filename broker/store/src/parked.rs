@@ -2,25 +2,40 @@
 
 use jiff::Timestamp;
 use tierlink_core::delivery::{self, Act, State, Step};
-use tierlink_schemas::LaneName;
 
 use crate::ReceiptOf;
 use crate::acts::Acted;
-use crate::cases::PAGE_MAX;
+use crate::cases::{Filter, PAGE_MAX};
 use crate::fields::Reader;
-use crate::records::{DeliveryId, ParkedRow};
+use crate::records::{DeliveryId, ParkedQuery, ParkedRow};
 use crate::rows::{self, delivery_columns, parked_why, state_name};
 use crate::session::{Failed, Session, Value, values};
 use crate::settle::receipts_to_write;
 use crate::write;
 
-/// Parked deliveries, oldest first.
+/// A page of parked deliveries, oldest first.
 pub(crate) async fn parked<S: Session>(
     session: &mut S,
-    lane: Option<LaneName>,
-    limit: u32,
+    query: ParkedQuery,
 ) -> Result<Vec<ParkedRow>, Failed> {
-    let sql = concat!(
+    let mut filter = Filter::default();
+    filter.add("deliveries.state = 'parked'", vec![]);
+    if let Some(id) = &query.id {
+        let condition = "deliveries.message_id = ? AND deliveries.destination = ?";
+        filter.add(condition, values![id.message, &id.to]);
+    }
+    if let Some(lane) = &query.lane {
+        let condition = "deliveries.destination = ? AND deliveries.system = ?";
+        filter.add(condition, values![lane.organisation(), lane.system_text()]);
+    }
+    if let Some((since, id)) = &query.after {
+        let condition = "(deliveries.parked_at, deliveries.message_id, deliveries.destination)
+                > (?, ?, ?)";
+        filter.add(condition, values![*since, id.message, &id.to]);
+    }
+    let Filter { conditions, mut values } = filter;
+    values.push(query.limit.min(PAGE_MAX).into());
+    let sql = format!(
         "-- parked
         SELECT deliveries.parked_at, deliveries.problems,
             (SELECT count(*) FROM deliveries AS later
@@ -28,20 +43,16 @@ pub(crate) async fn parked<S: Session>(
                     AND later.destination = deliveries.destination
                     AND later.system = deliveries.system
                     AND later.number > deliveries.number
-                    AND later.state NOT IN ('delivered', 'withdrawn')) AS behind, ",
-        delivery_columns!(),
-        "
+                    AND later.state NOT IN ('delivered', 'withdrawn')) AS behind, {}
         FROM deliveries JOIN messages ON messages.id = deliveries.message_id
-        WHERE deliveries.state = 'parked'
-            AND ($1 IS NULL OR (deliveries.destination = $1 AND deliveries.system = $2))
+        WHERE {}
         ORDER BY deliveries.parked_at, deliveries.message_id, deliveries.destination
-        LIMIT $3"
+        LIMIT ${}",
+        delivery_columns!(),
+        conditions.join(" AND "),
+        values.len()
     );
-    let (to, system) = (
-        lane.as_ref().map(LaneName::organisation),
-        lane.as_ref().map_or("", LaneName::system_text),
-    );
-    let found = session.rows(sql, values![to, system, limit.min(PAGE_MAX)]).await?;
+    let found = session.rows(&sql, values).await?;
     let parked = found.iter().map(|row| {
         let delivery = rows::delivery(row)?;
         let row = Reader::new(row, "deliveries");

@@ -447,6 +447,19 @@ pub struct ParkedRow {
     pub behind: u64,
 }
 
+/// Which parked deliveries to list.
+#[derive(Clone, Debug, Default)]
+pub struct ParkedQuery {
+    /// Only this one.
+    pub id: Option<DeliveryId>,
+    /// Only those of this lane.
+    pub lane: Option<LaneName>,
+    /// Only those that come behind this one in the list: since when it is parked, and which it is.
+    pub after: Option<(Timestamp, DeliveryId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 /// Which refusals to list.
 #[derive(Clone, Debug, Default)]
 pub struct RefusalQuery {
@@ -465,6 +478,8 @@ pub struct RefusalRow {
     pub id: Uuid,
     /// Who sent it.
     pub organisation: OrganisationCode,
+    /// Which system of it; `None` is its default system, or nobody could tell.
+    pub system: Option<SystemName>,
     /// In which format.
     pub format: String,
     /// When.
@@ -473,8 +488,23 @@ pub struct RefusalRow {
     pub source_message_id: Option<String>,
     /// Why.
     pub problems: Vec<Problem>,
+    /// The version of the sender's code map that read it, if it came so far.
+    pub code_map: Option<Version>,
     /// The bytes as they came; empty unless one was asked for by id.
     pub raw: Vec<u8>,
+}
+
+/// Which published slots to list.
+#[derive(Clone, Debug)]
+pub struct SlotQuery {
+    /// Only this organisation's.
+    pub organisation: Option<OrganisationCode>,
+    /// Only those that begin then or later.
+    pub from: Timestamp,
+    /// Only those that come behind this one in the list: its beginning, who offers it, its number.
+    pub after: Option<(Timestamp, OrganisationCode, String)>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 /// A published slot.

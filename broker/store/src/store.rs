@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::judge::{Judge, ReceiptOf};
 use crate::records::{
     Attempt, CaseFile, CaseKey, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures,
-    Hold, Judged, LaneCondition, LaneRow, MessageRow, Outgoing, ParkedRow, RefusalQuery,
-    RefusalRow, Repair, Settlement, SlotRow, TokenRow, Work,
+    Hold, Judged, LaneCondition, LaneRow, MessageRow, Outgoing, ParkedQuery, ParkedRow,
+    RefusalQuery, RefusalRow, Repair, Settlement, SlotQuery, SlotRow, TokenRow, Work,
 };
 
 /// Messages as they arrive, each judged in the transaction that writes it.
@@ -57,9 +57,9 @@ pub trait Outbox: Send + Sync {
     /// Of these, which still wait for an answer in this round, with what the lane needs to know.
     async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error>;
 
-    /// Which of these the store has never heard of: they came from somebody else's road, or this
-    /// store is an older copy.
-    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Error>;
+    /// The lanes that these deliveries belong to, however they stand. What is left out, the store
+    /// has never heard of: it came from somebody else's road, or this store is an older copy.
+    async fn lanes_of(&self, asked: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, LaneName)>, Error>;
 
     /// Records outcomes and writes the receipts that origins want, in one transaction.
     async fn settle(
@@ -111,7 +111,7 @@ pub trait Queries: Send + Sync {
     async fn lanes(&self) -> Result<Vec<LaneRow>, Error>;
 
     /// Parked deliveries, oldest first.
-    async fn parked(&self, lane: Option<LaneName>, limit: u32) -> Result<Vec<ParkedRow>, Error>;
+    async fn parked(&self, query: ParkedQuery) -> Result<Vec<ParkedRow>, Error>;
 
     /// A page of the acts that were recorded, newest first.
     async fn acts(&self, query: ActQuery) -> Result<Vec<ActRow>, Error>;
@@ -119,13 +119,8 @@ pub trait Queries: Send + Sync {
     /// Arrivals that were refused, newest first, with their raw bytes if asked for one.
     async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error>;
 
-    /// Published slots, for the API.
-    async fn slots(
-        &self,
-        organisation: Option<OrganisationCode>,
-        from: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<SlotRow>, Error>;
+    /// A page of published slots, earliest first.
+    async fn slots(&self, query: SlotQuery) -> Result<Vec<SlotRow>, Error>;
 
     /// Every token that is not revoked.
     async fn tokens(&self) -> Result<Vec<TokenRow>, Error>;

@@ -157,8 +157,8 @@ columns! {
 columns! {
     /// `refusals`.
     REFUSAL, refusal_columns:
-        id Id, organisation Text, format Text, received_at Int, source_message_id Text, problems
-        Text, raw Bytes;
+        id Id, organisation Text, system Text, format Text, received_at Int, source_message_id Text,
+        problems Text, code_map Text, raw Bytes;
 }
 
 columns! {

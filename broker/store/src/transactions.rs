@@ -19,8 +19,8 @@ use crate::acts::{ActQuery, ActRow, Acted, NewAct};
 use crate::batch::opening_names;
 use crate::records::{
     Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Hold,
-    Judged, LaneCondition, LaneRow, MessageRow, Outgoing, ParkedRow, RefusalQuery, RefusalRow,
-    Repair, Settlement, SlotRow, TokenRow, Work,
+    Judged, LaneCondition, LaneRow, MessageRow, Outgoing, ParkedQuery, ParkedRow, RefusalQuery,
+    RefusalRow, Repair, Settlement, SlotQuery, SlotRow, TokenRow, Work,
 };
 use crate::session::{Engine, Failed, Purpose, Session};
 use crate::store::{Acts, Arrivals, Outbox, Queries, Store, Upkeep};
@@ -226,11 +226,11 @@ impl<E: Engine> Outbox for Transactions<E> {
         ))
     }
 
-    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Error> {
+    async fn lanes_of(&self, asked: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, LaneName)>, Error> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        in_one!(self, Look, "look at deliveries", [asked], |session| outbox::unknown(
+        in_one!(self, Look, "look at deliveries", [asked], |session| outbox::lanes_of(
             session, asked
         ))
     }
@@ -311,9 +311,9 @@ impl<E: Engine> Queries for Transactions<E> {
         in_one!(self, Snapshot, "look at the lanes", [], |session| lanes::lanes(session))
     }
 
-    async fn parked(&self, lane: Option<LaneName>, limit: u32) -> Result<Vec<ParkedRow>, Error> {
-        in_one!(self, Look, "list parked deliveries", [lane], |session| parked::parked(
-            session, lane, limit
+    async fn parked(&self, query: ParkedQuery) -> Result<Vec<ParkedRow>, Error> {
+        in_one!(self, Look, "list parked deliveries", [query], |session| parked::parked(
+            session, query
         ))
     }
 
@@ -327,18 +327,8 @@ impl<E: Engine> Queries for Transactions<E> {
         ))
     }
 
-    async fn slots(
-        &self,
-        organisation: Option<OrganisationCode>,
-        from: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<SlotRow>, Error> {
-        in_one!(self, Look, "list slots", [organisation], |session| operations::slots(
-            session,
-            organisation,
-            from,
-            limit
-        ))
+    async fn slots(&self, query: SlotQuery) -> Result<Vec<SlotRow>, Error> {
+        in_one!(self, Look, "list slots", [query], |session| operations::slots(session, query))
     }
 
     async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {

@@ -36,7 +36,9 @@ pub(crate) async fn write<S: Session>(
         insert_parties(&changed),
         move_parties(&changed),
         insert_numbers(&changed),
-        insert_versions(changes.messages.iter().filter_map(seen_version)),
+        insert_versions(changes.messages.iter().filter_map(seen_version).chain(
+            changes.refused_with.iter().map(|(system, version, at)| (system.clone(), version, *at)),
+        )),
         insert_messages(&changes.messages),
         insert_events(&changes.events),
         insert_deliveries(&changes.deliveries),
@@ -311,7 +313,7 @@ pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -
 const ADDED_BYTES: usize = 4 * 1024;
 
 /// A system as its column holds it: the default one is empty.
-fn system_text(system: Option<&SystemName>) -> &str {
+pub(crate) fn system_text(system: Option<&SystemName>) -> &str {
     system.map_or("", SystemName::as_str)
 }
 

@@ -14,6 +14,7 @@ use tierlink_integration_tests::servers::{Broker, program};
 
 for_both_modes! {
     every_act_is_listed_with_person_and_reason,
+    parked_deliveries_are_listed_page_by_page,
     only_an_operator_may_act_and_only_once,
     an_act_that_is_killed_half_way_leaves_neither_deed_nor_record,
     a_reload_that_cannot_be_recorded_changes_nothing,
@@ -37,6 +38,26 @@ async fn parked(county: &County) -> String {
     .unwrap();
     second.behave(Manners::reform);
     delivery
+}
+
+async fn parked_deliveries_are_listed_page_by_page(mode: Mode) {
+    let county = County::open(mode).await.unwrap();
+    let deliveries = [parked(&county).await, parked(&county).await, parked(&county).await];
+    let operator = county.operator().unwrap();
+
+    let mut seen = Vec::new();
+    let mut next = String::new();
+    loop {
+        let page = operator.get(&format!("/api/v1/parked?limit=2{next}")).await.unwrap().json();
+        let page_of = page["parked"].as_array().unwrap();
+        seen.extend(page_of.iter().map(|one| one["delivery"].as_str().unwrap().to_owned()));
+        let Some(after) = page["next"].as_str() else { break };
+        next = format!("&after={after}");
+    }
+
+    assert_eq!(seen, deliveries);
+    let wrong = operator.get("/api/v1/parked?after=yesterday").await.unwrap();
+    assert_eq!((wrong.status, &wrong.json()["code"]), (400, &json!("A009")));
 }
 
 fn of_delivery(delivery: &str, act: &str) -> String {

@@ -87,26 +87,96 @@ async fn an_adapter_beside_a_hospital_reads_its_lane_and_writes_receipts() {
     assert_eq!(county.hospital(FENGQIAO).received().len(), 0, "the broker itself sends nothing");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_of_one_system_settles_nothing_of_another() {
+    let mut county = County::plan(Mode::Production).await.unwrap();
+    let his = county.hospital(LEAD).address();
+    let systems = format!(
+        "[[systems]]\nname = \"his\"\ndefault = true\n[systems.format]\nname = \"hl7v2\"\n\
+         [systems.inbound]\nlistener = \"lead\"\n[systems.outbound]\naddress = \"{his}\"\n\
+         [[systems]]\nname = \"ecg\"\ntakes = [\"ecg\"]\n[systems.format]\nname = \"json\"\n\
+         [systems.outbound]\nremote = true\n"
+    );
+    county.profile(LEAD).unwrap().systems = Some(systems);
+    county.begin().await.unwrap();
+    county.hospital(LEAD).down().await;
+    let (_connection, channel) = channel(&county).await;
+    let ecg = format!("{LEAD}:ecg");
+    let queue = format!("tierlink.to.{ecg}");
+    wait_for_queue(&county, &queue).await;
+    let mut lane = consume(&channel, &queue).await;
+    let referral = refer(&county, FENGQIAO, LEAD).await;
+    let request = said(FENGQIAO, "consultation.request", None, Some(LEAD)).unwrap();
+    let read = county.must_send(&request).await.unwrap();
+    let parcel = next(&mut lane).await;
+    let message: Value = serde_json::from_slice(&parcel.data).unwrap();
+    let case = county.case("operator", &referral).await.unwrap();
+    let of_the_his = case["custody"][0].clone();
+    assert_eq!((&of_the_his["lane"], &of_the_his["to"]), (&json!(LEAD), &json!(LEAD)));
+
+    // The same organisation, the same round: only the system is another.
+    let properties = receipt_properties(&parcel);
+    let forged = receipt(LEAD, &of_the_his["message"], "delivered");
+    publish(&channel, &ecg, &forged, properties.clone()).await;
+    publish(&channel, &ecg, &receipt(LEAD, &message["id"], "delivered"), properties).await;
+
+    let state = async |case: &str| {
+        let case = county.case("operator", case).await?;
+        anyhow::Ok(case["custody"][0].clone())
+    };
+    eventually("the receipt of its own reading counts", async || {
+        let hop = state(&read).await?;
+        assert_eq!(hop["lane"], ecg.as_str());
+        Ok((hop["state"]["state"] == "delivered").then_some(()))
+    })
+    .await
+    .unwrap();
+    let hop = state(&referral).await.unwrap();
+    assert_ne!(hop["state"]["state"], "delivered", "the ECG system speaks for the HIS: {hop}");
+    eventually("the forged receipt is among the dead parcels", async || {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let dead = channel.queue_declare("tierlink.dead".into(), passive, FieldTable::default());
+        Ok((dead.await?.message_count() == 1).then_some(()))
+    })
+    .await
+    .unwrap();
+    county.hospital(LEAD).up().await.unwrap();
+    county.hospital(LEAD).wait_for_kind("REF^I12", &referral).await.unwrap();
+}
+
 /// What an adapter does when its hospital has answered.
 async fn answer(channel: &Channel, parcel: &Delivery, message: &Value, outcome: &str) {
+    let receipt = receipt(FENGQIAO, &message["id"], outcome);
+    publish(channel, FENGQIAO, &receipt, receipt_properties(parcel)).await;
+    parcel.ack(BasicAckOptions::default()).await.unwrap();
+}
+
+fn receipt(destination: &str, of: &Value, outcome: &str) -> Value {
     let problem =
         json!({ "code": "E900", "field": "body.patient", "text": "the hospital said no" });
-    let receipt = json!({
-        "of": message["id"],
-        "destination": FENGQIAO,
+    json!({
+        "of": of,
+        "destination": destination,
         "outcome": outcome,
         "number": "FQ-BESIDE-1",
         "problems": if outcome == "refused" { json!([problem]) } else { json!([]) },
         "attempts": 1,
-    });
-    let properties = BasicProperties::default()
+    })
+}
+
+/// Id and round as on the parcel that is answered.
+fn receipt_properties(parcel: &Delivery) -> BasicProperties {
+    BasicProperties::default()
         .with_delivery_mode(2)
         .with_message_id(parcel.properties.message_id().clone().unwrap())
-        .with_headers(parcel.properties.headers().clone().unwrap());
+        .with_headers(parcel.properties.headers().clone().unwrap())
+}
+
+async fn publish(channel: &Channel, lane: &str, receipt: &Value, properties: BasicProperties) {
     let confirmed = channel
         .basic_publish(
             "tierlink.receipts".into(),
-            FENGQIAO.into(),
+            lane.into(),
             BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() },
             receipt.to_string().as_bytes(),
             properties,
@@ -114,7 +184,6 @@ async fn answer(channel: &Channel, parcel: &Delivery, message: &Value, outcome: 
         .await
         .unwrap();
     assert!(confirmed.await.unwrap().is_ack());
-    parcel.ack(BasicAckOptions::default()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -86,6 +86,10 @@ async fn a_dead_system_of_a_hospital_holds_no_other(mode: Mode) {
     let heard = his.wait_for_count(2).await.unwrap();
     assert!(heard.iter().all(|one| one.is_about(&referral)), "{:?}", texts(&heard));
     assert!(!heard[0].text.contains("第一次补充"), "the referral itself comes first");
+    let custody = county.case("operator", &read).await.unwrap()["custody"].clone();
+    assert_eq!((&custody[0]["lane"], &custody[0]["to"]), (&json!("330199001:ecg"), &json!(LEAD)));
+    let shown = county.run(&["case", "show", &read]).await.unwrap();
+    assert!(shown.stdout.contains("330199001:ecg"), "{}", shown.stdout);
     let silent = lane(&county, "330199001:ecg", |lane| !lane["trouble"].is_null()).await;
     assert_eq!(silent["waiting"], 2);
     let well = lane(&county, LEAD, |lane| lane["waiting"] == 0).await;

@@ -93,8 +93,8 @@ pub(super) fn read(delivery: &mut Delivery) -> Result<Parcel, &'static str> {
     let round = number(headers, ROUND).ok_or("x-tierlink-round is missing or no number")?;
     let round = u32::try_from(round).map_err(|_| "x-tierlink-round is out of range")?;
     let number = number(headers, NUMBER).ok_or("x-tierlink-number is missing or no number")?;
-    let lane = Lane::new(delivery.routing_key.as_str())
-        .map_err(|_| "the routing key is no organisation code")?;
+    let lane =
+        Lane::new(delivery.routing_key.as_str()).map_err(|_| "the routing key is no lane")?;
     let body = Bytes::from(std::mem::take(&mut delivery.data));
     Ok(Parcel { lane, id, round, number: number.cast_unsigned(), body })
 }

@@ -9,7 +9,7 @@ use tierlink_bus::{LaneConsumer, Received, Tag};
 use tierlink_codec::{Answered, CodeMaps, Codec, Directory, Encoded, Profile, Writing};
 use tierlink_schemas::delivery::{DeliveryId, InPlace, Outcome};
 use tierlink_schemas::message::from_slice;
-use tierlink_schemas::{Code, Loss, Message, Problem};
+use tierlink_schemas::{Code, Loss, Message, Problem, Version};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -197,7 +197,9 @@ impl Batch<'_> {
                 if problems.is_empty() {
                     problems.push(Problem::new(CANNOT_ENCODE, "message", "cannot be written"));
                 }
-                return self.unsendable(due, message, problems, Vec::new()).await;
+                // Nothing was written, so nobody but the maps themselves can say which they were.
+                let maps = CodeMaps::of(self.profile).version();
+                return self.unsendable(due, message, problems, Vec::new(), maps).await;
             }
         };
         if let Some(loss) = encoded.losses.iter().find(|loss| loss.safety) {
@@ -209,7 +211,8 @@ impl Batch<'_> {
                     loss.text
                 ),
             );
-            return self.unsendable(due, message, vec![problem], encoded.losses).await;
+            let Encoded { losses, code_maps, .. } = encoded;
+            return self.unsendable(due, message, vec![problem], losses, code_maps).await;
         }
         self.send_until_answered(due, message, encoded, door).await
     }
@@ -226,6 +229,7 @@ impl Batch<'_> {
         message: &Message,
         problems: Vec<Problem>,
         losses: Vec<Loss>,
+        code_map: Option<Version>,
     ) -> Sent {
         let tried = Try {
             id: due.id.clone(),
@@ -236,7 +240,7 @@ impl Batch<'_> {
             in_place: InPlace::default(),
             silent_since: due.silent_since,
             losses,
-            code_map: CodeMaps::of(self.profile).version(),
+            code_map,
             at: self.lane.environment.now(),
         };
         match self.lane.outcomes.report(&tried).await {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tierlink_schemas::{CaseNumber, Code, Family, OrganisationCode};
-use tierlink_store::{CaseFile, CaseKey, CaseQuery, Queries};
+use tierlink_store::{CaseFile, CaseKey, CaseQuery, Queries, SlotQuery};
 use tracing::error;
 use uuid::Uuid;
 
@@ -78,10 +78,7 @@ pub async fn list(
         .await;
     match cases {
         Ok(rows) => {
-            let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-            let next = rows
-                .last()
-                .filter(|_| full)
+            let next = views::last_of_full(&rows, limit)
                 .map(|row| format!("{}/{}", row.changed_at.as_microsecond(), row.id));
             let cases = rows.iter().map(views::row).collect();
             Json(views::CasePage { cases, next }).into_response()
@@ -192,7 +189,9 @@ const CODE_MAP: HeaderName = HeaderName::from_static("tierlink-code-map");
 pub struct SlotsQuery {
     /// Only this organisation's.
     organisation: Option<OrganisationCode>,
-    /// How many, 1 to 200; 50 if absent.
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Page size, 1 to 200; 50 if absent.
     limit: Option<u32>,
 }
 
@@ -202,13 +201,19 @@ pub async fn slots(
     State(api): State<Api>,
     query: Result<Query<SlotsQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
-    let Ok(Query(query)) = query else { return bad("Known filters are organisation and limit.") };
+    let Ok(Query(query)) = query else {
+        return bad("Known filters are organisation, after and limit.");
+    };
+    let after = match query.after.as_deref().map(views::read_slot_cursor) {
+        Some(None) => return bad("`after` must be the `next` of the page before."),
+        Some(cursor) => cursor,
+        None => None,
+    };
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    match api.store.slots(query.organisation, Timestamp::now(), limit).await {
-        Ok(rows) => {
-            let slots = rows.iter().map(views::slot).collect();
-            Json(views::Slots { slots }).into_response()
-        }
+    let from = Timestamp::now();
+    let query = SlotQuery { organisation: query.organisation, from, after, limit };
+    match api.store.slots(query).await {
+        Ok(rows) => Json(views::slots_page(&rows, limit)).into_response(),
         Err(error) => silent(&error),
     }
 }

@@ -51,7 +51,9 @@ pub async fn lanes(caller: Authenticated, State(api): State<Api>) -> Response {
 pub struct ParkedQuery {
     /// Only those of this lane: an organisation's code, or `CODE:SYSTEM` for a further system.
     lane: Option<LaneName>,
-    /// How many, 1 to 200; 200 if absent.
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Page size, 1 to 200; 200 if absent.
     limit: Option<u32>,
 }
 
@@ -64,13 +66,16 @@ pub async fn parked(
     if let Err(refusal) = caller.operator() {
         return refusal;
     }
-    let Ok(Query(query)) = query else { return bad("Known filters are lane and limit.") };
+    let Ok(Query(query)) = query else { return bad("Known filters are lane, after and limit.") };
+    let after = match query.after.as_deref().map(views::read_parked_cursor) {
+        Some(None) => return bad("`after` must be the `next` of the page before."),
+        Some(cursor) => cursor,
+        None => None,
+    };
     let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    match api.store.parked(query.lane, limit).await {
-        Ok(rows) => {
-            let parked = rows.iter().map(views::parked).collect();
-            Json(views::Parked { parked }).into_response()
-        }
+    let query = tierlink_store::ParkedQuery { id: None, lane: query.lane, after, limit };
+    match api.store.parked(query).await {
+        Ok(rows) => Json(views::parked_page(&rows, limit)).into_response(),
         Err(error) => silent(&error),
     }
 }

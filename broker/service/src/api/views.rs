@@ -12,7 +12,7 @@ use serde::Serialize;
 use tierlink_core::Case;
 use tierlink_core::access::View;
 use tierlink_core::delivery::{State, Why};
-use tierlink_edge::lane::parcel_id;
+use tierlink_edge::lane::{parcel_id, read_parcel_id};
 use tierlink_schemas::answer::{ExpertRef, Reason, Slot};
 use tierlink_schemas::message::BusinessNumber;
 use tierlink_schemas::{
@@ -328,6 +328,8 @@ pub struct Hop<'a> {
     delivery: String,
     message: Uuid,
     to: &'a OrganisationCode,
+    /// The lane that it goes through: `to`, or `CODE:SYSTEM` for a further system of it.
+    lane: LaneName,
     kind: Kind,
     /// Its number in the line of this case to this organisation, from 1.
     number: u32,
@@ -414,6 +416,7 @@ pub fn custody(row: &CustodyRow) -> Hop<'_> {
         delivery: parcel_id(&delivery.id),
         message: delivery.id.message,
         to: &delivery.id.to,
+        lane: delivery.lane(),
         kind: delivery.kind,
         number: delivery.number,
         state: (&delivery.state).into(),
@@ -476,11 +479,35 @@ pub fn lane(row: &LaneRow) -> LaneInList<'_> {
     }
 }
 
-/// Deliveries that need a person.
+/// A page of deliveries that need a person.
 #[derive(Serialize, JsonSchema)]
 pub struct Parked<'a> {
     /// Longest parked first.
-    pub parked: Vec<ParkedDelivery<'a>>,
+    parked: Vec<ParkedDelivery<'a>>,
+    /// `after` of the next page; null on the last one.
+    next: Option<String>,
+}
+
+/// Shows a page of parked deliveries of at most `limit`.
+#[must_use]
+pub fn parked_page(rows: &[ParkedRow], limit: u32) -> Parked<'_> {
+    let next = last_of_full(rows, limit)
+        .map(|row| format!("{}/{}", row.since.as_microsecond(), parcel_id(&row.delivery.id)));
+    Parked { parked: rows.iter().map(parked).collect(), next }
+}
+
+/// Reads `after` of a page of parked deliveries.
+#[must_use]
+pub fn read_parked_cursor(text: &str) -> Option<(Timestamp, DeliveryId)> {
+    let (since, id) = text.split_once('/')?;
+    Some((Timestamp::from_microsecond(since.parse().ok()?).ok()?, read_parcel_id(id)?))
+}
+
+/// The last of a page, if it is full, so that a next page may follow.
+#[must_use]
+pub fn last_of_full<T>(rows: &[T], limit: u32) -> Option<&T> {
+    let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    rows.last().filter(|_| full)
 }
 
 /// A delivery that needs a person.
@@ -582,8 +609,7 @@ pub struct RecordedAct<'a> {
 /// Shows a page of acts of at most `limit`, with the cursor of the next one if there may be one.
 #[must_use]
 pub fn acts(rows: &[ActRow], limit: u32) -> Acts<'_> {
-    let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-    let next = rows.last().filter(|_| full).map(|row| row.id);
+    let next = last_of_full(rows, limit).map(|row| row.id);
     Acts { acts: rows.iter().map(act).collect(), next }
 }
 
@@ -606,11 +632,30 @@ fn act(row: &ActRow) -> RecordedAct<'_> {
     }
 }
 
-/// Slots, beds and expert times.
+/// A page of slots, beds and expert times.
 #[derive(Serialize, JsonSchema)]
 pub struct Slots<'a> {
     /// From now on, earliest first.
-    pub slots: Vec<OfferedSlot<'a>>,
+    slots: Vec<OfferedSlot<'a>>,
+    /// `after` of the next page; null on the last one.
+    next: Option<String>,
+}
+
+/// Shows a page of slots of at most `limit`.
+#[must_use]
+pub fn slots_page(rows: &[SlotRow], limit: u32) -> Slots<'_> {
+    let next = last_of_full(rows, limit).map(|row| {
+        format!("{}/{}/{}", row.slot.start.as_microsecond(), row.organisation, row.slot.number)
+    });
+    Slots { slots: rows.iter().map(slot).collect(), next }
+}
+
+/// Reads `after` of a page of slots: when it begins, who offers it, its number there.
+#[must_use]
+pub fn read_slot_cursor(text: &str) -> Option<(Timestamp, OrganisationCode, String)> {
+    let mut parts = text.splitn(3, '/');
+    let start = Timestamp::from_microsecond(parts.next()?.parse().ok()?).ok()?;
+    Some((start, OrganisationCode::new(parts.next()?).ok()?, parts.next()?.to_owned()))
 }
 
 /// A slot that an organisation offers.

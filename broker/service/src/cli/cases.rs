@@ -159,7 +159,7 @@ async fn show(file: &ConfigFile, case: &str, json: bool) -> anyhow::Result<ExitC
         .map(|row| {
             vec![
                 row.delivery.kind.to_string(),
-                row.delivery.id.to.to_string(),
+                row.delivery.lane().to_string(),
                 state_word(&row.delivery.state).to_owned(),
                 row.delivery.attempts.to_string(),
                 print::time_or_dash(row.settled_at),

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tierlink_codec::Profile;
 use tierlink_edge::lane::{parcel_id, read_parcel_id};
 use tierlink_schemas::LaneName;
-use tierlink_store::{DeliveryId, ParkedRow};
+use tierlink_store::{DeliveryId, ParkedQuery, ParkedRow};
 
 use super::{ConfigFile, Signature, print};
 use crate::api::parked_view;
@@ -78,21 +77,25 @@ fn read(text: &str) -> anyhow::Result<DeliveryId> {
 }
 
 async fn list(file: &ConfigFile, lane: Option<LaneName>, json: bool) -> anyhow::Result<ExitCode> {
-    let parked = file.ask(async |store| store.parked(lane, LIST_MAX).await).await?;
+    let query = ParkedQuery { lane, limit: LIST_MAX, ..ParkedQuery::default() };
+    let parked = file.ask(async |store| store.parked(query).await).await?;
     if json {
         let parked: Vec<_> = parked.iter().map(parked_view).collect();
         print::json(&json!({ "parked": parked }));
     } else {
         let rows: Vec<Vec<String>> = parked.iter().map(row).collect();
-        let headings = ["delivery", "case", "message", "since", "behind", "why"];
-        print::table(&headings, &rows);
+        print::table(&HEADINGS, &rows);
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// The headings over what [`row`] shows.
+const HEADINGS: [&str; 7] = ["delivery", "lane", "case", "message", "since", "behind", "why"];
+
 fn row(parked: &ParkedRow) -> Vec<String> {
     vec![
         parcel_id(&parked.delivery.id),
+        parked.delivery.lane().to_string(),
         parked.delivery.case_number.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
         parked.delivery.kind.to_string(),
         print::time(parked.since),
@@ -103,28 +106,16 @@ fn row(parked: &ParkedRow) -> Vec<String> {
 
 async fn show(file: &ConfigFile, delivery: &str, json: bool) -> anyhow::Result<ExitCode> {
     let id = read(delivery)?;
-    let config = file.load()?;
-    let organisation = config.profiles.get(&id.to);
-    let mut lanes: Vec<LaneName> = vec![id.to.clone().into()];
-    lanes.extend(organisation.iter().flat_map(|it| &it.systems).map(Profile::lane));
-    lanes.dedup();
-    let parked = file
-        .ask(async |store| {
-            let mut parked = Vec::new();
-            for lane in lanes {
-                parked.extend(store.parked(Some(lane), LIST_MAX).await?);
-            }
-            Ok(parked)
-        })
-        .await?;
-    let Some(found) = parked.into_iter().find(|row| row.delivery.id == id) else {
+    let query = ParkedQuery { id: Some(id), limit: 1, ..ParkedQuery::default() };
+    let parked = file.ask(async |store| store.parked(query).await).await?;
+    let Some(found) = parked.into_iter().next() else {
         bail!("This delivery is not parked (any more).");
     };
     if json {
         print::json(&parked_view(&found));
         return Ok(ExitCode::SUCCESS);
     }
-    print::table(&["delivery", "case", "message", "since", "behind", "why"], &[row(&found)]);
+    print::table(&HEADINGS, &[row(&found)]);
     for problem in &found.problems {
         print::line(&format!("  {problem}  (ops/errors/{}.md)", problem.code));
     }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Subcommand;
 use serde_json::{Value, json};
-use tierlink_schemas::OrganisationCode;
-use tierlink_store::RefusalQuery;
+use tierlink_schemas::{LaneName, OrganisationCode, Version};
+use tierlink_store::{RefusalQuery, RefusalRow};
 use uuid::Uuid;
 
 use super::{ConfigFile, print};
@@ -58,6 +58,8 @@ async fn list(file: &ConfigFile, query: RefusalQuery, json: bool) -> anyhow::Res
                 json!({
                     "id": row.id,
                     "organisation": row.organisation,
+                    "system": row.system,
+                    "code_map": row.code_map,
                     "format": row.format,
                     "received_at": row.received_at,
                     "problems": row.problems,
@@ -73,14 +75,19 @@ async fn list(file: &ConfigFile, query: RefusalQuery, json: bool) -> anyhow::Res
             vec![
                 row.id.to_string(),
                 print::time(row.received_at),
-                row.organisation.to_string(),
+                sender(row),
                 row.format.clone(),
                 row.problems.first().map_or_else(|| "-".to_owned(), ToString::to_string),
             ]
         })
         .collect();
-    print::table(&["id", "at", "organisation", "format", "why"], &rows);
+    print::table(&["id", "at", "sender", "format", "why"], &rows);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who sent it: the organisation, with its system where that is not the default one.
+fn sender(refusal: &RefusalRow) -> String {
+    LaneName::new(refusal.organisation.clone(), refusal.system.clone()).to_string()
 }
 
 async fn show(file: &ConfigFile, id: Uuid, raw: bool) -> anyhow::Result<ExitCode> {
@@ -95,10 +102,13 @@ async fn show(file: &ConfigFile, id: Uuid, raw: bool) -> anyhow::Result<ExitCode
         "{}  {}  {}  {} bytes of {}",
         found.id,
         print::time(found.received_at),
-        found.organisation,
+        sender(&found),
         found.raw.len(),
         found.format
     ));
+    if let Some(Version { label, hash }) = &found.code_map {
+        print::line(&format!("  read with the code map {} {hash}", label.as_deref().unwrap_or("")));
+    }
     for problem in &found.problems {
         print::line(&format!("  {problem}  (ops/errors/{}.md)", problem.code));
     }

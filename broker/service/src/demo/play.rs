@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tierlink_schemas::{CaseNumber, LaneName};
 use tierlink_simulator::{Act, Manners, Received, Statement, Turn, Which};
-use tierlink_store::{CaseFile, CaseKey, DeliveryId, Queries};
+use tierlink_store::{CaseFile, CaseKey, DeliveryId, ParkedQuery, Queries};
 
 use super::actor::Actor;
 use super::cast::Org;
@@ -249,11 +249,10 @@ impl Play {
     async fn replay(&self, flow: &'static Flow, who: Org) -> Result<(), String> {
         let number = self.number(flow);
         let id = loop {
-            let parked = self
-                .store
-                .parked(Some(who.organisation().into()), PARKED_MAX)
-                .await
-                .map_err(|error| error.code().to_string())?;
+            let lane = Some(who.organisation().into());
+            let query = ParkedQuery { lane, limit: PARKED_MAX, ..ParkedQuery::default() };
+            let parked =
+                self.store.parked(query).await.map_err(|error| error.code().to_string())?;
             let found = parked.into_iter().find(|row| {
                 let case = row.delivery.case_number.as_ref().map(CaseNumber::as_str);
                 case == number.as_deref() && row.behind > 0

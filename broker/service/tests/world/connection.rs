@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
+use tierlink_schemas::LaneName;
 use tierlink_store::*;
 use uuid::Uuid;
 
@@ -118,8 +119,8 @@ impl Outbox for Connection {
         self.transact("look at deliveries", |memory| memory.still_due(&asked)).await
     }
 
-    async fn unknown(&self, asked: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Error> {
-        self.transact("look at deliveries", |memory| memory.unknown(&asked)).await
+    async fn lanes_of(&self, asked: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, LaneName)>, Error> {
+        self.transact("look at deliveries", |memory| memory.lanes_of(&asked)).await
     }
 
     async fn settle(

@@ -385,8 +385,9 @@ impl Memory {
         rows.collect()
     }
 
-    pub fn unknown(&self, asked: &[DeliveryId]) -> Vec<DeliveryId> {
-        asked.iter().filter(|id| !self.deliveries.contains_key(id)).cloned().collect()
+    pub fn lanes_of(&self, asked: &[DeliveryId]) -> Vec<(DeliveryId, LaneName)> {
+        let known = asked.iter().filter_map(|id| Some((id, self.deliveries.get(id)?)));
+        known.map(|(id, delivery)| (id.clone(), delivery.row.lane())).collect()
     }
 
     pub fn settle(&mut self, settlements: Vec<Settlement>, judge: &dyn Judge) {

@@ -148,7 +148,7 @@ pub async fn what_is_so_already_is_not_recorded_again(place: &Place) {
 
 /// Everything that acts change, as text.
 async fn state_of(store: &dyn Store) -> String {
-    let mut parked = store.parked(None, 100).await.unwrap();
+    let mut parked = crate::said::parked(store, None).await;
     parked.sort_by_key(|row| row.delivery.id.clone());
     let lanes: Vec<_> =
         store.lanes().await.unwrap().into_iter().map(|l| (l.lane, l.paused)).collect();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tierlink_core::find::Key;
-use tierlink_schemas::{Kind, Refusal, Verdict, Version};
+use tierlink_schemas::{Kind, Refusal, SystemName, Verdict, Version};
 use tierlink_store::{CaseKey, Content, Error, REFUSALS_KEPT_MAX, RefusalQuery};
 
 use crate::county::{HOSPITAL, TOWNSHIP, code, core, spoilt_core};
@@ -206,6 +206,37 @@ pub async fn refusals_are_kept_within_a_limit(place: &Place) {
     assert_eq!(listed.len(), 5);
     assert!(listed.windows(2).all(|pair| pair[0].id > pair[1].id));
     assert!(listed.iter().all(|row| row.raw.is_empty()));
+}
+
+pub async fn a_refusal_shows_the_system_and_the_code_map_that_read_it(place: &Place) {
+    let store = &*place.store;
+    let version =
+        Version { label: Some("2026-03".to_owned()), hash: "00112233aabbccdd".to_owned() };
+    let system = SystemName::new("ecg").unwrap();
+    let mut works = Vec::new();
+    // One that its format could not read, and one that the core refuses.
+    let mut unreadable = submit("m-1");
+    let verdict = Verdict::refused(Refusal::Unreadable, crate::said::problem());
+    unreadable.content = Content::Refused { verdict, source_message_id: None };
+    works.push(unreadable);
+    works.push(say(Kind::ReferralAccept, HOSPITAL, "h-1", |message| {
+        message["case"] = json!({ "number": "R2600000011" });
+    }));
+    let ids: Vec<_> = works.iter().map(|work| work.id).collect();
+    for work in &mut works {
+        (work.system, work.code_map) = (Some(system.clone()), Some(version.clone()));
+    }
+
+    let judged = commit(store, works).await;
+
+    assert!(judged.iter().all(|one| !one.verdict.is_positive()), "{judged:?}");
+    for id in ids {
+        let query = RefusalQuery { id: Some(id), ..RefusalQuery::default() };
+        let kept = store.refusals(query).await.unwrap().remove(0);
+        assert_eq!((kept.system, kept.code_map), (Some(system.clone()), Some(version.clone())));
+    }
+    let unmapped = RefusalQuery { limit: 10, ..RefusalQuery::default() };
+    assert_eq!(store.refusals(unmapped).await.unwrap().len(), 2);
 }
 
 pub async fn a_query_is_answered_to_the_asker_alone(place: &Place) {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-use tierlink_schemas::{Kind, Verdict};
-use tierlink_store::{Store, Work};
+use serde_json::{Value, json};
+use tierlink_schemas::{Kind, OrganisationCode, Verdict};
+use tierlink_store::{SlotQuery, Store, Work};
 
 use crate::county::{HOSPITAL, TOWNSHIP, code};
 use crate::open::Place;
@@ -105,7 +105,7 @@ pub async fn a_slot_has_only_its_places(place: &Place) {
     assert!(got.verdict.is_positive(), "{got:?}");
     assert!(!full.verdict.is_positive(), "{full:?}");
     assert!(again.verdict.is_positive(), "its own place is not in its way: {again:?}");
-    let slots = store.slots(Some(code(HOSPITAL)), noon(), 10).await.unwrap();
+    let slots = store.slots(offered(Some(code(HOSPITAL)))).await.unwrap();
     assert_eq!((slots.len(), slots[0].used, slots[0].slot.places), (1, 1, 1));
     // A second place: now there is room.
     accepted(store, publish("p-2", 2)).await;
@@ -123,7 +123,42 @@ pub async fn slots_taken_back_are_gone(place: &Place) {
     let judged = commit_one(store, withdraw).await;
 
     assert!(judged.verdict.is_positive(), "{}", refusal_code(&judged));
-    assert!(store.slots(None, noon(), 10).await.unwrap().is_empty());
+    assert!(store.slots(offered(None)).await.unwrap().is_empty());
+}
+
+pub async fn slots_come_in_pages(place: &Place) {
+    let store = &*place.store;
+    // Some begin at the very same moment.
+    let numbers: Vec<String> = (0..7).map(|at| format!("S-{at}")).collect();
+    let slots: Vec<Value> = numbers
+        .iter()
+        .map(|number| {
+            json!({
+                "number": number, "kind": "outpatient", "start": TWO, "end": THREE, "places": 1,
+            })
+        })
+        .collect();
+    let offer = say(Kind::SlotPublish, HOSPITAL, "p-1", |message| {
+        message["body"] = json!({ "slots": slots });
+    });
+    assert!(commit_one(store, offer).await.verdict.is_positive());
+
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let query = SlotQuery { after, limit: 3, ..offered(None) };
+        let page = store.slots(query).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.slot.start, last.organisation.clone(), last.slot.number.clone()));
+        seen.extend(page.into_iter().map(|row| row.slot.number));
+    }
+
+    assert_eq!(seen, numbers);
+}
+
+/// The first slots from noon on.
+fn offered(organisation: Option<OrganisationCode>) -> SlotQuery {
+    SlotQuery { organisation, from: noon(), after: None, limit: 10 }
 }
 
 fn publish(id: &str, places: u16) -> Work {

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 use tierlink_core::delivery::{Outcome, State};
-use tierlink_schemas::Verdict;
 use tierlink_schemas::message::from_slice;
+use tierlink_schemas::{LaneName, Verdict};
 use tierlink_store::{
     Act, Acted, Attempt, CaseKey, DeliveryId, LaneCondition, Outbox, Outgoing, Repair, Store,
 };
@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::county::{HOSPITAL, STRANGER, TOWNSHIP, code};
 use crate::open::Place;
 use crate::said::{
-    accept, accepted, act, amend, commit_one, drain, later, noon, problem, publish, refused,
-    settle, submit, taken,
+    accept, accepted, act, amend, commit_one, drain, later, noon, parked, problem, publish,
+    refused, settle, submit, taken,
 };
 
 /// A case with `more` deliveries to the hospital behind the first.
@@ -57,17 +57,16 @@ pub async fn a_delivery_is_known_however_it_ended(place: &Place) {
     let store = &*place.store;
     line(store, "m-1", 0).await;
     let head = publish(store, noon()).await.remove(0);
-    let waits = store.unknown(vec![head.id.clone()]).await.unwrap();
+    let waits = store.lanes_of(vec![head.id.clone()]).await.unwrap();
     settle(store, &head.id, head.round, taken(), noon()).await;
     let elsewhere = DeliveryId { message: head.id.message, to: code(STRANGER) };
     let never = DeliveryId { message: Uuid::now_v7(), to: head.id.to.clone() };
 
-    let asked = vec![never.clone(), head.id, elsewhere.clone()];
-    let mut unknown = store.unknown(asked).await.unwrap();
+    let known = store.lanes_of(vec![never, head.id.clone(), elsewhere]).await.unwrap();
 
-    assert!(waits.is_empty());
-    unknown.sort_by_key(|id| *id == elsewhere);
-    assert_eq!(unknown, [never, elsewhere]);
+    let lane = LaneName::from(code(HOSPITAL));
+    assert_eq!(waits, [(head.id.clone(), lane.clone())]);
+    assert_eq!(known, [(head.id, lane)]);
 }
 
 pub async fn a_parked_delivery_holds_its_line_and_no_other(place: &Place) {
@@ -80,11 +79,11 @@ pub async fn a_parked_delivery_holds_its_line_and_no_other(place: &Place) {
     assert!(to_hospital(&publish(store, later(1)).await).is_empty());
     line(store, "m-2", 0).await;
     assert_eq!(to_hospital(&publish(store, later(2)).await).len(), 1);
-    let parked = store.parked(Some(code(HOSPITAL).into()), 10).await.unwrap();
-    assert_eq!(parked.len(), 1);
-    assert_eq!((parked[0].behind, parked[0].since), (2, noon()));
-    assert_eq!(parked[0].problems, [problem()]);
-    assert!(store.parked(Some(code(TOWNSHIP).into()), 10).await.unwrap().is_empty());
+    let held = parked(store, Some(code(HOSPITAL).into())).await;
+    assert_eq!(held.len(), 1);
+    assert_eq!((held[0].behind, held[0].since), (2, noon()));
+    assert_eq!(held[0].problems, [problem()]);
+    assert!(parked(store, Some(code(TOWNSHIP).into())).await.is_empty());
 }
 
 pub async fn a_replay_makes_older_copies_void(place: &Place) {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::json;
 use tierlink_core::access::{self, Asker, View};
 use tierlink_schemas::{Family, Kind, Priority, Verdict};
-use tierlink_store::{CaseFile, CaseKey, CaseQuery, Store};
+use tierlink_store::{CaseFile, CaseKey, CaseQuery, ParkedQuery, Store};
 use uuid::Uuid;
 
 use crate::county::{HOSPITAL, OTHER_HOSPITAL, OTHER_TOWNSHIP, STRANGER, TOWNSHIP, code};
@@ -68,6 +68,36 @@ pub async fn pages_show_each_case_once(place: &Place) {
         assert_eq!(seen.len(), 23, "{open:?}");
     }
     assert_eq!(count(store, CaseQuery { open: Some(false), ..all(5) }).await, 0);
+}
+
+pub async fn pages_show_each_parked_delivery_once(place: &Place) {
+    let store = &*place.store;
+    for at in 0..7 {
+        accepted(store, submit(&format!("m-{at}"))).await;
+    }
+    // Some were parked at the very same moment.
+    for (at, row) in publish(store, noon()).await.into_iter().enumerate() {
+        let since = later(i64::try_from(at / 3).unwrap());
+        settle(store, &row.id, row.round, refused(), since).await;
+    }
+
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.parked(ParkedQuery { after, limit: 2, ..ParkedQuery::default() }).await;
+        let page = page.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.since, last.delivery.id.clone()));
+        seen.extend(page.into_iter().map(|row| (row.since, row.delivery.id)));
+    }
+
+    assert_eq!(seen.len(), 7);
+    assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
+    let (since, id) = seen.swap_remove(3);
+    let one = ParkedQuery { id: Some(id.clone()), limit: 10, ..ParkedQuery::default() };
+    let found = store.parked(one).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|row| (row.since, row.delivery.id)).collect();
+    assert_eq!(found, [(since, id)]);
 }
 
 pub async fn the_most_urgent_come_first(place: &Place) {

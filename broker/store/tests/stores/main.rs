@@ -54,6 +54,7 @@ macro_rules! keeps_its_promises {
                 a_batch_is_written_whole_or_not_at_all
                 what_cannot_be_stored_is_refused_by_its_field
                 refusals_are_kept_within_a_limit
+                a_refusal_shows_the_system_and_the_code_map_that_read_it
                 a_query_is_answered_to_the_asker_alone
                 a_case_is_found_by_every_name_it_has
             }
@@ -62,6 +63,7 @@ macro_rules! keeps_its_promises {
                 two_cases_never_get_one_room_however_they_race
                 a_slot_has_only_its_places
                 slots_taken_back_are_gone
+                slots_come_in_pages
             }
             delivering {
                 only_the_first_of_a_line_goes_to_the_bus
@@ -85,6 +87,7 @@ macro_rules! keeps_its_promises {
             looking {
                 a_stranger_sees_nothing
                 pages_show_each_case_once
+                pages_show_each_parked_delivery_once
                 the_most_urgent_come_first
                 a_cursor_tells_nothing_of_a_case_of_others
                 what_was_touched_last_waits_behind

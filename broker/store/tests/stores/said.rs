@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tierlink_core::delivery::{Outcome, State};
 use tierlink_core::find;
 use tierlink_schemas::message::{from_value, to_vec};
-use tierlink_schemas::{Kind, OrganisationCode, Verdict, examples};
+use tierlink_schemas::{Kind, LaneName, OrganisationCode, Verdict, examples};
 use tierlink_store::{
-    Act, Acted, Content, DeliveryId, Judge, Judged, NewAct, Outgoing, Settlement, Store, Through,
-    ToJudge, Work,
+    Act, Acted, Content, DeliveryId, Judge, Judged, NewAct, Outgoing, ParkedQuery, ParkedRow,
+    Settlement, Store, Through, ToJudge, Work,
 };
 use uuid::Uuid;
 
@@ -227,6 +227,11 @@ pub async fn drain(
             settle(store, &row.id, row.round, taken(), now).await;
         }
     }
+}
+
+/// The first parked deliveries, of this lane or of all.
+pub async fn parked(store: &dyn Store, lane: Option<LaneName>) -> Vec<ParkedRow> {
+    store.parked(ParkedQuery { lane, limit: 100, ..ParkedQuery::default() }).await.unwrap()
 }
 
 /// An act of an operator, with a reason.

@@ -6,8 +6,8 @@ use tierlink_store::{Act, ActQuery, Acted, Attempt, Outgoing, Repair, Store, Wor
 use crate::county::{HOSPITAL, TOWNSHIP, code, core_with_systems};
 use crate::open::Place;
 use crate::said::{
-    accept, accepted, act, amend, commit_one, later, noon, problem, publish, refusal_code, refused,
-    settle_by, submit, taken,
+    accept, accepted, act, amend, commit_one, later, noon, parked, problem, publish, refusal_code,
+    refused, settle_by, submit, taken,
 };
 
 /// The hospital's default system takes everything but amendments; these go to `desk`.
@@ -98,11 +98,11 @@ pub async fn a_parked_delivery_of_one_system_holds_no_other(place: &Place) {
     settle_by(store, core_with_systems(), &head.id, head.round, refused(), noon()).await;
     settle_by(store, core_with_systems(), &his.id, his.round, taken(), noon()).await;
 
-    let parked = store.parked(Some(desk()), 10).await.unwrap();
-    assert_eq!(parked.iter().map(|row| row.delivery.lane()).collect::<Vec<_>>(), [desk()]);
-    assert_eq!(parked[0].behind, 1);
-    assert!(store.parked(Some(default()), 10).await.unwrap().is_empty());
-    assert_eq!(store.parked(None, 10).await.unwrap().len(), 1);
+    let held = parked(store, Some(desk())).await;
+    assert_eq!(held.iter().map(|row| row.delivery.lane()).collect::<Vec<_>>(), [desk()]);
+    assert_eq!(held[0].behind, 1);
+    assert!(parked(store, Some(default())).await.is_empty());
+    assert_eq!(parked(store, None).await.len(), 1);
     assert_eq!(row_of(store, &desk()).await.parked, 1);
     assert_eq!(row_of(store, &default()).await.parked, 0);
     assert_eq!(act(store, Act::Replay(head.id), later(1)).await, Acted::Done);
