@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use tierlink_structure::catch_all;
 use tierlink_structure::circles::circles;
 use tierlink_structure::crates::{Crate, Sources};
+use tierlink_structure::{catch_all, lists};
 
 /// The circles of a crate with these files below `src/`, each as its files.
 fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
@@ -165,4 +165,17 @@ fn matches_that_name_every_variant_or_are_about_something_else_are_left_alone() 
     ] {
         assert!(!is_found(body), "{body}");
     }
+}
+
+#[test]
+fn a_list_that_leaves_a_variant_out_is_seen_and_a_whole_one_is_not() {
+    let list = |all: &str| {
+        format!("enum E {{ A, B(u8), C {{ d: u8 }} }} impl E {{ const ALL: [Self; 3] = {all}; }}")
+    };
+
+    let found = lists::incomplete(&list("[Self::A, Self::C { d: 1 }]"));
+    let whole = lists::incomplete(&list("[Self::A, Self::B(2), Self::C { d: 1 }]"));
+
+    assert_eq!(found, [(1, "E::ALL leaves out B".to_owned())]);
+    assert_eq!(whole, []);
 }
