@@ -329,7 +329,7 @@ async fn fuzz(county: &County, mut chance: Chance, count: usize) -> Result<HashS
         let json = spoil(&mut chance, json.as_bytes());
         answers.insert(fuzz_http(&http, "/api/v1/messages", "application/json", json).await?);
 
-        let fhir = cases::good_fhir(&format!("FQ-{name}")).to_string();
+        let fhir = cases::good_fhir(&format!("FQ-{name}"))?.to_string();
         let fhir = spoil(&mut chance, fhir.as_bytes());
         let media_type = "application/fhir+json";
         answers.insert(fuzz_http(&http, "/fhir/$process-message", media_type, fhir).await?);

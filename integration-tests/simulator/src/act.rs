@@ -22,6 +22,8 @@ pub enum Act {
     AskForExperts,
     /// Asks somebody to read an emergency ECG.
     AskForReading,
+    /// States its request anew.
+    Amend,
     /// Lets the request pass.
     Review,
     /// Takes the patient.
@@ -30,6 +32,20 @@ pub enum Act {
     AcceptAsExpert,
     /// Does not take the patient.
     Decline,
+    /// Gives the request back to its origin, because something is missing.
+    Return,
+    /// Passes the case on to somebody else.
+    Redirect,
+    /// Takes its request back, or asks for that once it was accepted.
+    Cancel,
+    /// Agrees that an accepted case is cancelled.
+    ConfirmCancel,
+    /// Does not agree.
+    RefuseCancel,
+    /// The patient, or whoever was to join a session, did not come.
+    NoShow,
+    /// Has a recording made again.
+    Recollect,
     /// Gives an appointment.
     Schedule,
     /// Sets a session for the experts and the room.
@@ -65,32 +81,49 @@ pub enum Act {
 }
 
 /// What a script may say, by the kind of canonical message that it becomes.
-const KINDS: [(&str, Act, Sort); 26] = [
+const KINDS: [(&str, Act, Sort); 43] = [
     ("referral.submit", Act::Refer, Sort::Referral),
+    ("referral.amend", Act::Amend, Sort::Referral),
     ("referral.review", Act::Review, Sort::Referral),
+    ("referral.return", Act::Return, Sort::Referral),
     ("referral.accept", Act::Accept, Sort::Referral),
     ("referral.decline", Act::Decline, Sort::Referral),
+    ("referral.redirect", Act::Redirect, Sort::Referral),
     ("referral.schedule", Act::Schedule, Sort::Referral),
     ("referral.arrive", Act::Arrive, Sort::Referral),
+    ("referral.no-show", Act::NoShow, Sort::Referral),
     ("referral.feedback", Act::Outcome, Sort::Referral),
+    ("referral.cancel", Act::Cancel, Sort::Referral),
+    ("referral.confirm-cancel", Act::ConfirmCancel, Sort::Referral),
+    ("referral.refuse-cancel", Act::RefuseCancel, Sort::Referral),
     ("referral.close", Act::Close, Sort::Referral),
     ("transfer.offer", Act::Offer, Sort::Transfer),
+    ("transfer.amend", Act::Amend, Sort::Transfer),
     ("transfer.accept", Act::Accept, Sort::Transfer),
     ("transfer.decline", Act::Decline, Sort::Transfer),
+    ("transfer.redirect", Act::Redirect, Sort::Transfer),
     ("transfer.discharge", Act::Discharge, Sort::Transfer),
     ("transfer.receive", Act::Receive, Sort::Transfer),
     ("transfer.follow-up", Act::FollowUp, Sort::Transfer),
+    ("transfer.cancel", Act::Cancel, Sort::Transfer),
     ("transfer.close", Act::Close, Sort::Transfer),
     ("consultation.request", Act::AskForReading, Sort::Consultation),
+    ("consultation.amend", Act::Amend, Sort::Consultation),
     ("consultation.review", Act::Review, Sort::Consultation),
+    ("consultation.return", Act::Return, Sort::Consultation),
     ("consultation.accept", Act::AcceptAsExpert, Sort::Consultation),
     ("consultation.decline", Act::Decline, Sort::Consultation),
+    ("consultation.schedule", Act::ScheduleSession, Sort::Consultation),
+    ("consultation.start", Act::Start, Sort::Consultation),
+    ("consultation.no-show", Act::NoShow, Sort::Consultation),
     ("consultation.claim", Act::Claim, Sort::Consultation),
+    ("consultation.recollect", Act::Recollect, Sort::Consultation),
     ("consultation.critical", Act::Critical, Sort::Consultation),
     ("consultation.report", Act::Report, Sort::Consultation),
     ("consultation.audit", Act::Audit, Sort::Consultation),
     ("consultation.opinion", Act::Opinion, Sort::Consultation),
     ("consultation.acknowledge", Act::Acknowledge, Sort::Consultation),
+    ("consultation.cancel", Act::Cancel, Sort::Consultation),
     ("consultation.close", Act::Close, Sort::Consultation),
 ];
 
@@ -102,6 +135,21 @@ impl Act {
             (Self::Refer, _) => "referral.submit",
             (Self::Offer, _) => "transfer.offer",
             (Self::AskForExperts | Self::AskForReading, _) => "consultation.request",
+            (Self::Amend, Sort::Referral) => "referral.amend",
+            (Self::Amend, Sort::Transfer) => "transfer.amend",
+            (Self::Amend, Sort::Consultation) => "consultation.amend",
+            (Self::Return, Sort::Consultation) => "consultation.return",
+            (Self::Return, Sort::Referral | Sort::Transfer) => "referral.return",
+            (Self::Redirect, Sort::Transfer) => "transfer.redirect",
+            (Self::Redirect, Sort::Referral | Sort::Consultation) => "referral.redirect",
+            (Self::Cancel, Sort::Referral) => "referral.cancel",
+            (Self::Cancel, Sort::Transfer) => "transfer.cancel",
+            (Self::Cancel, Sort::Consultation) => "consultation.cancel",
+            (Self::ConfirmCancel, _) => "referral.confirm-cancel",
+            (Self::RefuseCancel, _) => "referral.refuse-cancel",
+            (Self::NoShow, Sort::Consultation) => "consultation.no-show",
+            (Self::NoShow, Sort::Referral | Sort::Transfer) => "referral.no-show",
+            (Self::Recollect, _) => "consultation.recollect",
             (Self::Review, Sort::Consultation) => "consultation.review",
             (Self::Review, Sort::Referral | Sort::Transfer) => "referral.review",
             (Self::Accept, Sort::Referral) => "referral.accept",
@@ -141,6 +189,18 @@ impl Act {
         KINDS.iter().map(|(kind, _, _)| *kind)
     }
 
+    /// Whether it names an organisation that shall take the case: who is asked, or asked instead.
+    #[must_use]
+    pub const fn names_somebody(self) -> bool {
+        self.asks() || matches!(self, Self::Amend | Self::Redirect)
+    }
+
+    /// Whether it answers what was heard last; the origin's own words do not.
+    #[must_use]
+    pub const fn answers(self) -> bool {
+        !(self.asks() || matches!(self, Self::Amend | Self::Cancel))
+    }
+
     /// Whether it opens a case, so that somebody is asked.
     #[must_use]
     pub const fn asks(self) -> bool {
@@ -159,5 +219,24 @@ mod tests {
             assert_eq!(Act::of_kind(kind), Some((act, sort)));
         }
         assert_eq!(Act::of_kind("referral.levitate"), None);
+    }
+
+    /// Receipts, queries and slots are said by systems and not about a case that is played.
+    const NOT_PLAYED: [&str; 5] =
+        ["receipt", "slot.publish", "slot.withdraw", "status.query", "status.report"];
+
+    #[test]
+    fn every_kind_about_a_case_can_be_said() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/examples");
+        let mut published: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .filter(|kind| !NOT_PLAYED.contains(&kind.as_str()))
+            .collect();
+        published.sort_unstable();
+        let mut known: Vec<&str> = Act::kinds().collect();
+        known.sort_unstable();
+
+        assert_eq!(known, published);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::desk::{Incoming, Reply};
 use crate::{Received, Turn, case_numbers, new_number};
 
-pub(crate) use write::write;
+pub(crate) use write::{body, person, write};
 pub use write::{canonical, said};
 
 /// Reads a message as it arrived.

@@ -9,6 +9,8 @@
 //! - [`Hospital`] receives; [`Manners`] say how it treats what it gets.
 //! - [`Statement`] is what a hospital says; its [`System`] says in which format and codes.
 //! - [`Line`] sends a [`Letter`] and reads the broker's answer.
+//! - [`hl7_referral`], [`fhir_referral`] and their like are letters for tests that hold ids and
+//!   numbers in their own hands.
 //! - [`hl7`], [`fhir`] and [`json`] read, answer and write one format each.
 //! - [`play`] plays one hospital by its [`script`].
 //! - [`ledger`] counts what was lost, doubled or reordered.
@@ -33,6 +35,7 @@ mod ids;
 pub mod json;
 pub mod ledger;
 mod letter;
+mod letters;
 mod line;
 mod manners;
 mod mllp;
@@ -53,6 +56,9 @@ pub use http::{Answer, HttpSender};
 pub use ids::{moment, new_control_id, new_number, now};
 pub use json::{canonical, said};
 pub use letter::Letter;
+pub use letters::{
+    bundle, fhir_answer, fhir_referral, fhir_transfer, hl7_answer, hl7_referral, hl7_visit,
+};
 pub use line::{Broker, Line, Refusal, Told};
 pub use manners::{Manners, Which};
 pub use mllp::{FRAME_BEGINS, FRAME_ENDS, MllpSender};

@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 
 use crate::script::{Step, Whenever, act, seconds};
 use crate::{
-    Act, Case, Hospital, Line, Party, Person, Received, Script, Sort, Statement, System, Told, Turn,
+    Act, Case, Doctor, Hospital, Line, Party, Person, Received, Script, Sort, Statement, System,
+    Told, Turn,
 };
 
 /// How long a message that gets no answer is repeated.
@@ -216,10 +217,20 @@ impl Player {
         }
         tokio::time::sleep(seconds(step.after_seconds)?).await;
         let says = step.says.as_deref().context("a step says or hears something")?;
-        let (act, sort) = act(says)?;
+        let (mut act, sort) = act(says)?;
         let to = step.to.clone().map(|code| Party { code, ..Party::default() });
+        if !step.experts.is_empty() {
+            act = Act::AskForExperts;
+        }
         let mut known = if act.asks() {
-            Known { case: self.new_case(), number: None, answers: None }
+            let experts = step.experts.iter().cloned();
+            let experts = experts.map(|code| Party {
+                code,
+                doctor: Some(Doctor::default()),
+                ..Party::default()
+            });
+            let case = Case { experts: experts.collect(), ..self.new_case() };
+            Known { case, number: None, answers: None }
         } else {
             let current = self.current.lock().await.clone();
             current.with_context(|| format!("{says}: no case was spoken or heard of yet"))?
@@ -296,7 +307,7 @@ impl Player {
             message_id: id.clone(),
             number: known.number.clone(),
             parent: None,
-            answers: known.answers.clone().filter(|_| !act.asks()),
+            answers: known.answers.clone().filter(|_| act.answers()),
             now: Timestamp::now(),
         };
         let kind = statement.kind();

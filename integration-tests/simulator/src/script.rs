@@ -58,8 +58,13 @@ pub struct Whenever {
 pub struct Step {
     /// The canonical kind that is said.
     pub says: Option<String>,
-    /// To whom, for a kind that opens a case: the code of an organisation.
+    /// Who shall take the case, for a kind that opens, amends or redirects one: the code of an
+    /// organisation.
     pub to: Option<String>,
+    /// The organisations whose experts are asked, for `consultation.request`; without it, somebody
+    /// is asked to read an ECG.
+    #[serde(default)]
+    pub experts: Vec<String>,
     /// The canonical kind, or MSH-9 such as `REF^I12`, that must be heard and taken.
     pub hears: Option<String>,
     /// How many seconds are waited before something is said.
@@ -81,7 +86,11 @@ impl Script {
         for (at, rule) in script.whenever.iter().enumerate() {
             let place = format!("[[whenever]] {}", at + 1);
             let (act, _) = act(&rule.says).with_context(|| place.clone())?;
-            ensure!(!act.asks(), "{place}: {} opens a case; say it in a step", rule.says);
+            ensure!(
+                !act.names_somebody(),
+                "{place}: {} names an organisation; say it in a step",
+                rule.says
+            );
             seconds(rule.after_seconds).with_context(|| place)?;
         }
         for (at, step) in script.step.iter().enumerate() {
@@ -103,11 +112,20 @@ impl Step {
             (Some(says), None) => {
                 let (act, _) = act(says)?;
                 ensure!(
-                    act.asks() == self.to.is_some(),
-                    "`to` belongs to a kind that opens a case"
+                    act.names_somebody() == self.to.is_some(),
+                    "`to` belongs to a kind that opens, amends or redirects a case"
+                );
+                ensure!(
+                    self.experts.is_empty() || act == Act::AskForReading,
+                    "`experts` belongs to consultation.request"
                 );
             }
-            (None, Some(_)) => ensure!(self.to.is_none(), "`to` belongs to `says`"),
+            (None, Some(_)) => {
+                ensure!(
+                    self.to.is_none() && self.experts.is_empty(),
+                    "`to` and `experts` belong to `says`"
+                );
+            }
             (None, None) | (Some(_), Some(_)) => bail!("a step has either `says` or `hears`"),
         }
         seconds(self.after_seconds)?;

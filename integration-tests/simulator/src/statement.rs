@@ -60,6 +60,29 @@ impl Statement<'_> {
         self.act.kind(self.case.sort)
     }
 
+    /// How urgent a request is: nothing for what is said about a case that is open.
+    #[must_use]
+    pub fn priority(&self) -> Option<&'static str> {
+        let is_reading = self.case.experts.is_empty() && self.case.sort == Sort::Consultation;
+        match self.act {
+            Act::AskForReading => Some("emergency"),
+            Act::Amend if is_reading => Some("emergency"),
+            Act::Refer => Some("urgent"),
+            Act::Amend if self.case.sort == Sort::Referral => Some("urgent"),
+            _ if self.act.asks() || self.act == Act::Amend => Some("routine"),
+            _ => None,
+        }
+    }
+
+    /// The experts of a session: those of the case, or else whoever speaks.
+    #[must_use]
+    pub fn experts(&self) -> Vec<Party> {
+        if self.case.experts.is_empty() {
+            return vec![self.by.party.clone()];
+        }
+        self.case.experts.clone()
+    }
+
     /// The number of the case that the broker and hospitals know, the best one there is.
     #[must_use]
     pub fn known_number(&self) -> &str {

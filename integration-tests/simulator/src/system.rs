@@ -19,10 +19,16 @@ const PHONE: &str = "0571-99010000";
 pub struct System {
     /// The hospital, as it calls itself in messages.
     pub party: Party,
+    /// Its name among the systems of the hospital; `None` where the hospital has one without a
+    /// name.
+    pub name: Option<String>,
     /// Its format.
     pub speaks: Speaks,
     /// Where its profile has it listen (`outbound.address`).
     pub address: Option<String>,
+    /// The name of the secret that the broker shows to it (`outbound.token_secret`); without one it
+    /// asks for none.
+    pub token_secret: Option<String>,
     /// MSH-12.
     pub version: String,
     /// MSH-3.
@@ -41,7 +47,7 @@ impl System {
     /// Reads the text of a profile. Of several systems it is the one with this name, or the
     /// default.
     pub fn read(profile: &str, name: Option<&str>) -> Result<Self> {
-        let profile = one_system(profile, name)?;
+        let (name, profile) = one_system(profile, name)?;
         let text = |table: &str, key: &str| -> Option<String> {
             Some(profile.get(table)?.get(key)?.as_str()?.to_owned())
         };
@@ -62,8 +68,10 @@ impl System {
         // wrong one.
         let wrong = wins.and_then(Value::as_bool).unwrap_or(false);
         Ok(Self {
+            name,
             speaks,
             address: text("outbound", "address"),
+            token_secret: text("outbound", "token_secret"),
             version: text("format", "version").unwrap_or_else(|| "2.5.1".to_owned()),
             application: text("format", "application").unwrap_or_else(|| "HIS".to_owned()),
             facility: text("format", "facility").unwrap_or_else(|| code.clone()),
@@ -77,6 +85,36 @@ impl System {
                 doctor: Some(Doctor::default()),
             },
         })
+    }
+
+    /// A system without a profile: HL7 v2.4 from a facility of this name, or FHIR or JSON from the
+    /// organisation of this code.
+    #[must_use]
+    pub fn plain(code: &str, speaks: Speaks, charset: Charset) -> Self {
+        Self {
+            name: None,
+            speaks,
+            address: None,
+            token_secret: None,
+            version: "2.4".to_owned(),
+            application: "HIS".to_owned(),
+            facility: code.to_owned(),
+            charset,
+            charset_stated: charset.label(),
+            codes: BTreeMap::new(),
+            party: Party {
+                code: code.to_owned(),
+                name: String::new(),
+                phone: PHONE.to_owned(),
+                doctor: Some(Doctor::default()),
+            },
+        }
+    }
+
+    /// What it calls itself in messages, where the format has a place for that.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or("HIS")
     }
 
     /// This hospital's own code for one of the county's, where its profile maps the table.
@@ -112,12 +150,13 @@ impl System {
     }
 }
 
-/// A profile in the shape that one system has: `[organisation]` beside `[format]` and the rest.
+/// A profile in the shape that one system has: `[organisation]` beside `[format]` and the rest; with
+/// the name of the system.
 ///
 /// Of several `[[systems]]` it is the one with this name, or the default.
-pub fn one_system(profile: &str, name: Option<&str>) -> Result<Table> {
+fn one_system(profile: &str, name: Option<&str>) -> Result<(Option<String>, Table)> {
     let mut profile: Table = profile.parse().context("the profile is no TOML")?;
-    let Some(systems) = profile.remove("systems") else { return Ok(profile) };
+    let Some(systems) = profile.remove("systems") else { return Ok((None, profile)) };
     let wanted = |system: &&Value| match name {
         Some(name) => system.get("name").and_then(Value::as_str) == Some(name),
         None => system.get("default").and_then(Value::as_bool) == Some(true),
@@ -131,7 +170,16 @@ pub fn one_system(profile: &str, name: Option<&str>) -> Result<Table> {
             profile.insert(key.clone(), value.clone());
         }
     }
-    Ok(profile)
+    Ok((system.get("name").and_then(Value::as_str).map(str::to_owned), profile))
+}
+
+/// The further systems that a profile names, beside the default one.
+pub fn further_systems(profile: &str) -> Result<Vec<String>> {
+    let profile: Table = profile.parse().context("the profile is no TOML")?;
+    let systems = profile.get("systems").and_then(Value::as_array).into_iter().flatten();
+    let further = systems.filter(|it| it.get("default").and_then(Value::as_bool) != Some(true));
+    let names = further.filter_map(|it| it.get("name")?.as_str().map(str::to_owned));
+    Ok(names.collect())
 }
 
 fn codes(profile: &Table) -> BTreeMap<String, BTreeMap<String, String>> {
@@ -201,6 +249,8 @@ mod tests {
         "#;
         let speaks = |name| System::read(profile, name).map(|system| system.speaks);
 
+        assert_eq!(further_systems(profile).unwrap(), ["ecg", "desk"]);
+        assert_eq!(System::read(profile, None).unwrap().called(), "his");
         assert_eq!(speaks(None).unwrap(), Speaks::Hl7v2);
         assert_eq!(speaks(Some("ecg")).unwrap(), Speaks::Json);
         assert!(speaks(Some("desk")).is_err(), "people read at a screen");

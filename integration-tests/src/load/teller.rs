@@ -237,13 +237,13 @@ impl Teller {
         let accept = if target == LEAD {
             Letter::hl7(hl7_answer(sides, "A", (&at_target, &life.own_number), Charset::Utf8)?)
         } else {
-            Letter::fhir(&fhir_answer("referral.accept", "accepted", (target, origin), &case))
+            Letter::fhir(&fhir_answer("referral.accept", (target, origin), &case)?)
         };
         life.say(&mut above, "referral.accept", &accept).await?;
         let schedule = said(target, "referral.schedule", Some(&case), None)?;
         life.say(&mut above, "referral.schedule", &Letter::json(&schedule)).await?;
         let arrive = if target == LEAD {
-            Letter::hl7(hl7_visit(sides, "A04", &case, &Person::default(), Charset::Utf8)?)
+            Letter::hl7(hl7_visit(sides, &case, &Person::default(), Charset::Utf8)?)
         } else {
             Letter::json(&said(target, "referral.arrive", Some(&case), None)?)
         };
@@ -269,9 +269,7 @@ impl Teller {
                 (&at_receiver, &life.own_number),
                 Charset::Gb18030,
             )?),
-            BAIMA => {
-                Letter::fhir(&fhir_answer("transfer.accept", "accepted", (BAIMA, LEAD), &case))
-            }
+            BAIMA => Letter::fhir(&fhir_answer("transfer.accept", (BAIMA, LEAD), &case)?),
             _ => {
                 let mut accept = said(receiver, "transfer.accept", Some(&case), None)?;
                 // The example's bed was held until a day that is long gone.
@@ -373,7 +371,7 @@ fn submit(origin: &str, target: &str, own_number: &str) -> Result<Letter> {
             &person,
             Charset::Gb18030,
         )?),
-        BAIMA => Letter::fhir(&fhir_referral((origin, target), own_number, &person)),
+        BAIMA => Letter::fhir(&fhir_referral((origin, target), own_number, &person)?),
         _ => {
             let mut message = said(origin, "referral.submit", None, Some(target))?;
             message["case"] = own(origin, own_number);

@@ -376,19 +376,23 @@ pub fn json() -> Result<Vec<Case>> {
 }
 
 /// A referral as FENGQIAO's neighbour would send it, in FENGQIAO's name.
-pub fn good_fhir(number: &str) -> Value {
+pub fn good_fhir(number: &str) -> Result<Value> {
     fhir_referral((FENGQIAO, LEAD), number, &Person::default())
 }
 
-fn fhir_but(pointer: &str, value: Value) -> Result<Vec<u8>> {
-    let mut bundle = good_fhir(&new_number("FQ"));
-    *bundle.pointer_mut(pointer).with_context(|| format!("no {pointer}"))? = value;
+/// A good Bundle with something else at `pointer` of its first resource of this type.
+fn fhir_but(resource: &str, pointer: &str, value: Value) -> Result<Vec<u8>> {
+    let mut bundle = good_fhir(&new_number("FQ"))?;
+    let entries = bundle["entry"].as_array_mut().context("entries")?;
+    let found = entries.iter_mut().find(|entry| entry["resource"]["resourceType"] == resource);
+    let found = found.and_then(|entry| entry["resource"].pointer_mut(pointer));
+    *found.with_context(|| format!("no {resource}{pointer}"))? = value;
     Ok(bundle.to_string().into_bytes())
 }
 
 /// Bodies of FHIR.
 pub fn fhir() -> Result<Vec<Case>> {
-    let mut anonymous = good_fhir(&new_number("FQ"));
+    let mut anonymous = good_fhir(&new_number("FQ"))?;
     let entries = anonymous["entry"].as_array_mut().context("entries")?;
     entries.retain(|entry| entry["resource"]["resourceType"] != "Patient");
     let other = "urn:tierlink:organisation:330199102";
@@ -405,28 +409,28 @@ pub fn fhir() -> Result<Vec<Case>> {
         Case::body(
             "an event that nobody knows",
             FHIR,
-            fhir_but("/entry/0/resource/eventCoding/code", json!("referral.teleport"))?,
+            fhir_but("MessageHeader", "/eventCoding/code", json!("referral.teleport"))?,
             Says::Refused("D063", ""),
         ),
         Case::body(
             "another sender",
             FHIR,
-            fhir_but("/entry/0/resource/source/endpoint", json!(other))?,
+            fhir_but("MessageHeader", "/source/endpoint", json!(other))?,
             Says::Refused("D065", ""),
         ),
         Case::body(
             "a priority that nobody knows",
             FHIR,
-            fhir_but("/entry/1/resource/priority", json!("soon"))?,
+            fhir_but("ServiceRequest", "/priority", json!("soon"))?,
             Says::Refused("D067", "priority"),
         ),
         Case::body("no patient", FHIR, anonymous.to_string(), Says::Refused("D069", "")),
         Case::body(
             "an identity number that cannot be",
             FHIR,
-            fhir_but("/entry/2/resource/identifier/0/value", json!("990101195001010011"))?,
+            fhir_but("Patient", "/identifier/0/value", json!("990101195001010011"))?,
             Says::Refused("D070", ""),
         ),
-        Case::body("a good one", FHIR, good_fhir(&new_number("FQ")).to_string(), Says::Taken),
+        Case::body("a good one", FHIR, good_fhir(&new_number("FQ"))?.to_string(), Says::Taken),
     ])
 }

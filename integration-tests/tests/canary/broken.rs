@@ -106,7 +106,7 @@ pub async fn http(county: &County, shown: &mut Shown) {
     shown.add("JSON answer to a conflict", answer.body);
 
     let baima = county.http(BAIMA).unwrap();
-    let good = fhir_referral((BAIMA, SECOND), &new_number("BM"), &canary()).to_string();
+    let good = fhir_referral((BAIMA, SECOND), &new_number("BM"), &canary()).unwrap().to_string();
     for (from, to) in [
         ("\"male\"", "\"female\""),
         ("\"male\"", "\"龘𠮷·隐娘\""),

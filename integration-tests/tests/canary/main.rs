@@ -86,7 +86,7 @@ async fn good(county: &County, shown: &mut Shown) {
     let sides = (QINGSHI_FACILITY, SECOND);
     let hl7 = hl7_referral(sides, (&id, &number), &canary(), Charset::Gb18030).unwrap();
     shown.add("ACK", exchange(&mut line, &hl7).await);
-    let bundle = fhir_referral((BAIMA, SECOND), &new_number("BM"), &canary());
+    let bundle = fhir_referral((BAIMA, SECOND), &new_number("BM"), &canary()).unwrap();
     let answer = county.http(BAIMA).unwrap().send_fhir(&bundle).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     shown.add("FHIR answer", answer.body);

@@ -4,8 +4,8 @@ use serde_json::json;
 use tierlink_integration_tests::county::{County, Mode, QINGSHI, QINGSHI_FACILITY, SECOND};
 use tierlink_integration_tests::for_both_modes;
 use tierlink_integration_tests::hospitals::{
-    Charset, Person, bundle, fhir_answer, fhir_transfer, hl7_answer, hl7_referral, hl7_visit,
-    new_control_id, new_number, now, said,
+    Charset, Person, fhir_answer, fhir_transfer, hl7_answer, hl7_referral, hl7_visit,
+    new_control_id, new_number, said,
 };
 
 use super::resource;
@@ -50,7 +50,7 @@ async fn an_hl7_referral_reaches_a_fhir_hospital_and_its_acceptance_comes_back(m
         assert!(arrived.text.contains(text), "{text} did not arrive");
     }
 
-    let accepted = fhir_answer("referral.accept", "accepted", (SECOND, QINGSHI), &case_number);
+    let accepted = fhir_answer("referral.accept", (SECOND, QINGSHI), &case_number).unwrap();
     let told = county.http(SECOND).unwrap().send_fhir(&accepted).await.unwrap();
     assert_eq!(told.accepted().unwrap(), case_number);
 
@@ -76,7 +76,7 @@ async fn a_fhir_transfer_hands_the_patient_back_to_an_hl7_township(mode: Mode) {
     county.hospital(SECOND).wait_for_text(&parent).await.unwrap();
 
     let number = new_number("XZ");
-    let offer = fhir_transfer((SECOND, QINGSHI), &number, &rare(), &parent);
+    let offer = fhir_transfer((SECOND, QINGSHI), &number, &rare(), &parent).unwrap();
     let case_number = second.send_fhir(&offer).await.unwrap().accepted().unwrap();
 
     assert!(case_number.starts_with('T'), "{case_number}");
@@ -95,18 +95,12 @@ async fn a_fhir_transfer_hands_the_patient_back_to_an_hl7_township(mode: Mode) {
     let header = resource(&reply, "MessageHeader");
     assert_eq!(header["response"]["identifier"], offer["entry"][0]["resource"]["id"]);
 
-    let visit = json!({
-        "resourceType": "Encounter", "id": "stay", "status": "finished",
-        "class": { "code": "IMP" }, "period": { "end": now() },
-    });
-    let mut left =
-        fhir_answer("transfer.discharge", "in-progress", (SECOND, QINGSHI), &case_number);
-    left["entry"].as_array_mut().unwrap().push(json!({ "resource": visit }));
+    let left = fhir_answer("transfer.discharge", (SECOND, QINGSHI), &case_number).unwrap();
     assert_eq!(second.send_fhir(&left).await.unwrap().accepted().unwrap(), case_number);
     let left = county.hospital(QINGSHI).wait_for_kind("ADT^A03", &case_number).await.unwrap();
     assert_eq!(left.hl7().component("PID", 5, 1), "阿依古丽·𬭎𠮷");
 
-    let here = hl7_visit(sides, "A04", &case_number, &rare(), Charset::Gb18030).unwrap();
+    let here = hl7_visit(sides, &case_number, &rare(), Charset::Gb18030).unwrap();
     assert_eq!(line.exchange(&here).await.unwrap().accepted().unwrap(), case_number);
     county.hospital(SECOND).wait_for_kind("transfer.receive", &case_number).await.unwrap();
     assert_eq!(county.state(&case_number).await.unwrap(), "received");
@@ -116,14 +110,7 @@ async fn a_fhir_transfer_hands_the_patient_back_to_an_hl7_township(mode: Mode) {
     let visited =
         county.hospital(SECOND).wait_for_kind("transfer.follow-up", &case_number).await.unwrap();
     assert!(visited.text.contains("可独立行走20米"), "the findings travel");
-    let done = bundle(
-        "transfer.close",
-        (SECOND, QINGSHI),
-        vec![json!({
-            "resourceType": "Task", "id": "task", "status": "completed", "intent": "order",
-            "focus": { "identifier": { "system": "urn:tierlink:case-number", "value": case_number } },
-        })],
-    );
+    let done = fhir_answer("transfer.close", (SECOND, QINGSHI), &case_number).unwrap();
     assert_eq!(second.send_fhir(&done).await.unwrap().accepted().unwrap(), case_number);
     assert_eq!(county.state(&case_number).await.unwrap(), "closed");
     let family = county.case(QINGSHI, &parent).await.unwrap();

@@ -35,7 +35,7 @@ async fn a_returned_referral_is_completed_accepted_and_declined_after_all(mode: 
     let completed = second.wait_for_kind("referral.amend", &case).await.unwrap();
     assert!(completed.text.contains("已复查肌钙蛋白,无动态变化"));
 
-    let yes = fhir_answer("referral.accept", "accepted", (SECOND, FENGQIAO), &case);
+    let yes = fhir_answer("referral.accept", (SECOND, FENGQIAO), &case).unwrap();
     county.http(SECOND).unwrap().send_fhir(&yes).await.unwrap().accepted().unwrap();
     fengqiao.wait_for_kind("referral.accept", &case).await.unwrap();
     assert_eq!(say(&county, SECOND, "referral.decline", &case).await, "declined");

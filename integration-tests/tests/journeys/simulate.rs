@@ -102,7 +102,7 @@ async fn a_simulated_hospital_refers_in_hl7_and_answers_with_a_wrong_id() {
     let second = stage.county.hospital(SECOND);
     let submitted = second.wait_for_count(1).await.unwrap().remove(0);
     let case = submitted.case_number().unwrap();
-    let accept = fhir_answer("referral.accept", "accepted", (SECOND, QINGSHI), &case);
+    let accept = fhir_answer("referral.accept", (SECOND, QINGSHI), &case).unwrap();
     stage.county.http(SECOND).unwrap().send_fhir(&accept).await.unwrap().accepted().unwrap();
 
     let lines = well(playing).await;

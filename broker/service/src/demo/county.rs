@@ -1,5 +1,4 @@
-//! The county of the demo: the very files of `ops/examples`, with other addresses. Of a hospital with
-//! several systems its default system is played.
+//! The county of the demo: the very files of `ops/examples`, with other addresses.
 //!
 //! Exchanged are only what cannot be the same on every machine: where the broker and the hospitals
 //! listen, where the store is, who may knock, and the secrets. The waits between two tries are
@@ -11,10 +10,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use tierlink_simulator::county::CountyFolder;
-use tierlink_simulator::system::one_system;
 use toml::{Table, Value};
 
-use super::actor::Actor;
+use super::actor::{Actor, Played};
 use super::cast::Org;
 use crate::config::Config;
 
@@ -115,9 +113,8 @@ pub fn config(folder: &Folder, actors: &BTreeMap<Org, Arc<Actor>>) -> anyhow::Re
         let actor = actors.values().find(|actor| name.starts_with(actor.org.code()));
         let actor = actor.ok_or_else(|| anyhow!("nobody plays {name}"))?;
         let profile = profile(text, actor).with_context(|| format!("profiles/{name}"))?;
-        let secret = profile.get("outbound").and_then(|it| it.get("token_secret"));
-        if let Some(secret) = secret.and_then(Value::as_str) {
-            written.secrets.push((secret.to_owned(), actor.secret.clone()));
+        for secret in secrets(&profile) {
+            written.secrets.push((secret, actor.secret.clone()));
         }
         written.profiles.push((name.to_owned(), profile.to_string()));
     }
@@ -141,15 +138,38 @@ fn county() -> anyhow::Result<String> {
 }
 
 fn profile(text: &str, actor: &Actor) -> anyhow::Result<Table> {
-    let mut profile = one_system(text, None)?;
-    set(&mut profile, "outbound", "address", actor.hospital.address());
-    set(&mut profile, "retry", "first_wait_ms", FIRST_WAIT_MS);
-    set(&mut profile, "retry", "wait_ms_max", WAIT_MS_MAX);
-    // Everybody is on this machine now.
-    if let Some(inbound) = profile.get_mut("inbound").and_then(Value::as_table_mut) {
-        inbound.remove("peers");
+    let mut profile: Table = text.parse().context("the profile is no TOML")?;
+    let Some(systems) = profile.get_mut("systems").and_then(Value::as_array_mut) else {
+        place(&mut profile, actor.default_system()?);
+        return Ok(profile);
+    };
+    for system in systems.iter_mut().filter_map(Value::as_table_mut) {
+        let name = system.get("name").and_then(Value::as_str).map(str::to_owned);
+        // People have no address.
+        if let Some(played) = actor.systems.iter().find(|it| it.system.name == name) {
+            place(system, played);
+        }
     }
     Ok(profile)
+}
+
+/// Puts a system where it is played.
+fn place(settings: &mut Table, played: &Played) {
+    set(settings, "outbound", "address", played.hospital.address());
+    set(settings, "retry", "first_wait_ms", FIRST_WAIT_MS);
+    set(settings, "retry", "wait_ms_max", WAIT_MS_MAX);
+    // Everybody is on this machine now.
+    if let Some(inbound) = settings.get_mut("inbound").and_then(Value::as_table_mut) {
+        inbound.remove("peers");
+    }
+}
+
+/// The names of the secrets that a profile mentions.
+fn secrets(profile: &Table) -> Vec<String> {
+    let systems = profile.get("systems").and_then(Value::as_array).into_iter().flatten();
+    let each = std::iter::once(profile).chain(systems.filter_map(Value::as_table));
+    let named = each.filter_map(|it| it.get("outbound")?.get("token_secret")?.as_str());
+    named.map(str::to_owned).collect()
 }
 
 /// Sets one setting, in a table that may be absent.
@@ -172,12 +192,15 @@ mod tests {
         let config = config(&folder, &actors).unwrap();
 
         assert_eq!(config.profiles.len(), Org::ALL.len());
+        assert_eq!((actors[&Org::Lead].systems.len(), actors[&Org::Lead].people.len()), (2, 1));
         assert_eq!(config.settings.county.lead, Some(Org::Lead.organisation()));
         for org in Org::ALL {
             let profile = &config.profiles[&org.organisation()];
             assert_eq!(profile.organisation.name, org.name());
-            let system = profile.default_system().unwrap();
-            assert_eq!(system.outbound.address, Some(actors[&org].hospital.address()));
+            for played in &actors[&org].systems {
+                let system = config.system(&played.lane).unwrap();
+                assert_eq!(system.outbound.address, Some(played.hospital.address()));
+            }
         }
     }
 

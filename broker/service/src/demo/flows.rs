@@ -25,6 +25,7 @@ pub const FLOWS: [Flow; 8] = [
         own_number: "QS2026-0101",
         patient: cast::WANG,
         after: None,
+        through: None,
         steps: &[
             Asks(Qingshi, Refer, Lead),
             Hears(Lead, "referral.submit"),
@@ -48,6 +49,7 @@ pub const FLOWS: [Flow; 8] = [
         own_number: "XZ2026-0201",
         patient: cast::WANG,
         after: Some("up-referral"),
+        through: None,
         steps: &[
             Asks(Lead, Offer, Qingshi),
             Hears(Qingshi, "transfer.offer"),
@@ -74,6 +76,7 @@ pub const FLOWS: [Flow; 8] = [
         own_number: "BM2026-0301",
         patient: cast::AYGULI,
         after: None,
+        through: None,
         steps: &[
             Asks(Baima, Refer, City),
             Hears(Lead, "referral.submit"),
@@ -99,6 +102,7 @@ pub const FLOWS: [Flow; 8] = [
         own_number: "LW2026-0801",
         patient: cast::SHI,
         after: None,
+        through: None,
         steps: &[
             Asks(Liuwan, Refer, Lead),
             Hears(Qingshi, "referral.submit"),
@@ -122,6 +126,7 @@ pub const FLOWS: [Flow; 8] = [
         own_number: "HZ2026-0401",
         patient: cast::HE,
         after: None,
+        through: Some((Lead, "desk")),
         steps: &[
             Asks(Fengqiao, AskForExperts, Lead),
             Hears(Lead, "consultation.request"),
@@ -153,6 +158,7 @@ pub const FLOWS: [Flow; 8] = [
         own_number: "XD2026-0501",
         patient: cast::LI,
         after: None,
+        through: Some((Lead, "ecg")),
         steps: &[
             Asks(Liuwan, AskForReading, Lead),
             Hears(Lead, "consultation.request"),
@@ -180,6 +186,7 @@ pub const FLOWS: [Flow; 8] = [
         own_number: "XZ2026-0601",
         patient: cast::ZHU,
         after: None,
+        through: None,
         steps: &[
             GoesDown(Baima),
             Asks(Lead, Offer, Baima),
@@ -203,6 +210,7 @@ pub const FLOWS: [Flow; 8] = [
         own_number: "QS2026-0701",
         patient: cast::FANG,
         after: None,
+        through: None,
         steps: &[
             Refuses(Qingshi, "referral.schedule"),
             Asks(Qingshi, Refer, Lead),

@@ -119,7 +119,7 @@ impl Stage {
     pub async fn clear(self) {
         self.app.stop().await;
         for actor in self.actors.values() {
-            actor.hospital.down().await;
+            actor.down().await;
         }
         drop(self.folder);
     }
@@ -202,7 +202,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_hospital_that_never_comes_back_stops_its_flows_and_no_others() {
         let stage = Stage::set().await.unwrap();
-        stage.actors[&Org::City].hospital.down().await;
+        stage.actors[&Org::City].down().await;
         let play = Play::new(stage.actors.clone(), &stage.app, Board::silent())
             .impatient(Duration::from_secs(8));
 

@@ -14,7 +14,7 @@ use tierlink_schemas::{CaseNumber, LaneName};
 use tierlink_simulator::{Act, Manners, Received, Statement, Turn, Which};
 use tierlink_store::{CaseFile, CaseKey, DeliveryId, ParkedQuery, Queries};
 
-use super::actor::Actor;
+use super::actor::{Actor, Played};
 use super::cast::Org;
 use super::flows::FLOWS;
 use super::progress::{Board, Mark};
@@ -102,6 +102,12 @@ impl Play {
         self.numbers.lock().get(flow.key).cloned()
     }
 
+    /// The lanes whose deliveries wait for people.
+    #[must_use]
+    pub fn people(&self) -> Vec<LaneName> {
+        self.actors.values().flat_map(|actor| actor.people.clone()).collect()
+    }
+
     /// The deliveries that the operator replayed.
     #[must_use]
     pub fn replayed(&self) -> Vec<DeliveryId> {
@@ -155,28 +161,37 @@ impl Play {
             Step::Asks(who, act, to) => self.says(flow, who, act, Some(to)).await,
             Step::Says(who, act) => self.says(flow, who, act, None).await,
             Step::Hears(who, kind) => {
+                let actor = self.actor(who)?;
+                let lane = flow.system_of(who).map(|name| format!("{}:{name}", who.code()));
+                let at_screen = actor.people.iter().find(|it| Some(it.to_string()) == lane);
+                if let Some(lane) = at_screen {
+                    return self.people_hear(flow, lane, kind).await;
+                }
                 let wanted = |heard: &&Received| {
                     heard.taken && heard.says == kind && self.is_of(flow, heard)
                 };
-                let hospital = &self.actor(who)?.hospital;
-                let heard = hospital
+                let heard = self
+                    .part(flow, who)?
+                    .hospital
                     .wait_for(kind, |all| all.iter().rev().find(wanted).cloned())
                     .await
                     .map_err(|error| error.to_string())?;
-                self.learn(flow, &heard);
+                if let Some(number) = heard.ours() {
+                    self.learn(flow, number);
+                }
                 Ok(())
             }
             Step::GoesDown(who) => {
-                self.actor(who)?.hospital.down().await;
+                self.part(flow, who)?.hospital.down().await;
                 Ok(())
             }
-            Step::ComesBack(who) => self.comes_back(who).await,
+            Step::ComesBack(who) => self.comes_back(flow, who).await,
             Step::Refuses(who, kind) => {
-                self.actor(who)?.hospital.except(which(flow, kind), Turn::Refuse, None);
+                self.part(flow, who)?.hospital.except(which(flow, kind), Turn::Refuse, None);
                 Ok(())
             }
             Step::Stumbles(who, kind) => {
-                self.actor(who)?.hospital.except(which(flow, kind), Turn::Mute, Some(1));
+                self.part(flow, who)?.hospital.except(which(flow, kind), Turn::Mute, Some(1));
                 Ok(())
             }
             Step::Replay(who) => self.replay(flow, who).await,
@@ -187,16 +202,37 @@ impl Play {
         self.actors.get(&org).ok_or_else(|| format!("nobody plays {}", org.code()))
     }
 
+    /// The system of an organisation that takes part in a flow.
+    fn part(&self, flow: &Flow, org: Org) -> Result<&Played, String> {
+        self.actor(org)?.system(flow.system_of(org)).map_err(|error| error.to_string())
+    }
+
+    /// Waits until a message stands in the lane of people.
+    async fn people_hear(
+        &self,
+        flow: &'static Flow,
+        lane: &LaneName,
+        kind: &str,
+    ) -> Result<(), String> {
+        loop {
+            let file = self.file(flow).await;
+            let custody = file.iter().flat_map(|file| &file.custody);
+            let mut waiting = custody.map(|row| &row.delivery);
+            if waiting.any(|it| it.lane() == *lane && it.kind.as_str() == kind) {
+                return Ok(());
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
     /// Whether a message is about the flow's case: it carries the origin's number or the broker's.
     fn is_of(&self, flow: &Flow, heard: &Received) -> bool {
         let known = self.number(flow);
         heard.names(flow.own_number) || known.is_some_and(|number| heard.names(&number))
     }
 
-    fn learn(&self, flow: &'static Flow, heard: &Received) {
-        if let Some(number) = heard.ours() {
-            self.numbers.lock().entry(flow.key).or_insert_with(|| number.to_owned());
-        }
+    fn learn(&self, flow: &'static Flow, number: &str) {
+        self.numbers.lock().entry(flow.key).or_insert_with(|| number.to_owned());
     }
 
     async fn says(
@@ -210,46 +246,53 @@ impl Play {
         if self.board.is_watched() {
             tokio::time::sleep(THINKS_FOR).await;
         }
-        // A hospital knows only the numbers that have reached it.
-        let latest = actor.hospital.latest(|heard| self.is_of(flow, heard));
+        let played = self.part(flow, who)?;
+        // A hospital knows only the numbers that have reached it: on the wire, or at a screen.
+        let latest = played.hospital.latest(|heard| self.is_of(flow, heard));
+        let read =
+            flow.system_of(who).is_some_and(|name| played.system.name.as_deref() != Some(name));
+        let number = latest.as_ref().and_then(|heard| heard.ours().map(str::to_owned));
+        let number = number.or_else(|| self.number(flow).filter(|_| read));
         let parent = flow.after.and_then(|key| {
             let numbers = self.numbers.lock();
             numbers.get(key).cloned()
         });
         let (case, to) = (flow.case(), to.map(Org::party));
         let statement = Statement {
-            by: &actor.system,
+            by: &played.system,
             act,
             case: &case,
             to: to.as_ref(),
-            message_id: actor.system.new_message_id(),
-            number: latest.as_ref().and_then(|heard| heard.ours().map(str::to_owned)),
+            message_id: played.system.new_message_id(),
+            number,
             parent,
             answers: latest.map(|heard| heard.control_id).filter(|_| !act.asks()),
             now: Timestamp::now(),
         };
-        actor.say(&statement).await
+        let number = actor.say(played, &statement).await.map_err(|error| error.to_string())?;
+        self.learn(flow, &number);
+        Ok(())
     }
 
     /// Waits until the broker has really tried in vain.
-    async fn comes_back(&self, who: Org) -> Result<(), String> {
+    async fn comes_back(&self, flow: &Flow, who: Org) -> Result<(), String> {
         tokio::time::sleep(DOWN_LASTS).await;
-        let code = LaneName::from(who.organisation());
+        let played = self.part(flow, who)?;
         loop {
             let lanes = self.store.lanes().await.map_err(|error| error.code().to_string())?;
-            if lanes.iter().any(|lane| lane.lane == code && lane.trouble.is_some()) {
+            if lanes.iter().any(|lane| lane.lane == played.lane && lane.trouble.is_some()) {
                 break;
             }
             tokio::time::sleep(ASK_EVERY).await;
         }
-        self.actor(who)?.hospital.up().await.map_err(|error| error.to_string())
+        played.hospital.up().await.map_err(|error| error.to_string())
     }
 
     /// Waits for the parked delivery with others behind it, repairs the hospital, and replays.
     async fn replay(&self, flow: &'static Flow, who: Org) -> Result<(), String> {
         let number = self.number(flow);
         let id = loop {
-            let lane = Some(who.organisation().into());
+            let lane = Some(self.part(flow, who)?.lane.clone());
             let query = ParkedQuery { lane, limit: PARKED_MAX, ..ParkedQuery::default() };
             let parked =
                 self.store.parked(query).await.map_err(|error| error.code().to_string())?;
@@ -262,7 +305,7 @@ impl Play {
             }
             tokio::time::sleep(ASK_EVERY).await;
         };
-        self.actor(who)?.hospital.behave(Manners::reform);
+        self.part(flow, who)?.hospital.behave(Manners::reform);
         let replay = desk::Act::Replay(id.clone());
         let (person, why) = operator(REPAIRED).map_err(|refusal| refusal.code().to_string())?;
         match self.desk.perform(replay, &person, &why).await {
@@ -275,10 +318,11 @@ impl Play {
 
     /// Waits until nothing is on its way any more, or until it takes too long.
     async fn settle(&self) {
+        let people = self.people();
         let everything = async {
             loop {
                 let lanes = self.store.lanes().await.unwrap_or_default();
-                if lanes.iter().all(|lane| lane.waiting == 0) {
+                if lanes.iter().all(|it| it.waiting == 0 || people.contains(&it.lane)) {
                     return;
                 }
                 tokio::time::sleep(ASK_EVERY).await;

@@ -19,7 +19,8 @@ pub enum Step {
     Asks(Org, Act, Org),
     /// Somebody sends a message and is told that it was taken.
     Says(Org, Act),
-    /// Somebody has received a message of this kind about this case.
+    /// Somebody has received a message of this kind about this case. What people must hear waits for
+    /// them in their lane.
     Hears(Org, &'static str),
     /// Its listener closes: connections are refused.
     GoesDown(Org),
@@ -54,6 +55,8 @@ pub struct Flow {
     pub patient: Patient,
     /// The flow whose case is this one's parent: it begins when that one has ended.
     pub after: Option<&'static str>,
+    /// The further system of an organisation that takes part, where it is not the default one.
+    pub through: Option<(Org, &'static str)>,
     /// What happens.
     pub steps: &'static [Step],
     /// The state in which the case must end.
@@ -61,6 +64,12 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Which further system of this organisation takes part; `None`: its default one.
+    #[must_use]
+    pub fn system_of(&self, org: Org) -> Option<&'static str> {
+        self.through.filter(|(whose, _)| *whose == org).map(|(_, name)| name)
+    }
+
     /// The case, as hospitals write about it.
     #[must_use]
     pub fn case(&self) -> Case {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tierlink_core::delivery;
+use tierlink_schemas::LaneName;
 use tierlink_simulator::ledger::{self, Counts};
 use tierlink_store::{CaseFile, CustodyRow};
 
@@ -28,8 +29,10 @@ struct CaseLine {
 }
 
 /// One lane.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct LaneLine {
+    org: Org,
+    lane: LaneName,
     delivered: usize,
     retries: u32,
     replayed: usize,
@@ -41,7 +44,9 @@ struct LaneLine {
 /// Everything that the demo has to say in the end.
 pub struct Table {
     cases: Vec<CaseLine>,
-    lanes: Vec<(Org, LaneLine)>,
+    lanes: Vec<LaneLine>,
+    /// Deliveries that wait for people at a screen, as they should.
+    with_people: usize,
     counts: Counts,
     stuck: Vec<Stuck>,
     /// Codes and fields of deliveries that did not end well.
@@ -60,43 +65,49 @@ impl Table {
         let mut cases = Vec::with_capacity(FLOWS.len());
         let mut custody: Vec<CustodyRow> = Vec::new();
         let mut told = Vec::new();
+        // People read at a screen: nothing of theirs arrives anywhere.
+        let people = play.people();
         for flow in &FLOWS {
             let file = play.file(flow).await;
             cases.push(case_line(flow, file.as_ref()));
             let Some(file) = file else { continue };
-            told.push(as_told(flow, &file));
+            told.push(as_told(flow, &file, &people));
             custody.extend(file.custody);
         }
+        let all = custody.len();
+        custody.retain(|row| !people.contains(&row.delivery.lane()));
+        let with_people = all - custody.len();
         let said: Vec<_> = actors.values().flat_map(|actor| actor.said()).collect();
-        let arrived: Vec<_> = actors.values().flat_map(|actor| actor.hospital.arrived()).collect();
+        let arrived: Vec<_> = actors.values().flat_map(|actor| actor.arrived()).collect();
         let counts = ledger::count(&said, &arrived, &told);
         let replayed = play.replayed();
-        let mut lanes: Vec<(Org, LaneLine)> = Org::ALL.map(|org| (org, LaneLine::default())).into();
+        let mut lanes: Vec<LaneLine> = actors
+            .values()
+            .flat_map(|actor| actor.systems.iter().map(|it| LaneLine::new(actor.org, &it.lane)))
+            .collect();
         for row in &custody {
-            let to = row.delivery.id.to.as_str();
-            let Some((_, line)) = lanes.iter_mut().find(|(org, _)| org.code() == to) else {
-                continue;
-            };
+            let to = row.delivery.lane();
+            let Some(line) = lanes.iter_mut().find(|line| line.lane == to) else { continue };
             line.add(row, replayed.contains(&row.delivery.id));
         }
         let problems = custody.iter().flat_map(open_problems).collect();
-        Self { cases, lanes, counts, stuck, problems, seconds }
+        Self { cases, lanes, with_people, counts, stuck, problems, seconds }
     }
 
     fn retries(&self) -> u32 {
-        self.lanes.iter().map(|(_, line)| line.retries).sum()
+        self.lanes.iter().map(|line| line.retries).sum()
     }
 
     fn replayed(&self) -> usize {
-        self.lanes.iter().map(|(_, line)| line.replayed).sum()
+        self.lanes.iter().map(|line| line.replayed).sum()
     }
 
     fn open(&self) -> usize {
-        self.lanes.iter().map(|(_, line)| line.open).sum()
+        self.lanes.iter().map(|line| line.open).sum()
     }
 
     fn delivered(&self) -> usize {
-        self.lanes.iter().map(|(_, line)| line.delivered).sum()
+        self.lanes.iter().map(|line| line.delivered).sum()
     }
 
     /// Whether everything went as told.
@@ -115,8 +126,7 @@ impl Table {
         let cases: Vec<Vec<String>> = self.cases.iter().map(CaseLine::cells).collect();
         print::line("");
         print::table(&["病例 / case", "流程 / flow", "状态 / state", "事件 / events", ""], &cases);
-        let lanes: Vec<Vec<String>> =
-            self.lanes.iter().map(|(org, line)| line.cells(*org)).collect();
+        let lanes: Vec<Vec<String>> = self.lanes.iter().map(LaneLine::cells).collect();
         print::line("");
         print::table(
             &[
@@ -132,8 +142,9 @@ impl Table {
         );
         print::line("");
         print::line(&format!(
-            "合计 / total: delivered {} retries {} replayed {} repeats {} in {:.1} s",
+            "合计 / total: delivered {} with people {} retries {} replayed {} repeats {} in {:.1} s",
             self.delivered(),
+            self.with_people,
             self.retries(),
             self.replayed(),
             self.counts.repeats,
@@ -182,10 +193,10 @@ impl Table {
         let lanes: Vec<Value> = self
             .lanes
             .iter()
-            .map(|(org, line)| {
+            .map(|line| {
                 json!({
-                    "lane": org.code(),
-                    "name": org.name(),
+                    "lane": line.lane,
+                    "name": line.org.name(),
                     "delivered": line.delivered,
                     "retries": line.retries,
                     "replayed": line.replayed,
@@ -201,6 +212,7 @@ impl Table {
             "cases": cases,
             "lanes": lanes,
             "delivered": self.delivered(),
+            "with_people": self.with_people,
             "retries": self.retries(),
             "replayed": self.replayed(),
             "repeats": self.counts.repeats,
@@ -226,6 +238,12 @@ impl CaseLine {
 }
 
 impl LaneLine {
+    fn new(org: Org, lane: &LaneName) -> Self {
+        let (delivered, retries, replayed, open) = (0, 0, 0, 0);
+        let waits_ms = Vec::new();
+        Self { org, lane: lane.clone(), delivered, retries, replayed, open, waits_ms }
+    }
+
     fn add(&mut self, row: &CustodyRow, replayed: bool) {
         self.replayed += usize::from(replayed);
         // The first try of each round is none "again"; a replay is a round of its own.
@@ -242,12 +260,12 @@ impl LaneLine {
         }
     }
 
-    fn cells(&self, org: Org) -> Vec<String> {
+    fn cells(&self) -> Vec<String> {
         let of = |percent| {
             percentile(&self.waits_ms, percent).map_or_else(|| "-".to_owned(), |ms| ms.to_string())
         };
         vec![
-            format!("{} {}", org.code(), org.short()),
+            format!("{} {}", self.lane, self.org.short()),
             self.delivered.to_string(),
             self.retries.to_string(),
             self.replayed.to_string(),
@@ -302,16 +320,17 @@ fn late(file: &CaseFile) -> Option<String> {
 }
 
 /// What the broker's store says of a case, for the ledger.
-fn as_told(flow: &Flow, file: &CaseFile) -> ledger::Case {
+fn as_told(flow: &Flow, file: &CaseFile, people: &[LaneName]) -> ledger::Case {
     let events = file.events.iter().map(|event| ledger::Event {
         number: event.number.into(),
         message: event.message,
         kind: event.kind.as_str().to_owned(),
         by: event.by.as_str().to_owned(),
     });
-    let custody = file.custody.iter().map(|row| ledger::Custody {
+    let on_wires = file.custody.iter().filter(|row| !people.contains(&row.delivery.lane()));
+    let custody = on_wires.map(|row| ledger::Custody {
         message: row.delivery.id.message,
-        to: row.delivery.id.to.as_str().to_owned(),
+        to: row.delivery.lane().to_string(),
         number: row.delivery.number.into(),
         state: if row.delivery.state == delivery::State::Delivered {
             ledger::DELIVERED.to_owned()
@@ -333,7 +352,7 @@ fn open_problems(row: &CustodyRow) -> Vec<String> {
     if row.delivery.state == delivery::State::Delivered {
         return Vec::new();
     }
-    let what = format!("{} → {}", row.delivery.kind, row.delivery.id.to);
+    let what = format!("{} → {}", row.delivery.kind, row.delivery.lane());
     if row.problems.is_empty() {
         return vec![format!("{what}: not delivered")];
     }

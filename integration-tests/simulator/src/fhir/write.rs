@@ -3,12 +3,12 @@
 //! A request is a ServiceRequest with what hangs on it; everything that is said about a case later
 //! is a Task. The event says which.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{CASE_NUMBER, ORGANISATION};
-use crate::{Act, Doctor, Party, Statement};
+use crate::{Act, Doctor, Party, Sort, Statement, json};
 
 const EVENT: &str = "urn:tierlink:event";
 const EXTENSION: &str = "urn:tierlink:extension:";
@@ -38,11 +38,16 @@ impl Bundle {
     }
 
     fn practitioner(&mut self, doctor: Doctor) -> Value {
+        self.person(&json::person(doctor))
+    }
+
+    /// A person in the canonical form.
+    fn person(&mut self, person: &Value) -> Value {
         self.add(json!({
             "resourceType": "Practitioner",
-            "identifier": [{ "value": doctor.code }],
-            "name": [{ "text": doctor.name }],
-            "qualification": [{ "code": { "text": doctor.title } }],
+            "identifier": [{ "value": person["code"] }],
+            "name": [{ "text": person["name"] }],
+            "qualification": [{ "code": { "text": person["title"] } }],
         }))
     }
 
@@ -70,11 +75,11 @@ impl Bundle {
 /// Writes a message.
 pub(crate) fn write(s: &Statement<'_>) -> Result<Vec<u8>> {
     let mut bundle = Bundle { entries: Vec::new() };
-    if matches!(s.act, Act::AskForExperts | Act::AskForReading) {
-        bail!("in FHIR a simulated hospital refers and hands back; it asks for no consultation");
-    }
-    let focus =
-        if s.act.asks() { request(&mut bundle, s, s.asked()?) } else { task(&mut bundle, s) };
+    let (focus, author) = if s.act.asks() || s.act == Act::Amend {
+        (request(&mut bundle, s, s.asked()?)?, None)
+    } else {
+        task(&mut bundle, s)?
+    };
     let sender = bundle.organisation(&s.by.party);
     let mut header = json!({
         "resourceType": "MessageHeader",
@@ -82,16 +87,17 @@ pub(crate) fn write(s: &Statement<'_>) -> Result<Vec<u8>> {
         "eventCoding": { "system": EVENT, "code": s.kind() },
         "sender": sender,
         "source": {
-            "software": "HIS",
+            "software": s.by.called(),
             "endpoint": format!("{ORGANISATION}{}", s.by.party.code),
         },
         "focus": [focus],
     });
-    if let Some(to) = s.to {
-        let endpoint = format!("{ORGANISATION}{}", to.code);
-        header["destination"] = json!([{ "endpoint": endpoint }]);
-    } else {
-        header["author"] = bundle.practitioner(s.by.doctor());
+    match author {
+        Some(author) => header["author"] = author,
+        None => {
+            let endpoint = format!("{ORGANISATION}{}", s.asked()?.code);
+            header["destination"] = json!([{ "endpoint": endpoint }]);
+        }
     }
     if let Some(answered) = &s.answers {
         header["response"] = json!({ "identifier": answered, "code": "ok" });
@@ -112,7 +118,7 @@ fn own_number(s: &Statement<'_>) -> Value {
     json!({ "system": format!("{ORGANISATION}{}", s.by.party.code), "value": s.number_here() })
 }
 
-fn request(bundle: &mut Bundle, s: &Statement<'_>, to: &Party) -> Value {
+fn request(bundle: &mut Bundle, s: &Statement<'_>, to: &Party) -> Result<Value> {
     let patient = &s.case.patient;
     let subject = bundle.add(patient.fhir());
     let requester = bundle.side(&s.by.party, ("04", "外科"));
@@ -142,7 +148,9 @@ fn request(bundle: &mut Bundle, s: &Statement<'_>, to: &Party) -> Value {
         "dateTime": s.now.to_string(),
         "performer": [{ "display": patient.name }],
     }));
-    let (reasons, reason, words) = if s.act == Act::Offer {
+    let is_transfer =
+        matches!((s.act, s.case.sort), (Act::Offer, _) | (Act::Amend, Sort::Transfer));
+    let (reasons, reason, words) = if is_transfer {
         ("reason_down", "DN06", "完成难度较大的诊治且病情平稳")
     } else {
         ("reason_up", "UP04", "因技术、设备条件限制不能处置")
@@ -152,7 +160,11 @@ fn request(bundle: &mut Bundle, s: &Statement<'_>, to: &Party) -> Value {
         "identifier": [own_number(s)],
         "status": "active",
         "intent": "order",
-        "priority": "routine",
+        "priority": match s.priority() {
+            Some("emergency") => "stat",
+            Some("urgent") => "urgent",
+            _ => "routine",
+        },
         "code": { "coding": [{ "system": "urn:tierlink:codes:referral_purpose", "code": "surgery" }],
                   "text": "手术" },
         "subject": subject,
@@ -163,100 +175,223 @@ fn request(bundle: &mut Bundle, s: &Statement<'_>, to: &Party) -> Value {
                          "text": words }],
         "supportingInfo": [diagnosis, complaint, consent],
     });
-    if s.act == Act::Offer {
-        let family = json!({ "system": "urn:tierlink:family", "code": "transfer" });
-        request["category"] = json!([{ "coding": [family] }]);
+    if is_transfer {
+        request["category"] = json!([family("transfer")]);
+    } else if s.case.sort == Sort::Consultation
+        || matches!(s.act, Act::AskForExperts | Act::AskForReading)
+    {
+        consultation(bundle, s, &subject, &mut request)?;
     }
     if let Some(parent) = &s.parent {
         let parent = json!({ "system": CASE_NUMBER, "value": parent });
         request["basedOn"] = json!([{ "identifier": parent }]);
     }
-    bundle.add(request)
+    Ok(bundle.add(request))
 }
 
-/// An extension of the county's guide that holds a text.
-fn extension(name: &str, value: &str) -> Value {
-    json!({ "url": format!("{EXTENSION}{name}"), "valueString": value })
+fn family(code: &str) -> Value {
+    json!({ "coding": [{ "system": "urn:tierlink:family", "code": code }] })
 }
 
-fn task(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
-    let mut outputs = Vec::new();
-    let mut extensions = Vec::new();
-    let mut reason = None;
-    let status = match s.act {
-        Act::Accept => "accepted",
-        Act::Decline => {
-            reason = Some(json!({ "coding": [{ "code": "RJ01" }], "text": "本周无床位" }));
-            "rejected"
+/// Makes a request one for a consultation: what FHIR has no element for goes by the county's guide.
+fn consultation(
+    bundle: &mut Bundle,
+    s: &Statement<'_>,
+    subject: &Value,
+    request: &mut Value,
+) -> Result<()> {
+    let mut body = json::body(s)?;
+    let mut categories = vec![family("consultation")];
+    let mut coded = body["kind"].take();
+    if let Some(exam) = body["reading"].as_object_mut().and_then(|reading| reading.remove("exam")) {
+        categories.push(family("reading"));
+        coded = exam;
+    }
+    request["category"] = categories.into();
+    request["code"] = json!({
+        "coding": [{
+            "system": format!("urn:tierlink:codes:{}", coded["system"].as_str().unwrap_or_default()),
+            "code": coded["code"],
+        }],
+        "text": coded["text"],
+    });
+    if let Some(request) = request.as_object_mut() {
+        request.remove("reasonCode");
+    }
+    for (element, name, what) in
+        [("purpose", "会诊目的", "DE06.00.214.00"), ("summary", "病历摘要", "DE06.00.182.00")]
+    {
+        if let Some(words) = body[element].as_str() {
+            let section = bundle.add(section(what, name, words, Some(subject)));
+            if let Some(info) = request["supportingInfo"].as_array_mut() {
+                info.push(section);
+            }
         }
-        Act::AcceptAsExpert => {
-            extensions.push(json!({ "url": format!("{EXTENSION}expert"), "extension": [
-                { "url": "organisation", "valueString": s.by.party.code },
-                { "url": "practitioner", "valueString": s.by.doctor().code },
-            ] }));
-            "accepted"
+    }
+    let extensions = ["form", "experts", "reading"]
+        .iter()
+        .filter_map(|name| extension(&format!("{EXTENSION}{name}"), &body[*name]));
+    request["extension"] = extensions.collect::<Vec<_>>().into();
+    Ok(())
+}
+
+/// A long text, as an Observation that its national data element names.
+fn section(code: &str, name: &str, words: &str, subject: Option<&Value>) -> Value {
+    let mut section = json!({
+        "resourceType": "Observation",
+        "status": "final",
+        "code": { "coding": [{ "system": DATA_ELEMENT, "code": code, "display": name }] },
+        "valueString": words,
+    });
+    if let Some(subject) = subject {
+        section["subject"] = subject.clone();
+    }
+    section
+}
+
+/// A value in the canonical form, as an Observation.
+fn observation(value: &Value) -> Value {
+    let number = value["value"].as_str().and_then(|text| text.parse::<serde_json::Number>().ok());
+    let mut written = json!({
+        "resourceType": "Observation",
+        "status": "final",
+        "code": { "text": value["what"]["text"] },
+        "valueQuantity": { "value": number, "unit": value["unit"] },
+    });
+    if let Some(flag) = value["flag"].as_str() {
+        written["interpretation"] = json!([{ "coding": [{ "code": flag }] }]);
+    }
+    if let Some(at) = value["at"].as_str() {
+        written["effectiveDateTime"] = at.into();
+    }
+    written
+}
+
+/// An extension of the county's guide; none for what says nothing.
+fn extension(url: &str, value: &Value) -> Option<Value> {
+    let children = |members: Vec<(&str, &Value)>| {
+        let children = members.into_iter().filter_map(|(name, value)| extension(name, value));
+        children.collect::<Vec<_>>()
+    };
+    let (name, value) = match value {
+        Value::Null => return None,
+        Value::Bool(_) => ("valueBoolean", value.clone()),
+        Value::Number(number) if number.is_i64() => ("valueInteger", value.clone()),
+        Value::Number(_) => ("valueDecimal", value.clone()),
+        Value::String(_) => ("valueString", value.clone()),
+        Value::Array(items) => {
+            ("extension", children(items.iter().map(|item| ("item", item)).collect()).into())
+        }
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| (name.as_str(), value));
+            ("extension", children(members.collect()).into())
+        }
+    };
+    Some(json!({ "url": url, name: value }))
+}
+
+/// What is said about a case: the Task, and who says it.
+fn task(bundle: &mut Bundle, s: &Statement<'_>) -> Result<(Value, Option<Value>)> {
+    let mut outputs = Vec::new();
+    let mut body = match s.act {
+        Act::Accept => json!({}),
+        Act::Outcome => {
+            let words = "甲状腺右叶切除，术后恢复好，病理良性。";
+            outputs.push(bundle.add(section("DE06.00.296.00", "诊疗过程描述", words, None)));
+            json!({ "stage": "outcome" })
         }
         Act::Schedule => {
             outputs.push(appointment(bundle, s));
-            "accepted"
+            json!({})
         }
         Act::Arrive | Act::Receive => {
             outputs.push(visit(bundle, s));
-            "in-progress"
+            json!({})
         }
-        Act::Outcome => {
-            extensions.push(extension("stage", "outcome"));
-            outputs.push(bundle.add(json!({
-                "resourceType": "Observation",
-                "status": "final",
-                "code": { "coding": [{
-                    "system": DATA_ELEMENT, "code": "DE06.00.296.00", "display": "诊疗过程描述",
-                }] },
-                "valueString": "甲状腺右叶切除，术后恢复好，病理良性。",
-            })));
-            "in-progress"
-        }
-        Act::Refer
-        | Act::Offer
-        | Act::AskForExperts
-        | Act::AskForReading
-        | Act::Review
-        | Act::Start
-        | Act::Opinion
-        | Act::FollowUp
-        | Act::Discharge
-        | Act::Claim
-        | Act::Critical
-        | Act::Report
-        | Act::Audit
-        | Act::ReadBack
-        | Act::Acknowledge
-        | Act::ScheduleSession
-        | Act::Close => "completed",
+        Act::Decline => json!({ "reason": { "code": "RJ01", "text": "本周无床位" } }),
+        Act::AcceptAsExpert => json!({ "expert": {
+            "organisation": s.by.party.code, "practitioner": s.by.doctor().code,
+        } }),
+        _ => json::body(s)?,
     };
+    let mut taken = |name: &str| body.as_object_mut().and_then(|fields| fields.remove(name));
+    let reason = taken("reason");
+    let people = ["by", "reader", "writer", "auditor"].map(&mut taken);
+    // Several sign an opinion; they stay together in the guide's extension.
+    let signed = people.into_iter().flatten().find(Value::is_object);
+    let author = bundle.person(&signed.unwrap_or_else(|| json::person(s.by.doctor())));
+    if s.act == Act::Opinion {
+        let by: Vec<Value> = s
+            .experts()
+            .iter()
+            .map(|expert| json::person(expert.doctor.unwrap_or_default()))
+            .collect();
+        body["by"] = by.into();
+    }
+    for list in ["items", "observations"] {
+        let values = body.as_object_mut().and_then(|fields| fields.remove(list));
+        for value in values.as_ref().and_then(Value::as_array).into_iter().flatten() {
+            outputs.push(bundle.add(observation(value)));
+        }
+    }
     let number = json!({ "system": CASE_NUMBER, "value": s.known_number() });
-    let outputs: Vec<Value> = outputs
-        .into_iter()
-        .map(|part| json!({ "type": { "text": "part" }, "valueReference": part }))
-        .collect();
     let mut task = json!({
         "resourceType": "Task",
-        "status": status,
+        "status": status(s.act),
         "intent": "order",
         "basedOn": [{ "identifier": number }, { "identifier": own_number(s) }],
         "focus": { "type": "ServiceRequest", "identifier": number },
         "authoredOn": s.now.to_string(),
     });
     if let Some(reason) = reason {
-        task["statusReason"] = reason;
+        task["statusReason"] =
+            json!({ "coding": [{ "code": reason["code"] }], "text": reason["text"] });
     }
     if !outputs.is_empty() {
-        task["output"] = outputs.into();
+        let outputs = outputs.into_iter();
+        let outputs =
+            outputs.map(|part| json!({ "type": { "text": "part" }, "valueReference": part }));
+        task["output"] = outputs.collect();
     }
+    let fields = body.as_object().into_iter().flatten();
+    let extensions: Vec<Value> = fields
+        .filter_map(|(name, value)| extension(&format!("{EXTENSION}{name}"), value))
+        .collect();
     if !extensions.is_empty() {
         task["extension"] = extensions.into();
     }
-    bundle.add(task)
+    Ok((bundle.add(task), Some(author)))
+}
+
+/// Task.status, as the county's guide gives it to what is said.
+fn status(act: Act) -> &'static str {
+    match act {
+        Act::Refer
+        | Act::Offer
+        | Act::AskForExperts
+        | Act::AskForReading
+        | Act::Amend
+        | Act::Redirect => "requested",
+        Act::Review | Act::Claim => "received",
+        Act::Return | Act::Recollect => "on-hold",
+        Act::Accept
+        | Act::AcceptAsExpert
+        | Act::Schedule
+        | Act::ScheduleSession
+        | Act::RefuseCancel => "accepted",
+        Act::Decline => "rejected",
+        Act::Cancel | Act::ConfirmCancel => "cancelled",
+        Act::Arrive
+        | Act::Start
+        | Act::Outcome
+        | Act::Discharge
+        | Act::Receive
+        | Act::FollowUp
+        | Act::Report
+        | Act::Critical => "in-progress",
+        Act::NoShow => "failed",
+        Act::Opinion | Act::Audit | Act::ReadBack | Act::Acknowledge | Act::Close => "completed",
+    }
 }
 
 fn appointment(bundle: &mut Bundle, s: &Statement<'_>) -> Value {

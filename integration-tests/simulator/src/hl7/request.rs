@@ -1,7 +1,11 @@
 //! The requests that open a case, as REF^I12.
 
-use super::segments::{line, notes, origin_number, patient, results, text, time, yes};
-use crate::{Doctor, Party, Statement};
+use anyhow::Result;
+
+use super::segments::{
+    Field, guided, line, notes, origin_number, patient, results, text, time, yes,
+};
+use crate::{Doctor, Party, Statement, json};
 
 /// 主诉 by its national data element.
 fn complaint<'a>(s: &Statement<'a>) -> (&'static str, &'static str, &'a str, &'static str) {
@@ -111,9 +115,16 @@ pub(super) fn offer(s: &Statement<'_>, to: &Party) -> Vec<String> {
     lines
 }
 
+/// What a consultation has and a referral in HL7 has no field for.
+const OF_CONSULTATIONS: [&str; 6] = ["form", "kind", "purpose", "experts", "summary", "reading"];
+
 /// HL7 has one word for every consultation: second opinion (RF1-4 SO).
-pub(super) fn second_opinion(s: &Statement<'_>, to: &Party) -> Vec<String> {
-    let priority = s.by.own_code("priority", "routine").unwrap_or("R^Routine^HL70280");
+pub(super) fn second_opinion(s: &Statement<'_>, to: &Party) -> Result<Vec<String>> {
+    let (priority, usual) = match s.priority() {
+        Some("emergency") => ("emergency", "S^STAT^HL70280"),
+        _ => ("routine", "R^Routine^HL70280"),
+    };
+    let priority = s.by.own_code("priority", priority).unwrap_or(usual);
     let rf1 = line(
         "RF1",
         &[
@@ -129,6 +140,9 @@ pub(super) fn second_opinion(s: &Statement<'_>, to: &Party) -> Vec<String> {
     lines.extend(sides(s, to, ("03&内科", "03&内科")));
     lines.push(patient(s));
     lines.push(diagnosis(s));
-    lines.extend(results(&[complaint(s)], []));
-    lines
+    let body = json::body(s)?;
+    let fields: Vec<Field> =
+        OF_CONSULTATIONS.iter().flat_map(|name| guided(name, &body[*name])).collect();
+    lines.extend(results(&[complaint(s)], &fields));
+    Ok(lines)
 }

@@ -4,6 +4,7 @@
 //! implementation guide (coding system `99TL`).
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::GUIDE;
 use crate::{Person, Statement};
@@ -49,6 +50,28 @@ pub(super) struct Field {
 
 pub(super) fn text(path: &str, value: &str) -> Field {
     Field { path: path.to_owned(), value: escaped(value), kind: "ST" }
+}
+
+/// Every leaf of a canonical part as a field of the guide, under the path of the part.
+pub(super) fn guided(path: &str, part: &Value) -> Vec<Field> {
+    let below =
+        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let leaf = |value: String, kind| vec![Field { path: path.to_owned(), value, kind }];
+    match part {
+        Value::Null => Vec::new(),
+        Value::Bool(true) => leaf("Y".to_owned(), "ID"),
+        Value::Bool(false) => leaf("N".to_owned(), "ID"),
+        Value::Number(number) => leaf(number.to_string(), "NM"),
+        Value::String(words) => leaf(escaped(words), "ST"),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .flat_map(|(nth, item)| guided(&below(&nth.to_string()), item))
+            .collect(),
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, member)| guided(&below(name), member)).collect()
+        }
+    }
 }
 
 pub(super) fn yes(path: &str) -> Field {

@@ -5,8 +5,10 @@ use anyhow::Result;
 
 use super::KIND;
 use super::request::{offer, referral, second_opinion};
-use super::segments::{Field, line, notes, origin_number, patient, results, text, time, yes};
-use crate::{AUDITOR, Act, Doctor, READER, Statement};
+use super::segments::{
+    Field, guided, line, notes, origin_number, patient, results, text, time, yes,
+};
+use crate::{AUDITOR, Act, Doctor, READER, Sort, Statement, json};
 
 /// Writes a message.
 pub(crate) fn write(s: &Statement<'_>) -> Result<Vec<u8>> {
@@ -30,7 +32,15 @@ fn body(s: &Statement<'_>) -> Result<(&'static str, Vec<String>)> {
     Ok(match s.act {
         Act::Refer => ("REF^I12", referral(s, s.asked()?)),
         Act::Offer => ("REF^I12", offer(s, s.asked()?)),
-        Act::AskForExperts | Act::AskForReading => ("REF^I12", second_opinion(s, s.asked()?)),
+        Act::AskForExperts | Act::AskForReading => ("REF^I12", second_opinion(s, s.asked()?)?),
+        Act::Amend => ("REF^I13", amended(s)?),
+        Act::Cancel => ("REF^I14", decided(s, "")?),
+        Act::ConfirmCancel => ("RRI^I14", decided(s, "A^Accepted^HL70283")?),
+        Act::RefuseCancel => ("RRI^I14", decided(s, "R^Rejected^HL70283")?),
+        Act::Return | Act::Redirect | Act::Recollect => {
+            ("RRI^I12", decided(s, "P^Pending^HL70283")?)
+        }
+        Act::NoShow => ("SIU^S26", no_show(s)?),
         Act::Accept => ("RRI^I12", accept(s, &[])),
         Act::AcceptAsExpert => ("RRI^I12", accept(s, &expert_here(s))),
         Act::Decline => ("RRI^I12", decline(s)),
@@ -81,37 +91,63 @@ fn numbers(s: &Statement<'_>) -> String {
     all.into_iter().filter(|number| !number.is_empty()).collect::<Vec<_>>().join("~")
 }
 
-/// MSA and RF1 of an answer. `status` is RF1-1.
-fn answering(s: &Statement<'_>, status: &str) -> Vec<String> {
+/// MSA and RF1 of an answer. `status` is RF1-1, `reason` RF1-10.
+fn answering(s: &Statement<'_>, status: &str, reason: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(answered) = &s.answers {
+    if let Some(answered) = s.answers.as_ref().filter(|_| s.act != Act::Cancel) {
         lines.push(line("MSA", &[(1, "AA"), (2, answered)]));
     }
-    let fields = [(1, status), (6, &origin_number(s)), (11, &numbers(s))];
+    let fields = [(1, status), (6, &origin_number(s)), (10, reason), (11, &numbers(s))];
     lines.push(line("RF1", &fields));
     lines
 }
 
 fn accept(s: &Statement<'_>, fields: &[Field]) -> Vec<String> {
-    let mut lines = answering(s, "A^Accepted^HL70283");
+    let mut lines = answering(s, "A^Accepted^HL70283", "");
     lines.extend(results(&[], fields));
     lines.extend(notes(&["同意接收"]));
     lines
 }
 
 fn decline(s: &Statement<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(answered) = &s.answers {
-        lines.push(line("MSA", &[(1, "AA"), (2, answered)]));
-    }
-    let fields = [
-        (1, "R^Rejected^HL70283"),
-        (6, &origin_number(s)),
-        (10, "RJ01^本周无床位"),
-        (11, &numbers(s)),
-    ];
-    lines.push(line("RF1", &fields));
-    lines
+    answering(s, "R^Rejected^HL70283", "RJ01^本周无床位")
+}
+
+/// The request again, as it is now.
+fn amended(s: &Statement<'_>) -> Result<Vec<String>> {
+    let to = s.asked()?;
+    Ok(match s.case.sort {
+        Sort::Referral => referral(s, to),
+        Sort::Transfer => offer(s, to),
+        Sort::Consultation => second_opinion(s, to)?,
+    })
+}
+
+/// A decision with its reason in RF1-10, and by the county's guide what HL7 has no field for.
+fn decided(s: &Statement<'_>, status: &str) -> Result<Vec<String>> {
+    let mut body = json::body(s)?;
+    let reason = body.as_object_mut().and_then(|fields| fields.remove("reason"));
+    let part = |name: &str| reason.as_ref().and_then(|it| it[name].as_str()).unwrap_or_default();
+    let reason = match part("code") {
+        "" => String::new(),
+        code => format!("{code}^{}", part("text")),
+    };
+    let mut lines = answering(s, status, &reason);
+    let mut fields = vec![stated(s)];
+    fields.extend(guided("", &body));
+    lines.extend(results(&[], &fields));
+    Ok(lines)
+}
+
+fn no_show(s: &Statement<'_>) -> Result<Vec<String>> {
+    let sch =
+        [(1, origin_number(s)), (6, "NOSHOW".to_owned()), (25, "Noshow".to_owned()), (26, ours(s))];
+    let sch: Vec<(usize, &str)> = sch.iter().map(|(at, text)| (*at, text.as_str())).collect();
+    let mut lines = vec![line("SCH", &sch), patient(s)];
+    let mut fields = vec![stated(s)];
+    fields.extend(guided("", &json::body(s)?));
+    lines.extend(results(&[], &fields));
+    Ok(lines)
 }
 
 fn expert_here(s: &Statement<'_>) -> Vec<Field> {
@@ -123,7 +159,7 @@ fn expert_here(s: &Statement<'_>) -> Vec<Field> {
 
 /// An answer that only the county's guide has a word for.
 fn answer(s: &Statement<'_>, fields: &[Field], words: &[&str]) -> Vec<String> {
-    let mut lines = answering(s, "P^Pending^HL70283");
+    let mut lines = answering(s, "P^Pending^HL70283", "");
     let kind = stated(s);
     lines.extend(results(&[], std::iter::once(&kind).chain(fields)));
     lines.extend(notes(words));
@@ -169,7 +205,7 @@ fn session(s: &Statement<'_>) -> Vec<Field> {
         text("appointment.room", "HZ-01"),
         text("appointment.join_link", "https://meet.example.invalid/hz01"),
     ];
-    for (nth, expert) in s.case.experts.iter().enumerate() {
+    for (nth, expert) in s.experts().iter().enumerate() {
         let path = format!("appointment.experts.{nth}");
         fields.push(text(&format!("{path}.organisation"), &expert.code));
         let doctor = expert.doctor.unwrap_or_default();
@@ -223,7 +259,7 @@ fn opinion(s: &Statement<'_>) -> Vec<String> {
     let mut lines = reporting(s, "11488-4^Consultation note^LN");
     let words = ("TX", "DE06.00.018.00^会诊意见", "加用基础胰岛素，睡前8单位，每3日调整", "");
     let mut fields = vec![text("recommendation", "treat_in_place")];
-    for (nth, expert) in s.case.experts.iter().enumerate() {
+    for (nth, expert) in s.experts().iter().enumerate() {
         fields.extend(person(&format!("by.{nth}"), expert.doctor.unwrap_or_default()));
     }
     lines.extend(results(&[words], &fields));
@@ -266,19 +302,15 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{Case, Party, Person, Sort, System};
+    use crate::{Case, Party, Person, System};
 
     #[test]
     fn every_message_names_its_case() {
         let profile = "[organisation]\ncode = \"330199001\"\n[format]\nname = \"hl7v2\"\n";
         let by = System::read(profile, None).unwrap();
         let to = Party { code: "330199101".to_owned(), ..Party::default() };
-        for kind in Act::kinds().chain(["consultation.schedule", "consultation.start"]) {
-            let acts =
-                [(Act::ScheduleSession, Sort::Consultation), (Act::Start, Sort::Consultation)];
-            let (act, sort) = Act::of_kind(kind)
-                .or_else(|| acts.into_iter().find(|(act, sort)| act.kind(*sort) == kind))
-                .unwrap();
+        for kind in Act::kinds() {
+            let (act, sort) = Act::of_kind(kind).unwrap();
             let case = Case {
                 sort,
                 origin: String::new(),
@@ -290,7 +322,7 @@ mod tests {
                 by: &by,
                 act,
                 case: &case,
-                to: act.asks().then_some(&to),
+                to: act.names_somebody().then_some(&to),
                 message_id: "M1".to_owned(),
                 number: Some("R2600000011".to_owned()),
                 parent: None,

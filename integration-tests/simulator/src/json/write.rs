@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::{Act, Doctor, Party, Statement, moment, new_number, now};
+use crate::{Act, Doctor, Party, READER, Sort, Statement, moment, new_number, now};
 
 macro_rules! examples {
     ($($kind:literal),+ $(,)?) => {
@@ -137,20 +137,13 @@ pub(crate) fn write(s: &Statement<'_>) -> Result<Vec<u8>> {
         "case": case,
         "source": {
             "organisation": s.by.party.code,
-            "system": "HIS",
+            "system": s.by.called(),
             "message_id": s.message_id,
         },
         "occurred_at": s.now.to_string(),
         "body": body(s)?,
     });
-    if s.act.asks() {
-        let priority = if s.act == Act::AskForReading {
-            "emergency"
-        } else if s.act == Act::Refer {
-            "urgent"
-        } else {
-            "routine"
-        };
+    if let Some(priority) = s.priority() {
         message["priority"] = json!(s.by.own_code("priority", priority).unwrap_or(priority));
     }
     if let Some(answered) = &s.answers {
@@ -159,11 +152,35 @@ pub(crate) fn write(s: &Statement<'_>) -> Result<Vec<u8>> {
     Ok(message.to_string().into_bytes())
 }
 
-fn body(s: &Statement<'_>) -> Result<Value> {
+/// The body in the canonical form, which HL7 v2 and FHIR go back to where they have no form.
+pub(crate) fn body(s: &Statement<'_>) -> Result<Value> {
+    let by = || person(s.by.doctor());
+    let reason = |code: &str, words: &str| json!({ "code": s.by.own_code("reason", code).unwrap_or(code), "text": words });
     Ok(match s.act {
         Act::Refer => referral(s, s.asked()?),
         Act::AskForExperts => consultation(s, s.asked()?),
         Act::AskForReading => reading(s, s.asked()?),
+        Act::Amend => match s.case.sort {
+            Sort::Referral => referral(s, s.asked()?),
+            Sort::Transfer => as_published(s)?,
+            Sort::Consultation if s.case.experts.is_empty() => reading(s, s.asked()?),
+            Sort::Consultation => consultation(s, s.asked()?),
+        },
+        Act::Return => json!({ "reason": reason("RT01", "请补充检查结果"), "by": by() }),
+        Act::Redirect => {
+            let to = s.by.calls(&s.asked()?.code);
+            json!({ "to": to, "reason": reason("RD02", "需上级医院进一步评估"), "by": by() })
+        }
+        Act::Cancel => json!({ "reason": reason("CN02", "家属商量后暂不前往"), "by": by() }),
+        Act::ConfirmCancel => json!({ "by": by(), "note": "床位已释放" }),
+        Act::RefuseCancel => json!({ "by": by(), "note": "患者已在途，请先联系家属确认" }),
+        Act::NoShow => {
+            json!({ "at": s.now.to_string(), "contact_attempts": 2, "note": "电话无人接听" })
+        }
+        Act::Recollect => {
+            json!({ "reason": reason("RC02", "导联脱落，请重新采集"), "by": person(READER) })
+        }
+        Act::ScheduleSession => session(s),
         Act::ReadBack => json!({ "critical": true, "by": person(s.by.doctor()) }),
         Act::Acknowledge => {
             json!({ "adopted": true, "by": person(s.by.doctor()), "note": "已按意见执行" })
@@ -175,7 +192,6 @@ fn body(s: &Statement<'_>) -> Result<Value> {
         | Act::AcceptAsExpert
         | Act::Decline
         | Act::Schedule
-        | Act::ScheduleSession
         | Act::Start
         | Act::Opinion
         | Act::Arrive
@@ -208,7 +224,8 @@ fn as_published(s: &Statement<'_>) -> Result<Value> {
     Ok(body)
 }
 
-fn person(doctor: Doctor) -> Value {
+/// A person in the canonical form.
+pub(crate) fn person(doctor: Doctor) -> Value {
     json!({ "code": doctor.code, "name": doctor.name, "title": doctor.title })
 }
 
@@ -283,6 +300,24 @@ fn consultation(s: &Statement<'_>, to: &Party) -> Value {
         "clinical": clinical(s),
         "consent": { "given": true, "signer": s.case.patient.name, "at": s.now.to_string() },
     })
+}
+
+/// One room and all experts, for one time.
+fn session(s: &Statement<'_>) -> Value {
+    let (start, end) = s.appointment();
+    let experts = s.experts();
+    let experts = experts.iter().map(|expert| {
+        let doctor = expert.doctor.unwrap_or_default();
+        json!({ "organisation": expert.code, "practitioner": doctor.code })
+    });
+    json!({ "appointment": {
+        "number": format!("YY{}", s.case.own_number.replace('-', "")),
+        "start": start.to_string(),
+        "end": end.to_string(),
+        "room": "HZ-01",
+        "experts": experts.collect::<Vec<_>>(),
+        "join_link": "https://meet.example.invalid/hz01",
+    } })
 }
 
 fn reading(s: &Statement<'_>, to: &Party) -> Value {

@@ -85,13 +85,13 @@ async fn over_mllp(stage: &Stage, gate: &Semaphore) -> Result<()> {
 
 async fn over_fhir(stage: &Stage, gate: &Semaphore) -> Result<()> {
     let number = new_number("BM");
-    let submit = fhir_referral((BAIMA, SECOND), &number, &Person::default());
+    let submit = fhir_referral((BAIMA, SECOND), &number, &Person::default())?;
     let origin = stage.county.http(BAIMA)?;
     let submitting = tokio::spawn(async move { origin.send_fhir(&submit).await });
     let request = at_the_gate(stage, SECOND, &number).await?;
 
     let case = request.case_number()?;
-    let accept = fhir_answer("referral.accept", "accepted", (SECOND, BAIMA), &case);
+    let accept = fhir_answer("referral.accept", (SECOND, BAIMA), &case)?;
     let decided = stage.county.http(SECOND)?.send_fhir(&accept).await?.accepted()?;
     open(stage, SECOND, &number, gate).await?;
 

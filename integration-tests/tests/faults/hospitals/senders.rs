@@ -50,7 +50,7 @@ fn referral((from, to): (&str, &str), ids: (&str, &str), phone: &str) -> Result<
             Letter::Hl7(hl7_referral(sides, ids, &person, Charset::Gb18030)?)
         }
         BAIMA => {
-            let mut bundle = fhir_referral((from, to), ids.1, &person);
+            let mut bundle = fhir_referral((from, to), ids.1, &person)?;
             bundle["entry"][0]["resource"]["id"] = json!(ids.0);
             Letter::Fhir(bundle)
         }
