@@ -162,6 +162,26 @@ pub enum Transport {
     Http,
 }
 
+impl Transport {
+    /// What people call it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mllp => "MLLP",
+            Self::Http => "HTTP",
+        }
+    }
+
+    /// How addresses that it reaches begin.
+    #[must_use]
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Mllp => "mllp://",
+            Self::Http => "http://",
+        }
+    }
+}
+
 /// One format, both directions. Implementations are pure and never panic on any bytes.
 pub trait Codec: Send + Sync {
     /// What profiles, figures and the command line call the format.

@@ -125,16 +125,56 @@ impl Reader<'_> {
         let no = matches!(task, Some("rejected" | "cancelled" | "failed" | "entered-in-error"));
         let booked = statuses.appointment.as_ref().map(|(_, status)| status.as_str());
         let unbooked = matches!(booked, Some("cancelled" | "noshow" | "entered-in-error"));
-        let contradicts = match kind.verb() {
-            "submit" | "offer" | "request" | "amend" => ended || no,
-            "schedule" => no || unbooked,
-            "accept" | "arrive" | "receive" => no,
-            "decline" => matches!(task, Some("accepted" | "in-progress" | "completed")),
-            "cancel" | "confirm-cancel" => {
+        let contradicts = match kind {
+            Kind::ReferralSubmit
+            | Kind::ReferralAmend
+            | Kind::TransferOffer
+            | Kind::TransferAmend
+            | Kind::ConsultationRequest
+            | Kind::ConsultationAmend => ended || no,
+            Kind::ReferralReview
+            | Kind::ReferralReturn
+            | Kind::ReferralRedirect
+            | Kind::ReferralNoShow
+            | Kind::ReferralFeedback
+            | Kind::ReferralClose
+            | Kind::TransferRedirect
+            | Kind::TransferDischarge
+            | Kind::TransferFollowUp
+            | Kind::TransferClose
+            | Kind::ConsultationReview
+            | Kind::ConsultationReturn
+            | Kind::ConsultationStart
+            | Kind::ConsultationOpinion
+            | Kind::ConsultationAcknowledge
+            | Kind::ConsultationNoShow
+            | Kind::ConsultationClose
+            | Kind::ConsultationClaim
+            | Kind::ConsultationRecollect
+            | Kind::ConsultationReport
+            | Kind::ConsultationAudit
+            | Kind::ConsultationCritical
+            | Kind::SlotPublish
+            | Kind::SlotWithdraw
+            | Kind::StatusQuery
+            | Kind::StatusReport
+            | Kind::Receipt => false,
+            Kind::ReferralAccept
+            | Kind::ReferralArrive
+            | Kind::TransferAccept
+            | Kind::TransferReceive
+            | Kind::ConsultationAccept => no,
+            Kind::ReferralDecline | Kind::TransferDecline | Kind::ConsultationDecline => {
+                matches!(task, Some("accepted" | "in-progress" | "completed"))
+            }
+            Kind::ReferralSchedule | Kind::ConsultationSchedule => no || unbooked,
+            Kind::ReferralCancel
+            | Kind::ReferralConfirmCancel
+            | Kind::TransferCancel
+            | Kind::ConsultationCancel => {
                 matches!(task, Some("accepted" | "completed" | "rejected"))
             }
-            "refuse-cancel" => matches!(task, Some("cancelled" | "rejected")),
-            _ => false,
+            Kind::ReferralRefuseCancel => matches!(task, Some("cancelled" | "rejected")),
         };
         if contradicts {
             self.contradiction(

@@ -185,18 +185,49 @@ const fn has_appointment(kind: Kind) -> bool {
 }
 
 /// The status that our own Task has for a kind.
-pub fn task_status(kind: Kind) -> &'static str {
-    match kind.verb() {
-        "submit" | "offer" | "request" | "amend" | "redirect" | "query" => "requested",
-        "review" | "claim" => "received",
-        "return" | "recollect" => "on-hold",
-        "accept" | "schedule" | "refuse-cancel" => "accepted",
-        "decline" => "rejected",
-        "cancel" | "confirm-cancel" | "withdraw" => "cancelled",
-        "feedback" | "arrive" | "start" | "receive" | "discharge" | "follow-up" | "report"
-        | "critical" => "in-progress",
-        "no-show" => "failed",
-        _ => "completed",
+pub const fn task_status(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralRedirect
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferRedirect
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::StatusQuery => "requested",
+        Kind::ReferralReview | Kind::ConsultationReview | Kind::ConsultationClaim => "received",
+        Kind::ReferralReturn | Kind::ConsultationReturn | Kind::ConsultationRecollect => "on-hold",
+        Kind::ReferralAccept
+        | Kind::ReferralSchedule
+        | Kind::ReferralRefuseCancel
+        | Kind::TransferAccept
+        | Kind::ConsultationAccept
+        | Kind::ConsultationSchedule => "accepted",
+        Kind::ReferralDecline | Kind::TransferDecline | Kind::ConsultationDecline => "rejected",
+        Kind::ReferralArrive
+        | Kind::ReferralFeedback
+        | Kind::TransferDischarge
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::ConsultationStart
+        | Kind::ConsultationReport
+        | Kind::ConsultationCritical
+        | Kind::StatusReport => "in-progress",
+        Kind::ReferralNoShow | Kind::ConsultationNoShow => "failed",
+        Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::TransferCancel
+        | Kind::ConsultationCancel
+        | Kind::SlotWithdraw => "cancelled",
+        Kind::ReferralClose
+        | Kind::TransferClose
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationClose
+        | Kind::ConsultationAudit
+        | Kind::SlotPublish
+        | Kind::Receipt => "completed",
     }
 }
 

@@ -1,5 +1,7 @@
 //! Addresses of hospitals, as profiles and the command line write them.
 
+use tierlink_codec::Transport;
+
 /// Where a hospital is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -20,6 +22,15 @@ pub enum Address {
 }
 
 impl Address {
+    /// How bytes travel there.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        match self {
+            Self::Mllp { .. } => Transport::Mllp,
+            Self::Http { .. } => Transport::Http,
+        }
+    }
+
     /// Reads an address.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

@@ -11,6 +11,9 @@ use syn::{Arm, Expr, Pat, Token};
 /// The enums whose every variant must be answered by name.
 pub const LISTED: [&str; 7] = ["Kind", "Family", "Body", "State", "Act", "Event", "Outcome"];
 
+/// Methods that give a part of a kind's name. A match over their texts always has a catch-all arm.
+const NAMES_OF_KINDS: [&str; 1] = ["verb"];
+
 /// Where in a pattern something stands: `["0"]` is the first of a tuple, `["Some", "0"]` what is
 /// in a `Some`.
 type Place = Vec<String>;
@@ -232,6 +235,13 @@ impl<'ast> Visit<'ast> for Look<'_> {
 
     fn visit_expr_match(&mut self, it: &'ast syn::ExprMatch) {
         self.check_arms(&it.arms);
+        if let Expr::MethodCall(call) = &*it.expr
+            && NAMES_OF_KINDS.contains(&call.method.to_string().as_str())
+        {
+            let line = it.span().start().line;
+            let text = format!("matches the text of `{}`, which a new kind passes by", call.method);
+            self.found.push((line, text));
+        }
         syn::visit::visit_expr_match(self, it);
     }
 

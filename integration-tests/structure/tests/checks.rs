@@ -168,6 +168,15 @@ fn matches_that_name_every_variant_or_are_about_something_else_are_left_alone() 
 }
 
 #[test]
+fn a_match_over_the_text_of_a_kind_is_seen() {
+    let source = "fn f(kind: Kind) -> u8 { match kind.verb() { \"amend\" => 1, _ => 2 } }";
+
+    let found = catch_all::find(source, &BTreeMap::new());
+
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
 fn a_list_that_leaves_a_variant_out_is_seen_and_a_whole_one_is_not() {
     let list = |all: &str| {
         format!("enum E {{ A, B(u8), C {{ d: u8 }} }} impl E {{ const ALL: [Self; 3] = {all}; }}")

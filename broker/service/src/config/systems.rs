@@ -102,21 +102,17 @@ fn check_format(system: &Profile, codec: &dyn Codec, found: &mut Found<'_>) {
         found.of_system(system, "outbound.receipts", text);
     }
     let Some(address) = &system.outbound.address else { return };
-    match Address::read(address) {
-        None => found.of_system(
-            system,
-            "outbound.address",
-            "must be mllp://host:port, mllps://host:port, http://… or https://…",
-        ),
-        Some(Address::Mllp { .. }) if !travels(Transport::Mllp) => {
-            let text = format!("{name} does not travel over MLLP; give an http:// address");
-            found.of_system(system, "outbound.address", text);
-        }
-        Some(Address::Http { .. }) if !travels(Transport::Http) => {
-            let text = format!("{name} does not travel over HTTP; give an mllp:// address");
-            found.of_system(system, "outbound.address", text);
-        }
-        Some(Address::Mllp { .. } | Address::Http { .. }) => {}
+    let Some(address) = Address::read(address) else {
+        let text = "must be mllp://host:port, mllps://host:port, http://… or https://…";
+        found.of_system(system, "outbound.address", text);
+        return;
+    };
+    let transport = address.transport();
+    if !travels(transport) {
+        let schemes: Vec<&str> = codec.transports().iter().map(|it| it.scheme()).collect();
+        let (over, schemes) = (transport.as_str(), schemes.join(" or "));
+        let text = format!("{name} does not travel over {over}; give an {schemes} address");
+        found.of_system(system, "outbound.address", text);
     }
 }
 
