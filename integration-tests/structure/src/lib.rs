@@ -1,5 +1,6 @@
 //! Checks of how the sources are built, for `tests/sources.rs`: no circle between files of a
-//! crate, and no match that answers for states, acts, kinds or events that nobody has thought of.
+//! crate, no match that answers for states, acts, kinds or events that nobody has thought of, and no
+//! clock that is read where it cannot be handed in.
 //!
 //! **Circles.** A file uses another if its code names an item that stands there: by an import, by
 //! a path such as `super::draft::Draft`, or by a method whose `impl` block stands in another file
@@ -14,6 +15,9 @@
 //! `if let` and `let … else` may ask for one variant. A list of several sorts all variants into
 //! two groups, so that a new one would be sorted without anybody deciding it; that must be a match.
 //!
+//! **The outside.** Time, random numbers and fresh ids come in through one file. A call of what gives
+//! them, or its name handed on as a function, is found by the last two names of its path.
+//!
 //! Limits: types are unknown here. A field or a method of a type that a file never names is not
 //! seen as a use, and neither are paths inside strings, such as serde's `with`.
 #![expect(
@@ -25,3 +29,4 @@
 pub mod catch_all;
 pub mod circles;
 pub mod crates;
+pub mod outside;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_schemas::{CaseNumber, LaneName};
 use tierlink_simulator::{Act, Manners, Received, Statement, Turn, Which};
 use tierlink_store::{CaseFile, CaseKey, DeliveryId, Queries};
@@ -229,7 +229,7 @@ impl Play {
             number: latest.as_ref().and_then(|heard| heard.ours().map(str::to_owned)),
             parent,
             answers: latest.map(|heard| heard.control_id).filter(|_| !act.asks()),
-            now: Timestamp::now(),
+            now: SystemEnvironment.now(),
         };
         actor.say(&statement).await
     }
