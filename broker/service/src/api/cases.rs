@@ -71,7 +71,7 @@ pub async fn list(
             state: query.state,
             with: query.with,
             open: query.open,
-            overdue_at: query.overdue.unwrap_or(false).then(Timestamp::now),
+            overdue_at: query.overdue.unwrap_or(false).then(|| api.environment.now()),
             after,
             limit,
         })
@@ -204,7 +204,7 @@ pub async fn slots(
 ) -> Response {
     let Ok(Query(query)) = query else { return bad("Known filters are organisation and limit.") };
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    match api.store.slots(query.organisation, Timestamp::now(), limit).await {
+    match api.store.slots(query.organisation, api.environment.now(), limit).await {
         Ok(rows) => {
             let slots = rows.iter().map(views::slot).collect();
             Json(views::Slots { slots }).into_response()

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tierlink_schemas::LaneName;
 use tierlink_store::*;
 use uuid::Uuid;
 
@@ -93,8 +94,13 @@ impl Arrivals for Connection {
 
 #[async_trait]
 impl Outbox for Connection {
-    async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error> {
-        self.transact("read the outbox", |memory| memory.to_publish(now, limit)).await
+    async fn to_publish(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        except: &[LaneName],
+    ) -> Result<Vec<Outgoing>, Error> {
+        self.transact("read the outbox", |memory| memory.to_publish(now, limit, except)).await
     }
 
     async fn queue_due(
