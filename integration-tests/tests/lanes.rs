@@ -38,13 +38,17 @@ const LEAD: &str = "330199001";
 const SENT_AT_ONCE: usize = 24;
 /// Making a quorum queue costs RabbitMQ some milliseconds, one after the other.
 const SET_UP_WITHIN: Duration = Duration::from_mins(8);
-/// From the start of the process to the first message at a hospital, and to the last. Far above what
-/// is printed on a quiet machine: this program is built for debugging, and others run beside it.
-const FIRST_WITHIN: Duration = Duration::from_secs(10);
-const ALL_WITHIN: Duration = Duration::from_mins(1);
-/// What the broker may take while every lane keeps a connection to its hospital open.
+/// From the start of the process to the first message at a hospital, and to the last, for 10,000
+/// lanes and a release build that has the machine to itself.
+const FIRST_WITHIN: Duration = Duration::from_secs(2);
+const ALL_WITHIN: Duration = Duration::from_secs(15);
+/// A build for debugging takes some four times the processor time, and the tests of others run beside
+/// it: its bound on time is wider. What was measured is printed.
+const SLOWER_IN_DEBUG: u32 = 4;
+/// Resident memory that the broker may take, at most: without lanes, and for each of them. A build for
+/// debugging; a release build takes less.
 const MEMORY_MIB_MAX: u64 = 100;
-const MEMORY_KIB_PER_LANE_MAX: u64 = 120;
+const MEMORY_KIB_PER_LANE_MAX: u64 = 32;
 
 /// The code of one hospital.
 fn code(number: usize) -> String {
@@ -219,6 +223,15 @@ fn memory_mib(process: u32, what: &str) -> Result<u64> {
     Ok(kib / 1_024)
 }
 
+/// Until when the first and the last message must come.
+fn within() -> (Duration, Duration) {
+    if cfg!(debug_assertions) {
+        (FIRST_WITHIN * SLOWER_IN_DEBUG, ALL_WITHIN * SLOWER_IN_DEBUG)
+    } else {
+        (FIRST_WITHIN, ALL_WITHIN)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_lane_of_a_large_county_gets_its_message_soon_after_a_restart() {
     let lanes = if long() { LANES_LONG } else { LANES };
@@ -241,7 +254,7 @@ async fn every_lane_of_a_large_county_gets_its_message_soon_after_a_restart() {
     let hospitals = Hospitals::open(county.hospitals).await.unwrap();
     let began = Instant::now();
     let mut broker = county.start().await.unwrap();
-    let delivered = eventually_within(ALL_WITHIN, "every hospital has its message", async || {
+    let delivered = eventually_within(within().1, "every hospital has its message", async || {
         Ok((hospitals.reached() == lanes).then_some(()))
     });
     let outcome = delivered.await;
@@ -260,8 +273,9 @@ async fn every_lane_of_a_large_county_gets_its_message_soon_after_a_restart() {
     let logs = broker.logs().unwrap();
     assert!(outcome.is_ok(), "only {} of {lanes}: {logs}", hospitals.reached());
     assert_eq!(county.lanes_as_told().await.unwrap(), "ok");
-    assert!(first <= FIRST_WITHIN, "the first message came after {first:?}");
-    assert!(last <= ALL_WITHIN, "the last message came after {last:?}");
+    let (first_within, all_within) = within();
+    assert!(first <= first_within, "the first message came after {first:?}");
+    assert!(last <= all_within, "the last message came after {last:?}");
     let memory_max = MEMORY_MIB_MAX + lanes as u64 * MEMORY_KIB_PER_LANE_MAX / 1_024;
     assert!(peak <= memory_max, "the broker took {peak} MiB, more than {memory_max}");
     let status = broker.terminate().await.unwrap();

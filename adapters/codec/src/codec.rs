@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::code_maps::CodeMaps;
 use crate::directory::Directory;
+use crate::head::Head;
 use crate::profile::Profile;
 
 /// What a decoder is given beside the bytes.
@@ -20,6 +21,16 @@ pub struct Reading<'a> {
     pub id: Uuid,
     /// When the bytes arrived.
     pub received_at: Timestamp,
+    /// What was read of them already: by [`Codec::sender`], or by [`Codec::decode`] for the answer.
+    pub head: Option<&'a Head>,
+}
+
+impl<'a> Reading<'a> {
+    /// What was read already, if it is a `T`.
+    #[must_use]
+    pub fn known<T: 'static>(&self) -> Option<&'a T> {
+        self.head.and_then(Head::get)
+    }
 }
 
 /// What an encoder is given beside the message.
@@ -41,7 +52,7 @@ pub enum FamilyKnown {
 }
 
 /// What came of reading.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Decoded {
     /// The message and how certain its family is, or every problem found (at least one).
     pub outcome: Result<(Message, FamilyKnown), Vec<Problem>>,
@@ -51,9 +62,18 @@ pub struct Decoded {
     pub source_message_id: Option<String>,
     /// The version of the sender's code maps, if its profile gives any.
     pub code_maps: Option<Version>,
+    /// What the answer needs of the message, whether it was taken or not.
+    pub head: Head,
 }
 
 impl Decoded {
+    /// Keeps what the answer needs.
+    #[must_use]
+    pub fn with_head(mut self, head: Head) -> Self {
+        self.head = head;
+        self
+    }
+
     /// Notes which code maps were in force.
     #[must_use]
     pub fn read_with(mut self, maps: &CodeMaps<'_>) -> Self {
@@ -65,7 +85,13 @@ impl Decoded {
     #[must_use]
     pub fn read(message: Message, family: FamilyKnown, deviations: Vec<Deviation>) -> Self {
         let source_message_id = Some(message.source.message_id.clone());
-        Self { outcome: Ok((message, family)), deviations, source_message_id, code_maps: None }
+        Self {
+            outcome: Ok((message, family)),
+            deviations,
+            source_message_id,
+            code_maps: None,
+            head: Head::default(),
+        }
     }
 
     /// A message that is refused.
@@ -75,17 +101,25 @@ impl Decoded {
         deviations: Vec<Deviation>,
         source_message_id: Option<String>,
     ) -> Self {
-        Self { outcome: Err(problems), deviations, source_message_id, code_maps: None }
+        Self {
+            outcome: Err(problems),
+            deviations,
+            source_message_id,
+            code_maps: None,
+            head: Head::default(),
+        }
     }
 }
 
 /// Who a message says it is from, before it is read in full: enough to find the profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Sender {
     /// Names the sender uses for its organisation, most exact first (MSH-4.2, MSH-4.1, MSH-3.1).
     pub names: Vec<String>,
     /// The system that it says it is (MSH-3.1, `source.system`, `MessageHeader.source.name`).
     pub system: Option<String>,
+    /// What was read to find that out.
+    pub head: Head,
 }
 
 /// A message in an outgoing format.
@@ -207,7 +241,8 @@ pub trait Codec: Send + Sync {
         with: &Writing<'_>,
     ) -> Result<Encoded, Vec<Problem>>;
 
-    /// Writes what the sender of `arrived` hears. `arrived` may be anything at all.
+    /// Writes what the sender of `arrived` hears. `arrived` may be anything at all; what decoding
+    /// has read of it is in `with.head`.
     fn answer(&self, arrived: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer;
 
     /// Reads one answer of a destination to the transmission `control_id`. `status` is HTTP's.

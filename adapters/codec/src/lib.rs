@@ -12,6 +12,7 @@
 pub mod code_maps;
 mod codec;
 mod directory;
+mod head;
 pub mod profile;
 mod registry;
 mod speaker;
@@ -23,6 +24,7 @@ pub use codec::{
     Writing,
 };
 pub use directory::{Directory, Organisation};
+pub use head::{Arrived, Head};
 pub use profile::{OrganisationProfile, Profile};
 pub use registry::CodecRegistry;
 pub use speaker::Unclear;

@@ -89,7 +89,8 @@ fn encode(codec: &dyn Codec, message: &Message, profile: &Profile) -> Encoded {
 fn decode(codec: &dyn Codec, bytes: &[u8], profile: &Profile) -> Decoded {
     let directory = directory();
     let received_at = "2026-03-10T02:00:00Z".parse().unwrap();
-    let with = Reading { profile, directory: &directory, id: Uuid::from_u128(7), received_at };
+    let with =
+        Reading { profile, directory: &directory, id: Uuid::from_u128(7), received_at, head: None };
     codec.decode(bytes, &with)
 }
 

@@ -11,6 +11,8 @@
 //! Neither way carries a value: our problems name fields, and of a partner's OperationOutcome only
 //! codes and paths are repeated, because its diagnostics may quote the patient.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use tierlink_codec::{Answer, Answered, Reading, Reply};
 use tierlink_schemas::{CaseNumber, Problem, Refusal, Verdict};
@@ -19,32 +21,21 @@ use uuid::Uuid;
 use crate::bundle::Bundle;
 use crate::decode::message_id;
 use crate::encode::MEDIA_TYPE;
-use crate::events::{Dialect, dialect};
+use crate::events::Dialect;
 use crate::limits::{ANSWER_BYTES_MAX, EXPRESSION_CHARS_MAX, FINDINGS_MAX};
+use crate::opened::Arrived;
 use crate::{codes, json as tree, systems};
 
-/// What an answer needs to know of the message that it answers.
-struct Arrived {
-    message_id: Option<String>,
-    dialect: Dialect,
-    event: Option<(String, String)>,
-}
-
+/// What an answer needs of a message that was not decoded, because its sender may not send.
 fn arrived(bytes: &[u8]) -> Arrived {
-    let bundle = tree::read(bytes).and_then(Bundle::open).ok();
-    let header = bundle.as_ref().and_then(|b| b.first("MessageHeader").map(|at| (b, at)));
-    let text = |path: &str| header.and_then(|(b, at)| b.peek(at, path)).map(str::to_owned);
-    let (system, code) = (text("eventCoding/system"), text("eventCoding/code"));
-    Arrived {
-        message_id: bundle.as_ref().and_then(message_id),
-        dialect: dialect(system.as_deref()),
-        event: system.zip(code),
-    }
+    let bundle = tree::read(bytes).and_then(Bundle::open);
+    bundle.map_or_else(|_| Arrived::default(), |bundle| Arrived::of(&bundle, message_id(&bundle)))
 }
 
 /// Writes what the sender hears.
 pub fn answer(bytes: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
-    let arrived = arrived(bytes);
+    let known = with.known::<Arrived>();
+    let arrived = known.map_or_else(|| Cow::Owned(arrived(bytes)), Cow::Borrowed);
     let (status, body) = match reply {
         Reply::TryAgain(problem) => (503, outcome(&[issue("error", "transient", problem)])),
         Reply::Verdict(Verdict::Accepted { case_number, state, .. }) => {

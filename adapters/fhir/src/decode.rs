@@ -1,7 +1,7 @@
 //! From bytes to a canonical message: the straight line through the readers.
 
 use serde_json::Value;
-use tierlink_codec::{Decoded, FamilyKnown, Reading};
+use tierlink_codec::{Decoded, FamilyKnown, Head, Reading};
 use tierlink_schemas::kind::{Family, Kind};
 use tierlink_schemas::message::{Extra, ReplyTo, SOURCE_MESSAGE_ID_LENGTH_MAX, Source};
 use tierlink_schemas::{CaseNumber, Message, OrganisationCode, Problem};
@@ -11,16 +11,29 @@ use crate::bundle::{At, BUNDLE, Bundle};
 use crate::events::{Dialect, dialect};
 use crate::limits::EXTRAS_MAX;
 use crate::meaning::Meaning;
+use crate::opened::{self, Arrived};
 use crate::reader::{Named, Reader};
 use crate::{codes, json, systems};
 
 /// Reads a message.
 pub fn decode(bytes: &[u8], with: &Reading<'_>) -> Decoded {
-    let bundle = match json::read(bytes).and_then(Bundle::open) {
+    let bundle = match opened::take(with) {
+        Some(bundle) => Ok(bundle),
+        None => json::read(bytes).and_then(Bundle::open),
+    };
+    let bundle = match bundle {
         Ok(bundle) => bundle,
-        Err(problem) => return Decoded::refused(vec![problem], Vec::new(), None),
+        Err(problem) => {
+            let nothing = Head::of(Arrived::default());
+            return Decoded::refused(vec![problem], Vec::new(), None).with_head(nothing);
+        }
     };
     let id = message_id(&bundle);
+    let head = Head::of(Arrived::of(&bundle, id.clone()));
+    read(bundle, id, with).with_head(head)
+}
+
+fn read(bundle: Bundle, id: Option<String>, with: &Reading<'_>) -> Decoded {
     let mut reader = Reader::new(bundle, with);
     let read = reader.message(id.clone());
     let bent: Vec<String> = reader.bundle.bent.iter().cloned().collect();

@@ -31,6 +31,7 @@ mod leftovers;
 pub mod limits;
 mod meaning;
 mod metadata;
+mod opened;
 mod parts;
 mod party;
 mod patient;
@@ -68,17 +69,19 @@ impl Codec for Fhir {
     }
 
     fn sender(&self, bytes: &[u8]) -> Sender {
-        let Ok(mut bundle) = json::read(bytes).and_then(bundle::Bundle::open) else {
+        let Ok(bundle) = json::read(bytes).and_then(bundle::Bundle::open) else {
             return Sender::default();
         };
         let Some(header) = bundle.first("MessageHeader") else {
-            return Sender::default();
+            return Sender { head: opened::keep(bundle), ..Sender::default() };
         };
         let mut names = Vec::new();
         let mut add = |name: Option<&str>| {
             names.extend(name.map(|name| name.trim().to_owned()));
         };
-        let sender = bundle.follow(header, "sender");
+        // Looked at and not taken: decoding takes it.
+        let sender = bundle.peek(header, "sender/reference");
+        let sender = sender.and_then(|reference| bundle.target(header, reference));
         if let Some(sender) = sender {
             for index in 0..bundle.count(sender, "identifier").min(10) {
                 add(bundle.peek(sender, &format!("identifier/{index}/value")));
@@ -91,7 +94,7 @@ impl Codec for Fhir {
         add(bundle.peek(header, "source/name"));
         add(bundle.peek(header, "source/software"));
         let system = bundle.peek(header, "source/name").map(|name| name.trim().to_owned());
-        Sender { names, system }
+        Sender { names, system, head: opened::keep(bundle) }
     }
 
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {

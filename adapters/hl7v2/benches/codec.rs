@@ -27,8 +27,13 @@ fn codec(criterion: &mut Criterion) {
     let writing = Writing { profile: &receiver, directory: &directory };
     let bytes = Hl7v2.encode(&message, &to, &writing).unwrap().bytes;
     let received_at = message.received_at.unwrap_or(message.occurred_at);
-    let reading =
-        Reading { profile: &sender, directory: &directory, id: Uuid::now_v7(), received_at };
+    let reading = Reading {
+        profile: &sender,
+        directory: &directory,
+        id: Uuid::now_v7(),
+        received_at,
+        head: None,
+    };
     Hl7v2.decode(&bytes, &reading).outcome.unwrap();
 
     let mut group = criterion.benchmark_group("hl7v2");

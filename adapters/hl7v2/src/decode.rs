@@ -9,6 +9,8 @@
 //! The first fault ends the reading; deviations found until then are kept. A message is taken with
 //! every safety field certain, or not at all.
 
+use std::borrow::Cow;
+
 use jiff::tz::TimeZone;
 use tierlink_codec::{Decoded, FamilyKnown, Profile, Reading};
 use tierlink_schemas::message::{Extra, ReplyTo, SOURCE_MESSAGE_ID_LENGTH_MAX, Source};
@@ -45,6 +47,23 @@ pub(crate) fn wish(profile: &Profile) -> Result<Wish, Fault> {
     Ok(Wish { charset, wins: profile.quirks.charset_wins })
 }
 
+/// What the door has read of MSH, if it stands with the sender's profile: the door did not know the
+/// profile yet, and its character set may be another one.
+pub(crate) fn known_header<'a>(with: &Reading<'a>) -> Option<Cow<'a, Header>> {
+    let known = with.known::<Header>()?;
+    let wish = wish(with.profile).unwrap_or_default();
+    let mut stated = known.charset_stated.split(known.delimiters.repetition);
+    let is_stated = stated.any(|name| Charset::named(name.trim()).is_some());
+    match wish.charset {
+        Some(wished) if wished != known.charset && (wish.wins || !is_stated) => {
+            // Every character set agrees on ASCII.
+            let other = || Cow::Owned(Header { charset: wished, ..known.clone() });
+            known.is_ascii().then(other)
+        }
+        Some(_) | None => Some(Cow::Borrowed(known)),
+    }
+}
+
 /// The zone of times without one.
 pub(crate) fn zone(profile: &Profile) -> TimeZone {
     TimeZone::get(&profile.format.zone)
@@ -76,7 +95,10 @@ pub(crate) fn decode(bytes: &[u8], with: &Reading<'_>) -> Decoded {
         Err(fault) => {
             let id = source_message_id.or_else(|| {
                 let wish = wish(with.profile).unwrap_or_default();
-                Header::read(bytes, wish).map(|header| header.control_id)
+                match known_header(with) {
+                    Some(known) => Some(known.into_owned().control_id),
+                    None => Header::read(bytes, wish).map(|header| header.control_id),
+                }
             });
             let id = id.filter(|id| (1..=SOURCE_MESSAGE_ID_LENGTH_MAX).contains(&id.len()));
             Decoded::refused(vec![fault.into()], deviations, id)
@@ -102,7 +124,10 @@ fn read(
 ) -> Result<(Message, FamilyKnown), Fault> {
     let profile = with.profile;
     let tree = open(bytes, wish(profile)?, notes)?;
-    let header = Header::of(&tree).ok_or(Fault::NotHl7)?;
+    let header = match known_header(with).filter(|it| it.is_ascii() || it.charset == tree.charset) {
+        Some(known) => known,
+        None => Cow::Owned(Header::of(&tree).ok_or(Fault::NotHl7)?),
+    };
     *source_message_id = Some(header.control_id.clone());
     check_header(&header, &tree, notes)?;
 

@@ -94,6 +94,26 @@ impl Header {
         Self::of(&tree)
     }
 
+    /// Whether MSH reads the same in every character set.
+    pub(crate) fn is_ascii(&self) -> bool {
+        let names = [
+            &self.sending_application,
+            &self.sending_facility,
+            &self.receiving_application,
+            &self.receiving_facility,
+        ];
+        let texts = [
+            &self.message_type,
+            &self.event,
+            &self.control_id,
+            &self.processing,
+            &self.version,
+            &self.accept,
+            &self.application,
+        ];
+        names.into_iter().flatten().chain(texts).all(|text| text.is_ascii())
+    }
+
     /// Reads MSH of a message that was taken apart. Marks nothing as read: what MSH names is kept
     /// unless the envelope says the same.
     #[must_use]

@@ -45,8 +45,11 @@ pub mod tree;
 mod types;
 pub mod write;
 
+use std::borrow::Cow;
+
 use tierlink_codec::{
-    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Transport, Writing,
+    Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Head, Reading, Reply, Sender, Transport,
+    Writing,
 };
 use tierlink_schemas::{Message, OrganisationCode, Problem};
 
@@ -77,7 +80,7 @@ impl Codec for Hl7v2 {
         let Some(header) = Header::read(bytes, Wish::default()) else { return Sender::default() };
         let [application, ..] = &header.sending_application;
         let system = Some(application.clone()).filter(|name| !name.is_empty());
-        Sender { names: header.sender_names(), system }
+        Sender { names: header.sender_names(), system, head: Head::of(header) }
     }
 
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded {
@@ -95,7 +98,10 @@ impl Codec for Hl7v2 {
 
     fn answer(&self, arrived: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
         let wish = decode::wish(with.profile).unwrap_or_default();
-        let header = Header::read(arrived, wish);
+        let header = match decode::known_header(with) {
+            Some(known) => Some(known),
+            None => Header::read(arrived, wish).map(Cow::Owned),
+        };
         let control_id = tierlink_schemas::message::control_id(with.id);
         let answering = ack::Answering {
             control_id: &control_id,
@@ -104,7 +110,7 @@ impl Codec for Hl7v2 {
             version: &with.profile.format.version,
             line_feeds: with.profile.quirks.line_feeds,
         };
-        ack::answer(header.as_ref(), reply, &answering)
+        ack::answer(header.as_deref(), reply, &answering)
     }
 
     fn read_answer(

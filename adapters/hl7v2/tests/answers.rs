@@ -29,6 +29,7 @@ fn answers(arrived: &[u8], reply: &Reply<'_>) -> Vec<String> {
         directory: &directory,
         id: Uuid::from_u128(7 << 28),
         received_at,
+        head: None,
     };
     let answer = Hl7v2.answer(arrived, reply, &with);
     answer.frames.into_iter().map(|frame| String::from_utf8(frame).unwrap()).collect()
@@ -147,7 +148,13 @@ fn an_answer_has_the_delimiters_and_the_charset_of_its_message() {
     let text = "MSH$%_\\*$医院信息系统$QS$TIERLINK$XH$$$ADT%A01$QS_1$P$2.4$$$$$$GB 18030-2000\r";
     let (profile, directory) = (profile(), Directory::default());
     let received_at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
-    let with = Reading { profile: &profile, directory: &directory, id: Uuid::nil(), received_at };
+    let with = Reading {
+        profile: &profile,
+        directory: &directory,
+        id: Uuid::nil(),
+        received_at,
+        head: None,
+    };
 
     let answer = Hl7v2.answer(&charset.encode(text).unwrap(), &Reply::Verdict(&accepted()), &with);
 
@@ -231,7 +238,7 @@ proptest! {
     fn any_bytes_get_an_answer_and_any_answer_is_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let (profile, directory) = (profile(), Directory::default());
         let at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
-        let with = Reading { profile: &profile, directory: &directory, id: Uuid::nil(), received_at: at };
+        let with = Reading { profile: &profile, directory: &directory, id: Uuid::nil(), received_at: at, head: None };
         let writing = Writing { profile: &profile, directory: &directory };
 
         let answer = Hl7v2.answer(&bytes, &Reply::Verdict(&accepted()), &with);
@@ -239,4 +246,62 @@ proptest! {
         let _ = Hl7v2.read_answer("ID1", &bytes, None, &writing);
         let _ = Hl7v2.sender(&bytes);
     }
+}
+
+/// What the door has read of MSH is used as it is: other bytes beneath it make no difference.
+#[test]
+fn the_header_that_the_door_has_read_is_not_read_again() {
+    let (profile, directory) = (profile(), Directory::default());
+    let received_at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
+    let bytes = message("2.5.1", "", "", "REF^I12");
+    let sender = Hl7v2.sender(&bytes);
+    let with = Reading {
+        profile: &profile,
+        directory: &directory,
+        id: Uuid::nil(),
+        received_at,
+        head: Some(&sender.head),
+    };
+    let text = String::from_utf8(bytes).unwrap();
+    let other = text.replace("QS0001", "QS0002").into_bytes();
+
+    let decoded = Hl7v2.decode(&other, &with);
+    let answer = Hl7v2.answer(b"no message at all", &Reply::Verdict(&refused()), &with);
+
+    assert_eq!(decoded.source_message_id.as_deref(), Some("QS0001"));
+    let answer = String::from_utf8(answer.frames[0].clone()).unwrap();
+    assert!(answer.contains("\rMSA|AE|QS0001"), "{answer}");
+}
+
+/// The door knows no profile. A profile with another character set has MSH read in that one.
+#[test]
+fn a_header_is_read_again_only_where_the_profile_has_another_character_set() {
+    let directory = Directory::default();
+    let text = message("2.5.1", "", "", "REF^I12");
+    let text = String::from_utf8(text).unwrap().replace("UNICODE UTF-8", "").replace("HIS", "青石");
+    let (bytes, _, _) = encoding_rs::GB18030.encode(&text);
+    let sender = Hl7v2.sender(&bytes);
+    let mut profile = profile();
+    profile.format.charset = Some("8859/1".to_owned());
+    let received_at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
+    let with = |profile| Reading {
+        profile,
+        directory: &directory,
+        id: Uuid::nil(),
+        received_at,
+        head: Some(&sender.head),
+    };
+
+    let other = text.replace("QS0001", "QS0002");
+    let (other, _, _) = encoding_rs::GB18030.encode(&other);
+    let id_in_answer = |profile| {
+        let answer = Hl7v2.answer(&other, &Reply::Verdict(&refused()), &with(profile));
+        let text = String::from_utf8_lossy(&answer.frames[0]).into_owned();
+        text.split("\rMSA|AE|").nth(1).unwrap()[..6].to_owned()
+    };
+
+    let bare = Profile::bare(OrganisationCode::new("QS").unwrap(), Tier::Township, "hl7v2");
+    assert_eq!(sender.system.as_deref(), Some("青石"));
+    assert_eq!(id_in_answer(&bare), "QS0001", "as the door has read it");
+    assert_eq!(id_in_answer(&profile), "QS0002", "read again");
 }

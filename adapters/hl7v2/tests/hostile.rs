@@ -52,6 +52,7 @@ fn decode(bytes: &[u8]) -> Result<Message, String> {
         directory: &directory,
         id: Uuid::from_u128(7),
         received_at: at(),
+        head: None,
     };
     let decoded = Hl7v2.decode(bytes, &reading);
     decoded.outcome.map(|(message, _)| message).map_err(|problems| format!("{problems:?}"))

@@ -45,7 +45,8 @@ fn profile(from: &str) -> Profile {
 fn decode(bytes: &[u8], profile: &Profile) -> Decoded {
     let directory = county();
     let received_at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
-    let reading = Reading { profile, directory: &directory, id: Uuid::from_u128(7), received_at };
+    let reading =
+        Reading { profile, directory: &directory, id: Uuid::from_u128(7), received_at, head: None };
     Hl7v2.decode(bytes, &reading)
 }
 

@@ -95,7 +95,8 @@ fn travel(message: &Message, version: &str, charset: &str) -> (Message, FamilyKn
     let sender = profile_of(source, version, charset);
     let id = Uuid::from_u128(7);
     let at: Timestamp = "2026-03-10T02:00:00Z".parse().unwrap();
-    let reading = Reading { profile: &sender, directory: &directory, id, received_at: at };
+    let reading =
+        Reading { profile: &sender, directory: &directory, id, received_at: at, head: None };
     let decoded = Hl7v2.decode(&encoded.bytes, &reading);
     match decoded.outcome {
         Ok((read, family)) => {

@@ -80,8 +80,8 @@ fn lost(text: &str, message: &Message) -> Vec<String> {
 #[test]
 fn every_sample_is_taken_whole_or_refused_with_a_field_named() {
     for (name, bytes) in samples() {
-        let sender = Hl7v2.sender(&bytes).names;
-        assert!(!sender.is_empty(), "{name} says who sent it");
+        let sender = Hl7v2.sender(&bytes);
+        assert!(!sender.names.is_empty(), "{name} says who sent it");
         let organisation = OrganisationCode::new("SENDER").unwrap();
         let profile = Profile::bare(organisation, Tier::Township, "hl7v2");
         let directory = Directory::default();
@@ -91,6 +91,7 @@ fn every_sample_is_taken_whole_or_refused_with_a_field_named() {
             directory: &directory,
             id: Uuid::from_u128(7),
             received_at,
+            head: Some(&sender.head),
         };
 
         let decoded = Hl7v2.decode(&bytes, &reading);

@@ -18,7 +18,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -171,9 +171,6 @@ pub enum CannotPost {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] CannotUseTls),
-    /// The client itself.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[source] reqwest::Error),
 }
 
 impl CannotPost {
@@ -182,14 +179,16 @@ impl CannotPost {
     pub const fn code(&self) -> Code {
         match self {
             Self::Tls(source) => source.code(),
-            Self::Url | Self::UrlHoldsPassword | Self::Token | Self::Client(_) => Code::new("E035"),
+            Self::Url | Self::UrlHoldsPassword | Self::Token => Code::new("E035"),
         }
     }
 }
 
 /// One URL, and the connections to it while there are some.
 pub struct Client {
-    inner: reqwest::Client,
+    /// Made with the first post, and again after the connections were forgotten: most of ten
+    /// thousand destinations are idle, and an idle one costs only what says how to reach it.
+    inner: OnceLock<reqwest::Client>,
     fresh: FreshConnections,
     url: Url,
     host: String,
@@ -269,10 +268,9 @@ impl Client {
             idle_lasts: settings.idle_lasts,
             idle_connections_max: settings.idle_connections_max,
         };
-        let inner = fresh.build().map_err(|error| CannotPost::Client(error.without_url()))?;
         let Settings { connect_lasts, answer_bytes_max, .. } = settings;
         Ok(Self {
-            inner,
+            inner: OnceLock::new(),
             fresh,
             url,
             host,
@@ -295,10 +293,17 @@ impl Client {
     /// After a refusal a further answer may still be on its way: some systems answer twice. On a
     /// connection that is used again it would be taken for the answer to the next message.
     pub fn forget_connections(&mut self) {
-        // The same settings were accepted when this client was made. Should the machine have no
-        // room for new ones, the old connections go on.
-        if let Ok(inner) = self.fresh.build() {
-            self.inner = inner;
+        self.inner = OnceLock::new();
+    }
+
+    /// The library's client. Two that post at once for the first time use the same one.
+    fn inner(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        match self.inner.get() {
+            Some(inner) => Ok(inner),
+            None => {
+                let made = self.fresh.build()?;
+                Ok(self.inner.get_or_init(|| made))
+            }
         }
     }
 
@@ -331,7 +336,11 @@ impl Client {
     ) -> Result<Response, NoAnswer> {
         let headers = self.headers(media_type, headers)?;
         let (upload, sent) = Upload::new(bytes.into());
-        let request = self.inner.post(self.url.clone()).headers(headers).body(Body::wrap(upload));
+        let inner = self.inner().map_err(|error| NoAnswer::CouldNotConnect {
+            address: self.address.clone(),
+            source: error.without_url().into(),
+        })?;
+        let request = inner.post(self.url.clone()).headers(headers).body(Body::wrap(upload));
         let answer = request.send().await.map_err(|error| self.silence(error, &sent))?;
         let status = answer.status().as_u16();
         response::read(answer, self.answer_bytes_max)

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tierlink_codec::{Decoded, FamilyKnown, Reading, Sender};
+use tierlink_codec::{Decoded, FamilyKnown, Head, Reading, Sender};
 use tierlink_schemas::message::{self, SOURCE_MESSAGE_ID_LENGTH_MAX};
 use tierlink_schemas::schema::{self, Wrong};
 use tierlink_schemas::{Deviation, Kind, Problem};
@@ -34,6 +34,7 @@ pub(crate) fn sender(bytes: &[u8]) -> Sender {
     Sender {
         names: source.organisation.filter(short).into_iter().collect(),
         system: source.system.filter(short),
+        head: Head::default(),
     }
 }
 

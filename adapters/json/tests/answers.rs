@@ -18,7 +18,8 @@ fn profile() -> Profile {
 fn heard(reply: &Reply<'_>) -> (u16, &'static str, Value) {
     let (profile, directory) = (profile(), Directory::default());
     let received_at = "2026-03-10T01:00:05Z".parse().unwrap();
-    let with = Reading { profile: &profile, directory: &directory, id: ID, received_at };
+    let with =
+        Reading { profile: &profile, directory: &directory, id: ID, received_at, head: None };
 
     let answer = Json.answer(b"anything at all", reply, &with);
 

@@ -43,7 +43,7 @@ fn directory() -> Directory {
 
 fn decode_as(bytes: &[u8], profile: &Profile, directory: &Directory) -> Decoded {
     let received_at = "2026-03-10T01:00:05Z".parse().unwrap();
-    Json.decode(bytes, &Reading { profile, directory, id: OUR_ID, received_at })
+    Json.decode(bytes, &Reading { profile, directory, id: OUR_ID, received_at, head: None })
 }
 
 /// What comes of bytes that `330199101` sends.

@@ -4,7 +4,8 @@
 //! are given as text; the operating system's roots are asked only where a caller says so.
 //! No file of ours is read here.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -12,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_platform_verifier::Verifier;
+use sha2::{Digest, Sha256};
 
 /// Who we are: a certificate chain, own certificate first, and its private key. Both PEM.
 #[derive(Clone, Copy)]
@@ -109,7 +111,43 @@ pub fn server(
 }
 
 /// TLS for a client: whom to believe, and who we are if they ask.
+///
+/// The same texts give the same configuration for as long as somebody uses it: it holds every
+/// authority and room for hundreds of sessions, and thousands of destinations have a client each.
 pub fn client(
+    roots: Roots<'_>,
+    identity: Option<Identity<'_>>,
+) -> Result<Arc<ClientConfig>, Fault> {
+    static MADE: Mutex<BTreeMap<[u8; 32], Weak<ClientConfig>>> = Mutex::new(BTreeMap::new());
+    let key = hash_of(roots, identity);
+    let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = made().get(&key).and_then(Weak::upgrade) {
+        return Ok(known);
+    }
+    let config = make_client(roots, identity)?;
+    let mut made = made();
+    made.retain(|_, config| config.strong_count() > 0);
+    made.insert(key, Arc::downgrade(&config));
+    Ok(config)
+}
+
+/// What tells two configurations of a client apart.
+fn hash_of(roots: Roots<'_>, identity: Option<Identity<'_>>) -> [u8; 32] {
+    let (kind, authorities): (&[u8], &[u8]) = match roots {
+        Roots::Only(pem) => (b"only", pem),
+        Roots::System => (b"system", b""),
+        Roots::SystemAnd(pem) => (b"system and", pem),
+    };
+    let (chain, key) = identity.map_or((&b""[..], &b""[..]), |it| (it.chain, it.key));
+    let mut hash = Sha256::new();
+    for part in [kind, authorities, chain, key] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+fn make_client(
     roots: Roots<'_>,
     identity: Option<Identity<'_>>,
 ) -> Result<Arc<ClientConfig>, Fault> {
@@ -176,4 +214,29 @@ fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'st
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Fault> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|source| Fault::Unreadable { what: KEY, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority() -> Vec<u8> {
+        let made = rcgen::generate_simple_self_signed(["hospital".to_owned()]).unwrap();
+        made.cert.pem().into_bytes()
+    }
+
+    #[test]
+    fn clients_with_the_same_texts_share_one_configuration() {
+        let (one, other) = (authority(), authority());
+        let of = |pem| client(Roots::Only(pem), None).unwrap();
+        let first = of(&one);
+
+        assert!(Arc::ptr_eq(&first, &of(&one)));
+        assert!(!Arc::ptr_eq(&first, &of(&other)));
+
+        let kept = Arc::downgrade(&first);
+        drop(first);
+        assert!(kept.upgrade().is_none(), "nobody uses it any more");
+        of(&one);
+    }
 }

@@ -16,6 +16,9 @@ pub trait Bus: Send + Sync {
     /// because the bus is away.
     async fn open_lanes(&self, lanes: &[Lane]) -> Result<Vec<LaneTrouble>, BusError>;
 
+    /// Whether the lane is known to be open. Asks nobody.
+    fn is_open(&self, lane: &Lane) -> bool;
+
     /// Lanes that this process could not open or join at its last try, which was less than a minute
     /// ago. In the order of their names.
     fn lanes_in_trouble(&self) -> Vec<LaneTrouble>;

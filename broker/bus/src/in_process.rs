@@ -197,6 +197,10 @@ impl Bus for InProcessBus {
         Ok(Vec::new())
     }
 
+    fn is_open(&self, lane: &Lane) -> bool {
+        self.lanes.lock().lanes.contains_key(lane)
+    }
+
     fn lanes_in_trouble(&self) -> Vec<LaneTrouble> {
         Vec::new()
     }

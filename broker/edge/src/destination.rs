@@ -31,6 +31,10 @@ pub trait Destination: Send {
 
     /// Tries whether somebody is there, without sending anything.
     async fn reach(&mut self) -> Result<(), Problem>;
+
+    /// Ends the connection, if there is one, and gives back what only a busy way needs. The next
+    /// message makes a new one.
+    async fn rest(&mut self);
 }
 
 /// Opens destinations.

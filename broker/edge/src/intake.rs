@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use tierlink_codec::{Answer, Codec, Profile};
+use tierlink_codec::{Answer, Arrived, Codec, Profile};
 use tierlink_schemas::{Code, Problem};
 
 /// Who sent it cannot be told, or may not send in this name.
@@ -18,7 +17,7 @@ pub const UNKNOWN_ORGANISATION: &str = "UNKNOWN";
 pub trait Intake: Send + Sync {
     /// Takes a message of an authenticated system, and returns the answer in its format. `codec` is
     /// that of the format in which it came.
-    async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Bytes) -> Answer;
+    async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Arrived) -> Answer;
 
     /// Refuses bytes whose sender cannot be told, and keeps them for the operator. `guess` and
     /// `codec` say how to answer.
@@ -26,7 +25,7 @@ pub trait Intake: Send + Sync {
         &self,
         guess: &Profile,
         codec: &Arc<dyn Codec>,
-        raw: Bytes,
+        arrived: Arrived,
         problem: Problem,
     ) -> Answer;
 }

@@ -18,6 +18,8 @@ pub mod deliveries;
 pub mod destination;
 pub mod doors;
 pub mod environment;
+pub mod figures;
+pub mod idle;
 pub mod intake;
 pub mod lane;
 pub mod network;

@@ -154,6 +154,10 @@ impl Destination for Mllp {
             .await
             .map_err(|silence| Problem::new(silence.code(), "outbound", silence.to_string()))
     }
+
+    async fn rest(&mut self) {
+        self.client.close().await;
+    }
 }
 
 struct Http {
@@ -190,5 +194,8 @@ impl Destination for Http {
             .reach()
             .await
             .map_err(|silence| Problem::new(silence.code(), "outbound", silence.to_string()))
+    }
+    async fn rest(&mut self) {
+        self.client.forget_connections();
     }
 }

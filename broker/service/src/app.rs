@@ -14,6 +14,7 @@ use anyhow::{Context, anyhow};
 use tierlink_bus::{Bus, InProcessBus, RabbitBus};
 use tierlink_edge::doors::mllp::{Addresses, MllpDoor, peers};
 use tierlink_edge::environment::{Environment, SystemEnvironment};
+use tierlink_edge::figures::LaneFigures;
 use tierlink_http as http;
 use tierlink_mllp as mllp;
 use tierlink_store::{Queries, Store};
@@ -38,7 +39,7 @@ use crate::intake::Intake;
 use crate::lanes::{self, Lanes};
 use crate::lease::Lease;
 use crate::recorder::prometheus;
-use crate::relay::Relay;
+use crate::relay::{Relay, ShutLanes};
 use crate::report::{self, chain};
 use crate::settler::Settler;
 use crate::tls_files::TlsFiles;
@@ -148,9 +149,15 @@ impl App {
             Arc::clone(&environment),
         ));
         let prometheus = Some(prometheus()?);
-        let health =
-            Arc::new(Health::new(store.clone(), Arc::clone(&bus), prometheus, last_failure));
-        let tokens = Arc::new(Tokens::new(store.clone()));
+        let figures = Arc::new(LaneFigures::default());
+        let health = Arc::new(Health::new(
+            store.clone(),
+            Arc::clone(&bus),
+            prometheus,
+            Arc::clone(&figures),
+            last_failure,
+        ));
+        let tokens = Arc::new(Tokens::new(store.clone(), Arc::clone(&environment)));
         // Before the doors open: a sender must not hear that its token is wrong because we have
         // only just begun.
         tokens.read().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
@@ -178,9 +185,9 @@ impl App {
             commit_tasks,
             broken,
         };
-        app.start_workers(&settler, &wake, &environment);
+        app.start_workers(&settler, &wake, &environment, &figures);
         app.open_mllp(&intake).await?;
-        app.open_http(intake).await?;
+        app.open_http(intake, environment).await?;
         Ok(app)
     }
 
@@ -189,6 +196,7 @@ impl App {
         settler: &Settler,
         wake: &Arc<Notify>,
         environment: &Arc<dyn Environment>,
+        figures: &Arc<LaneFigures>,
     ) {
         let (store, current_config) = (&self.store, &self.current_config);
         let environment = || Arc::clone(environment);
@@ -200,7 +208,7 @@ impl App {
             environment: environment(),
             wake: Arc::clone(wake),
             lease: Lease::new(store.clone(), environment(), "relay", holder),
-            passed_over: 0,
+            shut: ShutLanes::default(),
         };
         let clock = Clock {
             store: store.clone(),
@@ -226,6 +234,8 @@ impl App {
             store.clone(),
             Arc::clone(&self.bus),
             Arc::clone(current_config),
+            environment(),
+            Arc::clone(figures),
         );
         self.worker_tasks.spawn(Arc::clone(&self.health).measure(gauges, stop()));
         self.worker_tasks.spawn(Arc::clone(&self.tokens).keep_fresh(stop()));
@@ -245,6 +255,7 @@ impl App {
                 environment: environment(),
                 codecs: codecs(),
                 deliveries: Arc::new(deliveries),
+                figures: Arc::clone(figures),
                 paused: seen,
             },
             self.worker_tasks.clone(),
@@ -292,7 +303,11 @@ impl App {
         Ok(())
     }
 
-    async fn open_http(&mut self, intake: Arc<Intake>) -> anyhow::Result<()> {
+    async fn open_http(
+        &mut self,
+        intake: Arc<Intake>,
+        environment: Arc<dyn Environment>,
+    ) -> anyhow::Result<()> {
         let config = self.current_config.load();
         let Some(settings) = &config.settings.http else { return Ok(()) };
         let limits = &config.settings.limits;
@@ -329,6 +344,7 @@ impl App {
             desk: Arc::clone(&self.desk),
             tokens: Arc::clone(&self.tokens),
             health: Arc::clone(&self.health),
+            environment,
         });
         self.door_tasks.spawn(server.serve(router, self.doors.clone()));
         Ok(())

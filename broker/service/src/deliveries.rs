@@ -8,17 +8,19 @@ use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Try};
 use tierlink_edge::environment::Environment;
 use tierlink_schemas::delivery::DeliveryId;
 use tierlink_schemas::{LaneName, Problem};
-use tierlink_store::{Attempt, Error, Outbox, Settlement};
+use tierlink_store::{Attempt, Outbox, Settlement};
 use tracing::warn;
 
 use crate::config::retry_policy;
 use crate::current_config::CurrentConfig;
-use crate::report::{CommonTrouble, chain};
+use crate::due::{DueRows, failed};
+use crate::report::CommonTrouble;
 use crate::settler::Settler;
 
 /// The deliveries of this broker.
 pub struct Deliveries {
     store: Arc<dyn Outbox>,
+    due: DueRows,
     settler: Settler,
     current_config: Arc<CurrentConfig>,
     environment: Arc<dyn Environment>,
@@ -36,24 +38,22 @@ impl Deliveries {
         environment: Arc<dyn Environment>,
     ) -> Self {
         let trouble = CommonTrouble::new("The store does not answer lanes, which wait for it");
-        Self { store, settler, current_config, environment, trouble }
+        let due = DueRows::new(Arc::clone(&store));
+        Self { store, due, settler, current_config, environment, trouble }
     }
 
     /// Tells when trouble with the store begins for this lane, and when it is over.
-    fn heard<T>(&self, lane: &LaneName, answer: Result<T, Error>) -> Result<T, Problem> {
-        match answer {
-            Ok(answer) => {
-                self.trouble.is_over_for(&lane.to_string());
-                Ok(answer)
-            }
-            Err(error) => {
-                let why = chain(&error).to_string();
-                if let Some(line) = self.trouble.begins_or_goes_on(&lane.to_string(), &why) {
-                    warn!(%lane, code = %error.code(), "{line}");
+    fn heard<T>(&self, lane: &LaneName, answer: Result<T, Problem>) -> Result<T, Problem> {
+        match &answer {
+            Ok(_) => self.trouble.is_over_for(&lane.to_string()),
+            Err(problem) => {
+                let why = &problem.text;
+                if let Some(line) = self.trouble.begins_or_goes_on(&lane.to_string(), why) {
+                    warn!(%lane, code = %problem.code, "{line}");
                 }
-                Err(Problem::new(error.code(), "store", why))
             }
         }
+        answer
     }
 }
 
@@ -64,7 +64,7 @@ impl Due for Deliveries {
         lane: &LaneName,
         asked: Vec<(DeliveryId, u32)>,
     ) -> Result<Vec<DueDelivery>, Problem> {
-        let rows = self.heard(lane, self.store.still_due(asked).await)?;
+        let rows = self.heard(lane, self.due.still_due(asked).await)?;
         let due = rows.into_iter().map(|row| DueDelivery {
             lane: row.lane(),
             id: row.id,
@@ -121,7 +121,7 @@ impl Outcomes for Deliveries {
                 let attempt = Attempt { id, lane, attempts, problem: tried.problem(), at };
                 // Silence is not hidden by a store that takes no notes: the lane goes on trying.
                 let noted = self.store.note_attempts(vec![attempt]).await;
-                let _told = self.heard(&tried.lane, noted);
+                let _told = self.heard(&tried.lane, noted.map_err(|error| failed(&error)));
                 AfterTry::TryAgain { after }
             }
         }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tierlink_bus::Bus;
 use tierlink_codec::Profile;
+use tierlink_edge::environment::Environment;
+use tierlink_edge::figures::{LaneFigures, LaneState};
 use tierlink_schemas::LaneName;
 use tierlink_store::{DeliveryId, Error, LaneRow, Outbox, Queries};
 use tracing::debug;
@@ -36,6 +38,8 @@ pub struct Gauges {
     deliveries: Arc<dyn Outbox>,
     bus: Arc<dyn Bus>,
     current_config: Arc<CurrentConfig>,
+    environment: Arc<dyn Environment>,
+    figures: Arc<LaneFigures>,
     head: Option<Head>,
     told: HashSet<LaneName>,
 }
@@ -48,6 +52,8 @@ impl Gauges {
         deliveries: Arc<dyn Outbox>,
         bus: Arc<dyn Bus>,
         current_config: Arc<CurrentConfig>,
+        environment: Arc<dyn Environment>,
+        figures: Arc<LaneFigures>,
     ) -> Self {
         metrics::counter!("tierlink_refusals_total").increment(0);
         metrics::counter!("tierlink_conflicts_total").increment(0);
@@ -56,13 +62,14 @@ impl Gauges {
         for code in STORE_CODES {
             metrics::counter!("tierlink_commit_failures_total", "code" => code).increment(0);
         }
-        metrics::gauge!("tierlink_start_timestamp_seconds").set(unix(Timestamp::now()));
-        Self { queries, deliveries, bus, current_config, head: None, told: HashSet::new() }
+        metrics::gauge!("tierlink_start_timestamp_seconds").set(unix(environment.now()));
+        let told = HashSet::new();
+        Self { queries, deliveries, bus, current_config, environment, figures, head: None, told }
     }
 
     /// One round. What a server that is away would be asked is left out.
     pub async fn measure(&mut self, store_is_up: bool, bus_is_up: bool) {
-        metrics::gauge!("tierlink_clock_timestamp_seconds").set(unix(Timestamp::now()));
+        metrics::gauge!("tierlink_clock_timestamp_seconds").set(unix(self.environment.now()));
         metrics::gauge!("tierlink_store_up").set(f64::from(u8::from(store_is_up)));
         metrics::gauge!("tierlink_bus_up").set(f64::from(u8::from(bus_is_up)));
         let round = async {
@@ -84,7 +91,7 @@ impl Gauges {
     }
 
     async fn ask_the_store(&mut self) -> Result<(), Error> {
-        let now = Timestamp::now();
+        let now = self.environment.now();
         let figures = self.queries.figures(now).await?;
         gauge("tierlink_cases_open", figures.open);
         gauge("tierlink_deadlines_due", figures.overdue);
@@ -98,18 +105,30 @@ impl Gauges {
             if config.system(&lane.lane).is_some_and(Profile::is_people) {
                 lane.oldest_at = None;
             }
-            tell(&lane, now);
+            self.tell(&lane, now);
             self.told.insert(lane.lane);
         }
         for lane in gone {
-            tell(&LaneRow::empty(lane), now);
+            self.tell(&LaneRow::empty(lane), now);
         }
         self.watch_the_outbox(now).await
     }
 
+    fn tell(&self, lane: &LaneRow, now: Timestamp) {
+        let waits = |at: Timestamp| now.duration_since(at).as_secs_f64();
+        let state = LaneState {
+            depth: lane.waiting,
+            parked: lane.parked,
+            oldest_seconds: lane.oldest_at.map_or(0.0, waits),
+            silent: lane.trouble.is_some(),
+            paused: lane.paused,
+        };
+        self.figures.tell(&lane.lane, state);
+    }
+
     /// Looks how long the same delivery is the next for the bus, whoever should relay it.
     async fn watch_the_outbox(&mut self, now: Timestamp) -> Result<(), Error> {
-        let next = self.deliveries.to_publish(now, 1).await?.into_iter().next();
+        let next = self.deliveries.to_publish(now, 1, &[]).await?.into_iter().next();
         self.head = next.map(|next| match self.head.take() {
             Some(head) if head.id == next.id && head.round == next.round => head,
             _ => Head { id: next.id, round: next.round, since: Instant::now() },
@@ -118,21 +137,6 @@ impl Gauges {
         metrics::gauge!("tierlink_outbox_stands_seconds").set(stands);
         Ok(())
     }
-}
-
-fn tell(lane: &LaneRow, now: Timestamp) {
-    let label = lane.lane.to_string();
-    let set = |name: &'static str, value: f64| {
-        metrics::gauge!(name, "lane" => label.clone()).set(value);
-    };
-    set("tierlink_lane_depth", small(lane.waiting));
-    set("tierlink_lane_parked", small(lane.parked));
-    set(
-        "tierlink_lane_oldest_seconds",
-        lane.oldest_at.map_or(0.0, |at| now.duration_since(at).as_secs_f64()),
-    );
-    set("tierlink_lane_silent", f64::from(u8::from(lane.trouble.is_some())));
-    set("tierlink_lane_paused", f64::from(u8::from(lane.paused)));
 }
 
 fn unix(at: Timestamp) -> f64 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tierlink_bus::{Bus, LaneTrouble};
+use tierlink_edge::figures::LaneFigures;
 use tierlink_store::Upkeep;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -51,6 +52,7 @@ pub struct Health {
     store: Arc<dyn Upkeep>,
     bus: Arc<dyn Bus>,
     prometheus: Option<PrometheusHandle>,
+    lanes: Arc<LaneFigures>,
     last_failure: Arc<LastFailure>,
     stopping: AtomicBool,
 }
@@ -62,9 +64,10 @@ impl Health {
         store: Arc<dyn Upkeep>,
         bus: Arc<dyn Bus>,
         prometheus: Option<PrometheusHandle>,
+        lanes: Arc<LaneFigures>,
         last_failure: Arc<LastFailure>,
     ) -> Self {
-        Self { store, bus, prometheus, last_failure, stopping: AtomicBool::new(false) }
+        Self { store, bus, prometheus, lanes, last_failure, stopping: AtomicBool::new(false) }
     }
 
     /// From now on the process says that it is not ready.
@@ -101,7 +104,9 @@ impl Health {
     /// All figures, as Prometheus reads them.
     #[must_use]
     pub fn figures(&self) -> String {
-        self.prometheus.as_ref().map(PrometheusHandle::render).unwrap_or_default()
+        let mut text = self.prometheus.as_ref().map(PrometheusHandle::render).unwrap_or_default();
+        self.lanes.render(&mut text);
+        text
     }
 
     /// Measures until told to stop.

@@ -15,7 +15,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tierlink_codec::{Answer, Codec, CodecRegistry, FamilyKnown, Profile, Reading, Reply};
+use tierlink_codec::{
+    Answer, Arrived, Codec, CodecRegistry, Decoded, FamilyKnown, Profile, Reading, Reply,
+};
 use tierlink_core::find;
 use tierlink_edge::environment::Environment;
 use tierlink_edge::intake::UNKNOWN_ORGANISATION;
@@ -73,15 +75,25 @@ impl Intake {
     /// Takes one message of an authenticated system and says what to answer. `codec` is that of the
     /// format in which it came.
     #[instrument(level = "debug", name = "receive", skip_all, fields(message.id))]
-    pub async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, raw: Bytes) -> Answer {
+    pub async fn take(
+        &self,
+        sender: &Profile,
+        codec: &Arc<dyn Codec>,
+        arrived: impl Into<Arrived>,
+    ) -> Answer {
         let begun = Instant::now();
+        let Arrived { bytes: raw, head } = arrived.into();
         let config = self.current_config.load();
-        let reading = self.reading(sender, &config);
+        let reading = Reading { head: Some(&head), ..self.reading(sender, &config) };
         Span::current().record("message.id", tracing::field::display(reading.id));
-        let judged = match self.work(&reading, &config, &**codec, &raw).await {
+        let decoded = codec.decode(&raw, &reading);
+        let head_decoded = decoded.head.clone();
+        let judged = match self.work(&reading, &config, codec.name(), &raw, decoded).await {
             Ok(work) => self.committer.commit(work).await,
             Err(problem) => Err(problem),
         };
+        let head = if head_decoded.is_empty() { &head } else { &head_decoded };
+        let reading = Reading { head: Some(head), ..reading };
         let format = codec.name();
         match judged {
             Ok(judged) => {
@@ -113,12 +125,12 @@ impl Intake {
         &self,
         guess: &Profile,
         codec: &Arc<dyn Codec>,
-        raw: Bytes,
+        arrived: Arrived,
         problem: Problem,
     ) -> Answer {
         let unknown = OrganisationCode::new(UNKNOWN_ORGANISATION)
             .unwrap_or_else(|_| unreachable!("seven letters are a code"));
-        self.refuse_from(unknown, guess, codec, raw, problem).await
+        self.refuse_from(unknown, guess, codec, arrived, problem).await
     }
 
     /// Refuses bytes of an organisation of which nobody can say which of its systems speaks.
@@ -126,10 +138,10 @@ impl Intake {
         &self,
         guess: &Profile,
         codec: &Arc<dyn Codec>,
-        raw: Bytes,
+        arrived: Arrived,
         problem: Problem,
     ) -> Answer {
-        self.refuse_from(guess.organisation.code.clone(), guess, codec, raw, problem).await
+        self.refuse_from(guess.organisation.code.clone(), guess, codec, arrived, problem).await
     }
 
     async fn refuse_from(
@@ -137,11 +149,12 @@ impl Intake {
         organisation: OrganisationCode,
         guess: &Profile,
         codec: &Arc<dyn Codec>,
-        raw: Bytes,
+        arrived: Arrived,
         problem: Problem,
     ) -> Answer {
+        let Arrived { bytes: raw, head } = arrived;
         let config = self.current_config.load();
-        let reading = self.reading(guess, &config);
+        let reading = Reading { head: Some(&head), ..self.reading(guess, &config) };
         let verdict = Verdict::refused(Refusal::Sender, problem);
         let work = Work {
             id: reading.id,
@@ -172,6 +185,7 @@ impl Intake {
             directory: &config.directory,
             id: self.environment.id(),
             received_at: self.environment.now(),
+            head: None,
         }
     }
 
@@ -179,10 +193,10 @@ impl Intake {
         &self,
         reading: &Reading<'_>,
         config: &Config,
-        codec: &dyn Codec,
+        format: &'static str,
         raw: &Bytes,
+        decoded: Decoded,
     ) -> Result<Work, Problem> {
-        let decoded = codec.decode(raw, reading);
         let mut deviations = decoded.deviations;
         let (content, fingerprint) = match decoded.outcome {
             Ok((message, family)) => {
@@ -209,7 +223,7 @@ impl Intake {
             id: reading.id,
             organisation: reading.profile.organisation.code.clone(),
             system: reading.profile.further().cloned(),
-            format: codec.name(),
+            format,
             raw: raw.clone(),
             fingerprint,
             received_at: reading.received_at,
@@ -224,7 +238,7 @@ impl Intake {
 
 #[async_trait]
 impl tierlink_edge::intake::Intake for Intake {
-    async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Bytes) -> Answer {
+    async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Arrived) -> Answer {
         Self::take(self, sender, codec, message).await
     }
 
@@ -232,10 +246,10 @@ impl tierlink_edge::intake::Intake for Intake {
         &self,
         guess: &Profile,
         codec: &Arc<dyn Codec>,
-        raw: Bytes,
+        arrived: Arrived,
         problem: Problem,
     ) -> Answer {
-        Self::refuse_unknown(self, guess, codec, raw, problem).await
+        Self::refuse_unknown(self, guess, codec, arrived, problem).await
     }
 }
 

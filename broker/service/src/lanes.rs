@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use tierlink_bus::Bus;
 use tierlink_codec::{CodecRegistry, Profile};
 use tierlink_edge::environment::Environment;
-use tierlink_edge::lane::{Lane, Troubles};
+use tierlink_edge::figures::LaneFigures;
+use tierlink_edge::idle::IdleConnections;
+use tierlink_edge::lane::{JOINING_MAX, Lane, Troubles};
 use tierlink_edge::network::Network;
 use tierlink_schemas::LaneName;
 use tierlink_store::{Outbox, Queries};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,6 +67,8 @@ pub(crate) struct Lanes {
     pub(crate) codecs: CodecRegistry,
     /// What is due, and what comes after a try.
     pub(crate) deliveries: Arc<Deliveries>,
+    /// The figures of all lanes.
+    pub(crate) figures: Arc<LaneFigures>,
     /// Lanes that a person paused.
     pub(crate) paused: watch::Receiver<Arc<HashSet<LaneName>>>,
 }
@@ -80,6 +84,9 @@ pub(crate) async fn run(
     let mut changes = lanes.current_config.changes();
     let mut running: HashSet<LaneName> = HashSet::new();
     let troubles = Arc::new(Troubles::default());
+    let idle = Arc::new(IdleConnections::default());
+    let network = Arc::new(Network);
+    let joining = Arc::new(Semaphore::new(JOINING_MAX));
     loop {
         let config = lanes.current_config.load();
         let systems = config.systems().filter(|system| !system.is_people());
@@ -99,12 +106,16 @@ pub(crate) async fn run(
                 bus: Arc::clone(&lanes.bus),
                 organisations: Arc::<CurrentConfig>::clone(&lanes.current_config),
                 environment: Arc::clone(&lanes.environment),
-                destinations: Arc::new(Network),
+                destinations: Arc::<Network>::clone(&network),
                 codecs: lanes.codecs.clone(),
                 paused: lanes.paused.clone(),
                 troubles: Arc::clone(&troubles),
+                idle_connections: Arc::clone(&idle),
+                figures: Arc::clone(&lanes.figures),
+                joining: Arc::clone(&joining),
             };
-            tasks.spawn(watched("lane", lane.run(stop.clone()), &broken));
+            // On the heap by itself: handed from function to function it would be stored twice.
+            tasks.spawn(watched("lane", Box::pin(lane.run(stop.clone())), &broken));
         }
         tokio::select! {
             () = stop.cancelled() => return,

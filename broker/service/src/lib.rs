@@ -19,6 +19,7 @@ pub mod current_config;
 pub mod deliveries;
 pub mod demo;
 pub mod desk;
+mod due;
 pub mod gauges;
 pub mod health;
 pub mod intake;

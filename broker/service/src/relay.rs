@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use tierlink_bus::{Announcement, Bus, Lane, Parcel, Published};
+use tierlink_bus::{Announcement, Bus, BusError, Lane, Parcel, Published};
 use tierlink_codec::Profile;
 use tierlink_core::delivery::{self, Outcome};
 use tierlink_edge::destination::answer_lasts;
@@ -27,6 +27,7 @@ use tierlink_judge::CoreJudge;
 use tierlink_schemas::{Code, LaneName, Problem};
 use tierlink_store::{DeliveryId, Outbox, Outgoing, Repair, Settlement};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, instrument, warn};
@@ -57,8 +58,9 @@ const REPAIR_MAX: u32 = 5_000;
 /// opened again before that inherits the consumer unnoticed, and RabbitMQ then drops as many
 /// parcels as that consumer had read from the old one, because it takes them for repeats.
 const CONSUMERS_HEAR_WITHIN: Duration = Duration::from_secs(1);
-/// So many windows of deliveries whose lanes are not open may stand in front of the others.
-const PASSED_OVER_BATCHES_MAX: u32 = 10;
+/// How long a window waits for lanes to open, if some of it can go already. A queue that has lost
+/// the servers that carry it gives no answer, and the others must not wait for it.
+const OPENING_LASTS: Duration = Duration::from_secs(1);
 /// Events that are announced at once.
 const ANNOUNCE_MAX: u32 = 500;
 
@@ -79,8 +81,42 @@ pub struct Relay {
     pub wake: Arc<Notify>,
     /// One relay at a time.
     pub lease: Lease,
-    /// Deliveries of the last window whose lanes are not open. The next window is larger by these.
-    pub passed_over: u32,
+    /// Lanes that could not be opened.
+    pub shut: ShutLanes,
+}
+
+/// Lanes that could not be opened. What waits for them is left out of the windows, however much it
+/// is, until they are.
+#[derive(Default)]
+pub struct ShutLanes {
+    lanes: Vec<LaneName>,
+    /// Tries to open them meanwhile.
+    opening: Option<JoinHandle<()>>,
+}
+
+impl ShutLanes {
+    /// Those that are still not open. Tries to open them in the background.
+    fn look(&mut self, bus: &Arc<dyn Bus>) -> &[LaneName] {
+        let mut queues = Vec::new();
+        self.lanes.retain(|lane| {
+            let queue = Lane::new(lane.to_string());
+            queue.is_ok_and(|queue| {
+                let is_shut = !bus.is_open(&queue);
+                if is_shut {
+                    queues.push(queue);
+                }
+                is_shut
+            })
+        });
+        if !queues.is_empty() && self.opening.as_ref().is_none_or(JoinHandle::is_finished) {
+            let bus = Arc::clone(bus);
+            // What came of it is seen at the next look. `health.rs` tells which and why.
+            self.opening = Some(tokio::spawn(async move {
+                let _seen_later = bus.open_lanes(&queues).await;
+            }));
+        }
+        &self.lanes
+    }
 }
 
 impl Relay {
@@ -147,8 +183,7 @@ impl Relay {
         let batch = self.current_config.load().settings.limits.relay_batch;
         let mut worked = false;
         loop {
-            let passed_over = self.passed_over.min(batch.saturating_mul(PASSED_OVER_BATCHES_MAX));
-            let (outgoing, full) = match self.take(batch.saturating_add(passed_over)).await {
+            let (outgoing, full) = match self.take(batch).await {
                 Ok(taken) => taken,
                 Err(error) => {
                     tell(trouble, error.code().as_str(), &chain(&error).to_string());
@@ -171,9 +206,10 @@ impl Relay {
     }
 
     /// A window of what may go to the bus, all of it queued, and whether more may wait behind it.
-    async fn take(&self, limit: u32) -> Result<(Vec<Outgoing>, bool), tierlink_store::Error> {
+    async fn take(&mut self, limit: u32) -> Result<(Vec<Outgoing>, bool), tierlink_store::Error> {
         let now = self.environment.now();
-        let mut outgoing = self.store.to_publish(now, limit).await?;
+        let shut = self.shut.look(&self.bus);
+        let mut outgoing = self.store.to_publish(now, limit, shut).await?;
         let full = outgoing.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let key = |row: &Outgoing| (row.id.clone(), row.round);
         let waits = |row: &&Outgoing| row.state != delivery::State::Queued;
@@ -202,7 +238,6 @@ impl Relay {
             return false;
         }
         if outgoing.is_empty() {
-            self.passed_over = 0;
             return true;
         }
         self.publish(outgoing, trouble).await
@@ -227,27 +262,27 @@ impl Relay {
         let mut lanes: Vec<Lane> = parcels.iter().map(|parcel| parcel.lane.clone()).collect();
         lanes.sort();
         lanes.dedup();
-        let shut = match self.bus.open_lanes(&lanes).await {
+        let shut = match self.open(lanes).await {
             Ok(shut) => shut,
             Err(error) => {
                 tell(trouble, error.code().as_str(), &chain(&error).to_string());
                 return false;
             }
         };
-        self.passed_over = 0;
         if !shut.is_empty() {
-            // `health.rs` tells which and why. What waits behind them must not wait for them.
-            let shut: HashSet<&Lane> = shut.iter().map(|trouble| &trouble.lane).collect();
-            let open = parcels.iter().map(|parcel| !shut.contains(&parcel.lane));
-            let open: Vec<bool> = open.collect();
+            // What waits behind them must not wait for them.
+            let open: Vec<bool> =
+                parcels.iter().map(|parcel| !shut.contains(&parcel.lane)).collect();
+            let closed = keys.iter().zip(&open).filter(|(_, is_open)| !**is_open);
+            self.shut.lanes.extend(closed.map(|((_, _, lane), _)| lane.clone()));
+            self.shut.lanes.sort();
+            self.shut.lanes.dedup();
             let mut is_open = open.iter();
             keys.retain(|_| is_open.next() == Some(&true));
             let mut is_open = open.iter();
             parcels.retain(|_| is_open.next() == Some(&true));
-            let passed_over = open.len() - parcels.len();
-            self.passed_over = u32::try_from(passed_over).unwrap_or(u32::MAX);
             if parcels.is_empty() {
-                return false;
+                return true;
             }
         }
         let fates = match self.bus.publish(parcels).await {
@@ -287,6 +322,28 @@ impl Relay {
         self.reopen(missing, trouble).await;
         self.park(too_long).await;
         all_safe
+    }
+
+    /// Opens these lanes, and gives those that are not open.
+    async fn open(&self, lanes: Vec<Lane>) -> Result<HashSet<Lane>, BusError> {
+        let (bus, asked) = (Arc::clone(&self.bus), lanes.clone());
+        let mut opening = tokio::spawn(async move { bus.open_lanes(&asked).await });
+        let opened = match tokio::time::timeout(OPENING_LASTS, &mut opening).await {
+            Ok(opened) => opened,
+            Err(_late) => {
+                let shut = lanes.iter().filter(|lane| !self.bus.is_open(lane));
+                let shut: HashSet<Lane> = shut.cloned().collect();
+                if shut.len() < lanes.len() {
+                    return Ok(shut);
+                }
+                // None of them: the bus itself may be slow, or away, and says so.
+                opening.await
+            }
+        };
+        let troubles = opened.unwrap_or_else(|failed| {
+            Err(BusError::Unavailable { doing: "open lanes", source: Box::new(failed) })
+        })?;
+        Ok(troubles.into_iter().map(|trouble| trouble.lane).collect())
     }
 
     /// Parks what can never travel, so that a person sees it and the rest goes on.

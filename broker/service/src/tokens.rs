@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 use rand::Rng;
 use sha2::{Digest, Sha256};
+use tierlink_edge::environment::Environment;
 use tierlink_schemas::OrganisationCode;
 use tierlink_store::{Queries, TokenRow};
 use tokio_util::sync::CancellationToken;
@@ -36,21 +37,19 @@ pub enum Caller {
 }
 
 /// A new token: the text to hand over once, and the row to store.
+///
+/// Its secret is the one random value that nobody hands in: no test may play the same one twice.
 #[must_use]
 pub fn create(
     name: &str,
     organisation: Option<OrganisationCode>,
+    created_at: Timestamp,
     expires_at: Option<Timestamp>,
 ) -> (String, TokenRow) {
     let secret: [u8; 32] = rand::rng().random();
     let text = format!("tl_{}", URL_SAFE_NO_PAD.encode(secret));
-    let row = TokenRow {
-        name: name.to_owned(),
-        organisation,
-        hash: hash(&text),
-        created_at: Timestamp::now(),
-        expires_at,
-    };
+    let row =
+        TokenRow { name: name.to_owned(), organisation, hash: hash(&text), created_at, expires_at };
     (text, row)
 }
 
@@ -61,8 +60,7 @@ pub fn hash(text: &str) -> [u8; 32] {
 }
 
 /// Tells figures when the next token stops working; its organisation is refused from then on.
-fn tell_next_expiry(rows: &[TokenRow]) {
-    let now = Timestamp::now();
+fn tell_next_expiry(rows: &[TokenRow], now: Timestamp) {
     let next = rows.iter().filter_map(|row| row.expires_at).filter(|at| *at > now).min();
     metrics::gauge!("tierlink_token_expires_timestamp_seconds")
         .set(next.map_or(f64::INFINITY, |at| at.as_duration().as_secs_f64()));
@@ -74,14 +72,15 @@ type Known = HashMap<[u8; 32], TokenRow>;
 /// The tokens that work now.
 pub struct Tokens {
     store: Arc<dyn Queries>,
+    environment: Arc<dyn Environment>,
     known: RwLock<Known>,
 }
 
 impl Tokens {
     /// No tokens yet; [`Tokens::read`] them.
     #[must_use]
-    pub fn new(store: Arc<dyn Queries>) -> Self {
-        Self { store, known: RwLock::new(HashMap::new()) }
+    pub fn new(store: Arc<dyn Queries>, environment: Arc<dyn Environment>) -> Self {
+        Self { store, environment, known: RwLock::new(HashMap::new()) }
     }
 
     /// Whom `text` speaks for. The lookup is by hash, so its time tells nothing about the token.
@@ -89,7 +88,7 @@ impl Tokens {
     pub fn caller(&self, text: &str) -> Option<Caller> {
         let known = self.known.read();
         let token = known.get(&hash(text))?;
-        if token.expires_at.is_some_and(|at| at <= Timestamp::now()) {
+        if token.expires_at.is_some_and(|at| at <= self.environment.now()) {
             return None;
         }
         Some(match &token.organisation {
@@ -101,7 +100,7 @@ impl Tokens {
     /// Reads the tokens from the store.
     pub async fn read(&self) -> Result<(), tierlink_store::Error> {
         let rows = self.store.tokens().await?;
-        tell_next_expiry(&rows);
+        tell_next_expiry(&rows, self.environment.now());
         let known = rows.into_iter().map(|row| (row.hash, row)).collect();
         *self.known.write() = known;
         Ok(())

@@ -99,6 +99,7 @@ async fn a_large_message_is_copied_no_more_often_than_it_must_be() {
         directory: &current_config.load().directory,
         id: Uuid::now_v7(),
         received_at: Timestamp::now(),
+        head: None,
     };
     let region = Region::new(COUNTED);
     let decoded = tierlink_json::Json.decode(&raw, &reading);

@@ -39,11 +39,13 @@ fn move_all(from: State, event: &Event) -> Option<(&'static str, &'static str)> 
 /// Deliveries that may go to the bus now, oldest first. Those that wait must be queued before:
 /// see [`queue_due`].
 ///
-/// SQL only finds candidates; which wait is over is said by the core.
+/// SQL only finds candidates; which wait is over is said by the core. `except` is made by
+/// [`list_of`].
 pub(crate) async fn to_publish<S: Session>(
     session: &mut S,
     now: Timestamp,
     limit: u32,
+    except: String,
 ) -> Result<Vec<Outgoing>, Failed> {
     let sql = "-- to_publish
         SELECT ready.message_id, ready.destination, ready.system, ready.round, ready.number,
@@ -68,13 +70,15 @@ pub(crate) async fn to_publish<S: Session>(
                 AND NOT EXISTS (SELECT 1 FROM system_lanes
                     WHERE system_lanes.organisation = deliveries.destination
                         AND system_lanes.system = deliveries.system AND system_lanes.paused)
+                AND replace($3, ',' || deliveries.destination || ':' || deliveries.system || ',',
+                    '') = $3
             ORDER BY deliveries.created_at, deliveries.message_id, deliveries.destination
             LIMIT $2) AS ready
         CROSS JOIN messages
         WHERE messages.id = ready.message_id
         ORDER BY ready.created_at, ready.message_id, ready.destination";
     let mut outgoing = Vec::new();
-    for row in session.rows(sql, values![now, limit]).await? {
+    for row in session.rows(sql, values![now, limit, except]).await? {
         let row = Reader::new(&row, "deliveries");
         let state = rows::state(&row)?;
         if state != State::Queued && queued_when_due(&row, &state, now)?.is_none() {
@@ -91,6 +95,16 @@ pub(crate) async fn to_publish<S: Session>(
         });
     }
     Ok(outgoing)
+}
+
+/// Lanes as one text, in which SQL can look for one of them: `,organisation:system,`. Neither name
+/// has a comma or a colon.
+pub(crate) fn list_of(lanes: &[LaneName]) -> String {
+    let name = |lane: &LaneName| {
+        let system = lane.system().map_or("", |system| system.as_str());
+        format!(",{}:{system},", lane.organisation())
+    };
+    lanes.iter().map(name).collect()
 }
 
 /// What the core says of the wait of a delivery in `state`.

@@ -37,8 +37,14 @@ pub trait Arrivals: Send + Sync {
 #[async_trait]
 pub trait Outbox: Send + Sync {
     /// Deliveries that may go to the bus now, oldest first: queued or due, and the first unsettled
-    /// one of their case for their destination. Those that wait must be queued before.
-    async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error>;
+    /// one of their case for their destination. Those that wait must be queued before. Those of
+    /// the lanes in `except` are left out.
+    async fn to_publish(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        except: &[LaneName],
+    ) -> Result<Vec<Outgoing>, Error>;
 
     /// Queues those of these deliveries and rounds whose wait is over, and returns them.
     async fn queue_due(

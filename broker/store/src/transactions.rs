@@ -185,9 +185,15 @@ impl<E: Engine> Arrivals for Transactions<E> {
 
 #[async_trait]
 impl<E: Engine> Outbox for Transactions<E> {
-    async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error> {
-        in_one!(self, Look, "read the outbox", [], |session| outbox::to_publish(
-            session, now, limit
+    async fn to_publish(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        except: &[LaneName],
+    ) -> Result<Vec<Outgoing>, Error> {
+        let except = outbox::list_of(except);
+        in_one!(self, Look, "read the outbox", [except], |session| outbox::to_publish(
+            session, now, limit, except
         ))
     }
 

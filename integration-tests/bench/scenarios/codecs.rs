@@ -91,7 +91,7 @@ fn decode(codec: &dyn Codec, name: &str, directory: &Directory, bytes: &[u8]) ->
 }
 
 fn reading<'a>(profile: &'a Profile, directory: &'a Directory) -> Reading<'a> {
-    Reading { profile, directory, id: Uuid::now_v7(), received_at: Timestamp::now() }
+    Reading { profile, directory, id: Uuid::now_v7(), received_at: Timestamp::now(), head: None }
 }
 
 fn profile(place: usize, format: &str) -> Result<Profile> {

@@ -1,6 +1,6 @@
 //! Checks of how the sources are built, for `tests/sources.rs`: no circle between files of a
-//! crate, no match that answers for states, acts, kinds or events that nobody has thought of, and no
-//! list of all variants that leaves one out.
+//! crate, no match that answers for states, acts, kinds or events that nobody has thought of, no
+//! list of all variants that leaves one out, and no clock that is read where it cannot be handed in.
 //!
 //! **Circles.** A file uses another if its code names an item that stands there: by an import, by
 //! a path such as `super::draft::Draft`, or by a method whose `impl` block stands in another file
@@ -16,6 +16,8 @@
 //! two groups, so that a new one would be sorted without anybody deciding it; that must be a match.
 //!
 //! **Lists.** A list called `ALL` beside its enum names every variant.
+//! **The outside.** Time, random numbers and fresh ids come in through one file. A call of what gives
+//! them, or its name handed on as a function, is found by the last two names of its path.
 //!
 //! Limits: types are unknown here. A field or a method of a type that a file never names is not
 //! seen as a use, and neither are paths inside strings, such as serde's `with`.
@@ -29,3 +31,4 @@ pub mod catch_all;
 pub mod circles;
 pub mod crates;
 pub mod lists;
+pub mod outside;

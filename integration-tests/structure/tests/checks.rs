@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tierlink_structure::circles::circles;
 use tierlink_structure::crates::{Crate, Sources};
-use tierlink_structure::{catch_all, lists};
+use tierlink_structure::{catch_all, lists, outside};
 
 /// The circles of a crate with these files below `src/`, each as its files.
 fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
@@ -187,4 +187,17 @@ fn a_list_that_leaves_a_variant_out_is_seen_and_a_whole_one_is_not() {
 
     assert_eq!(found, [(1, "E::ALL leaves out B".to_owned())]);
     assert_eq!(whole, []);
+}
+
+#[test]
+fn a_clock_that_is_read_is_found_and_one_of_a_test_is_not() {
+    let found = outside::find(
+        "fn f() -> jiff::Timestamp { Timestamp::now() }\n\
+         fn g(late: bool) { late.then(jiff::Timestamp::now); let _ = uuid::Uuid::now_v7(); }\n\
+         fn h(environment: &dyn Environment) { environment.now(); Instant::now(); }\n\
+         #[cfg(test)] mod tests { fn t() { Timestamp::now(); } }",
+    );
+
+    let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [1, 2, 2], "{found:?}");
 }

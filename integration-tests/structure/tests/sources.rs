@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tierlink_structure::circles::circles;
 use tierlink_structure::crates::{Crate, Sources};
-use tierlink_structure::{catch_all, lists};
+use tierlink_structure::{catch_all, lists, outside};
 
 /// Every source of the repository, by its path from the top.
 fn sources() -> Sources {
@@ -99,4 +99,44 @@ fn a_list_of_all_variants_leaves_none_out() {
     }
 
     assert!(told.is_empty(), "{told}");
+}
+
+/// The folders whose code is handed the time, random numbers and ids.
+const HANDED: [&str; 3] = ["schemas/", "adapters/", "broker/"];
+
+/// Files that take them from the machine all the same, how often, and why.
+const TAKES_FROM_OUTSIDE: &[(&str, usize, &str)] = &[
+    ("broker/edge/src/environment.rs", 3, "it is what hands them in"),
+    ("broker/service/src/tokens.rs", 1, "a secret that a test could repeat would be none"),
+    (
+        "broker/bus/src/rabbit/link.rs",
+        1,
+        "waits between connections to a real server, on real time",
+    ),
+];
+
+#[test]
+fn time_chance_and_ids_come_in_from_outside() {
+    let sources = sources();
+    let mut told = String::new();
+
+    for folder in HANDED {
+        let is_code = |path: &str| path.starts_with(folder) && path.contains("/src/");
+        for (path, source) in sources.iter().filter(|(path, _)| is_code(path)) {
+            if path.ends_with("tests.rs") {
+                continue;
+            }
+            let found = outside::find(source);
+            let known = TAKES_FROM_OUTSIDE.iter().find(|(known, ..)| known == path);
+            let (count, why) = known.map_or((0, ""), |(_, count, why)| (*count, *why));
+            if found.len() != count {
+                writeln!(told, "{path}, which may {count} times {why}:").unwrap();
+                for (line, what) in found {
+                    writeln!(told, "{path}:{line}: {what}").unwrap();
+                }
+            }
+        }
+    }
+
+    assert!(told.is_empty(), "take these from an `Environment`:\n{told}");
 }

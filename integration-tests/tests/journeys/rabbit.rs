@@ -1,5 +1,6 @@
 //! What others see of RabbitMQ: an adapter beside a hospital, a listener, a lane that is deleted.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -11,7 +12,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
 use serde_json::{Value, json};
-use tierlink_integration_tests::county::{County, FENGQIAO, LEAD, LIUWAN, Mode, SECOND};
+use tierlink_integration_tests::county::{County, EVERYBODY, FENGQIAO, LEAD, LIUWAN, Mode, SECOND};
 use tierlink_integration_tests::eventually::eventually;
 use tierlink_integration_tests::hospitals::said;
 
@@ -246,4 +247,87 @@ async fn a_deleted_lane_is_opened_and_filled_again() {
     }
     county.wait_drained().await.unwrap();
     assert_eq!(kinds_about(&second.taken(), &after).len(), 1);
+}
+
+/// However much waits for a lane that cannot be opened, the others do not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_lane_that_cannot_be_opened_delays_nobody() {
+    // Far more than a window of the relay.
+    const WAITING: usize = 40;
+
+    let mut county = County::plan(Mode::Production).await.unwrap();
+    county.settings = "[limits]\nrelay_batch = 2\n".to_owned();
+    // A queue of that name with other settings is in the way.
+    let (connection, raw) = channel(&county).await;
+    let lane = format!("tierlink.to.{SECOND}");
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    raw.queue_declare(lane.as_str().into(), options, FieldTable::default()).await.unwrap();
+    county.begin().await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..WAITING {
+        waiting.push(refer(&county, FENGQIAO, SECOND).await);
+    }
+
+    let beside = refer(&county, FENGQIAO, LEAD).await;
+
+    county.hospital(LEAD).wait_for_kind("REF^I12", &beside).await.unwrap();
+    let ready = county.anonymous().unwrap().get("/readyz").await.unwrap().json();
+    let told = ready["lanes"].as_str().unwrap_or_default().to_owned();
+    assert!(told.contains(SECOND) && told.contains("B004"), "{told}");
+
+    raw.queue_delete(lane.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    for case in &waiting {
+        county.hospital(SECOND).wait_for_kind("referral.submit", case).await.unwrap();
+    }
+    county.wait_drained().await.unwrap();
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+/// Who reads each lane, by the name that RabbitMQ gave to the reader when it joined.
+async fn readers(county: &County) -> BTreeMap<String, String> {
+    let vhost = county.bus().rsplit('/').next().unwrap();
+    let words = ["list_consumers", "-p", vhost, "--no-table-headers", "queue_name", "consumer_tag"];
+    let told = county.rabbit().unwrap().administer(&words).await.unwrap();
+    told.lines()
+        .filter_map(|line| line.split_once('\t'))
+        .filter(|(queue, _)| queue.starts_with("tierlink.to."))
+        .map(|(queue, tag)| (queue.to_owned(), tag.to_owned()))
+        .collect()
+}
+
+/// A reload that changes one hospital leaves the lanes of the others where they are. They go by the
+/// new configuration all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_changes_one_hospital_moves_its_lane_only() {
+    let mut county = County::plan(Mode::Production).await.unwrap();
+    county.begin().await.unwrap();
+    let before = eventually("every lane is read", async || {
+        let readers = readers(&county).await;
+        Ok((readers.len() == EVERYBODY.len()).then_some(readers))
+    })
+    .await
+    .unwrap();
+
+    county.profile(SECOND).unwrap().wait_ms_max = 500;
+    county.reload().await.unwrap();
+
+    let changed = format!("tierlink.to.{SECOND}");
+    let after = eventually("the changed lane has joined anew", async || {
+        let readers = readers(&county).await;
+        let joined = readers.get(&changed).is_some_and(|tag| *tag != before[&changed]);
+        Ok((joined && readers.len() == EVERYBODY.len()).then_some(readers))
+    })
+    .await
+    .unwrap();
+    let moved: Vec<&String> = after
+        .iter()
+        .filter(|(queue, tag)| before[*queue] != **tag)
+        .map(|(queue, _)| queue)
+        .collect();
+    assert_eq!(moved, [&changed]);
+    for hospital in [LEAD, SECOND] {
+        let case = refer(&county, FENGQIAO, hospital).await;
+        let kind = if hospital == LEAD { "REF^I12" } else { "referral.submit" };
+        county.hospital(hospital).wait_for_kind(kind, &case).await.unwrap();
+    }
 }

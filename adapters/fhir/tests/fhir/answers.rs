@@ -2,7 +2,7 @@
 
 use crate::county::{self, HOSPITAL, TOWNSHIP, reading, writing};
 use serde_json::{Value, json};
-use tierlink_codec::{Answer, Answered, Codec, Reply};
+use tierlink_codec::{Answer, Answered, Codec, Reading, Reply};
 use tierlink_fhir::{Fhir, metadata};
 use tierlink_schemas::{CaseNumber, Code, Kind, Problem, Refusal, Verdict};
 use uuid::Uuid;
@@ -186,4 +186,25 @@ fn the_capability_statement_lists_every_kind_both_ways() {
         statement["messaging"][0]["endpoint"][0]["address"],
         "https://broker.example/fhir/$process-message"
     );
+}
+
+/// A Bundle may hold 12 MiB: the tree that was built to find its sender is the one that is decoded,
+/// and the answer looks at nothing again.
+#[test]
+fn a_bundle_that_was_opened_to_find_its_sender_is_not_opened_again() {
+    let county = county::open();
+    let bytes = fixture("referral");
+    let plain = Fhir.decode(&bytes, &reading(&county, TOWNSHIP));
+    let sender = Fhir.sender(&bytes);
+    let with = Reading { head: Some(&sender.head), ..reading(&county, TOWNSHIP) };
+
+    let decoded = Fhir.decode(b"not looked at", &with);
+
+    assert_eq!(decoded.outcome, plain.outcome);
+    assert_eq!(decoded.deviations, plain.deviations);
+    let verdict = accepted();
+    let reply = Reply::Verdict(&verdict);
+    let with = Reading { head: Some(&decoded.head), ..with };
+    let answer = Fhir.answer(b"not looked at", &reply, &with);
+    assert_eq!(answer, Fhir.answer(&bytes, &reply, &reading(&county, TOWNSHIP)));
 }

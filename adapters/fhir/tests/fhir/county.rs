@@ -61,6 +61,7 @@ pub fn reading<'a>(county: &'a County, source: &str) -> Reading<'a> {
         directory: &county.directory,
         id: Uuid::from_u128(0x0192_3c4d_0000_7000_8000_0000_0000_0001),
         received_at: "2026-11-21T08:00:00Z".parse().unwrap(),
+        head: None,
     }
 }
 

@@ -17,6 +17,10 @@ pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// RabbitMQ and we each say something at least this often, so a dead line is noticed in twice that.
 const HEARTBEAT_SECONDS: u16 = 10;
 
+/// Bytes in one AMQP frame. The client library keeps room for 64 frames of each connection, which at
+/// RabbitMQ's usual 128 KiB is 8 MiB for each of the three; longer parcels take several frames.
+const FRAME_BYTES_MAX: u32 = 32 * 1024;
+
 /// How long a publish waits for its confirm, unless told otherwise. A quorum queue on a busy disk
 /// takes seconds at worst.
 const CONFIRM_WAIT: Duration = Duration::from_secs(10);
@@ -90,6 +94,7 @@ impl Settings {
             return Err(refused("amqps needs the certificate of the authority (authority_pem)"));
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        uri.query.frame_max.get_or_insert(FRAME_BYTES_MAX);
         uri.query.connection_timeout = u64::try_from(CONNECT_WAIT.as_millis()).ok();
         Ok(uri)
     }

@@ -161,6 +161,11 @@ impl Keeper {
         Ok(troubles)
     }
 
+    /// Whether a lane's queue is there, as far as is known from this connection.
+    pub(super) fn is_open(&self, lane: &Lane) -> bool {
+        self.state().is_there(lane)
+    }
+
     /// Makes sure that a lane's queue is there before somebody joins it.
     pub(super) async fn find(&self, lane: &Lane) -> Result<(), BusError> {
         if self.state().found.contains(lane) {
@@ -328,12 +333,16 @@ impl Keeper {
     }
 }
 
+/// Questions after which a channel is closed. The client library remembers every queue that a channel
+/// declared, with its settings: some 1.5 KiB for each lane, for ever.
+const QUESTIONS_PER_CHANNEL_MAX: u32 = 200;
+
 /// Channels for questions, each used by one at a time.
 struct Questions {
     link: Arc<Link>,
     turns: Semaphore,
-    /// Channels whose last question was answered.
-    clean: Mutex<Vec<Channel>>,
+    /// Channels whose last question was answered, and how many each was asked.
+    clean: Mutex<Vec<(Channel, u32)>>,
 }
 
 impl Questions {
@@ -350,14 +359,14 @@ impl Questions {
         let Ok(_turn) = self.turns.acquire().await else {
             return Err(BusError::Unavailable { doing, source: "no turn".into() });
         };
-        let channel = self.channel().await?;
+        let (channel, asked) = self.channel().await?;
         let answer = match timeout(ANSWER_WAIT, question(&channel)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(said(doing, error)),
             Err(_) => Err(BusError::Silent { doing, waited: ANSWER_WAIT }),
         };
-        if answer.is_ok() {
-            self.clean().push(channel);
+        if answer.is_ok() && asked < QUESTIONS_PER_CHANNEL_MAX {
+            self.clean().push((channel, asked + 1));
         } else if channel.status().connected() {
             // An answer may still come that the next question must not get. Closed here and now: a
             // channel that is dropped while RabbitMQ closes it costs the whole connection.
@@ -366,17 +375,17 @@ impl Questions {
         answer
     }
 
-    async fn channel(&self) -> Result<Channel, BusError> {
+    async fn channel(&self) -> Result<(Channel, u32), BusError> {
         loop {
-            let Some(channel) = self.clean().pop() else { break };
+            let Some((channel, asked)) = self.clean().pop() else { break };
             if channel.status().connected() {
-                return Ok(channel);
+                return Ok((channel, asked));
             }
         }
-        self.link.channel().await
+        Ok((self.link.channel().await?, 0))
     }
 
-    fn clean(&self) -> MutexGuard<'_, Vec<Channel>> {
+    fn clean(&self) -> MutexGuard<'_, Vec<(Channel, u32)>> {
         self.clean.lock()
     }
 }

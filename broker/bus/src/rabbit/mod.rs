@@ -91,6 +91,10 @@ impl Bus for RabbitBus {
         self.keeper.open(lanes).await
     }
 
+    fn is_open(&self, lane: &Lane) -> bool {
+        self.keeper.is_open(lane)
+    }
+
     fn lanes_in_trouble(&self) -> Vec<LaneTrouble> {
         self.unopened.list()
     }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tierlink_codec::{
-    Answer as CodecAnswer, Codec, CodecRegistry, OrganisationProfile, Profile, Sender, Transport,
-    Unclear,
+    Answer as CodecAnswer, Arrived, Codec, CodecRegistry, OrganisationProfile, Profile, Sender,
+    Transport, Unclear,
 };
 use tierlink_mllp::server::{Answer, Door, Peer};
 use tierlink_mllp::{Broken, Why};
@@ -42,14 +42,14 @@ pub struct MllpDoor {
 impl Door for MllpDoor {
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer {
         let organisations = self.organisations.load();
-        match self.sender(&*organisations, &peer, &message) {
-            Ok((system, codec)) => reply(self.intake.take(system, codec, message).await),
-            Err(problem) => match self.stranger() {
-                Some((guess, codec)) => {
-                    reply(self.intake.refuse_unknown(&guess, codec, message, problem).await)
-                }
-                None => Answer::Silent,
-            },
+        let Some((stated, spoken)) = self.stated(&message) else { return Answer::Silent };
+        let arrived = Arrived { bytes: message, head: stated.head.clone() };
+        match self.sender(&*organisations, &peer, &stated) {
+            Ok((system, codec)) => reply(self.intake.take(system, codec, arrived).await),
+            Err(problem) => {
+                let guess = stranger(spoken);
+                reply(self.intake.refuse_unknown(&guess, spoken, arrived, problem).await)
+            }
         }
     }
 
@@ -65,26 +65,32 @@ impl Door for MllpDoor {
             "frame",
             format!("{}; frame every message as VT message FS CR", broken.why),
         );
-        let known = self.sender(&*organisations, &peer, &broken.raw).ok();
+        let (stated, spoken) = self.stated(&broken.raw)?;
+        let known = self.sender(&*organisations, &peer, &stated).ok();
         let known = known.map(|(system, codec)| (system.clone(), codec));
-        let (guess, codec) = known.or_else(|| self.stranger())?;
-        let answer = self.intake.refuse_unknown(&guess, codec, broken.raw, problem).await;
+        let (guess, codec) = known.unwrap_or_else(|| (stranger(spoken), spoken));
+        let arrived = Arrived { bytes: broken.raw, head: stated.head };
+        let answer = self.intake.refuse_unknown(&guess, codec, arrived, problem).await;
         answer.frames.into_iter().next().map(Bytes::from)
     }
 }
 
 impl MllpDoor {
-    fn sender<'a>(
-        &self,
-        organisations: &'a dyn Organisations,
-        peer: &Peer,
-        message: &[u8],
-    ) -> Result<(&'a Profile, &Arc<dyn Codec>), Problem> {
+    /// Who a message says it is from, and the format in which it says so. Read once for everybody.
+    fn stated(&self, message: &[u8]) -> Option<(Sender, &Arc<dyn Codec>)> {
         let mut stated: Vec<(Sender, &Arc<dyn Codec>)> =
             self.codecs.over(Transport::Mllp).map(|codec| (codec.sender(message), codec)).collect();
         // A format that cannot read the bytes finds no names in them.
         stated.sort_by_key(|(sender, _)| sender.names.is_empty());
-        let (sender, _) = stated.first().ok_or_else(nobody)?;
+        stated.into_iter().next()
+    }
+
+    fn sender<'a>(
+        &self,
+        organisations: &'a dyn Organisations,
+        peer: &Peer,
+        sender: &Sender,
+    ) -> Result<(&'a Profile, &Arc<dyn Codec>), Problem> {
         let own = self.by_listener(organisations);
         let organisation = own.map_or_else(|| by_name(organisations, sender), Ok)?;
         let name = sender.system.as_deref();
@@ -122,14 +128,13 @@ impl MllpDoor {
         };
         listens && self.codecs.over(Transport::Mllp).any(|it| it.name() == system.format.name)
     }
+}
 
-    /// The profile and the format with which somebody unknown is answered.
-    fn stranger(&self) -> Option<(Profile, &Arc<dyn Codec>)> {
-        let code = OrganisationCode::new(UNKNOWN_ORGANISATION)
-            .unwrap_or_else(|_| unreachable!("seven letters are a code"));
-        let codec = self.codecs.over(Transport::Mllp).next()?;
-        Some((Profile::bare(code, Tier::Village, codec.name()), codec))
-    }
+/// The profile with which somebody unknown is answered in this format.
+fn stranger(codec: &Arc<dyn Codec>) -> Profile {
+    let code = OrganisationCode::new(UNKNOWN_ORGANISATION)
+        .unwrap_or_else(|_| unreachable!("seven letters are a code"));
+    Profile::bare(code, Tier::Village, codec.name())
 }
 
 fn by_name<'a>(

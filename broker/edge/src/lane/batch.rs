@@ -18,6 +18,7 @@ use tracing::{error, info, instrument, warn};
 use super::parts::{Lane, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id};
 use crate::deliveries::{AfterTry, DueDelivery, OnDisk, Try, no_answer};
 use crate::destination::{Destination, Heard};
+use crate::figures::outcome_label;
 use crate::trouble::{Trouble, chain};
 
 /// RabbitMQ takes a consumer for dead that holds a parcel for 30 minutes. Before that, what a
@@ -267,11 +268,7 @@ impl Batch<'_> {
         loop {
             attempts += 1;
             in_place.tries += 1;
-            metrics::counter!(
-                "tierlink_attempts_total",
-                "lane" => self.lane.name.to_string()
-            )
-            .increment(1);
+            self.lane.figures.count_attempt(&self.lane.name);
             let outcome = outcome(door.send(&encoded, self.codec, &self.writing()).await);
             let at = self.lane.environment.now();
             match &outcome {
@@ -308,6 +305,8 @@ impl Batch<'_> {
                 AfterTry::GiveBack => return Sent::GivenBack,
             };
             self.tell_silence(&tried);
+            // Nobody sends soon, and thousands may be silent at once.
+            door.rest().await;
             if held_since.elapsed() > HOLD_MAX {
                 return Sent::GivenBack;
             }
@@ -328,14 +327,20 @@ impl Batch<'_> {
         still.map_or(true, |still| !still.is_empty())
     }
 
-    /// Waits between two tries. A pause, a new configuration or the end of the process cut it
-    /// short.
+    /// Waits between two tries. A pause, another profile or the end of the process cut it short.
     async fn wait(&self, wait: Duration) -> Option<Sent> {
         let mut paused = self.lane.paused.clone();
         let mut changes = self.lane.organisations.changes();
         tokio::select! {
             () = self.stop.cancelled() => Some(Sent::Stopped),
-            _ = changes.changed() => Some(Sent::GivenBack),
+            () = async {
+                while changes.changed().await.is_ok() {
+                    if !self.lane.still_goes_by(self.profile) {
+                        return;
+                    }
+                }
+                std::future::pending::<()>().await;
+            } => Some(Sent::GivenBack),
             () = async {
                 loop {
                     if paused.borrow_and_update().contains(&self.lane.name) {
@@ -363,14 +368,9 @@ impl Batch<'_> {
     /// Tells the log and the figures how a delivery ended.
     fn tell(&self, tried: &Try, message: &Message, created_at: Timestamp) {
         let Try { id, outcome, at, .. } = tried;
-        let label = label(outcome);
+        let label = outcome_label(outcome);
         let lane = &self.lane.name;
-        metrics::counter!(
-            "tierlink_deliveries_total",
-            "lane" => lane.to_string(),
-            "outcome" => label
-        )
-        .increment(1);
+        self.lane.figures.count_outcome(lane, outcome);
         let took = at.duration_since(created_at).as_secs_f64();
         metrics::histogram!("tierlink_delivery_seconds").record(took);
         let kind = message.kind();
@@ -446,16 +446,6 @@ impl Batch<'_> {
             finish(consumer, &done).await;
         }
         all
-    }
-}
-
-fn label(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Taken { .. } => "taken",
-        Outcome::Refused { .. } => "refused",
-        Outcome::Unsendable { .. } => "unsendable",
-        Outcome::NotNow { .. } => "not_now",
-        Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => "gave_up",
     }
 }
 

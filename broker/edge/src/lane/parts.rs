@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tierlink_bus::Bus;
-use tierlink_codec::CodecRegistry;
+use tierlink_codec::{CodecRegistry, Profile};
 use tierlink_schemas::delivery::DeliveryId;
 use tierlink_schemas::{Code, LaneName, OrganisationCode};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::deliveries::{Due, Outcomes};
 use crate::destination::Destinations;
 use crate::environment::Environment;
+use crate::figures::LaneFigures;
+use crate::idle::IdleConnections;
 use crate::organisations::CurrentOrganisations;
 use crate::trouble::CommonTrouble;
 
@@ -58,6 +60,26 @@ pub struct Lane {
     pub paused: watch::Receiver<Arc<HashSet<LaneName>>>,
     /// Trouble with the servers, which all lanes of a process tell together.
     pub troubles: Arc<Troubles>,
+    /// The pool of idle connections of the process.
+    pub idle_connections: Arc<IdleConnections>,
+    /// The figures of all lanes of the process.
+    pub figures: Arc<LaneFigures>,
+    /// Turns for joining the bus, which all lanes of the process share.
+    pub joining: Arc<Semaphore>,
+}
+
+impl Lane {
+    /// Whether `profile` is in force, with the same files behind it as far as can be seen.
+    pub(super) fn still_goes_by(&self, profile: &Profile) -> bool {
+        self.organisations.load().system(&self.name) == Some(profile) && !reads_files(profile)
+    }
+}
+
+/// Whether opening the way reads files or secrets. A reload is how an operator puts new ones in
+/// force, though the profile that names them stays the same.
+pub(super) fn reads_files(profile: &Profile) -> bool {
+    let outbound = &profile.outbound;
+    outbound.token_secret.is_some() || outbound.authorities.is_some() || outbound.identity.is_some()
 }
 
 /// Trouble that all lanes have when a server is away: told once, not once per lane.
@@ -71,6 +93,10 @@ impl Default for Troubles {
         Self { bus: CommonTrouble::new("Lanes cannot be joined on the bus") }
     }
 }
+
+/// Lanes that join the bus at the same time. Joining takes some 25 KiB of a lane that afterwards needs
+/// a few: ten thousand at once would take more memory than everything else.
+pub const JOINING_MAX: usize = 128;
 
 /// What a lane does next.
 pub(super) enum Next {

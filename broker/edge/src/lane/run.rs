@@ -1,12 +1,19 @@
 //! A lane joins the bus, takes batches of parcels, and leaves the bus when it is paused, reconfigured
 //! or told to stop.
 
+use std::sync::Arc;
+
 use tierlink_bus::{BusError, Lane as QueueName, LaneConsumer};
+use tierlink_codec::Profile;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use super::batch::Batch;
-use super::parts::{Lane, Next, WAIT_AFTER_FAILURE, pause};
+use super::parts::{Lane, Next, WAIT_AFTER_FAILURE, pause, reads_files};
+use crate::destination::Destination;
+use crate::idle::IdleConnection;
+use crate::organisations::Organisations;
 use crate::trouble::{Trouble, chain};
 
 /// Waits grow by one second with each failure to join the bus, up to half a minute.
@@ -40,16 +47,26 @@ impl Lane {
         };
         let mut failures = 0;
         while !stop.is_cancelled() {
+            let joining = Arc::clone(&self.joining);
+            let turn = tokio::select! {
+                () = stop.cancelled() => return,
+                turn = joining.acquire() => turn,
+            };
             // Also when somebody else reads it: an adapter beside a hospital may not declare.
             if !self.open(&queue).await {
+                drop(turn);
                 pause(WAIT_AFTER_FAILURE, &stop).await;
                 continue;
             }
-            if !self.may_run(&stop).await {
+            if !self.may_run() {
+                drop(turn);
+                self.wait_until_it_may(&stop).await;
                 continue;
             }
             let prefetch = self.organisations.load().lane_prefetch();
-            match self.bus.consume(&queue, prefetch).await {
+            let joined = self.bus.consume(&queue, prefetch).await;
+            drop(turn);
+            match joined {
                 Ok(consumer) => {
                     self.troubles.bus.is_over_for(&self.name.to_string());
                     failures = 0;
@@ -85,63 +102,140 @@ impl Lane {
         }
     }
 
-    /// Waits while the lane is paused, has no address, or is served beside the hospital.
-    async fn may_run(&mut self, stop: &CancellationToken) -> bool {
+    /// Whether the lane is neither paused, nor without an address, nor served beside the hospital.
+    fn may_run(&mut self) -> bool {
         let organisations = self.organisations.load();
         let ready = organisations
             .system(&self.name)
             .is_some_and(|profile| profile.outbound.address.is_some() && !profile.outbound.remote);
         let paused = self.paused.borrow_and_update().contains(&self.name);
-        if ready && !paused {
-            return true;
-        }
+        ready && !paused
+    }
+
+    /// Waits until that may have changed.
+    async fn wait_until_it_may(&mut self, stop: &CancellationToken) {
         let mut changes = self.organisations.changes();
+        // What changed before we listened is seen here.
+        if self.may_run() {
+            return;
+        }
         tokio::select! {
             () = stop.cancelled() => {}
             _ = self.paused.changed() => {}
             _ = changes.changed() => {}
         }
-        false
     }
 
+    /// Delivers what comes until the lane must leave the bus.
     async fn consume(
         &mut self,
         mut consumer: Box<dyn LaneConsumer>,
         own: &Own,
         stop: &CancellationToken,
     ) {
-        let organisations = self.organisations.load();
         let mut changes = self.organisations.changes();
-        let Some(profile) = organisations.system(&self.name) else { return };
-        let Some(codec) = self.codecs.get(&profile.format.name).cloned() else { return };
-        let mut door = match self.destinations.open(&*organisations, profile) {
+        let mut organisations = self.organisations.load();
+        let mut door = match self.open_door(&*organisations, own) {
             Ok(Some(door)) => door,
             Ok(None) => return consumer.close().await,
-            Err(problem) => {
-                if let Some(line) = own.door.begins_or_goes_on(&problem.to_string()) {
-                    error!(lane = %self.name, code = %problem.code, "{line}");
-                }
+            Err(NotSetUp) => {
                 consumer.close().await;
                 return pause(WAIT_AFTER_FAILURE * 5, stop).await;
             }
         };
-        own.door.is_over();
+        let mut idle = None;
+        loop {
+            let work = Work { organisations: &*organisations, own, stop };
+            let (consumer, door_now) = (&mut *consumer, &mut *door);
+            match self.serve(&work, consumer, door_now, &mut changes, &mut idle).await {
+                After::Changed => {}
+                After::Leave => break,
+            }
+            // Of ten thousand lanes a reload changes one or two: the others stay where they are.
+            let now = self.organisations.load();
+            let Some(profile) = self.unchanged(&*organisations, &*now) else { break };
+            if reads_files(profile) {
+                match self.open_door(&*now, own) {
+                    Ok(Some(opened)) => door = opened,
+                    Ok(None) | Err(NotSetUp) => break,
+                }
+            }
+            organisations = now;
+        }
+        consumer.close().await;
+    }
+
+    /// Opens the way to the organisation. `None` when it has no address yet.
+    fn open_door(
+        &self,
+        organisations: &dyn Organisations,
+        own: &Own,
+    ) -> Result<Option<Box<dyn Destination>>, NotSetUp> {
+        let Some(profile) = organisations.system(&self.name) else { return Ok(None) };
+        match self.destinations.open(organisations, profile) {
+            Ok(door) => {
+                if door.is_some() {
+                    own.door.is_over();
+                }
+                Ok(door)
+            }
+            Err(problem) => {
+                if let Some(line) = own.door.begins_or_goes_on(&problem.to_string()) {
+                    error!(lane = %self.name, code = %problem.code, "{line}");
+                }
+                Err(NotSetUp)
+            }
+        }
+    }
+
+    /// The lane's profile, if it is the same in both configurations and so is all else that the
+    /// lane goes by from one batch to the next.
+    fn unchanged<'a>(
+        &self,
+        before: &dyn Organisations,
+        now: &'a dyn Organisations,
+    ) -> Option<&'a Profile> {
+        let same = before.lane_prefetch() == now.lane_prefetch()
+            && before.folder() == now.folder()
+            && before.system(&self.name) == now.system(&self.name);
+        now.system(&self.name).filter(|_| same)
+    }
+
+    /// Delivers batch after batch with one configuration.
+    async fn serve(
+        &mut self,
+        work: &Work<'_>,
+        consumer: &mut dyn LaneConsumer,
+        door: &mut dyn Destination,
+        changes: &mut watch::Receiver<u64>,
+        idle: &mut Option<IdleConnection>,
+    ) -> After {
+        let Work { organisations, own, stop } = *work;
+        let Some(profile) = organisations.system(&self.name) else { return After::Leave };
+        let Some(codec) = self.codecs.get(&profile.format.name).cloned() else {
+            return After::Leave;
+        };
         let prefetch = usize::from(organisations.lane_prefetch());
         loop {
             let first = tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return After::Leave,
                 _ = self.paused.changed() => {
                     if self.paused.borrow_and_update().contains(&self.name) {
-                        break;
+                        return After::Leave;
                     }
                     continue;
                 }
-                _ = changes.changed() => break,
+                _ = changes.changed() => return After::Changed,
+                () = evicted(idle) => {
+                    *idle = None;
+                    door.rest().await;
+                    continue;
+                }
                 next = consumer.next() => next,
             };
             let first = match first {
                 Ok(Some(first)) => first,
-                Ok(None) => break,
+                Ok(None) => return After::Leave,
                 Err(error) => {
                     // The bus tells in the log when it is cut off and when it reads again.
                     debug!(lane = %self.name, "The lane was cut off: {}.", chain(&error));
@@ -149,6 +243,7 @@ impl Lane {
                     continue;
                 }
             };
+            *idle = None;
             let mut batch = vec![first];
             while batch.len() < prefetch
                 && let Some(more) = consumer.next_ready().await
@@ -159,11 +254,37 @@ impl Lane {
             let directory = organisations.directory();
             let codec = &*codec;
             let work = Batch { lane: self, directory, profile, codec, silence, poison, stop };
-            match Box::pin(work.deliver(batch, &mut *consumer, &mut *door)).await {
-                Next::GoOn => {}
-                Next::Rejoin | Next::Stop => break,
+            match Box::pin(work.deliver(batch, consumer, door)).await {
+                Next::GoOn => *idle = Some(self.idle_connections.add()),
+                Next::Rejoin | Next::Stop => return After::Leave,
             }
         }
-        consumer.close().await;
+    }
+}
+
+/// What a lane goes by from one batch to the next.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    organisations: &'a dyn Organisations,
+    own: &'a Own,
+    stop: &'a CancellationToken,
+}
+
+/// Why no further batch is taken.
+enum After {
+    /// Another configuration is in force.
+    Changed,
+    /// The lane leaves the bus.
+    Leave,
+}
+
+/// The way to the organisation cannot be opened as its profile says. It was told.
+struct NotSetUp;
+
+/// Ends when the connection is to be closed; never, if none is kept.
+async fn evicted(idle: &mut Option<IdleConnection>) {
+    match idle {
+        Some(idle) => idle.evicted().await,
+        None => std::future::pending().await,
     }
 }

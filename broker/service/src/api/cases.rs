@@ -71,7 +71,7 @@ pub async fn list(
             state: query.state,
             with: query.with,
             open: query.open,
-            overdue_at: query.overdue.unwrap_or(false).then(Timestamp::now),
+            overdue_at: query.overdue.unwrap_or(false).then(|| api.environment.now()),
             after,
             limit,
         })
@@ -210,7 +210,7 @@ pub async fn slots(
         None => None,
     };
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    let from = Timestamp::now();
+    let from = api.environment.now();
     let query = SlotQuery { organisation: query.organisation, from, after, limit };
     match api.store.slots(query).await {
         Ok(rows) => Json(views::slots_page(&rows, limit)).into_response(),

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tierlink_codec::profile::{Codes, Quirks};
-use tierlink_codec::{Answer, Codec, Profile, Unclear};
+use tierlink_codec::{Answer, Arrived, Codec, Profile, Unclear};
 use tierlink_edge::intake::UNKNOWN_SENDER;
 use tierlink_schemas::{Code, Problem};
 
@@ -49,30 +49,31 @@ async fn take(caller: &Authenticated, api: &Api, format: &str, body: Bytes) -> R
         );
     };
     if let [only] = profile.systems.as_slice() {
-        return respond(take_from(api, only, codec, body).await);
+        return respond(take_from(api, only, codec, body.into()).await);
     }
-    let stated = codec.sender(&body).system;
+    let stated = codec.sender(&body);
+    let arrived = Arrived { bytes: body, head: stated.head };
     let speaks = |system: &Profile| system.format.name == format;
-    match profile.speaker(stated.as_deref(), speaks) {
-        Ok(system) => respond(api.intake.take(system, codec, body).await),
+    match profile.speaker(stated.system.as_deref(), speaks) {
+        Ok(system) => respond(api.intake.take(system, codec, arrived).await),
         Err(unclear) => {
             let guess = Profile::bare(organisation.clone(), profile.organisation.tier, format);
-            respond(api.intake.refuse(&guess, codec, body, unclear_system(unclear)).await)
+            respond(api.intake.refuse(&guess, codec, arrived, unclear_system(unclear)).await)
         }
     }
 }
 
 /// An organisation with one system may speak either format over HTTP, whatever it receives. Its
 /// code maps and quirks are those of its own format.
-async fn take_from(api: &Api, only: &Profile, codec: &Arc<dyn Codec>, body: Bytes) -> Answer {
+async fn take_from(api: &Api, only: &Profile, codec: &Arc<dyn Codec>, arrived: Arrived) -> Answer {
     if only.format.name == codec.name() {
-        return api.intake.take(only, codec, body).await;
+        return api.intake.take(only, codec, arrived).await;
     }
     let mut other = only.clone();
     codec.name().clone_into(&mut other.format.name);
     other.codes = Codes::default();
     other.quirks = Quirks::default();
-    api.intake.take(&other, codec, body).await
+    api.intake.take(&other, codec, arrived).await
 }
 
 fn unclear_system(unclear: Unclear) -> Problem {

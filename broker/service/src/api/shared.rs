@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tierlink_edge::environment::Environment;
 use tierlink_store::Queries;
 
 use crate::desk::Desk;
@@ -22,4 +23,6 @@ pub struct Api {
     pub tokens: Arc<Tokens>,
     /// How we are.
     pub health: Arc<Health>,
+    /// The time.
+    pub environment: Arc<dyn Environment>,
 }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::json;
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_edge::lane::parcel_id;
 use tierlink_schemas::{CaseNumber, Family, OrganisationCode};
 use tierlink_store::{CaseKey, CaseQuery};
@@ -68,7 +68,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 state,
                 with,
                 open: (!all).then_some(true),
-                overdue_at: overdue.then(Timestamp::now),
+                overdue_at: overdue.then(|| SystemEnvironment.now()),
                 limit: limit.clamp(1, 1_000),
                 ..CaseQuery::default()
             };

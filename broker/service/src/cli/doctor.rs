@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_edge::network;
 use tierlink_schemas::LaneName;
 use tierlink_store::{LaneRow, Queries, TokenRow};
@@ -95,7 +96,7 @@ fn finding(what: &str, outcome: Result<String, String>) -> Finding {
 }
 
 fn calendar(config: &Config) -> Finding {
-    let year = config.county.calendar.date(Timestamp::now()).year();
+    let year = config.county.calendar.date(SystemEnvironment.now()).year();
     finding(
         "calendar",
         if config.county.calendar.covers(year) {
@@ -138,7 +139,7 @@ async fn ask(
     findings: &mut Vec<Finding>,
 ) -> HashSet<LaneName> {
     let mut paused = HashSet::new();
-    let now = Timestamp::now();
+    let now = SystemEnvironment.now();
     match store.lanes().await {
         Ok(lanes) => {
             paused.extend(lanes.iter().filter(|row| row.paused).map(|row| row.lane.clone()));

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -89,7 +90,7 @@ async fn reload(file: &ConfigFile, app: &App) {
 }
 
 fn warn_of_calendar(config: &Config) {
-    let year = config.county.calendar.date(jiff::Timestamp::now()).year();
+    let year = config.county.calendar.date(SystemEnvironment.now()).year();
     for year in [year, year + 1] {
         if !config.county.calendar.covers(year) {
             info!(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_simulator::play::{Event, Player, Summary};
 use tierlink_simulator::{Broker, Hospital, Line, Script, Speaks, System, Told};
 
@@ -139,7 +140,7 @@ fn tell(as_json: bool, json: &Value, words: &str) {
 }
 
 fn show(as_json: bool, event: &Event) {
-    let at = jiff::Timestamp::now();
+    let at = SystemEnvironment.now();
     let (mut json, words) = match event {
         Event::Heard { kind, case, id, again, turn } => (
             json!({

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_schemas::OrganisationCode;
 
 use super::{ConfigFile, Signature, print};
@@ -45,8 +46,9 @@ pub enum Command {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create { file, name, organisation, days, signature } => {
-            let expires_at = days
-                .map(|days| Timestamp::now() + SignedDuration::from_hours(i64::from(days) * 24));
+            let expires_at = days.map(|days| {
+                SystemEnvironment.now() + SignedDuration::from_hours(i64::from(days) * 24)
+            });
             let created = async |desk: &Desk, person: &Person, why: &Reason| {
                 desk.create_token(&name, organisation, expires_at, person, why).await
             };

@@ -10,12 +10,11 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tierlink_codec::{Codec, Directory, Profile, Reading, Writing};
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_schemas::check::{Rules, check};
 use tierlink_schemas::{Loss, Message, OrganisationCode, Problem, Tier};
-use uuid::Uuid;
 
 use super::config_file::all_problems;
 use super::print;
@@ -136,8 +135,9 @@ fn translate(
     directory: &Directory,
     raw: &[u8],
 ) -> anyhow::Result<Translation> {
-    let received_at = Timestamp::now();
-    let reading = Reading { profile, directory, id: Uuid::now_v7(), received_at };
+    let received_at = SystemEnvironment.now();
+    let reading =
+        Reading { profile, directory, id: SystemEnvironment.id(), received_at, head: None };
     let decoded = codec(&options.from)?.decode(raw, &reading);
     let mut translation = Translation {
         message: None,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_simulator::county::CountyFolder;
 use toml::{Table, Value};
 
@@ -64,7 +65,7 @@ pub struct Folder(PathBuf);
 impl Folder {
     /// Makes a folder of our own.
     pub fn new() -> anyhow::Result<Self> {
-        let name = format!("tierlink-demo-{}", uuid::Uuid::now_v7());
+        let name = format!("tierlink-demo-{}", SystemEnvironment.id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path)
             .with_context(|| format!("the folder {} cannot be made", path.display()))?;
@@ -101,7 +102,7 @@ pub async fn open_hospitals() -> anyhow::Result<BTreeMap<Org, Arc<Actor>>> {
 pub async fn open(org: Org) -> anyhow::Result<Actor> {
     let found = PROFILES.iter().find(|(name, _)| name.starts_with(org.code()));
     let (name, profile) = found.ok_or_else(|| anyhow!("{} has no profile", org.code()))?;
-    let secret = crate::tokens::create(org.code(), None, None).0;
+    let secret = crate::tokens::create(org.code(), None, SystemEnvironment.now(), None).0;
     let opened = Actor::open(org, profile, secret).await;
     opened.with_context(|| format!("{name}: its hospital cannot be played"))
 }

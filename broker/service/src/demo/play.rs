@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
+use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_schemas::{CaseNumber, LaneName};
 use tierlink_simulator::{Act, Manners, Received, Statement, Turn, Which};
 use tierlink_store::{CaseFile, CaseKey, DeliveryId, ParkedQuery, Queries};
@@ -267,7 +267,7 @@ impl Play {
             number,
             parent,
             answers: latest.map(|heard| heard.control_id).filter(|_| !act.asks()),
-            now: Timestamp::now(),
+            now: SystemEnvironment.now(),
         };
         let number = actor.say(played, &statement).await.map_err(|error| error.to_string())?;
         self.learn(flow, &number);

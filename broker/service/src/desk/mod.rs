@@ -118,7 +118,7 @@ impl Desk {
         why: &Reason,
     ) -> Result<String, Refusal> {
         let name = person::name(name).ok_or(Unsaid::TokenName)?;
-        let (text, row) = tokens::create(&name, organisation, expires_at);
+        let (text, row) = tokens::create(&name, organisation, self.environment.now(), expires_at);
         match self.perform(Act::CreateToken(row), by, why).await? {
             Performed::Recorded(_) | Performed::AsBefore => Ok(text),
         }

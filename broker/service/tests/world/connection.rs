@@ -95,8 +95,13 @@ impl Arrivals for Connection {
 
 #[async_trait]
 impl Outbox for Connection {
-    async fn to_publish(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, Error> {
-        self.transact("read the outbox", |memory| memory.to_publish(now, limit)).await
+    async fn to_publish(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        except: &[LaneName],
+    ) -> Result<Vec<Outgoing>, Error> {
+        self.transact("read the outbox", |memory| memory.to_publish(now, limit, except)).await
     }
 
     async fn queue_due(

@@ -113,6 +113,8 @@ impl Destination for Door {
     async fn reach(&mut self) -> Result<(), Problem> {
         Ok(())
     }
+
+    async fn rest(&mut self) {}
 }
 
 impl Door {

@@ -13,14 +13,16 @@ use tierlink::current_config::CurrentConfig;
 use tierlink::deliveries::Deliveries;
 use tierlink::intake::Intake;
 use tierlink::lease::Lease;
-use tierlink::relay::Relay;
+use tierlink::relay::{Relay, ShutLanes};
 use tierlink::settler::Settler;
 use tierlink_bus::Bus;
 use tierlink_edge::environment::Environment;
-use tierlink_edge::lane::{Lane, Troubles};
+use tierlink_edge::figures::LaneFigures;
+use tierlink_edge::idle::IdleConnections;
+use tierlink_edge::lane::{JOINING_MAX, Lane, Troubles};
 use tierlink_schemas::LaneName;
 use tierlink_store::Outbox;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -93,7 +95,7 @@ impl Process {
             environment: Arc::clone(&environment),
             wake: Arc::clone(&wake),
             lease: lease("relay"),
-            passed_over: 0,
+            shut: ShutLanes::default(),
         };
         let deadlines = Clock {
             store: store.clone(),
@@ -107,6 +109,9 @@ impl Process {
         let (paused, seen) = watch::channel(Arc::new(HashSet::new()));
         tasks.spawn(watch_paused(store.clone(), paused, stop.clone()));
         let troubles = Arc::new(Troubles::default());
+        let idle = Arc::new(IdleConnections::default());
+        let figures = Arc::new(LaneFigures::default());
+        let joining = Arc::new(Semaphore::new(JOINING_MAX));
         let deliveries = Arc::new(Deliveries::new(
             store.clone(),
             settler,
@@ -125,6 +130,9 @@ impl Process {
                 codecs: codecs(),
                 paused: seen.clone(),
                 troubles: Arc::clone(&troubles),
+                idle_connections: Arc::clone(&idle),
+                figures: Arc::clone(&figures),
+                joining: Arc::clone(&joining),
             };
             tasks.spawn(lane.run(stop.clone()));
         }

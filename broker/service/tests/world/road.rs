@@ -97,6 +97,10 @@ impl Bus for Road {
         Ok(Vec::new())
     }
 
+    fn is_open(&self, lane: &Lane) -> bool {
+        self.lanes.lock().unwrap().open.contains_key(lane)
+    }
+
     fn lanes_in_trouble(&self) -> Vec<LaneTrouble> {
         Vec::new()
     }

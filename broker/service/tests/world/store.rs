@@ -292,7 +292,7 @@ impl Memory {
         escalated
     }
 
-    pub fn to_publish(&self, now: Timestamp, limit: u32) -> Vec<Outgoing> {
+    pub fn to_publish(&self, now: Timestamp, limit: u32, except: &[LaneName]) -> Vec<Outgoing> {
         let mut ready: Vec<&DeliveryRow> = Vec::new();
         for id in &self.unsettled {
             let Delivery { row, published_at } = &self.deliveries[id];
@@ -304,7 +304,10 @@ impl Memory {
                 }
             };
             let paused = self.lanes.get(&row.lane()).is_some_and(|lane| lane.paused);
-            if due && !paused && (self.is_first(row) || self.sabotage == Some(Sabotage::HandOutAll))
+            let left_out = paused || except.contains(&row.lane());
+            if due
+                && !left_out
+                && (self.is_first(row) || self.sabotage == Some(Sabotage::HandOutAll))
             {
                 ready.push(row);
             }

@@ -152,7 +152,7 @@ async fn state_of(store: &dyn Store) -> String {
     parked.sort_by_key(|row| row.delivery.id.clone());
     let lanes: Vec<_> =
         store.lanes().await.unwrap().into_iter().map(|l| (l.lane, l.paused)).collect();
-    let waiting = store.to_publish(later(100), 100).await.unwrap().len();
+    let waiting = store.to_publish(later(100), 100, &[]).await.unwrap().len();
     format!("{parked:?} {lanes:?} {waiting} {:?}", store.tokens().await.unwrap())
 }
 

@@ -159,7 +159,7 @@ pub async fn a_wait_from_a_wrong_clock_is_over(place: &Place) {
 pub async fn an_answer_may_overtake_the_publishing(place: &Place) {
     let store = &*place.store;
     line(store, "m-1", 0).await;
-    let head = store.to_publish(noon(), 10).await.unwrap().remove(0);
+    let head = store.to_publish(noon(), 10, &[]).await.unwrap().remove(0);
 
     assert!(due(store, &head.id, head.round).await);
     settle(store, &head.id, head.round, taken(), noon()).await;

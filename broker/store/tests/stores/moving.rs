@@ -104,7 +104,7 @@ async fn go(store: &dyn Store, way: &Way, row: &DeliveryRow) {
         }
         Way::LookAtWait(now) => {
             let queued = store.queue_due(vec![(id.clone(), round)], *now).await.unwrap();
-            let offered = store.to_publish(*now, 500).await.unwrap();
+            let offered = store.to_publish(*now, 500, &[]).await.unwrap();
             let offered = offered.iter().any(|row| row.id == id && row.state == State::Queued);
             assert_eq!(offered, !queued.is_empty() || row.state == State::Queued);
         }

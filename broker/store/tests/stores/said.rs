@@ -146,7 +146,7 @@ pub async fn accepted(store: &dyn Store, work: Work) -> Verdict {
 
 /// Everything that may go to the bus now, taken and marked.
 pub async fn publish(store: &dyn Store, now: Timestamp) -> Vec<Outgoing> {
-    let mut outgoing = store.to_publish(now, 500).await.unwrap();
+    let mut outgoing = store.to_publish(now, 500, &[]).await.unwrap();
     let waiting = outgoing.iter().filter(|row| row.state != State::Queued);
     let waiting = waiting.map(|row| (row.id.clone(), row.round)).collect();
     let queued = store.queue_due(waiting, now).await.unwrap();
