@@ -23,7 +23,7 @@ pub struct Reason {
     #[schemars(length(min = 1, max = 32))]
     pub code: String,
     /// In words. Some codes require it.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 4000))]
     pub text: Option<String>,
 }
 
@@ -51,6 +51,13 @@ pub struct Appointment {
     pub department: Option<Coded>,
     /// The doctor to see.
     pub practitioner: Option<Practitioner>,
+    /// Further people who take part and are not booked: a second doctor, a nurse.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub other_practitioners: Vec<Practitioner>,
+    /// 号序, such as `上午12号`: the place in the queue.
+    #[schemars(length(max = 64))]
+    pub queue_number: Option<String>,
     /// Where to go.
     #[schemars(length(max = 200))]
     pub place: Option<String>,
@@ -74,7 +81,7 @@ pub struct Appointment {
     #[schemars(length(max = 1000))]
     pub join_link: Option<String>,
     /// What to bring, how to prepare.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 4000))]
     pub instructions: Option<String>,
 }
 
@@ -99,7 +106,7 @@ pub struct Review {
     /// Who.
     pub by: Option<Practitioner>,
     /// 审核意见.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 4000))]
     pub opinion: Option<String>,
     /// Where the lead hospital sends an out-of-county case instead.
     pub to: Option<OrganisationCode>,
@@ -129,7 +136,7 @@ pub struct Accept {
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
     /// 接诊意见.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 4000))]
     pub opinion: Option<String>,
     /// Until when the bed or slot is held.
     pub hold_until: Option<Timestamp>,
@@ -173,7 +180,7 @@ pub struct Schedule {
     /// The appointment.
     pub appointment: Appointment,
     /// Why it moved, when it did.
-    #[schemars(length(max = 400))]
+    #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
@@ -193,6 +200,9 @@ pub struct Arrive {
     /// Admitted at once: care begins with the arrival.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub admitted: bool,
+    /// In words.
+    #[schemars(length(max = 4000))]
+    pub note: Option<String>,
 }
 
 /// 爽约.
@@ -205,7 +215,7 @@ pub struct NoShow {
     /// How often somebody tried to reach the patient.
     pub contact_attempts: Option<u16>,
     /// In words.
-    #[schemars(length(max = 400))]
+    #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
@@ -274,7 +284,7 @@ pub struct CancelAnswer {
     /// Who.
     pub by: Option<Practitioner>,
     /// In words.
-    #[schemars(length(max = 400))]
+    #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
@@ -286,7 +296,7 @@ pub struct Close {
     /// Who.
     pub by: Option<Practitioner>,
     /// In words.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
@@ -320,6 +330,9 @@ pub struct Receive {
     pub encounter: Option<String>,
     /// Who.
     pub by: Option<Practitioner>,
+    /// In words.
+    #[schemars(length(max = 4000))]
+    pub note: Option<String>,
 }
 
 /// 随访, by the organisation below or by the tracking doctor above.
@@ -335,7 +348,7 @@ pub struct FollowUp {
     #[schemars(length(max = 100))]
     pub mode: Option<String>,
     /// What was found.
-    #[schemars(length(max = 4000))]
+    #[schemars(length(max = 20000))]
     pub findings: Option<String>,
     /// Values measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -356,6 +369,9 @@ pub struct FollowUp {
 pub struct Start {
     /// When.
     pub at: Option<Timestamp>,
+    /// In words.
+    #[schemars(length(max = 4000))]
+    pub note: Option<String>,
 }
 
 /// What the experts recommend.
@@ -415,16 +431,20 @@ pub struct Acknowledge {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub critical: bool,
     /// 评价 or what was done, in words.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
 /// A reader takes the recording.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Claim {
     /// Who.
     pub reader: Practitioner,
+    /// In words.
+    #[schemars(length(max = 4000))]
+    pub note: Option<String>,
 }
 
 /// 返回重采: the recording is not good enough.
@@ -473,7 +493,7 @@ pub struct Audit {
     /// Whether the report may go out. If not, it is written again.
     pub passed: bool,
     /// In words.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
@@ -490,6 +510,9 @@ pub struct Critical {
     /// Who was told by telephone already.
     #[schemars(length(max = 200))]
     pub told: Option<String>,
+    /// In words.
+    #[schemars(length(max = 4000))]
+    pub note: Option<String>,
 }
 
 /// What a published slot offers.
@@ -549,7 +572,7 @@ pub struct SlotWithdraw {
     #[schemars(length(min = 1, max = 500))]
     pub numbers: Vec<String>,
     /// Why.
-    #[schemars(length(max = 400))]
+    #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 

@@ -25,6 +25,7 @@ mod found;
 mod patient;
 mod requests;
 mod required;
+mod results;
 mod texts;
 mod times;
 
@@ -45,6 +46,7 @@ pub fn check(message: &Message, with: &Rules<'_>) -> Checked {
     requests::check(message, &mut found);
     patient::check(message, with, &mut found);
     answers::check(message, &mut found);
+    results::check(message, &mut found);
     bookings::check(message, with, &mut found);
     attachments::check(message.body.attachments(), &mut found);
     coded::check(message, &value, &mut found);

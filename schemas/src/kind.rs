@@ -406,13 +406,15 @@ impl Body {
             (Self::ConsultationReturn(b), Referral) => Self::ReferralReturn(b),
             (Self::ReferralReturn(b), Consultation) => Self::ConsultationReturn(b),
             (Self::ReferralArrive(b), Transfer) => {
-                Self::TransferReceive(Receive { at: b.at, encounter: b.encounter, by: None })
+                let (at, encounter, note) = (b.at, b.encounter, b.note);
+                Self::TransferReceive(Receive { at, encounter, by: None, note })
             }
             (Self::TransferReceive(b), Referral) => Self::ReferralArrive(Arrive {
                 at: b.at,
                 encounter: b.encounter,
                 method: None,
                 admitted: false,
+                note: b.note,
             }),
             (Self::ReferralFeedback(b), Transfer) => Self::TransferDischarge(Discharge {
                 at: None,

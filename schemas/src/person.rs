@@ -26,13 +26,37 @@ pub struct Coded {
     /// The source's own text.
     #[schemars(length(max = 1000))]
     pub text: Option<String>,
+    /// The same concept in further code systems (FHIR `CodeableConcept.coding`, CWE.4 to CWE.6).
+    /// The national code, where there is one, is `code` above and not here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub translations: Vec<Translation>,
+}
+
+/// Most further codings of one concept.
+pub const TRANSLATIONS_MAX: usize = 10;
+
+/// One concept said in a further code system.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Translation {
+    /// The code.
+    #[schemars(length(min = 1, max = 64))]
+    pub code: String,
+    /// Which table the code is from, such as `http://snomed.info/sct`.
+    #[schemars(length(max = 128))]
+    pub system: Option<String>,
+    /// What that table calls it.
+    #[schemars(length(max = 1000))]
+    pub text: Option<String>,
 }
 
 impl Coded {
     /// A code with its system.
     #[must_use]
     pub fn code(system: &str, code: impl Into<String>) -> Self {
-        Self { code: Some(code.into()), system: Some(system.to_owned()), text: None }
+        Self { code: Some(code.into()), system: Some(system.to_owned()), ..Self::default() }
     }
 
     /// Words without a code.
@@ -137,6 +161,111 @@ pub struct PatientIdentifier {
     pub label: Option<String>,
 }
 
+/// What a name is used for (FHIR name-use, HL7 table 0200).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NameUse {
+    /// The legal name, where another one is the patient's `name` (`official`; L, R).
+    Official,
+    /// Used every day (`usual`; D).
+    Usual,
+    /// 曾用名: no longer used (`old`).
+    Former,
+    /// Before marriage, or at birth (`maiden`; M, B).
+    Maiden,
+    /// 小名 (`nickname`; N).
+    Nickname,
+    /// 别名 (A).
+    Alias,
+    /// For a time, such as that of an unidentified patient (`temp`).
+    Temporary,
+    /// To protect the patient (`anonymous`; S).
+    Anonymous,
+    /// Anything else, or not said.
+    Other,
+}
+
+/// A further name of the patient. Never the one that the patient is called by: that is `name`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OtherName {
+    /// The name as one text.
+    #[schemars(length(min = 1, max = 200))]
+    pub text: String,
+    /// What it is used for.
+    pub r#use: NameUse,
+}
+
+/// By which means somebody is reached (FHIR contact-point-system, HL7 table 0202).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TelecomSystem {
+    /// Telephone, fixed or mobile (`phone`; PH, CP, SAT).
+    Phone,
+    /// Fax (`fax`; FX).
+    Fax,
+    /// E-mail (`email`; Internet, X.400).
+    Email,
+    /// Pager (`pager`; BP).
+    Pager,
+    /// Web address (`url`).
+    Url,
+    /// Text messages only (`sms`).
+    Sms,
+    /// 微信 and anything else (`other`).
+    Other,
+}
+
+/// What a number or address is used for (FHIR contact-point-use, HL7 table 0201).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TelecomUse {
+    /// At home (`home`; PRN, ORN, VHN).
+    Home,
+    /// At work (`work`; WPN).
+    Work,
+    /// For a time (`temp`).
+    Temporary,
+    /// No longer in use (`old`, or a period that has ended).
+    Former,
+    /// Carried along (`mobile`; PRS, CP).
+    Mobile,
+}
+
+/// A further number or address by which somebody can be reached.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Telecom {
+    /// By which means.
+    pub system: TelecomSystem,
+    /// The number or address as written.
+    #[schemars(length(min = 1, max = 200))]
+    pub value: String,
+    /// What it is used for, where the source says so.
+    pub r#use: Option<TelecomUse>,
+}
+
+/// What an address is used for (FHIR address-use, HL7 table 0190).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressUse {
+    /// 现住址 (`home`; H, C).
+    Home,
+    /// 工作单位地址 (`work`; B, O).
+    Work,
+    /// For a time (`temp`; C).
+    Temporary,
+    /// No longer used (`old`; BA).
+    Former,
+    /// 户籍地址 (L; FHIR has no use for it).
+    Registered,
+    /// 出生地 (N, BR).
+    Birth,
+    /// For bills or letters (`billing`; BI, M).
+    Billing,
+}
+
 /// 地址: the text as written and, where known, the six levels of WS 363.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -159,6 +288,8 @@ pub struct Address {
     pub house: Option<String>,
     /// 邮政编码 (DE02.01.047.00).
     pub postal_code: Option<String>,
+    /// What it is used for, where the source says so.
+    pub r#use: Option<AddressUse>,
 }
 
 /// 联系人 (DE02.01.039.00 in its role as contact, DE02.01.010.00).
@@ -174,6 +305,10 @@ pub struct Contact {
     /// Telephone.
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
+    /// Further numbers, e-mail and the like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub telecoms: Vec<Telecom>,
     /// Address.
     pub address: Option<Address>,
 }
@@ -219,9 +354,14 @@ pub struct FamilyDoctor {
 pub struct Patient {
     /// Whether we know who it is.
     pub identity: Identity,
-    /// 姓名 (DE02.01.039.00). `·` and characters beyond the BMP are normal.
+    /// 姓名 (DE02.01.039.00): the legal name, or else the one that is in use. `·` and characters
+    /// beyond the BMP are normal.
     #[schemars(length(max = 100))]
     pub name: Option<String>,
+    /// 曾用名, 别名, maiden names and the like, each with its use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub other_names: Vec<OtherName>,
     /// The name in Latin letters, where the source sends one.
     #[schemars(length(max = 200))]
     pub name_latin: Option<String>,
@@ -238,11 +378,24 @@ pub struct Patient {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub identifiers: Vec<PatientIdentifier>,
-    /// 本人电话号码 (DE02.01.010.00).
+    /// Whether the patient has died.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deceased: bool,
+    /// 死亡日期, where it is known.
+    pub deceased_on: Option<Date>,
+    /// 本人电话号码 (DE02.01.010.00): the one to call first.
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
+    /// Further numbers, e-mail and the like, the better ones first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub telecoms: Vec<Telecom>,
     /// 现住址 (DE02.01.009.00).
     pub address: Option<Address>,
+    /// 户籍地址 and other addresses, each with its use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub other_addresses: Vec<Address>,
     /// 民族, GB/T 3304 (DE02.01.025.00).
     pub ethnicity: Option<Coded>,
     /// 婚姻状况, GB/T 2261.2 (DE02.01.018.00).
@@ -253,6 +406,10 @@ pub struct Patient {
     pub nationality: Option<Coded>,
     /// Whom to call.
     pub contact: Option<Contact>,
+    /// Whom to call if the first cannot be reached, the better ones first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub other_contacts: Vec<Contact>,
     /// Who pays.
     pub insurance: Option<Insurance>,
     /// Who looks after the patient at home.

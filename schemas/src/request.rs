@@ -73,7 +73,7 @@ pub struct Transport {
     /// Expected arrival.
     pub expected_at: Option<Timestamp>,
     /// Oxygen, monitor and other needs.
-    #[schemars(length(max = 400))]
+    #[schemars(length(max = 4000))]
     pub needs: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub struct Policy {
     #[schemars(length(max = 32))]
     pub disease_list: Option<String>,
     /// Why it is referred all the same.
-    #[schemars(length(max = 400))]
+    #[schemars(length(max = 4000))]
     pub override_reason: Option<String>,
     /// 异地就医备案 number of the insurance platform.
     #[schemars(length(max = 64))]

@@ -288,6 +288,15 @@ impl Bundle {
         }
     }
 
+    /// Marks a whole resource as read.
+    pub fn take_whole(&mut self, at: At) {
+        let resource = &mut self.resources[at];
+        let taken = &mut resource.taken;
+        each_leaf(&resource.body, &mut String::new(), &mut |leaf, _| {
+            taken.insert(leaf.to_owned());
+        });
+    }
+
     /// How many items a list has; a lone object is a list of one.
     pub fn count(&self, at: At, path: &str) -> usize {
         match self.walk(at, path).map(|(value, _, _)| value) {

@@ -10,15 +10,19 @@
 //! Which list a kind of message has, and which texts, is in `parts.rs`; this file knows one item.
 
 use serde::Serialize;
-use serde_json::{Number, Value, json};
+use serde_json::{Map, Number, Value, json};
 use tierlink_schemas::clinical::{
-    Allergy, Attachment, AttachmentKind, Diagnosis, Medication, Observation, Procedure,
+    Allergy, Attachment, AttachmentKind, Comparator, Diagnosis, Medication, Observation, Procedure,
 };
 
 use crate::bundle::At;
+use crate::modifiers::{self, Modifier};
 use crate::reader::Reader;
 use crate::writer::{Rest, Writer, organisation_identifier, put, resource};
 use crate::{codes, systems};
+
+/// Longest remark beside an item that the canonical schema takes.
+const NOTE_CHARS_MAX: usize = 4_000;
 
 /// Longest text that is taken for a number. A longer one is a text made of digits.
 const NUMBER_CHARS_MAX: usize = 24;
@@ -79,6 +83,9 @@ impl Reader<'_> {
     pub fn items(&mut self, shape: Shape, at: At) -> Vec<Value> {
         match shape {
             Shape::Document => {
+                if self.modifier(at, &modifiers::DOCUMENT).is_err() {
+                    return Vec::new();
+                }
                 let contents = self.bundle.count(at, "content").max(1);
                 (0..contents).map(|index| self.paper(at, index)).map(|p| json(&p)).collect()
             }
@@ -87,20 +94,39 @@ impl Reader<'_> {
             Shape::Allergy => self.allergy(at).iter().map(json).collect(),
             Shape::Observation => self.observation(at).iter().map(json).collect(),
             Shape::Procedure => self.procedure(at).iter().map(json).collect(),
-            Shape::Statement | Shape::Prescription => {
-                self.medication(at).iter().map(json).collect()
+            Shape::Statement => {
+                self.medication(at, &modifiers::STATEMENT).iter().map(json).collect()
+            }
+            Shape::Prescription => {
+                self.medication(at, &modifiers::PRESCRIPTION).iter().map(json).collect()
             }
         }
     }
 
     fn diagnosis(&mut self, at: At) -> Option<Diagnosis> {
+        let certainty = self.modifier(at, &modifiers::CONDITION_CERTAINTY).ok()?.map(value_of);
+        let status = self.modifier(at, &modifiers::CONDITION_STATUS).ok()?.map(value_of);
         let what = self.concept(at, "code")?;
-        let item = Diagnosis { what, main: false, on: self.day(at, "recordedDate") };
+        let on = self.day(at, "recordedDate");
+        let note = self.short(at, "note/0/text", NOTE_CHARS_MAX);
+        let item = Diagnosis {
+            what,
+            on,
+            certainty: certainty.flatten(),
+            status: status.flatten(),
+            note,
+            ..Diagnosis::default()
+        };
         Some(self.with_rest(at, item))
     }
 
     fn allergy(&mut self, at: At) -> Option<Allergy> {
+        let certainty = self.modifier(at, &modifiers::ALLERGY_CERTAINTY).ok()?.map(value_of);
+        let status = self.modifier(at, &modifiers::ALLERGY_STATUS).ok()?.map(value_of);
         let item = Allergy {
+            certainty: certainty.flatten(),
+            status: status.flatten(),
+            note: self.short(at, "note/0/text", NOTE_CHARS_MAX),
             substance: self
                 .concept(at, "code")
                 .or_else(|| self.concept(at, "reaction/0/substance"))?,
@@ -108,13 +134,19 @@ impl Reader<'_> {
                 .short(at, "reaction/0/manifestation/0/text", 400)
                 .or_else(|| self.short(at, "reaction/0/manifestation/0/coding/0/display", 400))
                 .or_else(|| self.short(at, "reaction/0/description", 400)),
+            ..Allergy::default()
         };
         Some(self.with_rest(at, item))
     }
 
     fn observation(&mut self, at: At) -> Option<Observation> {
+        let status = self.modifier(at, &modifiers::OBSERVATION).ok()?;
         let mut item = Observation { what: self.concept(at, "code")?, ..Observation::default() };
+        item.status = status.and_then(value_of).unwrap_or_default();
+        item.note = self.short(at, "note/0/text", NOTE_CHARS_MAX);
         item.value = self.value(at);
+        item.comparator = self.comparator(at, "valueQuantity/comparator");
+        item.absent_reason = self.concept(at, "dataAbsentReason");
         item.unit = self
             .short(at, "valueQuantity/unit", 64)
             .or_else(|| self.short(at, "valueQuantity/code", 64));
@@ -138,8 +170,7 @@ impl Reader<'_> {
             let written = written.as_ref().and_then(Value::as_str);
             let same = |text: &&str| text.parse::<f64>().ok() == number.parse::<f64>().ok();
             let number = written.filter(same).map_or(number, str::to_owned);
-            let sign = self.short(at, "valueQuantity/comparator", 2).unwrap_or_default();
-            return Some(sign + &number);
+            return Some(number);
         }
         for name in ["valueString", "valueInteger", "valueBoolean", "valueDateTime", "valueTime"] {
             if let Some(text) = self.short(at, name, 20_000) {
@@ -151,18 +182,32 @@ impl Reader<'_> {
             .or_else(|| self.short(at, "valueCodeableConcept/coding/0/code", 20_000))
     }
 
+    /// The sign before a quantity. One that is not understood refuses the message.
+    fn comparator(&mut self, at: At, path: &str) -> Option<Comparator> {
+        let sign = self.bundle.take_code(at, path)?;
+        let known = Comparator::ALL.into_iter().find(|it| it.as_str() == sign);
+        if known.is_none() {
+            let text = "the comparator is not known; send <, <=, >= or >";
+            self.problem(codes::MODIFIER, self.bundle.field(at, path), text);
+        }
+        known
+    }
+
     fn procedure(&mut self, at: At) -> Option<Procedure> {
+        let status = self.modifier(at, &modifiers::PROCEDURE).ok()?;
         let item = Procedure {
+            status: status.and_then(value_of).unwrap_or_default(),
             what: self.concept(at, "code")?,
             at: self
                 .time(at, "performedDateTime")
                 .or_else(|| self.time(at, "performedPeriod/start")),
-            note: self.short(at, "note/0/text", 400),
+            note: self.short(at, "note/0/text", NOTE_CHARS_MAX),
         };
         Some(self.with_rest(at, item))
     }
 
-    fn medication(&mut self, at: At) -> Option<Medication> {
+    fn medication(&mut self, at: At, status: &Modifier) -> Option<Medication> {
+        let status = self.modifier(at, status).ok()?;
         let drug = self.concept(at, "medicationCodeableConcept").or_else(|| {
             let medication = self.bundle.follow(at, "medicationReference")?;
             self.concept(medication, "code")
@@ -179,13 +224,15 @@ impl Reader<'_> {
         };
         let item = Medication {
             drug,
+            status: status.and_then(value_of).unwrap_or_default(),
             dose,
-            frequency: text(self, "timing/code/text", 100),
-            route: text(self, "route/text", 100)
-                .or_else(|| text(self, "route/coding/0/display", 100)),
-            days: None,
-            stocked_below: None,
-            note: self.short(at, "note/0/text", 400).or_else(|| text(self, "text", 400)),
+            frequency: text(self, "timing/code/text", 200),
+            route: text(self, "route/text", 200)
+                .or_else(|| text(self, "route/coding/0/display", 200)),
+            note: self
+                .short(at, "note/0/text", NOTE_CHARS_MAX)
+                .or_else(|| text(self, "text", NOTE_CHARS_MAX)),
+            ..Medication::default()
         };
         Some(self.with_rest(at, item))
     }
@@ -279,10 +326,16 @@ pub fn write(writer: &mut Writer<'_>, shape: Shape, label: &str, item: Value) {
     let mut out = resource(shape.kind());
     match shape {
         Shape::Condition => {
+            modifier(&mut rest, &mut out, "certainty", &modifiers::CONDITION_CERTAINTY);
+            modifier(&mut rest, &mut out, "status", &modifiers::CONDITION_STATUS);
+            put(&mut out, "note", annotation(&mut rest));
             put(&mut out, "code", rest.concept("what"));
             put(&mut out, "recordedDate", rest.take("on"));
         }
         Shape::Allergy => {
+            modifier(&mut rest, &mut out, "certainty", &modifiers::ALLERGY_CERTAINTY);
+            modifier(&mut rest, &mut out, "status", &modifiers::ALLERGY_STATUS);
+            put(&mut out, "note", annotation(&mut rest));
             put(&mut out, "code", rest.concept("substance"));
             let reaction = rest.text("reaction");
             put(
@@ -294,14 +347,18 @@ pub fn write(writer: &mut Writer<'_>, shape: Shape, label: &str, item: Value) {
         Shape::Observation => write_observation(&mut rest, &mut out),
         Shape::Procedure => {
             put(&mut out, "status", Value::from("completed"));
+            modifier(&mut rest, &mut out, "status", &modifiers::PROCEDURE);
             put(&mut out, "code", rest.concept("what"));
             put(&mut out, "performedDateTime", rest.take("at"));
-            put(&mut out, "note", rest.text("note").map(|note| json!([{ "text": note }])));
+            put(&mut out, "note", annotation(&mut rest));
         }
-        Shape::Statement => write_medication(&mut rest, &mut out, "dosage"),
+        Shape::Statement => {
+            write_medication(&mut rest, &mut out, "dosage", &modifiers::STATEMENT);
+        }
         Shape::Prescription => {
             put(&mut out, "intent", Value::from("plan"));
-            write_medication(&mut rest, &mut out, "dosageInstruction");
+            let status = &modifiers::PRESCRIPTION;
+            write_medication(&mut rest, &mut out, "dosageInstruction", status);
         }
         Shape::Document => write_paper(&mut rest, &mut out),
         Shape::Slot => write_slot(&mut rest, &mut out),
@@ -313,8 +370,21 @@ pub fn write(writer: &mut Writer<'_>, shape: Shape, label: &str, item: Value) {
     writer.add_part(label, out);
 }
 
-fn write_observation(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
+/// Writes a field as the modifier that it is.
+fn modifier(rest: &mut Rest, out: &mut Map<String, Value>, field: &str, which: &Modifier) {
+    let value = rest.text(field);
+    put(out, which.element, value.and_then(|value| which.write(&value)));
+}
+
+fn annotation(rest: &mut Rest) -> Option<Value> {
+    rest.text("note").map(|note| json!([{ "text": note }]))
+}
+
+fn write_observation(rest: &mut Rest, out: &mut Map<String, Value>) {
     put(out, "status", Value::from("final"));
+    modifier(rest, out, "status", &modifiers::OBSERVATION);
+    put(out, "dataAbsentReason", rest.concept("absent_reason"));
+    put(out, "note", annotation(rest));
     put(out, "code", rest.concept("what"));
     put(out, "effectiveDateTime", rest.take("at"));
     if let Some(text) = rest.text("value") {
@@ -323,8 +393,9 @@ fn write_observation(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) 
         {
             Some(number) => {
                 let same = number.to_string() == text;
-                let mut quantity = serde_json::Map::new();
+                let mut quantity = Map::new();
                 put(&mut quantity, "value", Value::Number(number));
+                put(&mut quantity, "comparator", rest.take("comparator"));
                 put(&mut quantity, "unit", rest.take("unit"));
                 if !same {
                     let mut written = Rest::default();
@@ -340,18 +411,24 @@ fn write_observation(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) 
     put(out, "interpretation", rest.text("flag").map(|flag| json!([{ "text": flag }])));
 }
 
-fn write_medication(rest: &mut Rest, out: &mut serde_json::Map<String, Value>, element: &str) {
+fn write_medication(
+    rest: &mut Rest,
+    out: &mut Map<String, Value>,
+    element: &str,
+    status: &Modifier,
+) {
     put(out, "status", Value::from("active"));
+    modifier(rest, out, "status", status);
     put(out, "medicationCodeableConcept", rest.concept("drug"));
-    let mut dosage = serde_json::Map::new();
+    let mut dosage = Map::new();
     let frequency = rest.text("frequency");
     put(&mut dosage, "timing", frequency.map(|text| json!({ "code": { "text": text } })));
     put(&mut dosage, "route", rest.text("route").map(|text| json!({ "text": text })));
     put(out, element, (!dosage.is_empty()).then(|| json!([dosage])));
-    put(out, "note", rest.text("note").map(|note| json!([{ "text": note }])));
+    put(out, "note", annotation(rest));
 }
 
-fn write_paper(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
+fn write_paper(rest: &mut Rest, out: &mut Map<String, Value>) {
     put(out, "status", Value::from("current"));
     let kind = rest.take("kind");
     let coding = json!([{ "system": systems::ATTACHMENT_KIND, "code": kind }]);
@@ -360,7 +437,7 @@ fn write_paper(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
     let source = rest.text("source");
     let source = source.map(|code| json!({ "identifier": organisation_identifier(&code) }));
     put(out, "custodian", source);
-    let mut attachment = serde_json::Map::new();
+    let mut attachment = Map::new();
     put(&mut attachment, "contentType", rest.take("media_type"));
     put(&mut attachment, "title", rest.take("title"));
     put(&mut attachment, "data", rest.take("content"));
@@ -375,7 +452,7 @@ fn write_paper(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
     put(out, "content", json!([{ "attachment": attachment }]));
 }
 
-fn write_slot(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
+fn write_slot(rest: &mut Rest, out: &mut Map<String, Value>) {
     put(out, "identifier", rest.text("number").map(|number| json!([{ "value": number }])));
     let kind = rest.take("kind");
     let coding = json!([{ "system": systems::SLOT_KIND, "code": kind }]);
@@ -386,6 +463,11 @@ fn write_slot(rest: &mut Rest, out: &mut serde_json::Map<String, Value>) {
     put(out, "status", Value::from("free"));
     put(out, "start", rest.take("start"));
     put(out, "end", rest.take("end"));
+}
+
+/// The canonical value that goes by this name.
+fn value_of<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
+    serde_json::from_value(Value::from(name)).ok()
 }
 
 fn json<T: Serialize>(value: &T) -> Value {

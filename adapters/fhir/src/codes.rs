@@ -30,6 +30,8 @@ pub const MISSING: Code = Code::new("D071");
 pub const CASE_UNNAMED: Code = Code::new("D072");
 /// The message cannot be written in FHIR.
 pub const UNWRITABLE: Code = Code::new("D073");
+/// An element that changes the meaning of another is not understood.
+pub const MODIFIER: Code = Code::new("D074");
 
 /// An element has another shape than FHIR gives it.
 pub const SHAPE: Code = Code::new("D075");
@@ -47,6 +49,10 @@ pub const EVENT_INFERRED: Code = Code::new("D080");
 pub const BARS_TOLERATED: Code = Code::new("D081");
 /// An identity number or name was written in an unusual form.
 pub const IDENTITY_FORM: Code = Code::new("D082");
+/// Something that is no fact about the patient was left out.
+pub const LEFT_OUT: Code = Code::new("D083");
+/// A text has no room in the message.
+pub const TOO_LONG: Code = Code::new("D084");
 
 /// The destination said no.
 pub const PARTNER_REFUSED: Code = Code::new("D085");

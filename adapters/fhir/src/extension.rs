@@ -15,7 +15,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Number, Value};
 
 use crate::systems;
 
@@ -72,9 +72,13 @@ fn name_of_text(text: &str) -> &'static str {
 fn is_coded(object: &Map<String, Value>) -> bool {
     let text = |name: &str| object.get(name).and_then(Value::as_str).is_some_and(|t| !t.is_empty());
     (text("code") || text("text"))
-        && object.iter().all(|(name, value)| {
-            matches!(name.as_str(), "code" | "system" | "text")
-                && value.as_str().is_some_and(|text| !text.trim().is_empty())
+        && object.iter().all(|(name, value)| match name.as_str() {
+            "code" | "system" | "text" => {
+                value.as_str().is_some_and(|text| !text.trim().is_empty())
+            }
+            // Beside no coding of its own, the first of them would be read as it.
+            "translations" => text("code"),
+            _ => false,
         })
 }
 
@@ -90,13 +94,29 @@ pub fn concept(coded: &Map<String, Value>) -> Value {
     if let Some(code) = text("code") {
         coding.insert("code".into(), code.into());
     }
-    if !coding.is_empty() {
-        concept.insert("coding".into(), json!([coding]));
+    let mut codings: Vec<Value> = Vec::new();
+    let translations = coded.get("translations").and_then(Value::as_array);
+    if !coding.is_empty() || translations.is_some() {
+        codings.push(coding.into());
+    }
+    codings.extend(translations.into_iter().flatten().map(translation));
+    if !codings.is_empty() {
+        concept.insert("coding".into(), codings.into());
     }
     if let Some(words) = text("text") {
         concept.insert("text".into(), words.into());
     }
     Value::Object(concept)
+}
+
+/// Writes a translation as a `Coding`.
+fn translation(coded: &Value) -> Value {
+    let mut coding = Map::new();
+    let text = |name: &str| coded.get(name).and_then(Value::as_str);
+    coding.extend(text("system").map(|system| ("system".to_owned(), systems::uri(system).into())));
+    coding.extend(text("code").map(|code| ("code".to_owned(), code.into())));
+    coding.extend(text("text").map(|words| ("display".to_owned(), words.into())));
+    coding.into()
 }
 
 /// Reads the value of an extension whose numbers have become texts (see `json.rs`).
@@ -153,7 +173,8 @@ fn read_number(text: &str) -> Option<Value> {
     Number::from_f64(text.parse().ok()?).map(Value::Number)
 }
 
-/// Only the form that we write ourselves: one coding, no display.
+/// Only the form that we write ourselves: the first coding has no display beside a text, and the
+/// others are translations.
 fn read_concept(concept: &Map<String, Value>) -> Option<Value> {
     let mut coded = Map::new();
     for (name, value) in concept {
@@ -162,9 +183,14 @@ fn read_concept(concept: &Map<String, Value>) -> Option<Value> {
                 coded.insert("text".into(), text.as_str().into());
             }
             ("coding", Value::Array(codings)) => {
-                let [Value::Object(coding)] = codings.as_slice() else {
+                let (Value::Object(coding), more) = codings.split_first()? else {
                     return None;
                 };
+                let translations: Option<Vec<Value>> = more.iter().map(read_translation).collect();
+                let translations = translations?;
+                if !translations.is_empty() {
+                    coded.insert("translations".into(), translations.into());
+                }
                 for (name, value) in coding {
                     match (name.as_str(), value) {
                         ("code", Value::String(code)) => {
@@ -186,10 +212,30 @@ fn read_concept(concept: &Map<String, Value>) -> Option<Value> {
     Some(Value::Object(coded))
 }
 
+/// Reads a `Coding` as a translation: it has a code.
+fn read_translation(coding: &Value) -> Option<Value> {
+    let coding = coding.as_object()?;
+    let mut read = Map::from_iter([("code".to_owned(), coding.get("code")?.as_str()?.into())]);
+    for (name, value) in coding {
+        match (name.as_str(), value) {
+            ("code", _) => {}
+            ("system", Value::String(uri)) => {
+                read.insert("system".into(), systems::name(uri).into());
+            }
+            ("display", Value::String(text)) => {
+                read.insert("text".into(), text.as_str().into());
+            }
+            (_, _) => return None,
+        }
+    }
+    Some(read.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::limits::EXTENSION_DEPTH_MAX;
+    use serde_json::json;
 
     #[test]
     fn whatever_is_written_comes_back() {
@@ -198,6 +244,7 @@ mod tests {
             "on": "2026-11-21",
             "at": "2026-11-21T00:00:00Z",
             "flags": [{"code": "1", "system": "GB/T 3304", "text": "汉"}, {"text": "孕产妇"}],
+            "translated": {"code": "1", "text": "汉", "translations": [{"code": "2", "text": "Han"}]},
             "one": ["only"],
             "nested": {"yes": true, "count": 3, "size_bytes": 5_000_000_000_u64, "deep": [{"a": [1]}]},
         });
@@ -219,7 +266,8 @@ mod tests {
         for odd in [
             json!({"url": "x", "valueString": "a", "valueCode": "b"}),
             json!({"url": "x", "extension": [{"url": "a", "valueString": "1"}, {"url": "a", "valueString": "2"}]}),
-            json!({"url": "x", "valueCodeableConcept": {"coding": [{"code": "1"}, {"code": "2"}]}}),
+            json!({"url": "x", "valueCodeableConcept": {"coding": [{"code": "1"}, {"display": "2"}]}}),
+            json!({"url": "x", "valueCodeableConcept": {"coding": [{"code": "1", "version": "2"}]}}),
             json!({"url": "x"}),
         ] {
             assert_eq!(read(odd.as_object().unwrap(), EXTENSION_DEPTH_MAX), None, "{odd}");

@@ -11,7 +11,7 @@
 use serde_json::{Value, json};
 use tierlink_codec::CodeMaps;
 use tierlink_codec::code_maps::{Meaning, Table};
-use tierlink_schemas::person::{Coded, Party, Practitioner};
+use tierlink_schemas::person::{Coded, Party, Practitioner, Translation};
 
 use crate::bundle::At;
 use crate::reader::{Named, Reader};
@@ -186,7 +186,7 @@ impl Reader<'_> {
     /// Reads a department, by the profile's map or as it is.
     pub fn department(&mut self, at: At, path: &str) -> Option<Coded> {
         let mut coded = self.concept(at, path)?;
-        let beside = self.beside(at, path, &systems::uri(systems::DEPARTMENT));
+        let beside = beside(&mut coded, systems::DEPARTMENT);
         let is_ours = coded.system.as_deref() == Some(systems::DEPARTMENT);
         let Some(theirs) = coded.code.clone().filter(|_| !is_ours) else {
             return Some(coded);
@@ -207,16 +207,6 @@ impl Reader<'_> {
             coded.system = Some(systems::DEPARTMENT.to_owned());
         }
         Some(coded)
-    }
-
-    /// Takes our code beside one of theirs, which our own messages state.
-    pub fn beside(&mut self, at: At, path: &str, system: &str) -> Option<String> {
-        let coding = format!("{path}/coding/1");
-        if self.bundle.peek(at, &format!("{coding}/system")) != Some(system) {
-            return None;
-        }
-        self.bundle.take(at, &format!("{coding}/system"));
-        self.bundle.take_code(at, &format!("{coding}/code"))
     }
 
     /// Reads a person who acts.
@@ -271,6 +261,13 @@ impl Reader<'_> {
             (named, _) => (named, self.bundle.field(at, path)),
         }
     }
+}
+
+/// Takes our code out of the translations of one of theirs, which our own messages state.
+pub fn beside(coded: &mut Coded, system: &str) -> Option<String> {
+    let ours = |it: &Translation| it.system.as_deref() == Some(system);
+    let at = coded.translations.iter().position(ours)?;
+    Some(coded.translations.remove(at).code)
 }
 
 /// Writes an organisation and gives the reference to it. `code` is what the receiver calls it.

@@ -352,6 +352,7 @@ impl Reader<'_> {
             relation: self.concept(at, &format!("{path}/relationship/0")),
             phone: self.phone(at, &format!("{path}/telecom")),
             address: self.address(at, &format!("{path}/address")),
+            ..Contact::default()
         };
         (contact != Contact::default()).then_some(contact)
     }

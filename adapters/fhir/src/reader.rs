@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tierlink_codec::Reading;
 use tierlink_codec::code_maps::{CodeMaps, Table};
 use tierlink_schemas::message::Extra;
-use tierlink_schemas::person::Coded;
+use tierlink_schemas::person::{Coded, TRANSLATIONS_MAX, Translation};
 use tierlink_schemas::{Code, Deviation, OrganisationCode, Problem};
 
 use crate::bundle::{At, Bundle};
@@ -36,6 +36,8 @@ pub struct Reader<'a> {
     pub deviations: Vec<Deviation>,
     /// Texts of our extensions that fitted nowhere.
     pub set_aside: Vec<Extra>,
+    /// Resources that were left out because they are no facts about the patient.
+    pub left_out: Vec<String>,
 }
 
 /// What a name of an organisation came to.
@@ -62,7 +64,14 @@ impl Named {
 impl<'a> Reader<'a> {
     /// Starts reading.
     pub fn new(bundle: Bundle, with: &'a Reading<'a>) -> Self {
-        Self { bundle, with, problems: Vec::new(), deviations: Vec::new(), set_aside: Vec::new() }
+        Self {
+            bundle,
+            with,
+            problems: Vec::new(),
+            deviations: Vec::new(),
+            set_aside: Vec::new(),
+            left_out: Vec::new(),
+        }
     }
 
     /// Refuses the message.
@@ -185,15 +194,23 @@ impl<'a> Reader<'a> {
         if name == "Asia/Shanghai" { china } else { TimeZone::get(name).unwrap_or(china) }
     }
 
-    /// Takes a `CodeableConcept`, a lone `Coding` or a lone text.
+    /// Takes a `CodeableConcept`, a lone `Coding` or a lone text. Of several codings the national
+    /// one is the code, or else the first; the others are its translations.
     pub fn concept(&mut self, at: At, path: &str) -> Option<Coded> {
-        let coding = if self.bundle.peek(at, &format!("{path}/coding/0/code")).is_some()
-            || self.bundle.count(at, &format!("{path}/coding")) > 0
-        {
-            format!("{path}/coding/0")
-        } else {
-            path.to_owned()
-        };
+        let codings = self.bundle.count(at, &format!("{path}/coding"));
+        let main = (0..codings).find(|i| {
+            let coding = format!("{path}/coding/{i}");
+            let system = self.bundle.peek(at, &format!("{coding}/system"));
+            system.is_some_and(systems::is_national)
+                && self.bundle.peek(at, &format!("{coding}/code")).is_some()
+        });
+        let main = main.unwrap_or_default();
+        let coding = if codings > 0 { format!("{path}/coding/{main}") } else { path.to_owned() };
+        let translations = (0..codings)
+            .filter(|i| *i != main)
+            .take(TRANSLATIONS_MAX)
+            .filter_map(|i| self.translation(at, &format!("{path}/coding/{i}")))
+            .collect();
         let code = self.short(at, &format!("{coding}/code"), CODED_CODE_CHARS_MAX);
         let system = self.short(at, &format!("{coding}/system"), CODED_SYSTEM_CHARS_MAX);
         let display = format!("{coding}/display");
@@ -213,8 +230,20 @@ impl<'a> Reader<'a> {
             code: code.map(|code| code.trim().to_owned()),
             system: system.map(|uri| systems::name(uri.trim())),
             text,
+            translations,
         };
         (coded != Coded::default()).then_some(coded)
+    }
+
+    /// Takes a further coding of a concept. One without a code stays for the extras.
+    fn translation(&mut self, at: At, path: &str) -> Option<Translation> {
+        let code = self.short(at, &format!("{path}/code"), CODED_CODE_CHARS_MAX)?;
+        let system = self.short(at, &format!("{path}/system"), CODED_SYSTEM_CHARS_MAX);
+        Some(Translation {
+            code: code.trim().to_owned(),
+            system: system.map(|uri| systems::name(uri.trim())),
+            text: self.short(at, &format!("{path}/display"), CODED_TEXT_CHARS_MAX),
+        })
     }
 
     /// Takes a text that the canonical field has room for. A longer one stays for the extras.

@@ -91,6 +91,7 @@ impl Reader<'_> {
             }
         };
         self.parts(kind, &mut body);
+        self.tell_what_was_left_out(kind, &mut body);
         let read = Body::read(kind, Value::Object(body.0)).ok();
         if read.is_none() {
             self.missing(kind, at, Missing(None));

@@ -21,7 +21,7 @@ use tierlink_schemas::person::Coded;
 use crate::appointment::{write as write_appointment, write_visit};
 use crate::bundle::At;
 use crate::meaning::Found;
-use crate::party::write_practitioner;
+use crate::party::{beside, write_practitioner};
 use crate::reader::Reader;
 use crate::writer::{Rest, Writer, put, resource};
 use crate::{codes, parts, systems};
@@ -272,9 +272,9 @@ impl Reader<'_> {
     fn reason(&mut self, table: TableId, task: Option<At>, found: &Found) -> Option<Reason> {
         let places = task.map(|task| (task, "statusReason".to_owned())).into_iter();
         for (at, path) in places.chain(found.reasons.iter().cloned()) {
-            if let Some(given) = self.concept(at, &path) {
+            if let Some(mut given) = self.concept(at, &path) {
                 let field = self.bundle.field(at, &path);
-                let beside = self.beside(at, &path, systems::REASON);
+                let beside = beside(&mut given, systems::REASON);
                 return Some(self.known_reason(table, given, beside, &field));
             }
         }
@@ -297,7 +297,7 @@ impl Reader<'_> {
         beside: Option<String>,
         field: &str,
     ) -> Reason {
-        let Coded { code, system, text } = given;
+        let Coded { code, system, text, translations: _ } = given;
         // A code that is said to be ours is left to the checks behind all formats.
         let ours = system.as_deref() == Some(systems::REASON);
         let maps = CodeMaps::of(self.with.profile);

@@ -46,6 +46,19 @@ pub const RECORD: &str = "urn:oid:2.16.156.10011.1.13";
 /// The canonical name of our table of departments.
 pub const DEPARTMENT: &str = "department";
 
+/// How the names of national code systems begin. 2.16.156 is the arc of China.
+const NATIONAL: [&str; 9] = [
+    "urn:oid:2.16.156.",
+    "2.16.156.",
+    "ICD-10-CN",
+    "ICD-9-CM-3-CN",
+    "GB/T ",
+    "GB ",
+    "WS/T ",
+    "WS ",
+    "CV",
+];
+
 /// Before a code system's name that is no URI.
 const WRAPPED: &str = "urn:tierlink:codes:";
 
@@ -78,6 +91,13 @@ pub fn name(uri: &str) -> String {
         return (*name).to_owned();
     }
     uri.strip_prefix(WRAPPED).and_then(unescaped).unwrap_or_else(|| uri.to_owned())
+}
+
+/// Whether a code system is one that hospitals here count by: those of the national register of
+/// OIDs, and our tables of the national editions.
+pub fn is_national(uri: &str) -> bool {
+    let name = name(uri.trim());
+    NATIONAL.iter().any(|start| name.starts_with(start))
 }
 
 /// Whether a text may stand in a URI as it is.

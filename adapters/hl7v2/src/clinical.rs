@@ -252,8 +252,23 @@ fn read_observation(
     if matches!(obx.first(2).peek(1), Some("ST" | "TX" | "FT" | "NM")) {
         obx.text(2, 1);
     }
+    if let Some((_, status)) =
+        RESULT_STATUSES.iter().find(|(theirs, _)| obx.first(11).peek(1) == Some(*theirs))
+    {
+        obx.text(11, 1);
+        canon.put(&format!("{path}.status"), *status);
+    }
+    let sign = obx.first(5).peek(1).filter(|sign| matches!(*sign, "<" | "<=" | ">=" | ">"));
+    if let (Some("SN"), Some(sign)) = (obx.first(2).peek(1), sign) {
+        obx.text(2, 1);
+        obx.text(5, 1);
+        canon.put(&format!("{path}.comparator"), sign);
+        canon.put_some(&format!("{path}.value"), obx.text(5, 2));
+    }
     let length: usize = obx.repetitions(5).filter_map(Rep::length).sum();
-    if length <= VALUE_CHARS_MAX {
+    if canon.text(&format!("{path}.comparator")).is_some() {
+        // Comparator and number are read already.
+    } else if length <= VALUE_CHARS_MAX {
         canon.put_some(&format!("{path}.value"), obx.whole_field(5));
     } else {
         notes.add(obx.path(5), What::Mapping("too long for a value; kept among the extras"));
@@ -264,6 +279,15 @@ fn read_observation(
     read_instant(obx, 14, &format!("{path}.at"), canon, zone, notes);
     take_result_status(obx);
 }
+
+/// OBX-11 (HL7 table 0085) and the canonical status of a result. Final is the one that is not said.
+const RESULT_STATUSES: [(&str, &str); 5] = [
+    ("P", "preliminary"),
+    ("C", "corrected"),
+    ("A", "amended"),
+    ("X", "not_obtained"),
+    ("I", "pending"),
+];
 
 /// "Final" is what every result is that somebody sends on.
 fn take_result_status(obx: Seg<'_>) {
@@ -426,12 +450,15 @@ fn write_observation(canon: &mut Canon, path: &str, zone: &TimeZone) -> Line {
     let value = canon.take(&part("value")).unwrap_or_default();
     let is_number = value.parse::<f64>().is_ok_and(f64::is_finite);
     let is_long = value.len() > 200 || value.contains('\n');
-    let value_type = match (is_number, is_long) {
-        (true, _) => "NM",
-        (false, true) => "TX",
-        (false, false) => "ST",
+    let status = canon.take(&part("status"));
+    match (canon.take(&part("comparator")), is_number, is_long) {
+        (Some(sign), _, _) => obx.put(2, 1, "SN").put(5, 1, sign).put(5, 2, value),
+        (None, true, _) => obx.put(2, 1, "NM").put(5, 1, value),
+        (None, false, true) => obx.put(2, 1, "TX").put(5, 1, value),
+        (None, false, false) => obx.put(2, 1, "ST").put(5, 1, value),
     };
-    obx.put(2, 1, value_type).put(5, 1, value).put(11, 1, "F");
+    let known = RESULT_STATUSES.iter().find(|(_, ours)| Some(*ours) == status.as_deref());
+    obx.put(11, 1, known.map_or("F", |(theirs, _)| *theirs));
     write_coded(&mut obx, 3, 1, canon, &part("what"));
     obx.put_some(6, 1, canon.take(&part("unit")))
         .put_some(7, 1, canon.take(&part("range")))

@@ -77,7 +77,11 @@ fn referral(text: &str, other: &str) -> Message {
         clinical: Clinical {
             chief_complaint: Some(text.to_owned()),
             diagnoses: vec![Diagnosis { what: Coded::text(other), ..Diagnosis::default() }],
-            allergies: vec![Allergy { substance: coded(), reaction: Some(other.to_owned()) }],
+            allergies: vec![Allergy {
+                substance: coded(),
+                reaction: Some(other.to_owned()),
+                ..Allergy::default()
+            }],
             observations: vec![Observation {
                 what: coded(),
                 value: Some(text.to_owned()),

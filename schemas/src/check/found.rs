@@ -81,6 +81,8 @@ pub(super) const C030_SCHEMA_VERSION: Code = Code::new("C030");
 pub(super) const C031_IDENTITY_FORM: Code = Code::new("C031");
 /// An appointment lies in the past.
 pub(super) const C032_APPOINTMENT_PAST: Code = Code::new("C032");
+/// A value contradicts its status, its comparator or the reason for its absence.
+pub(super) const C033_VALUE_CONTRADICTED: Code = Code::new("C033");
 
 /// What the check is told beside the message.
 #[derive(Clone, Copy, Debug)]

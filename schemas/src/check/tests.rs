@@ -64,6 +64,32 @@ fn a_new_case_needs_its_priority() {
 }
 
 #[test]
+fn a_value_does_not_contradict_its_status_comparator_or_absence() {
+    let results = |it: Value| {
+        refused(Kind::ReferralFeedback, |message| set(message, "/body/observations", it))
+    };
+    let field = |name: &str| vec![format!("C033 body.observations[0].{name}")];
+
+    let potassium = json!({ "text": "血钾" });
+    let not_obtained = json!([{ "what": potassium, "status": "not_obtained", "value": "4.1" }]);
+    assert_eq!(results(not_obtained), field("status"));
+    let words = json!([{ "what": potassium, "comparator": "<", "value": "阴性" }]);
+    assert_eq!(results(words), field("comparator"));
+    let absent =
+        json!([{ "what": potassium, "value": "4.1", "absent_reason": { "text": "溶血" } }]);
+    assert_eq!(results(absent), field("absent_reason"));
+    let part = json!([{ "what": { "text": "血压" },
+        "components": [{ "what": { "text": "收缩压" }, "comparator": ">" }] }]);
+    assert_eq!(results(part), field("components[0].comparator"));
+
+    let whole = json!([
+        { "what": potassium, "status": "not_obtained", "absent_reason": { "text": "溶血" } },
+        { "what": { "text": "肌钙蛋白I" }, "comparator": "<", "value": "0.04", "unit": "ng/mL" },
+    ]);
+    assert!(results(whole).is_empty());
+}
+
+#[test]
 fn a_referral_says_why() {
     let problems = refused(Kind::ReferralSubmit, |it| {
         set(it, "/body/reasons", json!([{}]));

@@ -266,7 +266,9 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
         Kind::ConsultationNoShow => Body::ConsultationNoShow(NoShow::default()),
         Kind::ConsultationCancel => Body::ConsultationCancel(Cancel { reason: reason(), by: None }),
         Kind::ConsultationClose => Body::ConsultationClose(Close::default()),
-        Kind::ConsultationClaim => Body::ConsultationClaim(Claim { reader: person(doctor) }),
+        Kind::ConsultationClaim => {
+            Body::ConsultationClaim(Claim { reader: person(doctor), note: None })
+        }
         Kind::ConsultationRecollect => {
             Body::ConsultationRecollect(Recollect { reason: reason(), by: None })
         }
@@ -279,7 +281,7 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
             note: None,
         }),
         Kind::ConsultationCritical => {
-            Body::ConsultationCritical(Critical { items: vec![], by: None, told: None })
+            Body::ConsultationCritical(Critical { items: vec![], by: None, told: None, note: None })
         }
         Kind::SlotPublish => Body::SlotPublish(SlotPublish { slots: vec![] }),
         Kind::SlotWithdraw => Body::SlotWithdraw(SlotWithdraw { numbers: vec![], note: None }),
