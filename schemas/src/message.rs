@@ -69,6 +69,11 @@ pub struct CaseRef {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub numbers: Vec<BusinessNumber>,
+    /// Numbers that the message gives without saying whose they are. The case is looked up by each
+    /// of them as the number of any side, within what the sender may see.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 100)))]
+    pub unassigned: Vec<String>,
     /// The state after this message. Filled in by the broker.
     #[schemars(length(max = 40))]
     pub state: Option<String>,

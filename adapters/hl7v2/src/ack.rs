@@ -10,6 +10,8 @@
 //! The application answer to a referral or a booking request is the receiver's RRI or SRR, which
 //! comes as a message of its own, perhaps days later; so none is made here.
 //!
+//! An acknowledgement is never answered: two systems that answer each other's answers never stop.
+//!
 //! An answer has the version, delimiters and character set of its message, and MSA-2 is always the
 //! message's MSH-10.
 
@@ -20,7 +22,8 @@ use tierlink_schemas::{Problem, Refusal, Verdict};
 
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
-use crate::header::{Header, Version};
+use crate::header::Header;
+use crate::places;
 use crate::limits::{ANSWER_TEXT_CHARS_MAX, CONTROL_ID_CHARS_MAX};
 use crate::time;
 use crate::write::{Line, Writer};
@@ -52,6 +55,8 @@ const DATA_TYPE: (&str, &str) = ("102", "Data type error");
 const TABLE_VALUE: (&str, &str) = ("103", "Table value not found");
 const OTHER: (&str, &str) = ("199", "Other HL7 error");
 const MESSAGE_TYPE: (&str, &str) = ("200", "Unsupported message type");
+const EVENT: (&str, &str) = ("201", "Unsupported event code");
+const PROCESSING: (&str, &str) = ("202", "Unsupported processing id");
 const VERSION: (&str, &str) = ("203", "Unsupported version id");
 const UNKNOWN_KEY: (&str, &str) = ("204", "Unknown key identifier");
 const DUPLICATE_KEY: (&str, &str) = ("205", "Duplicate key identifier");
@@ -61,6 +66,7 @@ const INTERNAL: (&str, &str) = ("207", "Application internal error");
 struct Outcome<'r> {
     /// The second letter of the code: accepted, error or rejected.
     letter: char,
+    /// What MSA-3 says where there is no problem.
     text: String,
     problems: &'r [Problem],
     fallback: (&'static str, &'static str),
@@ -68,6 +74,9 @@ struct Outcome<'r> {
 
 /// Writes the answers to a message. `header` is missing when not even MSH could be read.
 pub(crate) fn answer(header: Option<&Header>, reply: &Reply<'_>, with: &Answering<'_>) -> Answer {
+    if header.is_some_and(Header::is_acknowledgement) {
+        return Answer { frames: Vec::new(), status: status(reply), media_type: crate::MEDIA_TYPE };
+    }
     let outcome = outcome(reply);
     let frames = modes(header, outcome.letter == 'A')
         .into_iter()
@@ -94,12 +103,11 @@ fn outcome<'r>(reply: &Reply<'r>) -> Outcome<'r> {
                 Refusal::Conflict => ('E', DUPLICATE_KEY),
                 Refusal::Rule => ('E', OTHER),
             };
-            let text = problems.first().map(ToString::to_string).unwrap_or_default();
-            Outcome { letter, text, problems, fallback }
+            Outcome { letter, text: String::new(), problems, fallback }
         }
         Reply::TryAgain(problem) => Outcome {
             letter: 'E',
-            text: problem.to_string(),
+            text: String::new(),
             problems: std::slice::from_ref(*problem),
             fallback: INTERNAL,
         },
@@ -174,18 +182,19 @@ fn frame(
     let mut writer = Writer::new(delimiters);
     writer.add(msh(header, mode, version, with));
     let mut msa = Line::new("MSA");
-    msa.put(1, 1, code).put(2, 1, header.map_or("", |header| header.control_id.as_str())).put(
-        3,
-        1,
-        shortened(&outcome.text),
-    );
+    let told: Vec<Told<'_>> =
+        outcome.problems.iter().take(PROBLEMS_MAX).map(|it| Told::new(it, header)).collect();
+    let text = told.first().map_or_else(|| outcome.text.clone(), Told::line);
+    msa.put(1, 1, code)
+        .put(2, 1, header.map_or("", |header| header.control_id.as_str()))
+        .put(3, 1, shortened(&text));
     writer.add(msa);
-    if Version::read(version).is_some_and(|version| version < Version::V2_5) {
-        writer.add(short_error(outcome));
-    } else {
-        for line in outcome.problems.iter().take(PROBLEMS_MAX).map(|p| long_error(p, outcome)) {
+    if !is_old(version) {
+        for line in told.iter().map(|told| long_error(told, outcome)) {
             writer.add(line);
         }
+    } else if !told.is_empty() {
+        writer.add(short_error(&told, outcome));
     }
     let text = if with.line_feeds {
         writer.text().replace('\r', "\r\n")
@@ -218,16 +227,21 @@ fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>)
         }
         msh.put(9, 2, header.event.as_str());
         msh.put(11, 1, if header.processing.is_empty() { "P" } else { &header.processing });
-        for (repetition, label) in
-            (1_u16..).zip(header.charset_stated.split(header.delimiters.repetition))
-        {
-            msh.put_at(18, repetition, 1, 1, label);
+        // A label that was not true is not repeated.
+        let stated: Vec<&str> =
+            header.charset_stated.split(header.delimiters.repetition).collect();
+        let true_of = |label: &&str| Charset::named(label).is_none_or(|it| it == header.charset);
+        if stated.iter().any(true_of) {
+            for (repetition, label) in (1_u16..).zip(stated) {
+                msh.put_at(18, repetition, 1, 1, label);
+            }
+        } else {
+            msh.put(18, 1, header.charset.msh_18());
         }
     } else {
         msh.put(11, 1, "P").put(18, 1, Charset::UTF_8.msh_18());
     }
-    let old = Version::read(version).is_some_and(|version| version < Version::V2_5);
-    if !old {
+    if !is_old(version) {
         msh.put(9, 3, "ACK");
     }
     // Two answers to one message are two messages.
@@ -240,45 +254,95 @@ fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>)
     msh
 }
 
+/// Whether a version has the short ERR and no MSH-9.3: also one that we do not speak, so that its
+/// sender can read why.
+fn is_old(version: &str) -> bool {
+    let mut parts = version.trim().split('.');
+    let minor = parts.next().filter(|major| *major == "2").and_then(|_| parts.next());
+    minor.and_then(|minor| minor.parse::<u8>().ok()).is_some_and(|minor| minor < 5)
+}
+
 fn error_code(problem: &Problem, outcome: &Outcome<'_>) -> (&'static str, &'static str) {
     if outcome.fallback == INTERNAL {
         return INTERNAL;
     }
     match problem.code.as_str() {
-        "D019" => FIELD_MISSING,
-        "D020" | "D027" => TABLE_VALUE,
-        "D014" | "D017" | "D021" | "D026" => DATA_TYPE,
-        "D012" | "D015" | "D016" | "D018" => SEGMENT_SEQUENCE,
+        "D019" | "C001" | "C002" | "C007" | "C009" | "C010" | "C012" | "C020" | "C027" => {
+            FIELD_MISSING
+        }
+        "D020" | "D027" | "C006" | "C015" | "C026" => TABLE_VALUE,
+        "D011" | "D013" | "D014" | "D015" | "D017" | "D021" | "D026" | "C003" | "C004" | "C013"
+        | "C014" | "C016" | "C017" | "C018" | "C019" | "C021" | "C022" | "C023" | "C029"
+        | "C032" => DATA_TYPE,
+        "D010" | "D012" | "D016" | "D018" | "D028" => SEGMENT_SEQUENCE,
+        "D022" if problem.field == "MSH-9.2" => EVENT,
         "D022" => MESSAGE_TYPE,
         "D023" => VERSION,
+        "D037" => PROCESSING,
+        "D038" => EVENT,
+        "D024" | "D025" | "D029" | "C008" | "C011" => OTHER,
         _ => outcome.fallback,
     }
 }
 
+/// A problem in the sender's own terms: `PID-5` for `body.patient.name`.
+struct Told<'p> {
+    problem: &'p Problem,
+    place: Option<String>,
+}
+
+impl<'p> Told<'p> {
+    fn new(problem: &'p Problem, header: Option<&Header>) -> Self {
+        let is_own = Location::read(&problem.field).is_some();
+        let message_type = header.map_or("", |header| header.message_type.as_str());
+        let place = if is_own { None } else { places::of(&problem.field, message_type) };
+        Self { problem, place }
+    }
+
+    fn location(&self) -> Option<Location<'_>> {
+        Location::read(self.place.as_deref().unwrap_or(&self.problem.field))
+    }
+
+    fn text(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{place}: {}", self.problem.text),
+            None => self.problem.text.clone(),
+        }
+    }
+
+    /// What MSA-3 says: the code, the place and the fix.
+    fn line(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{} {place}: {}", self.problem.code, self.problem.text),
+            None => self.problem.to_string(),
+        }
+    }
+}
+
 /// ERR of version 2.5 and later: one segment per problem.
-fn long_error(problem: &Problem, outcome: &Outcome<'_>) -> Line {
-    let (code, name) = error_code(problem, outcome);
+fn long_error(told: &Told<'_>, outcome: &Outcome<'_>) -> Line {
+    let (code, name) = error_code(told.problem, outcome);
     let mut err = Line::new("ERR");
-    if let Some(place) = Location::read(&problem.field) {
+    if let Some(place) = told.location() {
         place.put(&mut err, 2);
     }
     err.put(3, 1, code)
         .put(3, 2, name)
         .put(3, 3, "HL70357")
         .put(4, 1, "E")
-        .put(5, 1, problem.code.as_str())
+        .put(5, 1, told.problem.code.as_str())
         .put(5, 3, crate::LOCAL_SYSTEM)
-        .put(7, 1, problem.field.as_str())
-        .put(8, 1, shortened(&problem.text));
+        .put(7, 1, told.problem.field.as_str())
+        .put(8, 1, shortened(&told.text()));
     err
 }
 
 /// ERR of versions 2.3.1 and 2.4: one segment, one repetition per problem.
-fn short_error(outcome: &Outcome<'_>) -> Line {
+fn short_error(told: &[Told<'_>], outcome: &Outcome<'_>) -> Line {
     let mut err = Line::new("ERR");
-    for (repetition, problem) in (1_u16..).zip(outcome.problems.iter().take(PROBLEMS_MAX)) {
-        let (code, name) = error_code(problem, outcome);
-        if let Some(place) = Location::read(&problem.field) {
+    for (repetition, told) in (1_u16..).zip(told) {
+        let (code, name) = error_code(told.problem, outcome);
+        if let Some(place) = told.location() {
             err.put_at(1, repetition, 1, 1, place.segment);
             err.put_at(1, repetition, 2, 1, place.nth.to_string());
             if let Some(field) = place.field {
@@ -297,24 +361,27 @@ struct Location<'p> {
     segment: &'p str,
     nth: u16,
     field: Option<u16>,
+    repetition: Option<u16>,
     component: Option<u16>,
 }
 
 impl<'p> Location<'p> {
-    /// Reads `OBX[2]-5.1`. Canonical paths have no place in ERR.
+    /// Reads `OBX[2]-5[3].1`. Canonical paths have no place in ERR.
     fn read(path: &'p str) -> Option<Self> {
         let (place, rest) = path.split_once('-').map_or((path, None), |(s, r)| (s, Some(r)));
-        let (segment, nth) = match place.split_once('[') {
-            Some((segment, nth)) => (segment, nth.strip_suffix(']')?.parse().ok()?),
-            None => (place, 1),
-        };
+        let (segment, nth) = numbered(place)?;
         let named = segment.len() == 3
             && segment.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-        let number = |text: &str| text.split('[').next().and_then(|digits| digits.parse().ok());
         let mut parts = rest.unwrap_or_default().split('.');
-        let field = parts.next().and_then(number);
-        let component = parts.next().and_then(number);
-        named.then_some(Self { segment, nth, field, component })
+        let field = parts.next().and_then(numbered);
+        let component = parts.next().and_then(|text| text.parse().ok());
+        named.then_some(Self {
+            segment,
+            nth: nth.unwrap_or(1),
+            field: field.and_then(|(field, _)| field.parse().ok()),
+            repetition: field.and_then(|(_, repetition)| repetition),
+            component,
+        })
     }
 
     fn put(&self, err: &mut Line, field: u16) {
@@ -322,9 +389,20 @@ impl<'p> Location<'p> {
         if let Some(number) = self.field {
             err.put(field, 3, number.to_string());
         }
-        if let Some(number) = self.component {
-            err.put(field, 4, "1").put(field, 5, number.to_string());
+        if self.repetition.is_some() || self.component.is_some() {
+            err.put(field, 4, self.repetition.unwrap_or(1).to_string());
         }
+        if let Some(number) = self.component {
+            err.put(field, 5, number.to_string());
+        }
+    }
+}
+
+/// `OBX[2]` as `OBX` and 2; `OBX` as itself.
+fn numbered(text: &str) -> Option<(&str, Option<u16>)> {
+    match text.split_once('[') {
+        None => Some((text, None)),
+        Some((name, nth)) => Some((name, Some(nth.strip_suffix(']')?.parse().ok()?))),
     }
 }
 

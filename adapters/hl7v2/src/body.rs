@@ -3,32 +3,37 @@
 //! Requests take most of a message; statements about a case take little, and leave the rest among
 //! the extras. The patient of a statement is only compared with the case (`subject.rs`).
 
-use jiff::tz::TimeZone;
 use tierlink_codec::code_maps::{Meaning, Table};
 use tierlink_codec::{CodeMaps, Reading};
 use tierlink_schemas::codes::{self, TableId};
+use tierlink_schemas::message::Extra;
 use tierlink_schemas::{Family, Kind, Priority};
 
+use crate::appointment;
 use crate::canon::Canon;
 use crate::clinical;
 use crate::fault::Fault;
 use crate::header::Header;
+use crate::lists::reasons_of;
 use crate::local;
 use crate::notes::{Notes, What};
 use crate::numbers::is_shifted;
 use crate::patient;
+use crate::places;
 use crate::read::{Rep, Seg};
 use crate::statement;
-use crate::time::Moment;
+use crate::status::{self, Status};
+use crate::time::Zones;
 use crate::tree::Tree;
-use crate::types::{need_time, read_coded, read_instant, read_practitioner, try_time};
+use crate::types::{is_latin, read_coded, read_instant, take_any_set_id, try_time};
+use crate::words;
 
 /// Everything that reading a body needs.
 pub(crate) struct Context<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) header: &'a Header,
     pub(crate) with: &'a Reading<'a>,
-    pub(crate) zone: &'a TimeZone,
+    pub(crate) zones: &'a Zones,
 }
 
 /// Reads the body of `kind` into `canon`.
@@ -37,15 +42,17 @@ pub(crate) fn read(
     context: &Context<'_>,
     canon: &mut Canon,
     notes: &mut Notes,
-) -> Result<(), Fault> {
+) -> Result<Vec<Extra>, Fault> {
     let tree = context.tree;
     if kind.states_request() {
-        patient::read(tree, context.with.profile, canon, notes)?;
+        patient::read(tree, context.with.profile, context.zones, canon, notes)?;
         read_request(kind, context, canon, notes)?;
     }
     match kind {
         Kind::ReferralSchedule | Kind::ConsultationSchedule => {
-            read_appointment(context, canon, notes)?;
+            appointment::read(tree, context.zones, canon, notes)?;
+            let remarks = remarks(tree);
+            canon.put_some("appointment.instructions", joined(&remarks));
         }
         Kind::ReferralArrive | Kind::TransferReceive => {
             let arrived = [("PV1", 44), ("EVN", 6), ("EVN", 2)];
@@ -61,6 +68,7 @@ pub(crate) fn read(
                 read_coded(pv1.first(36), "disposition", canon, notes);
             }
         }
+        Kind::ReferralNoShow | Kind::ConsultationNoShow => check_missed(tree)?,
         Kind::ReferralFeedback => canon.put("stage", stage(context)),
         Kind::StatusReport => read_state(tree, canon),
         Kind::ReferralSubmit
@@ -70,7 +78,6 @@ pub(crate) fn read(
         | Kind::ReferralAccept
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
-        | Kind::ReferralNoShow
         | Kind::ReferralCancel
         | Kind::ReferralConfirmCancel
         | Kind::ReferralRefuseCancel
@@ -92,7 +99,6 @@ pub(crate) fn read(
         | Kind::ConsultationStart
         | Kind::ConsultationOpinion
         | Kind::ConsultationAcknowledge
-        | Kind::ConsultationNoShow
         | Kind::ConsultationCancel
         | Kind::ConsultationClose
         | Kind::ConsultationClaim
@@ -105,12 +111,151 @@ pub(crate) fn read(
         | Kind::StatusQuery
         | Kind::Receipt => {}
     }
-    read_reason(kind, context, canon, notes);
-    clinical::read(tree, kind, context.with, context.zone, canon, notes)?;
-    if let Some(path) = words_of(kind) {
-        read_words(kind, path, tree, canon);
+    let report = if kind.states_request() { Status::Final } else { report_status(context)? };
+    if kind == Kind::ReferralFeedback && report == Status::Preliminary {
+        canon.put("stage", "interim");
     }
-    Ok(())
+    read_reason(kind, context, canon, notes);
+    let found = clinical::read(tree, kind, context.with, context.zones, canon, notes)?;
+    let mut lines = found.lines;
+    if reasons_of(kind).is_none() && !kind.states_request() {
+        // The words of an acceptance or a close in an order's status (360X).
+        lines.extend(tree.first("ORC").and_then(|orc| words_in(orc.first(16))));
+    }
+    // Remarks of a request are in its list already, those of an appointment in its instructions.
+    lines.extend(remarks(tree));
+    if report != Status::Final {
+        let first = lines.first_mut();
+        match first {
+            Some(first) => first.insert_str(0, report.mark()),
+            None => lines.push(report.mark().to_owned()),
+        }
+    }
+    let mut extras = Vec::new();
+    if let Some(text) = joined(&lines) {
+        let place = if tree.first("NTE").is_some() { "NTE-3" } else { "OBX-5" };
+        extras.extend(words::add(kind, place, &text, canon, notes));
+    }
+    extras.extend(words::add_left_out(kind, &found.left_out, canon, notes));
+    Ok(extras)
+}
+
+/// SCH-25 of a no-show says so too, or nothing.
+fn check_missed(tree: &Tree) -> Result<(), Fault> {
+    let stated = tree.first("SCH").and_then(|sch| Some((sch, sch.text(25, 1)?)));
+    match stated {
+        Some((sch, status)) if !status.eq_ignore_ascii_case("noshow") && is_latin(status) => {
+            Err(Fault::Modifier {
+                field: sch.path(25),
+                why: "contradicts the event (S26), which says that the patient did not come",
+            })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How sure a whole report is: OBR-25 of each order, TXA-17 and TXA-19 of a document.
+fn report_status(context: &Context<'_>) -> Result<Status, Fault> {
+    let tree = context.tree;
+    let is_report = matches!(context.header.message_type.as_str(), "ORU" | "MDM");
+    let mut worst = Status::Final;
+    // A report goes with its order. One whose order is off is none.
+    for orc in tree.all("ORC").filter(|_| is_report) {
+        let off = |field, codes: &[&str]| {
+            orc.first(field).peek(1).is_some_and(|code| codes.contains(&code))
+        };
+        if !matches!(orc.text(1, 1), None | Some("RE" | "SC" | "OK" | "NW" | "SN" | "OE"))
+            && !off(1, &["CA", "OC", "CR", "DC", "OD", "DR"])
+        {
+            return Err(Fault::Modifier {
+                field: orc.path(1),
+                why: "is no order control of a report; send RE",
+            });
+        }
+        for (field, codes) in [(1, &["CA", "OC", "CR", "DC", "OD", "DR"][..]), (5, &["CA", "DC"])] {
+            if off(field, codes) {
+                return Err(Fault::Modifier {
+                    field: orc.path(field),
+                    why: "says that the order is cancelled or discontinued, so there is no report",
+                });
+            }
+        }
+    }
+    for obr in tree.all("OBR") {
+        let status = status::of_report(obr)?;
+        if status != Status::Final && worst != Status::Preliminary {
+            worst = status;
+        }
+    }
+    if let Some(txa) = tree.first("TXA")
+        && status::of_document(txa)? == Status::Preliminary
+    {
+        worst = Status::Preliminary;
+    }
+    Ok(worst)
+}
+
+/// The words of a coded field: beside the code, or in its place.
+fn words_in(rep: Rep<'_>) -> Option<String> {
+    let alone = rep.peek(1).is_some_and(|code| rep.peek(2).is_none() && !is_latin(code));
+    let words = if alone { rep.text(1) } else { rep.text(2) };
+    words.map(str::to_owned)
+}
+
+/// Says what most senders leave out as "not stated": neither refused nor guessed.
+pub(crate) fn fill_in(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut Notes) {
+    let mut not_stated = |path: &str, text: &str, canon: &mut Canon| {
+        canon.put(path, text);
+        let place = places::of(path, &context.header.message_type);
+        let place = place.unwrap_or_else(|| "RF1".to_owned());
+        notes.add(place, What::Mapping("is not stated; carried as 未说明, not stated"));
+    };
+    if reasons_of(kind).is_some_and(|(_, other)| canon.text("reason.code") == Some(other))
+        && canon.text("reason.text").is_none()
+    {
+        canon.put("reason.text", "未说明原因");
+    }
+    if !kind.states_request() {
+        return;
+    }
+    match kind.family() {
+        Family::Referral | Family::Transfer => {
+            if canon.len("reasons") == 0 && canon.text("reason_text").is_none() {
+                not_stated("reason_text", "未说明转诊原因", canon);
+            }
+        }
+        Family::Consultation => {
+            let is_reading = canon.text("form") == Some("reading");
+            let says_why =
+                canon.text("purpose").is_some() || canon.text("reason").is_some() || is_reading;
+            if !says_why {
+                not_stated("reason", "未说明会诊原因", canon);
+            }
+        }
+        Family::Slot | Family::Status | Family::Receipt => {}
+    }
+    if kind.family() == Family::Transfer
+        && canon.text("parent_referral").is_none()
+        && canon.text("no_referral_reason.code").is_none()
+    {
+        not_stated("no_referral_reason.text", "发送方未说明上转单号", canon);
+        canon.put("no_referral_reason.code", "NR99");
+    }
+    let is_referral = kind.family() == Family::Referral;
+    let says_what = canon.len("clinical.diagnoses") > 0
+        || canon.text("clinical.chief_complaint").is_some();
+    if is_referral && !says_what {
+        let elsewhere = if canon.len("attachments") > 0 {
+            Some("未说明，见所附文件")
+        } else if canon.len("clinical.notes") > 0 || canon.len("clinical.observations") > 0 {
+            Some("未说明，见备注和检查结果")
+        } else {
+            None
+        };
+        if let Some(text) = elsewhere {
+            not_stated("clinical.chief_complaint", text, canon);
+        }
+    }
 }
 
 fn read_request(
@@ -121,6 +266,8 @@ fn read_request(
 ) -> Result<(), Fault> {
     let tree = context.tree;
     if let Some(rf1) = tree.first("RF1").filter(|_| !is_shifted(tree)) {
+        check_pending(rf1)?;
+        read_dispositions(rf1, canon, notes);
         match kind.family() {
             Family::Consultation => read_coded(rf1.first(3), "kind", canon, notes),
             Family::Transfer => false,
@@ -130,8 +277,9 @@ fn read_request(
         };
         if kind.family() == Family::Referral {
             read_category(rf1, tree, canon);
-            let until = try_time(rf1, 8, 1, notes).and_then(|moment| last_instant(moment, context));
-            canon.put_some("valid_until", until);
+            read_begin(rf1, context, canon, notes);
+            let until = try_time(rf1, 8, 1, notes).and_then(|moment| moment.end(context.zones));
+            canon.put_some("valid_until", until.map(|at| at.to_string()));
         }
         if kind.family() == Family::Consultation {
             canon.put_some("reason", rf1.text(10, 2).or_else(|| rf1.text(10, 1)));
@@ -145,12 +293,14 @@ fn read_request(
         if kind.family() == Family::Consultation && rf1.first(4).peek(1) == Some("SO") {
             rf1.text(4, 1);
         }
-    } else if context.header.message_type == "REF" && tree.first("RF1").is_none() {
+    }
+    read_order_reasons(kind, tree, canon, notes);
+    if context.header.message_type == "REF" && tree.first("RF1").is_none() {
         notes.add("RF1", What::Mapping("is missing; read without priority and number"));
     }
     if let Some(pv1) = tree.first("PV1").filter(|_| kind.family() == Family::Transfer) {
-        read_instant(pv1, 44, "stay.admitted_at", canon, context.zone, notes);
-        read_instant(pv1, 45, "stay.discharged_at", canon, context.zone, notes);
+        read_instant(pv1, 44, "stay.admitted_at", canon, context.zones, notes);
+        read_instant(pv1, 45, "stay.discharged_at", canon, context.zones, notes);
         read_coded(pv1.first(36), "stay.disposition", canon, notes);
     }
     if kind.family() == Family::Consultation {
@@ -159,14 +309,62 @@ fn read_request(
     read_booking(kind, context, canon, notes)
 }
 
-/// A validity that is only a day lasts until that day is over.
-fn last_instant(moment: Moment, context: &Context<'_>) -> Option<String> {
-    let moment = if moment.precision == crate::time::Precision::Day {
-        Moment { when: moment.when.date().at(23, 59, 59, 0), ..moment }
-    } else {
-        moment
+/// OBR-31 of an order: why it is asked for.
+fn read_order_reasons(kind: Kind, tree: &Tree, canon: &mut Canon, notes: &mut Notes) {
+    let reps = tree.all("OBR").flat_map(|obr| obr.repetitions(31));
+    for rep in reps {
+        if kind.family() == Family::Consultation {
+            let words = words_in(rep).or_else(|| rep.text(1).map(str::to_owned));
+            let before = canon.take("reason");
+            let all: Vec<String> = before.into_iter().chain(words).collect();
+            canon.put_some("reason", joined(&all));
+        } else {
+            let path = format!("reasons.{}", canon.len("reasons"));
+            read_coded(rep, &path, canon, notes);
+        }
+    }
+}
+
+/// RF1-1 of a request says that it waits for an answer (HL7 table 0283).
+fn check_pending(rf1: Seg<'_>) -> Result<(), Fault> {
+    match rf1.text(1, 1) {
+        None | Some("P") => Ok(()),
+        Some(_) => Err(Fault::Modifier {
+            field: rf1.path(1),
+            why: "is not P (pending), so it is no request; answer with RRI, or send P",
+        }),
+    }
+}
+
+/// RF1-7: from which day on the referral holds, where that is not the day on which it is sent.
+fn read_begin(rf1: Seg<'_>, context: &Context<'_>, canon: &mut Canon, notes: &mut Notes) {
+    let zones = context.zones;
+    let Some(day) = try_time(rf1, 7, 1, notes).and_then(|moment| moment.day(zones)) else {
+        return;
     };
-    moment.timestamp(context.zone).map(|at| at.to_string())
+    let sent = zones.sent.map(|sent| zones.place.to_datetime(sent).date());
+    if sent != Some(day) {
+        let nth = canon.len("clinical.notes");
+        canon.put(&format!("clinical.notes.{nth}"), format!("转诊自{day}起有效"));
+    }
+}
+
+/// RF1-4 (HL7 table 0282): what is asked for beside the treatment, in words for the receiver.
+fn read_dispositions(rf1: Seg<'_>, canon: &mut Canon, notes: &mut Notes) {
+    for rep in rf1.repetitions(4) {
+        let words = match rep.peek(1) {
+            Some("WR") => "请寄送书面报告",
+            Some("RP") => "评估后请将患者转回",
+            Some("AM") => "请接手后续诊疗",
+            Some("SO") | None => continue,
+            Some(_) => {
+                notes.add(rep.own_path(), What::Mapping("is no disposition of HL7 table 0282"));
+                continue;
+            }
+        };
+        rep.text(1);
+        canon.put(&format!("clinical.notes.{}", canon.len("clinical.notes")), words);
+    }
 }
 
 /// RF1-5 (HL7 table 0284), or the class of the visit (PV1-2, table 0004).
@@ -209,84 +407,20 @@ fn read_booking(
     let Some(arq) = context.tree.first("ARQ") else {
         return Ok(());
     };
-    let instant = |moment: Option<Moment>| {
-        moment.and_then(|moment| moment.timestamp(context.zone)).map(|at| at.to_string())
-    };
     if kind.family() == Family::Referral {
-        canon.put_some("wanted.start", instant(need_time(arq, 11, 1, notes)?));
-        canon.put_some("wanted.end", instant(need_time(arq, 11, 2, notes)?));
+        appointment::read_wanted(arq, context.zones, canon, notes)?;
         read_coded(arq.first(6), "purpose", canon, notes);
         read_coded(arq.first(7), "reasons.0", canon, notes);
     }
     Ok(())
 }
 
-/// When and where: TQ1 from version 2.5 on, SCH-11 before, the resources where neither is sent.
-fn read_appointment(
-    context: &Context<'_>,
-    canon: &mut Canon,
-    notes: &mut Notes,
-) -> Result<(), Fault> {
-    let tree = context.tree;
-    let sch = tree.first("SCH").ok_or_else(|| Fault::Missing {
-        field: "SCH".to_owned(),
-        why: "it is clear what was booked",
-    })?;
-    let mut times = (None, None);
-    let places = [("TQ1", 7, 1, 8, 1), ("SCH", 11, 4, 11, 5)];
-    for (name, field, component, end_field, end_component) in places {
-        let Some(segment) = tree.first(name) else {
-            continue;
-        };
-        let start = need_time(segment, field, component, notes)?;
-        if start.is_some() {
-            times = (start, need_time(segment, end_field, end_component, notes)?);
-            break;
-        }
-    }
-    for (name, field) in [("AIS", 4), ("AIL", 6), ("AIP", 6), ("AIG", 8)] {
-        if times.0.is_none()
-            && let Some(segment) = tree.first(name)
-        {
-            times.0 = need_time(segment, field, 1, notes)?;
-        }
-    }
-    let at = |moment: Option<Moment>| moment.and_then(|moment| moment.timestamp(context.zone));
-    let (start, end) = (at(times.0), at(times.1));
-    let Some(start) = start else {
-        return Err(Fault::Missing {
-            field: "SCH-11".to_owned(),
-            why: "the patient knows when to come; send SCH-11.4, or TQ1-7 from version 2.5 on",
-        });
-    };
-    if end.is_some_and(|end| end < start) {
-        return Err(Fault::Invalid {
-            field: "SCH-11".to_owned(),
-            why: "the appointment ends before it begins",
-        });
-    }
-    canon.put("appointment.start", start.to_string());
-    canon.put_some("appointment.end", end.map(|end| end.to_string()));
-    canon.put_some("appointment.number", sch.text(2, 1));
-    if let Some(aip) = tree.first("AIP") {
-        read_practitioner(aip.first(3), "appointment.practitioner", canon);
-    }
-    if let Some(ail) = tree.first("AIL") {
-        canon.put_some("appointment.bed", ail.text(3, 3));
-        let place = ail.text(3, 9).map(str::to_owned).or_else(|| ail.whole(3));
-        canon.put_some("appointment.place", place);
-    }
-    let remarks = remarks(tree);
-    if !remarks.is_empty() {
-        canon.put("appointment.instructions", remarks.join("\n"));
-    }
-    Ok(())
-}
-
+/// The remarks that nothing else has read.
 fn remarks(tree: &Tree) -> Vec<String> {
     tree.all("NTE")
+        .filter(|nte| nte.repetitions(3).any(|rep| !rep.is_read()))
         .filter_map(|nte| {
-            nte.text(1, 1);
+            take_any_set_id(nte);
             nte.whole_field(3)
         })
         .collect()
@@ -307,7 +441,7 @@ fn read_first_instant(
         let Some(segment) = context.tree.first(name) else {
             continue;
         };
-        read_instant(segment, *field, path, canon, context.zone, notes);
+        read_instant(segment, *field, path, canon, context.zones, notes);
         if canon.text(path).is_some() {
             return;
         }
@@ -332,58 +466,6 @@ fn read_state(tree: &Tree, canon: &mut Canon) {
     canon.put("state", state);
 }
 
-/// The table that a kind's reason is from, with the code of "something else".
-pub(crate) fn reasons_of(kind: Kind) -> Option<(TableId, &'static str)> {
-    Some(match kind {
-        Kind::ReferralReturn | Kind::ConsultationReturn => (TableId::ReturnReason, "RT99"),
-        Kind::ReferralDecline | Kind::TransferDecline | Kind::ConsultationDecline => {
-            (TableId::DeclineReason, "RJ99")
-        }
-        Kind::ReferralRedirect | Kind::TransferRedirect => (TableId::RedirectReason, "RD99"),
-        Kind::ReferralCancel | Kind::TransferCancel | Kind::ConsultationCancel => {
-            (TableId::CancelReason, "CN99")
-        }
-        Kind::ConsultationRecollect => (TableId::RecollectReason, "RC99"),
-        Kind::ReferralSubmit
-        | Kind::ReferralAmend
-        | Kind::ReferralReview
-        | Kind::ReferralAccept
-        | Kind::ReferralSchedule
-        | Kind::ReferralArrive
-        | Kind::ReferralNoShow
-        | Kind::ReferralFeedback
-        | Kind::ReferralConfirmCancel
-        | Kind::ReferralRefuseCancel
-        | Kind::ReferralClose
-        | Kind::TransferOffer
-        | Kind::TransferAmend
-        | Kind::TransferAccept
-        | Kind::TransferDischarge
-        | Kind::TransferReceive
-        | Kind::TransferFollowUp
-        | Kind::TransferClose
-        | Kind::ConsultationRequest
-        | Kind::ConsultationAmend
-        | Kind::ConsultationReview
-        | Kind::ConsultationAccept
-        | Kind::ConsultationSchedule
-        | Kind::ConsultationStart
-        | Kind::ConsultationOpinion
-        | Kind::ConsultationAcknowledge
-        | Kind::ConsultationNoShow
-        | Kind::ConsultationClose
-        | Kind::ConsultationClaim
-        | Kind::ConsultationReport
-        | Kind::ConsultationAudit
-        | Kind::ConsultationCritical
-        | Kind::SlotPublish
-        | Kind::SlotWithdraw
-        | Kind::StatusQuery
-        | Kind::StatusReport
-        | Kind::Receipt => return None,
-    })
-}
-
 /// A reason is no safety field, so one that we do not know becomes "other" in the sender's words.
 fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut Notes) {
     let Some((table, other)) = reasons_of(kind) else {
@@ -399,7 +481,6 @@ fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut
     if let Some(rep) = stated.filter(|rep| rep.peek(3) == Some(local::SYSTEM)) {
         rep.text(3);
     }
-    let remarks = remarks(tree);
     // Our own messages state our code beside the receiver's.
     let beside = stated.filter(|rep| rep.peek(6) == Some(local::SYSTEM));
     let beside = beside.and_then(|rep| rep.text(6).and(rep.text(4)));
@@ -410,11 +491,15 @@ fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut
         };
         codes::lookup(table, mapped).or_else(|| codes::by_name(table, mapped))
     });
-    let known = known.or_else(|| words.and_then(|words| codes::by_name(table, words)));
+    let by_words = words.and_then(|words| codes::by_name(table, words));
+    if known.is_none() && by_words.is_some() && code.is_some() {
+        let what = "holds a code that is not known; the words beside it counted";
+        notes.add(place_of_reason(tree), What::Mapping(what));
+    }
+    let known = known.or(by_words);
     if let Some(row) = known {
         canon.put("reason.code", row.code.as_str());
-        let text = words.map(str::to_owned).or_else(|| joined(&remarks));
-        canon.put_some("reason.text", text);
+        canon.put_some("reason.text", words);
         return;
     }
     notes.add(
@@ -424,9 +509,8 @@ fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut
         ),
     );
     let own: Vec<String> = [code, words].into_iter().flatten().map(str::to_owned).collect();
-    let all: Vec<String> = own.into_iter().chain(remarks).collect();
     canon.put("reason.code", other);
-    canon.put("reason.text", joined(&all).unwrap_or_else(|| "未说明原因".to_owned()));
+    canon.put_some("reason.text", joined(&own));
 }
 
 fn place_of_reason(tree: &Tree) -> &'static str {
@@ -441,80 +525,6 @@ fn place_of_reason(tree: &Tree) -> &'static str {
 
 fn joined(texts: &[String]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n"))
-}
-
-/// Where a body keeps free words about the statement itself.
-fn words_of(kind: Kind) -> Option<&'static str> {
-    Some(match kind {
-        Kind::ReferralAccept
-        | Kind::TransferAccept
-        | Kind::ConsultationAccept
-        | Kind::ReferralReview
-        | Kind::ConsultationReview => "opinion",
-        Kind::ReferralConfirmCancel
-        | Kind::ReferralRefuseCancel
-        | Kind::ReferralClose
-        | Kind::TransferClose
-        | Kind::ConsultationClose
-        | Kind::ReferralNoShow
-        | Kind::ConsultationNoShow
-        | Kind::ConsultationAcknowledge
-        | Kind::ConsultationAudit => "note",
-        Kind::ReferralFeedback | Kind::TransferDischarge => "summary",
-        Kind::TransferFollowUp => "findings",
-        Kind::ConsultationOpinion => "text",
-        Kind::ConsultationReport => "conclusion",
-        Kind::ReferralSubmit
-        | Kind::ReferralAmend
-        | Kind::ReferralReturn
-        | Kind::ReferralDecline
-        | Kind::ReferralRedirect
-        | Kind::ReferralSchedule
-        | Kind::ReferralArrive
-        | Kind::ReferralCancel
-        | Kind::TransferOffer
-        | Kind::TransferAmend
-        | Kind::TransferDecline
-        | Kind::TransferRedirect
-        | Kind::TransferReceive
-        | Kind::TransferCancel
-        | Kind::ConsultationRequest
-        | Kind::ConsultationAmend
-        | Kind::ConsultationReturn
-        | Kind::ConsultationDecline
-        | Kind::ConsultationSchedule
-        | Kind::ConsultationStart
-        | Kind::ConsultationCancel
-        | Kind::ConsultationClaim
-        | Kind::ConsultationRecollect
-        | Kind::ConsultationCritical
-        | Kind::SlotPublish
-        | Kind::SlotWithdraw
-        | Kind::StatusQuery
-        | Kind::StatusReport
-        | Kind::Receipt => return None,
-    })
-}
-
-/// The words of a report are its text values and remarks, one paragraph each.
-fn read_words(kind: Kind, path: &str, tree: &Tree, canon: &mut Canon) {
-    if canon.text(path).is_some() {
-        return;
-    }
-    let mut words = Vec::new();
-    if clinical::Lists::of(kind).observations.is_none() {
-        let texts = tree.all("OBX").filter(|obx| {
-            matches!(obx.first(2).peek(1), Some("TX" | "FT" | "ST")) && local::path(*obx).is_none()
-        });
-        for obx in texts {
-            obx.text(2, 1);
-            if let Some(text) = obx.whole_field(5) {
-                words.push(text);
-            }
-        }
-    }
-    words.extend(remarks(tree));
-    canon.put_some(path, joined(&words));
 }
 
 /// RF1-2, ARQ-12 or TQ1-9: how urgent it is. A safety field.

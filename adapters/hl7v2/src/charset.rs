@@ -1,17 +1,20 @@
 //! From bytes to text and back.
 //!
 //! ```text
+//!   UTF-16 with its mark      ──▶ UTF-16
 //!   profile says charset_wins ──▶ profile's charset
-//!   MSH-18 names one we know  ──▶ that one
-//!   profile has a charset     ──▶ that one
+//!   MSH-18 names one we know  ──▶ that one, unless the bytes contradict it
+//!   profile has a charset     ──▶ that one, unless the bytes contradict it
 //!   bytes are UTF-8           ──▶ UTF-8
 //!   otherwise                 ──▶ GB18030
 //! ```
 //!
 //! Whatever was chosen must fit every byte. A byte that does not fit refuses the message: a
-//! replacement character in a name or a dose would travel on as if it had been sent. That also
-//! holds when MSH-18 lies, unless the profile has the quirk `charset_wins`: a wrong guess between
-//! two Chinese encodings yields readable, wrong characters.
+//! replacement character in a name or a dose would travel on as if it had been sent.
+//!
+//! Bytes can fit a character set and contradict it all the same: Chinese in UTF-8 is also readable
+//! as GB18030, and any bytes as 8859-1, with other characters. Such a label is not believed: the
+//! profile's set is taken where it agrees with the bytes, and the message is refused where not.
 //!
 //! Writing is as strict: a character that the receiver's set lacks is a fault that names its field,
 //! where the encoder alone would have written `&#29579;`.
@@ -178,6 +181,9 @@ pub struct Decoded<'m> {
 pub fn read<'m>(bytes: &'m [u8], wish: Wish, notes: &mut Notes) -> Result<Decoded<'m>, Fault> {
     let (body, skipped) = without_mark(bytes, notes);
     let charset = choose(body, wish, notes);
+    if contradicts(charset, body) && charset.decode(body).is_ok() {
+        return Err(Fault::Contradicted { charset: charset.msh_18() });
+    }
     match charset.decode(body) {
         Ok(text) => Ok(Decoded { text, charset }),
         Err(offset) => Err(Fault::Undecodable {
@@ -188,7 +194,7 @@ pub fn read<'m>(bytes: &'m [u8], wish: Wish, notes: &mut Notes) -> Result<Decode
     }
 }
 
-/// Byte order marks of UTF-8 and GB18030. UTF-16 is left in, and refused: no HL7 sender means it.
+/// Byte order marks of UTF-8 and GB18030. What is in UTF-16 has become UTF-8 before.
 fn without_mark<'m>(bytes: &'m [u8], notes: &mut Notes) -> (&'m [u8], usize) {
     for mark in [&[0xEF, 0xBB, 0xBF][..], &[0x84, 0x31, 0x95, 0x33][..]] {
         if let Some(body) = bytes.strip_prefix(mark) {
@@ -208,6 +214,13 @@ fn choose(bytes: &[u8], wish: Wish, notes: &mut Notes) -> Charset {
             }
             wished
         }
+        (Some(Stated::Known(stated)), Some(wished)) if contradicts(stated, bytes) => {
+            if contradicts(wished, bytes) {
+                return stated;
+            }
+            notes.add("MSH-18", What::CharsetContradicted);
+            wished
+        }
         (Some(Stated::Known(stated)), _) => stated,
         (stated, wished) => {
             if stated.is_some() {
@@ -224,6 +237,42 @@ fn guess(bytes: &[u8], notes: &mut Notes) -> Charset {
     }
     notes.add("MSH-18", What::CharsetGuessed);
     Charset::Other(GB18030)
+}
+
+/// Whether the bytes cannot be meant in this character set, decodable or not.
+fn contradicts(charset: Charset, bytes: &[u8]) -> bool {
+    match charset {
+        Charset::Ascii => !bytes.is_ascii(),
+        Charset::Other(encoding) if encoding == UTF_8 => std::str::from_utf8(bytes).is_err(),
+        Charset::Other(encoding) if [GB18030, GBK, BIG5].contains(&encoding) => {
+            is_chinese_utf_8(bytes) || charset.decode(bytes).is_err()
+        }
+        Charset::Latin1 | Charset::Other(_) => has_high_pair(bytes),
+    }
+}
+
+/// Western text has single letters with an accent; Chinese comes in pairs of high bytes.
+fn has_high_pair(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair.iter().all(|byte| *byte >= 0x80))
+}
+
+/// Whether all of it is UTF-8 and some of it Chinese. Text in GB18030 or Big5 passes for that only
+/// if every character, from the first to the last, is one that nobody writes.
+fn is_chinese_utf_8(bytes: &[u8]) -> bool {
+    let is_chinese = |c: char| matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{20000}'..='\u{3FFFF}');
+    std::str::from_utf8(bytes).is_ok_and(|text| text.chars().any(is_chinese))
+}
+
+/// The message in UTF-8, if it is in UTF-16: by its mark, or because MSH is written so.
+#[must_use]
+pub fn from_utf_16(bytes: &[u8]) -> Option<String> {
+    let encoding = match bytes {
+        [0xFF, 0xFE, ..] | [b'M', 0, b'S', 0, b'H', 0, ..] => encoding_rs::UTF_16LE,
+        [0xFE, 0xFF, ..] | [0, b'M', 0, b'S', 0, b'H', ..] => encoding_rs::UTF_16BE,
+        _ => return None,
+    };
+    let (text, has_errors) = encoding.decode_with_bom_removal(bytes);
+    (!has_errors).then(|| text.into_owned())
 }
 
 enum Stated {
@@ -389,6 +438,59 @@ mod tests {
         let notes = check(&bytes, wins, Ok("王五"));
 
         assert_eq!(notes.list()[0].what, What::CharsetOverruled);
+    }
+
+    #[test]
+    fn a_label_that_the_bytes_contradict_is_read_by_the_profile_or_refused() {
+        let utf_8 = Charset::UTF_8;
+        let gbk = Charset::Other(GBK);
+        let of = |charset| Wish { charset: Some(charset), wins: false };
+        for (label, really, other) in [
+            ("GB 18030-2000", utf_8, gbk),
+            ("GBK", utf_8, Charset::Other(GB18030)),
+            ("BIG-5", utf_8, Charset::Other(BIG5)),
+            ("8859/1", gbk, Charset::Latin1),
+            ("8859/1", utf_8, Charset::Latin1),
+            ("8859/15", utf_8, gbk),
+            ("ASCII", gbk, utf_8),
+            ("UNICODE UTF-8", gbk, utf_8),
+        ] {
+            let bytes = message(label, "王五", really);
+
+            check(&bytes, Wish::default(), Err("D014"));
+            check(&bytes, of(other), Err("D014"));
+            let notes = check(&bytes, of(really), Ok("王五"));
+
+            assert_eq!(notes.list()[0].what, What::CharsetContradicted, "{label}");
+        }
+    }
+
+    #[test]
+    fn a_profile_that_the_bytes_contradict_is_not_believed_either() {
+        let of = |charset| Wish { charset: Some(charset), wins: true };
+
+        check(&message("", "王五", Charset::UTF_8), of(Charset::Other(GB18030)), Err("D014"));
+        check(&message("", "王五", Charset::Other(GBK)), of(Charset::Latin1), Err("D014"));
+        check(&message("GBK", "王五", Charset::UTF_8), of(Charset::Other(GBK)), Err("D014"));
+    }
+
+    #[test]
+    fn utf_16_is_read_with_and_without_its_mark() {
+        let text = "MSH|^~\\&|HIS\rPID|||||王𠮷\r";
+        let units = |to: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(to).collect::<Vec<u8>>();
+        let (little, big) = (units(u16::to_le_bytes), units(u16::to_be_bytes));
+        let marked = |mark: [u8; 2], rest: &[u8]| [&mark, rest].concat();
+
+        for bytes in [
+            marked([0xFF, 0xFE], &little),
+            marked([0xFE, 0xFF], &big),
+            little.clone(),
+            big.clone(),
+        ] {
+            assert_eq!(from_utf_16(&bytes).as_deref(), Some(text));
+        }
+        assert_eq!(from_utf_16(text.as_bytes()), None);
+        assert_eq!(from_utf_16(&little[..little.len() - 1]), None);
     }
 
     #[test]

@@ -20,17 +20,20 @@ use tierlink_schemas::{Body, Code, Deviation, Family, Kind, Message, Organisatio
 use crate::body;
 use crate::canon::Canon;
 use crate::charset::{self, Charset, Wish};
+use crate::escape::NULL;
 use crate::fault::Fault;
 use crate::header::{Header, Version};
-use crate::limits::{EXTRA_CHARS_MAX, EXTRAS_MAX};
+use crate::limits::EXTRAS_MAX;
 use crate::notes::{Notes, What};
 use crate::numbers;
 use crate::party::{self, Found};
+use crate::places;
 use crate::read::Left;
 use crate::statement::{self, Statement};
 use crate::subject;
-use crate::time;
+use crate::time::{self, Zones};
 use crate::tree::Tree;
+use crate::words;
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
@@ -78,6 +81,11 @@ pub(crate) fn open(bytes: &[u8], wish: Wish, notes: &mut Notes) -> Result<Tree, 
     }
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Fault::Empty);
+    }
+    if let Some(text) = charset::from_utf_16(bytes) {
+        notes.add("MSH", What::Utf16);
+        let lines = crate::syntax::mend(&text, notes)?;
+        return crate::tree::grow(&lines, Charset::UTF_8, notes);
     }
     let decoded = charset::read(bytes, wish, notes)?;
     let lines = crate::syntax::mend(&decoded.text, notes)?;
@@ -131,39 +139,58 @@ fn read(
     *source_message_id = Some(header.control_id.clone());
     check_header(&header, &tree, notes)?;
 
-    let zone = zone(profile);
+    let sent = tree.first("MSH").and_then(|msh| msh.first(7).peek(1)).and_then(time::read);
+    let zones = Zones::of_message(zone(profile), sent);
     let mut canon = Canon::new();
-    let case = numbers::read(&tree, &header, profile, with.directory, notes)?;
-    let context = body::Context { tree: &tree, header: &header, with, zone: &zone };
-    let (kind, certain) = match statement::of(&tree, &header)? {
+    let context = body::Context { tree: &tree, header: &header, with, zones: &zones };
+    let (kind, certain, case) = match statement::of(&tree, &header)? {
         Statement::Request { amends } => {
             let (kind, direction, certain) = sides(&context, amends, &mut canon, notes)?;
             put_direction(kind, direction, &mut canon);
-            (kind, certain)
+            let numbers = numbers::read(&tree, &header, kind, with, notes)?;
+            canon.put_some("parent_referral", numbers.parent);
+            (kind, certain, numbers.case)
         }
-        Statement::About(kind) => of_the_case(kind, case.number.as_ref(), &tree),
+        Statement::About(kind) => {
+            let case = numbers::read(&tree, &header, kind, with, notes)?.case;
+            let (kind, certain) = of_the_case(kind, case.number.as_ref(), &tree);
+            (kind, certain, case)
+        }
     };
     let in_reply_to = tree
         .first("MSA")
         .and_then(|msa| msa.text(2, 1))
         .map(|id| ReplyTo { message_id: Some(id.to_owned()), ..ReplyTo::default() });
-    let is_tied = case.number.is_some() || !case.numbers.is_empty() || in_reply_to.is_some();
+    let is_tied = case.number.is_some()
+        || !case.numbers.is_empty()
+        || !case.unassigned.is_empty()
+        || in_reply_to.is_some();
     if !kind.opens() && !is_tied {
         return Err(Fault::Missing {
-            field: place_of_number(&header).to_owned(),
+            field: places::of_number(&header.message_type).to_owned(),
             why: "the case is found; send the case's number there",
         });
     }
-    body::read(kind, &context, &mut canon, notes)?;
+    let mut kept = body::read(kind, &context, &mut canon, notes)?;
     let priority = body::priority(&context, notes)?;
+    let subject =
+        if kind.states_request() { None } else { subject::read(&tree, profile, &zones, notes)? };
     let has_direction = kind.states_request() && kind.family() == Family::Referral;
     if !has_direction && canon.text("direction").is_some() {
         // Only referrals have a direction; anything else that states one contradicts itself.
         return Err(Fault::Direction { field: "OBX-5".to_owned() });
     }
+    take_repeated_words(&tree);
+    if kind.states_request() && !kind.opens() {
+        // An amendment that deletes a field is passed on as such where the receiver can read it.
+        let deleted = tree.deleted().into_iter();
+        kept.extend(deleted.map(|path| Extra { path, text: NULL.to_owned() }));
+    }
+    kept.extend(words::add_left_over(&tree, kind, &mut canon, notes));
+    body::fill_in(kind, &context, &mut canon, notes);
     let body = Body::read(kind, canon.into_value()).map_err(|error| misfit(&error))?;
 
-    let occurred_at = occurred_at(&tree, &zone, notes);
+    let occurred_at = occurred_at(&tree, &zones.times, notes);
     let source = Source {
         organisation: profile.organisation.code.clone(),
         system: tree.first("MSH").and_then(|msh| msh.text(3, 1)).map(str::to_owned),
@@ -177,14 +204,12 @@ fn read(
     if kind.opens() {
         message.destinations.extend(message.to().map(|to| to.organisation.clone()));
     }
-    if !kind.states_request() {
-        message.subject = subject::read(&tree, profile, notes)?;
-    }
+    message.subject = subject;
     take_known_names(&tree, &message, with);
-    if kind.states_request() {
-        take_repeated_words(&tree);
+    for path in tree.joined() {
+        notes.add(path, What::RawSubcomponent);
     }
-    message.extras = extras(&tree, notes);
+    message.extras = extras(&tree, kept, notes);
     Ok((message, certain))
 }
 
@@ -205,9 +230,7 @@ fn check_header(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(), F
     } else if Version::read(&header.version).is_none() {
         return Err(Fault::Version);
     }
-    if header.processing != "P" {
-        notes.add("MSH-11", What::Mapping("is not P; read as production all the same"));
-    }
+    check_processing(header, tree, notes)?;
     let structure = tree.first("MSH").and_then(|msh| msh.first(9).peek(3));
     let expected = structure_of(header);
     if structure.is_some_and(|structure| expected.is_some_and(|known| known != structure)) {
@@ -217,10 +240,30 @@ fn check_header(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(), F
     Ok(())
 }
 
+/// Only messages about real patients of today open cases: no tests (D, T), no old messages that are
+/// loaded again (MSH-11.2), no part of a message (MSH-14).
+fn check_processing(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(), Fault> {
+    match header.processing.as_str() {
+        "P" => {}
+        "p" => notes.add("MSH-11", What::Mapping("is a small p; read as P")),
+        "" => notes.add("MSH-11", What::Mapping("is empty; read as production all the same")),
+        _ => return Err(Fault::NotProduction { field: "MSH-11" }),
+    }
+    let Some(msh) = tree.first("MSH") else { return Ok(()) };
+    if msh.first(11).peek(2).is_some_and(|mode| mode != "T") {
+        return Err(Fault::NotProduction { field: "MSH-11.2" });
+    }
+    if msh.first(14).peek(1).is_some() {
+        return Err(Fault::Continued { field: "MSH-14".to_owned() });
+    }
+    Ok(())
+}
+
 /// Every MSH-9.3 that a message which is taken can rightly state.
-const STRUCTURES: [&str; 10] = [
+const STRUCTURES: [&str; 11] = [
     "REF_I12", "RRI_I12", "SIU_S12", "SRM_S01", "SRR_S01", "ADT_A03", "ADT_A01", "ORU_R01",
     "MDM_T02", "OMG_O19",
+    "OSU_O51",
 ];
 
 fn structure_of(header: &Header) -> Option<&'static str> {
@@ -234,6 +277,8 @@ fn structure_of(header: &Header) -> Option<&'static str> {
         ("ADT", "A01" | "A04") => "ADT_A01",
         ("ORU", _) => "ORU_R01",
         ("MDM", _) => "MDM_T02",
+        ("OMG", _) => "OMG_O19",
+        ("OSU", _) => "OSU_O51",
         _ => return None,
     })
 }
@@ -246,8 +291,9 @@ fn sides(
     notes: &mut Notes,
 ) -> Result<(Kind, Option<Direction>, FamilyKnown), Fault> {
     let (tree, profile, directory) = (context.tree, context.with.profile, context.with.directory);
-    party::read_from(tree, profile, directory, canon, notes)?;
-    let to = party::read_to(tree, context.header, profile, directory, canon, notes)?;
+    let zones = context.zones;
+    party::read_from(tree, profile, directory, zones, canon, notes)?;
+    let to = party::read_to(tree, context.header, profile, directory, zones, canon, notes)?;
     if to == profile.organisation.code {
         return Err(Fault::Contradiction { field: "PRD-10".to_owned() });
     }
@@ -300,17 +346,6 @@ fn of_the_case(
     (kind, if exact { FamilyKnown::Stated } else { FamilyKnown::ByCase })
 }
 
-fn place_of_number(header: &Header) -> &'static str {
-    match header.message_type.as_str() {
-        "REF" | "RRI" => "RF1-6",
-        "SIU" | "SRR" => "SCH-26",
-        "SRM" => "ARQ-1",
-        "ADT" => "PV1-5",
-        "MDM" => "TXA-14",
-        _ => "ORC-2",
-    }
-}
-
 /// serde names the field that does not fit; the value stays out of it.
 fn misfit(error: &serde_json::Error) -> Fault {
     let text = error.to_string();
@@ -360,9 +395,8 @@ fn take_known_names(tree: &Tree, message: &Message, with: &Reading<'_>) {
     for field in [10, 12, 15, 16] {
         msh.text(field, 1);
     }
-    if msh.first(11).peek(1) == Some("P") {
-        msh.text(11, 1);
-    }
+    msh.text(11, 1);
+    msh.text(11, 2);
     msh.text(9, 1);
     msh.text(9, 2);
     // A structure that does not exist is worth keeping.
@@ -400,6 +434,9 @@ const REPEATED_WORDS: [(&str, u16, u16, &str); 22] = [
 
 /// What only repeats something that was read need not be kept.
 fn take_repeated_words(tree: &Tree) {
+    for obr in tree.all("OBR").filter(|obr| obr.first(4).peek(3) == Some(crate::LOCAL_SYSTEM)) {
+        obr.first(4).whole();
+    }
     for (name, field, component, word) in REPEATED_WORDS {
         for rep in tree.all(name).flat_map(|segment| segment.repetitions(field)) {
             if rep.peek(component) == Some(word) {
@@ -413,19 +450,11 @@ fn take_repeated_words(tree: &Tree) {
     }
 }
 
-/// Everything that nobody has read. Long texts are kept in pieces.
-fn extras(tree: &Tree, notes: &mut Notes) -> Vec<Extra> {
-    let mut extras = Vec::new();
+/// Everything that nobody has read, and what was kept whole because its field is too short.
+fn extras(tree: &Tree, kept: Vec<Extra>, notes: &mut Notes) -> Vec<Extra> {
+    let mut extras = kept;
     for Left { path, text } in tree.left_over() {
-        if text.chars().count() <= EXTRA_CHARS_MAX {
-            extras.push(Extra { path, text });
-            continue;
-        }
-        let chars: Vec<char> = text.chars().collect();
-        for (nth, piece) in chars.chunks(EXTRA_CHARS_MAX).enumerate() {
-            extras
-                .push(Extra { path: format!("{path}#{}", nth + 1), text: piece.iter().collect() });
-        }
+        extras.extend(words::keep(&path, &text));
     }
     if extras.len() > EXTRAS_MAX {
         notes.add("MSH", What::Mapping("very many fields without a canonical place; all are kept"));

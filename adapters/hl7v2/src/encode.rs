@@ -19,14 +19,16 @@ use serde_json::Value;
 use tierlink_codec::code_maps::{Meaning, Table, unlisted, words};
 use tierlink_codec::profile::Acknowledgement;
 use tierlink_codec::{CodeMaps, Encoded, Profile, Writing};
+use tierlink_schemas::message::Extra;
 use tierlink_schemas::{Family, Kind, Loss, Message, OrganisationCode, Priority, Problem};
 
-use crate::body::reasons_of;
+use crate::lists::{reasons_of, words_of};
 use crate::canon::Canon;
 use crate::charset::Charset;
 use crate::clinical;
 use crate::decode::{wish, zone};
 use crate::delimiters::Delimiters;
+use crate::escape;
 use crate::fault::Fault;
 use crate::header::Version;
 use crate::local;
@@ -89,6 +91,7 @@ fn write(message: &Message, to: &OrganisationCode, with: &Writing<'_>) -> Result
         lines: Vec::with_capacity(24),
     };
     encoder.all(charset)?;
+    encoder.delete_fields();
     encoder.lose_extras();
 
     let mut writer = Writer::new(Delimiters::default());
@@ -222,10 +225,25 @@ impl Encoder<'_> {
         self.lines.extend(lines);
         self.lines.extend(clinical::write_lists(&mut self.canon, kind, &self.zone));
         let visit = self.stay(kind);
-        let notes = if is_request { clinical::write_notes(&mut self.canon) } else { Vec::new() };
+        let notes = if is_request {
+            clinical::write_notes(&mut self.canon)
+        } else {
+            self.remark(words_of(kind))
+        };
         self.results(kind, ("57133-1", "Referral note", "LN"));
         self.lines.extend(visit);
         self.lines.extend(notes);
+    }
+
+    /// The words of a decision as an NTE, where every system looks for them.
+    fn remark(&mut self, path: Option<&str>) -> Vec<Line> {
+        let text = path.and_then(|path| self.canon.take(path));
+        let line = text.map(|text| {
+            let mut nte = Line::new("NTE");
+            nte.put(1, 1, "1").put(3, 1, text);
+            nte
+        });
+        line.into_iter().collect()
     }
 
     fn rf1(&mut self, kind: Kind) -> Line {
@@ -352,7 +370,9 @@ impl Encoder<'_> {
     }
 
     /// RF1-6 is the origin's number, RF1-11 everybody else's, ours first.
-    fn numbers(&self, rf1: &mut Line) {
+    fn numbers(&mut self, rf1: &mut Line) {
+        let offers = self.message.kind() == Kind::TransferOffer;
+        let parent = if offers { self.canon.take("parent_referral") } else { None };
         let case = &self.message.case;
         let origin = self.origin();
         let of_origin = case.number_of(&origin);
@@ -372,6 +392,14 @@ impl Encoder<'_> {
             .filter(|number| number.organisation != origin)
             .map(|n| (n.number.clone(), self.known_as(n.organisation.as_str())));
         let ours = ours.map(|number| (number, crate::APPLICATION.to_owned()));
+        // In an offer that is the referral which brought the patient up; nobody else has a number
+        // for the new case.
+        let others: Vec<(String, String)> = if offers {
+            let parent = parent.into_iter();
+            parent.map(|number| (number, String::new())).collect()
+        } else {
+            others.collect()
+        };
         for (repetition, (number, owner)) in (1_u16..).zip(ours.into_iter().chain(others)) {
             rf1.put_at(11, repetition, 1, 1, number);
             rf1.put_at(11, repetition, 2, 1, owner);
@@ -503,7 +531,10 @@ impl Encoder<'_> {
             write_instant(&mut taken, 1, 1, &mut self.canon, "appointment.start", &self.zone);
             write_instant(&mut taken, 1, 1, &mut self.canon, "appointment.end", &self.zone);
         }
-        self.instructions();
+        let kind = self.message.kind();
+        let words = if event == "S26" { words_of(kind) } else { Some("appointment.instructions") };
+        let remarks = self.remark(words);
+        self.lines.extend(remarks);
         self.patient_only();
 
         let resources = self.resources();
@@ -513,27 +544,37 @@ impl Encoder<'_> {
         self.lines.extend(resources);
     }
 
-    fn instructions(&mut self) {
-        if let Some(text) = self.canon.take("appointment.instructions") {
-            let mut nte = Line::new("NTE");
-            nte.put(1, 1, "1").put(3, 1, text);
-            self.lines.push(nte);
-        }
-    }
-
     fn resources(&mut self) -> Vec<Line> {
         let mut rgs = Line::new("RGS");
         rgs.put(1, 1, "1");
         let mut ail = Line::new("AIL");
         ail.put_some(3, 3, self.canon.take("appointment.bed"));
         ail.put_some(3, 9, self.canon.take("appointment.place"));
-        let mut aip = Line::new("AIP");
-        write_practitioner(&mut aip, 3, 1, &mut self.canon, "appointment.practitioner");
+        let mut aig = Line::new("AIG");
+        // Without 号 it would be read as any other resource.
+        let queue = self.canon.text("appointment.queue_number").is_some_and(|it| it.contains('号'));
+        if queue {
+            aig.put_some(3, 2, self.canon.take("appointment.queue_number"));
+        }
+        let further = (0..self.canon.len("appointment.other_practitioners"))
+            .map(|index| format!("appointment.other_practitioners.{index}"));
+        let people: Vec<String> =
+            std::iter::once("appointment.practitioner".to_owned()).chain(further).collect();
         let mut lines = vec![rgs];
-        for mut line in [ail, aip] {
+        for mut line in [aig, ail] {
             if !line.is_empty() {
                 line.put(1, 1, "1");
                 lines.push(line);
+            }
+        }
+        let mut nth = 0;
+        for path in people {
+            let mut aip = Line::new("AIP");
+            write_practitioner(&mut aip, 3, 1, &mut self.canon, &path);
+            if !aip.is_empty() {
+                nth += 1;
+                aip.put(1, 1, nth.to_string());
+                lines.push(aip);
             }
         }
         lines
@@ -635,9 +676,21 @@ impl Encoder<'_> {
         }
     }
 
+    /// An amendment that deletes a field says so: an empty field would mean "keep what you have".
+    fn delete_fields(&mut self) {
+        for path in deleted(self.message) {
+            let Some((name, field)) = path.split_once('-') else { continue };
+            let Ok(field) = field.parse() else { continue };
+            if let Some(line) = self.lines.iter_mut().find(|line| line.name() == name) {
+                line.put_null(field);
+            }
+        }
+    }
+
     /// Extras are fields of another format; the receiver could not know what they mean.
     fn lose_extras(&mut self) {
-        let extras = &self.message.extras;
+        let extras: Vec<&Extra> =
+            self.message.extras.iter().filter(|extra| extra.text != escape::NULL).collect();
         for extra in extras.iter().take(EXTRAS_LISTED_MAX) {
             let text = "a field of the sender's own format; not carried";
             self.losses.push(Loss::plain(format!("extras.{}", extra.path), text));
@@ -648,6 +701,13 @@ impl Encoder<'_> {
             self.losses.push(Loss::plain("extras", text));
         }
     }
+}
+
+/// The fields that an amendment deletes (`""`), where its sender speaks HL7 v2.
+fn deleted(message: &Message) -> Vec<&str> {
+    let amends = message.kind().states_request() && !message.kind().opens();
+    let extras = message.extras.iter().filter(|extra| amends && extra.text == escape::NULL);
+    extras.map(|extra| extra.path.as_str()).collect()
 }
 
 /// Writes an instant that is written again elsewhere, so it is not taken.

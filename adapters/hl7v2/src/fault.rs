@@ -62,6 +62,54 @@ pub enum Fault {
         /// The segment that begins it.
         segment: String,
     },
+    /// The message goes on in another one: a continuation pointer.
+    #[error("{field} says that the message goes on in another one; send it whole")]
+    Continued {
+        /// The field with the pointer.
+        field: String,
+    },
+    /// Not meant for patients: a test, a drill, or an old message loaded again.
+    #[error(
+        "{field} says that the message is not of production; send P for real patients, and tests \
+         to a system for tests"
+    )]
+    NotProduction {
+        /// The field that says so.
+        field: &'static str,
+    },
+    /// The type is taken, the event is not.
+    #[error("MSH-9.2 holds an event that is not taken; send {expected}")]
+    Event {
+        /// The types and events that are taken.
+        expected: &'static str,
+    },
+    /// The end of an appointment, which is not the end of its referral.
+    #[error(
+        "{field} ends an appointment; TierLink cannot carry that yet and the referral stands as it \
+         is: tell the other side by telephone, or send a new time (SIU^S13), or REF^I14 if the \
+         whole referral shall end"
+    )]
+    AppointmentEnds {
+        /// The field that says so.
+        field: String,
+    },
+    /// A statement that was withdrawn, or that is about something that shall not happen.
+    #[error("{field} {why}")]
+    Modifier {
+        /// The field that changes the meaning.
+        field: String,
+        /// How, and what to send instead.
+        why: &'static str,
+    },
+    /// A character set that the bytes cannot be in, although they could be read so.
+    #[error(
+        "the message is stated to be in {charset}, which its bytes contradict; state the right \
+         character set in MSH-18 and in the profile"
+    )]
+    Contradicted {
+        /// The character set that was named.
+        charset: &'static str,
+    },
     /// A field without which the message means nothing.
     #[error("{field} is missing; send it so that {why}")]
     Missing {
@@ -162,7 +210,7 @@ impl Fault {
             Self::TooLarge { .. } => "D011",
             Self::NotHl7 => "D012",
             Self::Delimiters(_) => "D013",
-            Self::Undecodable { .. } => "D014",
+            Self::Undecodable { .. } | Self::Contradicted { .. } => "D014",
             Self::TooMany { .. } => "D015",
             Self::Structure { .. } => "D016",
             Self::Nul { .. } => "D017",
@@ -170,17 +218,21 @@ impl Fault {
             Self::Missing { .. } => "D019",
             Self::UnknownCode { .. } => "D020",
             Self::NotATime { .. } => "D021",
-            Self::MessageType { .. } => "D022",
+            Self::MessageType { .. } | Self::Event { .. } => "D022",
             Self::Version => "D023",
             Self::Direction { .. } => "D024",
             Self::Contradiction { .. } => "D025",
             Self::Invalid { .. } => "D026",
             Self::UnknownOrganisation { .. } => "D027",
+            Self::Continued { .. } => "D028",
+            Self::Modifier { .. } => "D029",
             Self::Unmappable { .. } => "D030",
             Self::NoForm => "D031",
             Self::ProfileCharset => "D032",
             Self::Answer => "D033",
             Self::OtherAnswer => "D034",
+            Self::NotProduction { .. } => "D037",
+            Self::AppointmentEnds { .. } => "D038",
         }
     }
 
@@ -189,7 +241,7 @@ impl Fault {
     pub fn field(&self) -> &str {
         match self {
             Self::Empty | Self::TooLarge { .. } | Self::NotHl7 | Self::NoForm => "MSH",
-            Self::Delimiters(field) => field,
+            Self::Delimiters(field) | Self::NotProduction { field } => field,
             Self::Undecodable { segment, .. }
             | Self::Structure { segment }
             | Self::Nul { segment }
@@ -202,8 +254,13 @@ impl Fault {
             | Self::Contradiction { field }
             | Self::Invalid { field, .. }
             | Self::UnknownOrganisation { field }
+            | Self::Continued { field }
+            | Self::AppointmentEnds { field }
+            | Self::Modifier { field, .. }
             | Self::Unmappable { field, .. } => field,
             Self::MessageType { .. } => "MSH-9",
+            Self::Event { .. } => "MSH-9.2",
+            Self::Contradicted { .. } => "MSH-18",
             Self::Version => "MSH-12",
             Self::ProfileCharset => "charset",
             Self::Answer => "MSA-1",

@@ -26,6 +26,12 @@ impl Version {
     const OLDEST: Self = Self { minor: 3, patch: 1 };
     const NEWEST_MINOR: u8 = 8;
 
+    /// Whether a telephone number stands in XTN.12 as a whole: from version 2.7 on.
+    #[must_use]
+    pub const fn has_long_numbers(self) -> bool {
+        self.minor >= 7
+    }
+
     /// Reads `2.5.1`. Nothing means that it is not a version that we speak.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
@@ -79,6 +85,12 @@ impl Header {
     /// Reads MSH from the start of `bytes`. Nothing means that there is none.
     #[must_use]
     pub fn read(bytes: &[u8], wish: Wish) -> Option<Self> {
+        if let Some(text) = start_of_utf_16(bytes) {
+            return Self::read(text.as_bytes(), Wish::default());
+        }
+        if let Some(batch) = start_of_batch(bytes) {
+            return Self::read(&batch, wish).map(Self::of_batch);
+        }
         let start = bytes.windows(3).take(HEADER_SEARCH_BYTES).position(|name| name == b"MSH")?;
         let line = bytes[start..].split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
         let line = line.get(..HEADER_BYTES_MAX.min(line.len()))?;
@@ -142,6 +154,28 @@ impl Header {
         })
     }
 
+    /// FHS and BHS are laid out like MSH up to the seventh field. Their control id is the eleventh,
+    /// where MSH has its processing id.
+    fn of_batch(self) -> Self {
+        Self {
+            control_id: self.processing,
+            message_type: String::new(),
+            event: String::new(),
+            processing: String::new(),
+            version: String::new(),
+            accept: String::new(),
+            application: String::new(),
+            charset_stated: String::new(),
+            ..self
+        }
+    }
+
+    /// Whether the message is an acknowledgement, which nobody may acknowledge (v2.5.1 §2.9.2).
+    #[must_use]
+    pub fn is_acknowledgement(&self) -> bool {
+        ["ACK", "MCF"].iter().any(|it| self.message_type.eq_ignore_ascii_case(it))
+    }
+
     /// The names that the sender uses for its organisation, most exact first.
     #[must_use]
     pub fn sender_names(&self) -> Vec<String> {
@@ -163,6 +197,24 @@ const HEADER_SEARCH_BYTES: usize = 64;
 
 /// MSH with every field filled stays below 2,000 bytes.
 const HEADER_BYTES_MAX: usize = 8 * 1024;
+
+/// The first part of a message in UTF-16, in UTF-8.
+fn start_of_utf_16(bytes: &[u8]) -> Option<String> {
+    let end = bytes.len().min(HEADER_BYTES_MAX);
+    // The cut may go through a character of four bytes.
+    [end, end.saturating_sub(2)]
+        .into_iter()
+        .find_map(|end| bytes.get(..end).and_then(charset::from_utf_16))
+}
+
+/// The header of a batch or a file, under the name of the segment that it is laid out like.
+fn start_of_batch(bytes: &[u8]) -> Option<Vec<u8>> {
+    let junk = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0B;
+    let start = bytes.iter().take(HEADER_SEARCH_BYTES).position(|byte| !junk(byte))?;
+    let rest = bytes[start..].strip_prefix(b"FHS").or_else(|| bytes[start..].strip_prefix(b"BHS"));
+    let line = rest?.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    Some([b"MSH", line].concat())
+}
 
 fn name(msh: Seg<'_>, field: u16) -> [String; 3] {
     [1, 2, 3].map(|component| msh.first(field).peek(component).unwrap_or_default().to_owned())
@@ -200,6 +252,27 @@ mod tests {
         let header = Header::read(b"MSH|^~\\&|\xFF|A|||||REF|42", Wish::default()).unwrap();
 
         assert_eq!(header.control_id, "42");
+    }
+
+    #[test]
+    fn a_batch_says_who_sent_it_and_under_which_id() {
+        let bytes = b"FHS|^~\\&|HIS|A|TL|B|20260310090000||FILE1||F42\rBHS|^~\\&|X|Y\rMSH|^~\\&|HIS|C";
+
+        let header = Header::read(bytes, Wish::default()).unwrap();
+
+        assert_eq!((header.control_id.as_str(), header.message_type.as_str()), ("F42", ""));
+        assert_eq!(header.sender_names(), ["A", "HIS"]);
+    }
+
+    #[test]
+    fn a_header_in_utf_16_is_read() {
+        let text = "MSH|^~\\&|医院|A|||||REF^I12|42";
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+
+        let header = Header::read(&bytes, Wish::default()).unwrap();
+
+        assert_eq!((header.control_id.as_str(), header.sender_names()[0].as_str()), ("42", "A"));
+        assert_eq!(header.charset, Charset::UTF_8);
     }
 
     #[test]

@@ -18,6 +18,8 @@
 //! same result.
 
 mod ack;
+mod appointment;
+mod attachments;
 mod body;
 mod canon;
 pub mod charset;
@@ -29,20 +31,29 @@ pub mod escape;
 pub mod fault;
 pub mod header;
 pub mod limits;
+mod lists;
 mod local;
+#[cfg(test)]
+mod mapping;
 mod names;
 pub mod notes;
 mod numbers;
 mod party;
 mod patient;
+mod person_names;
+mod places;
 pub mod read;
 mod reply;
+mod results;
 mod statement;
+mod status;
 mod subject;
 mod syntax;
+mod telecoms;
 pub mod time;
 pub mod tree;
 mod types;
+mod words;
 pub mod write;
 
 use std::borrow::Cow;

@@ -63,6 +63,20 @@ pub enum What {
     DateForm,
     /// A date or time that is none, in a field that nothing depends on.
     DateUnreadable,
+    /// MSH-18 names a character set that the bytes contradict; the profile's was used.
+    CharsetContradicted,
+    /// UTF-16, which HL7 v2 over bytes does not know.
+    Utf16,
+    /// An ADD segment goes on with the one before it.
+    Continued,
+    /// A raw subcomponent delimiter in a component whose type has no subcomponents.
+    RawSubcomponent,
+    /// A date where a time of day belongs.
+    DayOnly,
+    /// A day that was written as a time in another zone.
+    DayMoved,
+    /// Words that are longer than their field.
+    Cut,
     /// Anything the mapping found; the text says what and how it was read.
     Mapping(&'static str),
 }
@@ -75,7 +89,9 @@ impl What {
             Self::ByteOrderMark
             | Self::CharsetUnknown
             | Self::CharsetOverruled
-            | Self::CharsetGuessed => "D040",
+            | Self::CharsetGuessed
+            | Self::CharsetContradicted
+            | Self::Utf16 => "D040",
             Self::JunkBefore
             | Self::LineFeeds
             | Self::CarriageReturnLineFeeds
@@ -84,13 +100,17 @@ impl What {
             | Self::BrokenLine
             | Self::IndentedSegment
             | Self::SmallSegmentName
-            | Self::EmptySegment => "D041",
+            | Self::EmptySegment
+            | Self::Continued => "D041",
             Self::DelimitersMissing
             | Self::DelimitersShort
             | Self::DelimitersUnusual
             | Self::EscapeDoubled => "D042",
-            Self::EscapeUnknown | Self::EscapeHexadecimal | Self::EscapeLocal => "D043",
-            Self::DateForm | Self::DateUnreadable => "D044",
+            Self::EscapeUnknown | Self::EscapeHexadecimal | Self::EscapeLocal | Self::RawSubcomponent => {
+                "D043"
+            }
+            Self::DateForm | Self::DateUnreadable | Self::DayOnly | Self::DayMoved => "D044",
+            Self::Cut => "D046",
             Self::Mapping(_) => "D045",
         }
     }
@@ -106,6 +126,14 @@ impl fmt::Display for What {
             }
             Self::CharsetOverruled => "names a character set that the profile overrules",
             Self::CharsetGuessed => "states no character set and is not UTF-8; read as GB18030",
+            Self::CharsetContradicted => {
+                "names a character set that the bytes contradict; the profile's was used"
+            }
+            Self::Utf16 => "the message is in UTF-16; read all the same, answered in UTF-8",
+            Self::Continued => "goes on in an ADD segment; the parts were joined",
+            Self::RawSubcomponent => {
+                "a subcomponent delimiter where the type has no subcomponents; read as text"
+            }
             Self::LineFeeds => "segments end with LF instead of CR",
             Self::CarriageReturnLineFeeds => "segments end with CR LF instead of CR",
             Self::MixedLineEnds => "segments end in several ways instead of CR",
@@ -124,6 +152,13 @@ impl fmt::Display for What {
             }
             Self::EscapeLocal => "an escape with a local meaning; kept as text",
             Self::DateForm => "a date in another form than HL7's; read all the same",
+            Self::DayOnly => "a date without a time of day, which is no midnight; kept as a date",
+            Self::DayMoved => {
+                "a day written as a time in another zone; read as the day at the sender's place"
+            }
+            Self::Cut => {
+                "is longer than the field for words; it was cut there and kept whole among the extras"
+            }
             Self::DateUnreadable => "not a date; kept as text among the extras",
             Self::Mapping(text) => text,
         })

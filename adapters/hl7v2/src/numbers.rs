@@ -1,11 +1,13 @@
 //! The numbers that tie a message to its case: ours, and the hospitals' own.
 //!
 //! A number with our check digit is ours wherever it stands. Any other belongs to somebody: to the
-//! organisation in its second component, or to the side that the field stands for.
+//! organisation in its second component, or to the side that the field stands for. Where the number
+//! does not name its owner, senders mix up placer and filler, so the case is also looked up by it as
+//! the number of any side.
 
-use tierlink_codec::{Directory, Profile};
+use tierlink_codec::{Directory, Profile, Reading};
 use tierlink_schemas::message::{BusinessNumber, CaseRef};
-use tierlink_schemas::{CaseNumber, OrganisationCode};
+use tierlink_schemas::{CaseNumber, Family, Kind, OrganisationCode};
 
 use crate::fault::Fault;
 use crate::header::Header;
@@ -14,6 +16,9 @@ use crate::party::{Found, find, origin_stated, other_side};
 use crate::read::Rep;
 use crate::time;
 use crate::tree::Tree;
+
+/// Most numbers without an owner that a case is looked up by.
+const UNASSIGNED_MAX: usize = 20;
 
 /// Whose number a field holds when it does not say.
 #[derive(Clone, Copy)]
@@ -28,21 +33,41 @@ struct Collector<'a> {
     directory: &'a Directory,
     other: Option<OrganisationCode>,
     case: CaseRef,
+    parent: Option<String>,
+    /// A request that opens a case is not looked up by its numbers.
+    opens: bool,
+}
+
+/// The numbers of one message.
+pub(crate) struct Numbers {
+    /// Those of its case.
+    pub(crate) case: CaseRef,
+    /// That of the referral which brought the patient up, in a transfer that is offered.
+    pub(crate) parent: Option<String>,
 }
 
 /// Reads every number of the case that a message of this type can carry.
 pub(crate) fn read(
     tree: &Tree,
     header: &Header,
-    profile: &Profile,
-    directory: &Directory,
+    kind: Kind,
+    with: &Reading<'_>,
     notes: &mut Notes,
-) -> Result<CaseRef, Fault> {
+) -> Result<Numbers, Fault> {
+    let (profile, directory) = (with.profile, with.directory);
     let other = match origin_stated(tree, profile, directory) {
         Found::One(code) if code != profile.organisation.code => Some(code),
         _ => other_side(header, profile, directory),
     };
-    let mut collector = Collector { profile, directory, other, case: CaseRef::default() };
+    let mut collector =
+        Collector {
+        profile,
+        directory,
+        other,
+        case: CaseRef::default(),
+        parent: None,
+        opens: kind.opens(),
+    };
     let asks = matches!(header.message_type.as_str(), "REF" | "SRM" | "OMG" | "ADT");
     let (placer, filler) =
         if asks { (Owner::Sender, Owner::OtherSide) } else { (Owner::OtherSide, Owner::Sender) };
@@ -55,7 +80,12 @@ pub(crate) fn read(
         } else {
             collector.add(rf1.first(6), placer)?;
             for rep in rf1.repetitions(11) {
-                collector.add(rep, filler)?;
+                // A case that is opened has no number of the other side's yet.
+                if kind == Kind::TransferOffer && !is_of_transfer(rep) {
+                    collector.parent = collector.parent.or_else(|| parent(rep));
+                } else {
+                    collector.add(rep, filler)?;
+                }
             }
         }
     }
@@ -93,7 +123,20 @@ pub(crate) fn read(
             collector.add(segment.first(*field), *owner)?;
         }
     }
-    Ok(collector.case)
+    Ok(Numbers { case: collector.case, parent: collector.parent })
+}
+
+/// Whether a number is ours, of a transfer.
+fn is_of_transfer(rep: Rep<'_>) -> bool {
+    let ours = rep.peek(1).and_then(CaseNumber::read);
+    ours.is_some_and(|number| number.as_str().chars().next() == Family::Transfer.letter())
+}
+
+/// The number of the referral that a transfer answers; its owner is found by looking it up.
+fn parent(rep: Rep<'_>) -> Option<String> {
+    let number = rep.text(1)?;
+    rep.text(2);
+    Some(number.to_owned())
 }
 
 /// Some systems leave fields out of RF1, so that dates stand where codes and ids belong.
@@ -124,12 +167,24 @@ impl Collector<'_> {
             rep.text(2);
             return Ok(());
         }
-        let Some(organisation) = self.owner(rep, owner) else {
+        let stated = self.stated_owner(rep);
+        let unassigned = &mut self.case.unassigned;
+        let is_new = !unassigned.iter().any(|known| known == text);
+        if stated.is_none() && !self.opens && is_new && unassigned.len() < UNASSIGNED_MAX {
+            unassigned.push(text.to_owned());
+        }
+        let Some(organisation) = stated.or_else(|| self.usual_owner(owner)) else {
+            rep.text(1);
             return Ok(());
         };
         let known = self.case.numbers.iter().find(|known| known.organisation == organisation);
         if known.is_some_and(|known| known.number != text) {
-            // A second number of the same side is not needed to find the case.
+            // A side has one number for a case; the case may have been told under this one.
+            let unassigned = &mut self.case.unassigned;
+            let is_new = !unassigned.iter().any(|known| known == text);
+            if !self.opens && is_new && unassigned.len() < UNASSIGNED_MAX {
+                unassigned.push(text.to_owned());
+            }
             return Ok(());
         }
         rep.text(1);
@@ -139,7 +194,8 @@ impl Collector<'_> {
         Ok(())
     }
 
-    fn owner(&self, rep: Rep<'_>, owner: Owner) -> Option<OrganisationCode> {
+    /// The organisation that the number itself names.
+    fn stated_owner(&self, rep: Rep<'_>) -> Option<OrganisationCode> {
         if !self.directory.is_empty() {
             let names: Vec<&str> = [2, 3].into_iter().filter_map(|part| rep.peek(part)).collect();
             if let Found::One(code) = find(&names, self.profile, self.directory) {
@@ -147,6 +203,11 @@ impl Collector<'_> {
                 return Some(code);
             }
         }
+        None
+    }
+
+    /// Whose number the field usually holds.
+    fn usual_owner(&self, owner: Owner) -> Option<OrganisationCode> {
         match owner {
             Owner::Sender => Some(self.profile.organisation.code.clone()),
             Owner::OtherSide => self.other.clone(),

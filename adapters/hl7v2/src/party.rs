@@ -13,10 +13,11 @@ use crate::canon::Canon;
 use crate::fault::Fault;
 use crate::header::{Header, Version};
 use crate::notes::{Notes, What};
-use crate::patient::write_phone;
 use crate::read::Seg;
 use crate::tree::Tree;
-use crate::types::{is_latin, read_name, read_phone};
+use crate::telecoms::{read_phone, write_phone};
+use crate::time::Zones;
+use crate::types::{is_latin, read_name};
 use crate::write::Line;
 
 /// PRD-1: who refers.
@@ -98,6 +99,7 @@ pub(crate) fn read_from(
     tree: &Tree,
     profile: &Profile,
     directory: &Directory,
+    zones: &Zones,
     canon: &mut Canon,
     notes: &mut Notes,
 ) -> Result<(), Fault> {
@@ -112,9 +114,13 @@ pub(crate) fn read_from(
             Found::Several => {
                 return Err(Fault::Contradiction { field: prd.path(10) });
             }
-            Found::One(_) | Found::Unknown | Found::Nothing => {}
+            Found::Unknown => notes.add(
+                prd.path(10),
+                What::Mapping("names an organisation that is not known; the sender was taken"),
+            ),
+            Found::One(_) | Found::Nothing => {}
         }
-        read_prd(prd, "from", profile, canon, notes);
+        read_prd(prd, "from", profile, zones, canon, notes);
     } else {
         notes.add("PRD", What::Mapping("no PRD says who refers; the sender was taken"));
     }
@@ -130,6 +136,7 @@ pub(crate) fn read_to(
     header: &Header,
     profile: &Profile,
     directory: &Directory,
+    zones: &Zones,
     canon: &mut Canon,
     notes: &mut Notes,
 ) -> Result<OrganisationCode, Fault> {
@@ -153,7 +160,7 @@ pub(crate) fn read_to(
     };
     canon.put("to.organisation", code.as_str());
     if let Some(prd) = asked {
-        read_prd(prd, "to", profile, canon, notes);
+        read_prd(prd, "to", profile, zones, canon, notes);
     }
     Ok(code)
 }
@@ -191,7 +198,14 @@ pub(crate) fn other_side(
     receiver(header, profile, directory).ok()
 }
 
-fn read_prd(prd: Seg<'_>, side: &str, profile: &Profile, canon: &mut Canon, notes: &mut Notes) {
+fn read_prd(
+    prd: Seg<'_>,
+    side: &str,
+    profile: &Profile,
+    zones: &Zones,
+    canon: &mut Canon,
+    notes: &mut Notes,
+) {
     prd.text(1, 1);
     for (field, component, sub) in [(10, 10, 1), (10, 3, 1), (4, 4, 2), (4, 4, 1)] {
         // The code is kept as the resolved one; what does not equal it stays among the extras.
@@ -206,7 +220,7 @@ fn read_prd(prd: Seg<'_>, side: &str, profile: &Profile, canon: &mut Canon, note
     if location.peek(9) == name {
         location.text(9);
     }
-    if let Some(first) = location.text(1) {
+    if let Some(first) = location.sub(1, 1) {
         let words = location.sub(1, 2);
         if words.is_none() && !is_latin(first) {
             canon.put(&format!("{side}.department.text"), first);
@@ -230,7 +244,7 @@ fn read_prd(prd: Seg<'_>, side: &str, profile: &Profile, canon: &mut Canon, note
     canon.put_some(&format!("{side}.practitioner.name"), read_name(prd.first(2)));
     canon.put_some(&format!("{side}.practitioner.title"), prd.text(2, 5));
     canon.put_some(&format!("{side}.practitioner.code"), prd.text(7, 1));
-    canon.put_some(&format!("{side}.phone"), prd.repetitions(5).find_map(read_phone));
+    canon.put_some(&format!("{side}.phone"), read_phone(prd, 5, zones));
 }
 
 /// Writes both sides as PRD. Their codes are the receiver's own already.

@@ -11,12 +11,15 @@ use tierlink_schemas::identity::{IdentityNumber, Tolerance};
 use crate::canon::Canon;
 use crate::fault::Fault;
 use crate::header::Version;
+use crate::person_names as names;
 use crate::notes::{Notes, What};
 use crate::read::{Rep, Seg};
 use crate::tree::Tree;
+use crate::telecoms;
+use crate::time::Zones;
 use crate::types::{
-    is_latin, need_time, read_address, read_coded, read_name, read_phone, take_set_id,
-    write_address, write_coded, write_day,
+    need_time, note_day, read_address, read_coded, read_day, read_name, take_set_id, write_address,
+    write_coded, write_day,
 };
 use crate::write::Line;
 
@@ -82,6 +85,7 @@ const SEXES: [(&str, &str); 10] = [
 pub(crate) fn read(
     tree: &Tree,
     profile: &Profile,
+    zones: &Zones,
     canon: &mut Canon,
     notes: &mut Notes,
 ) -> Result<(), Fault> {
@@ -95,29 +99,60 @@ pub(crate) fn read(
     }
     take_set_id(pid, 1);
     read_numbers(pid, profile, canon, notes)?;
-    read_names(pid, profile, canon, notes);
+    names::read(pid, profile, zones, canon, notes);
     let birth = need_time(pid, 7, 1, notes)?;
-    canon.put_some("patient.birth_date", birth.and_then(|m| m.date()).map(|day| day.to_string()));
-    if birth.is_some_and(|moment| moment.date().is_none()) {
-        notes.add("PID-7", What::Mapping("gives no day; no birth date was taken from it"));
+    match birth.map(|moment| (moment, moment.day(zones))) {
+        Some((moment, Some(day))) => {
+            note_day(pid.path(7), moment, day, notes);
+            canon.put("patient.birth_date", day.to_string());
+        }
+        Some((_, None)) => {
+            notes.add("PID-7", What::Mapping("gives no day; no birth date was taken from it"));
+        }
+        None => {}
     }
     read_sex(pid, profile, canon)?;
-    if let Some(rep) = pid.repetitions(11).next() {
-        read_address(rep, "patient.address", canon);
-    }
-    let phone = pid.repetitions(13).chain(pid.repetitions(14)).find_map(read_phone);
-    canon.put_some("patient.phone", phone);
+    telecoms::read_addresses(pid, 11, "patient.address", "patient.other_addresses", canon, notes);
+    telecoms::read(pid, &[13, 14], "patient.phone", "patient.telecoms", zones, canon);
     read_coded(pid.first(16), "patient.marital_status", canon, notes);
     read_coded(pid.first(22), "patient.ethnicity", canon, notes);
     let nationality = if pid.has(28) { 28 } else { 26 };
     read_coded(pid.first(nationality), "patient.nationality", canon, notes);
-    read_contact(tree, canon, notes);
+    read_death(pid, zones, canon, notes)?;
+    read_contacts(tree, zones, canon, notes);
     read_insurance(tree, canon, notes);
-    if canon.text("patient.name").is_none() && canon.len("patient.identifiers") == 0 {
+    if canon.text("patient.name").is_none() && canon.text("patient.identity").is_none() {
         return Err(Fault::Missing {
             field: "PID-5".to_owned(),
             why: "the receiver knows who the patient is; send 无名氏 for an unknown patient",
         });
+    }
+    Ok(())
+}
+
+/// PID-29 to PID-31: whether the patient has died, and whether anybody knows who it is.
+fn read_death(
+    pid: Seg<'_>,
+    zones: &Zones,
+    canon: &mut Canon,
+    notes: &mut Notes,
+) -> Result<(), Fault> {
+    let yes_or_no = |field: u16| match pid.text(field, 1) {
+        Some("Y") => Ok(true),
+        Some("N") | None => Ok(false),
+        Some(_) => Err(Fault::Modifier {
+            field: pid.path(field),
+            why: "is neither Y nor N; send one of them, or nothing",
+        }),
+    };
+    if pid.has(29) {
+        read_day(pid, 29, "patient.deceased_on", canon, zones, notes);
+    }
+    if yes_or_no(30)? || canon.text("patient.deceased_on").is_some() {
+        canon.put("patient.deceased", true);
+    }
+    if yes_or_no(31)? && canon.text("patient.identity").is_none() {
+        canon.put("patient.identity", "unknown");
     }
     Ok(())
 }
@@ -137,7 +172,12 @@ fn read_numbers(
     }
     if let Some(text) = pid.first(19).peek(1) {
         let number = IdentityNumber::read(text);
-        if profile.quirks.identity_in_pid19 || number.is_ok() {
+        if !profile.quirks.identity_in_pid19 && number.is_err() {
+            let what = "is no possible identity number; kept as another number of the patient";
+            notes.add("PID-19", What::Mapping(what));
+            pid.text(19, 1);
+            put_other_number(canon, text, "PID-19");
+        } else {
             if !profile.quirks.identity_in_pid19 {
                 notes.add("PID-19", What::Mapping("holds an identity number; read as such"));
             }
@@ -154,6 +194,14 @@ fn read_numbers(
 
 pub(crate) fn document_kind(written: &str) -> Option<&'static str> {
     DOCUMENTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)).map(|(_, kind)| *kind)
+}
+
+/// A number of which nobody knows what it is.
+fn put_other_number(canon: &mut Canon, value: &str, label: &str) {
+    let path = format!("patient.identifiers.{}", canon.len("patient.identifiers"));
+    canon.put(&format!("{path}.kind"), "other");
+    canon.put(&format!("{path}.value"), value);
+    canon.put(&format!("{path}.label"), label);
 }
 
 /// One CX. Documents that prove who somebody is are told from numbers that only count.
@@ -184,7 +232,7 @@ pub(crate) fn read_number(
         }
     }
     rep.text(5);
-    canon.put_some(&format!("{path}.assigner"), rep.text(4));
+    canon.put_some(&format!("{path}.assigner"), rep.sub(4, 1));
     Ok(())
 }
 
@@ -240,34 +288,6 @@ fn tolerated(tolerance: Tolerance) -> &'static str {
     }
 }
 
-pub(crate) fn read_names(pid: Seg<'_>, profile: &Profile, canon: &mut Canon, notes: &mut Notes) {
-    for rep in pid.repetitions(5) {
-        if rep.peek(8) == Some("A") && canon.text("patient.name").is_some() {
-            rep.text(8);
-            canon.put_some("patient.name_latin", read_name(rep));
-            continue;
-        }
-        if canon.text("patient.name").is_some() {
-            continue;
-        }
-        let (first, second) = (rep.peek(1), rep.peek(2));
-        let pinyin = first.is_some_and(is_latin) && second.is_some_and(|name| !is_latin(name));
-        if pinyin || (profile.quirks.pinyin_first && second.is_some()) {
-            if !profile.quirks.pinyin_first {
-                notes
-                    .add("PID-5", What::Mapping("holds pinyin^汉字; read so, not as family^given"));
-            }
-            canon.put_some("patient.name_latin", rep.text(1));
-            canon.put_some("patient.name", rep.text(2));
-        } else {
-            canon.put_some("patient.name", read_name(rep));
-        }
-    }
-    if canon.text("patient.name") == Some("无名氏") {
-        canon.put("patient.identity", "unknown");
-    }
-}
-
 fn read_sex(pid: Seg<'_>, profile: &Profile, canon: &mut Canon) -> Result<(), Fault> {
     let Some(written) = pid.text(8, 1) else {
         return Ok(());
@@ -294,15 +314,23 @@ pub(crate) fn sex_of<'p>(written: &str, profile: &'p Profile) -> Option<&'p str>
     }
 }
 
-fn read_contact(tree: &Tree, canon: &mut Canon, notes: &mut Notes) {
-    let Some(nk1) = tree.first("NK1") else { return };
-    take_set_id(nk1, 1);
-    canon.put_some("patient.contact.name", read_name(nk1.first(2)));
-    read_coded(nk1.first(3), "patient.contact.relation", canon, notes);
-    if let Some(rep) = nk1.repetitions(4).next() {
-        read_address(rep, "patient.contact.address", canon);
+/// NK1: whom to call, the first one first.
+fn read_contacts(tree: &Tree, zones: &Zones, canon: &mut Canon, notes: &mut Notes) {
+    for (nth, nk1) in (1..).zip(tree.all("NK1")) {
+        let path = if nth == 1 {
+            "patient.contact".to_owned()
+        } else {
+            format!("patient.other_contacts.{}", canon.len("patient.other_contacts"))
+        };
+        take_set_id(nk1, nth);
+        canon.put_some(&format!("{path}.name"), read_name(nk1.first(2)));
+        read_coded(nk1.first(3), &format!("{path}.relation"), canon, notes);
+        if let Some(rep) = nk1.repetitions(4).next() {
+            read_address(rep, &format!("{path}.address"), canon);
+        }
+        let (phone, further) = (format!("{path}.phone"), format!("{path}.telecoms"));
+        telecoms::read(nk1, &[5, 6], &phone, &further, zones, canon);
     }
-    canon.put_some("patient.contact.phone", nk1.repetitions(5).find_map(read_phone));
 }
 
 fn read_insurance(tree: &Tree, canon: &mut Canon, notes: &mut Notes) {
@@ -325,25 +353,21 @@ pub(crate) fn write(
     let mut pid = Line::new("PID");
     pid.put(1, 1, "1");
     write_numbers(&mut pid, canon);
-    write_names(&mut pid, canon, profile);
+    names::write(&mut pid, canon, profile);
     write_day(&mut pid, 7, canon, "patient.birth_date");
     write_sex(&mut pid, canon, profile);
-    write_address(&mut pid, 11, canon, "patient.address");
-    write_phone(&mut pid, 13, canon, "patient.phone", version);
+    telecoms::write_addresses(&mut pid, 11, canon, "patient.address", "patient.other_addresses");
+    telecoms::write(&mut pid, 13, canon, "patient.phone", "patient.telecoms", version);
     write_coded(&mut pid, 16, 1, canon, "patient.marital_status");
     write_coded(&mut pid, 22, 1, canon, "patient.ethnicity");
     write_coded(&mut pid, 28, 1, canon, "patient.nationality");
+    write_day(&mut pid, 29, canon, "patient.deceased_on");
+    if canon.take_bool("patient.deceased") == Some(true) {
+        pid.put(30, 1, "Y");
+    }
     let mut lines = vec![pid];
     if full {
-        let mut nk1 = Line::new("NK1");
-        nk1.put_some(2, 1, canon.take("patient.contact.name"));
-        write_coded(&mut nk1, 3, 1, canon, "patient.contact.relation");
-        write_address(&mut nk1, 4, canon, "patient.contact.address");
-        write_phone(&mut nk1, 5, canon, "patient.contact.phone", version);
-        if !nk1.is_empty() {
-            nk1.put(1, 1, "1");
-            lines.push(nk1);
-        }
+        lines.extend(write_contacts(canon, version));
         let mut in1 = Line::new("IN1");
         write_coded(&mut in1, 2, 1, canon, "patient.insurance.scheme");
         write_coded(&mut in1, 15, 1, canon, "patient.insurance.category");
@@ -356,16 +380,23 @@ pub(crate) fn write(
     lines
 }
 
-/// From version 2.7 on, the whole number stands in XTN.12.
-pub(crate) fn write_phone(
-    line: &mut Line,
-    field: u16,
-    canon: &mut Canon,
-    path: &str,
-    version: Version,
-) {
-    let component = if version < Version::V2_7 { 1 } else { 12 };
-    line.put_some(field, component, canon.take(path));
+fn write_contacts(canon: &mut Canon, version: Version) -> Vec<Line> {
+    let further = (0..canon.len("patient.other_contacts"))
+        .map(|index| format!("patient.other_contacts.{index}"));
+    let mut lines: Vec<Line> = Vec::new();
+    for path in std::iter::once("patient.contact".to_owned()).chain(further) {
+        let mut nk1 = Line::new("NK1");
+        nk1.put_some(2, 1, canon.take(&format!("{path}.name")));
+        write_coded(&mut nk1, 3, 1, canon, &format!("{path}.relation"));
+        write_address(&mut nk1, 4, 1, canon, &format!("{path}.address"));
+        let (phone, more) = (format!("{path}.phone"), format!("{path}.telecoms"));
+        telecoms::write(&mut nk1, 5, canon, &phone, &more, version);
+        if !nk1.is_empty() {
+            nk1.put(1, 1, (lines.len() + 1).to_string());
+            lines.push(nk1);
+        }
+    }
+    lines
 }
 
 fn write_numbers(pid: &mut Line, canon: &mut Canon) {
@@ -402,21 +433,6 @@ fn write_numbers(pid: &mut Line, canon: &mut Canon) {
     }
     pid.put_at(field, repetition, 1, 1, number);
     pid.put_at(field, repetition, 5, 1, *written);
-}
-
-fn write_names(pid: &mut Line, canon: &mut Canon, profile: &Profile) {
-    let name = canon.take("patient.name");
-    let latin = canon.take("patient.name_latin");
-    if profile.quirks.pinyin_first {
-        pid.put_some(5, 1, latin);
-        pid.put_some(5, 2, name);
-        return;
-    }
-    pid.put_some(5, 1, name);
-    if let Some(latin) = latin {
-        pid.put_at(5, 2, 1, 1, latin);
-        pid.put_at(5, 2, 8, 1, "A");
-    }
 }
 
 fn write_sex(pid: &mut Line, canon: &mut Canon, profile: &Profile) {

@@ -9,7 +9,10 @@
 
 use std::cmp::Ordering;
 
-use crate::tree::{Place, Segment, Tree, Value};
+use crate::tree::{Place, Segment, Tree, Value, WHOLE};
+
+/// Segments about one thing that a later message can delete fields of.
+const DELETED_IN: [&str; 4] = ["PID", "NK1", "IN1", "PV1"];
 
 /// What stands in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,49 @@ impl Tree {
         rep.sub(component, subcomponent)
     }
 
+    /// The fields that hold nothing but an explicit null: what their sender deletes.
+    #[must_use]
+    pub(crate) fn deleted(&self) -> Vec<String> {
+        let of = |seg: Seg<'_>| {
+            let is_null = |field: &u16| {
+                let mut values = seg.values().iter().filter(|value| value.place.field == *field);
+                values.all(|value| value.null)
+            };
+            seg.fields().filter(is_null).map(|field| seg.path(field)).collect::<Vec<_>>()
+        };
+        self.segments().filter(|seg| DELETED_IN.contains(&seg.name())).flat_map(of).collect()
+    }
+
+    /// The components that were read as one text although a raw delimiter divides them.
+    #[must_use]
+    pub fn joined(&self) -> Vec<String> {
+        let of = |seg: Seg<'_>| {
+            let joined = seg.values().iter().filter(|value| value.is_whole() && value.taken.get());
+            joined.map(|value| seg.path(value.place.field)).collect::<Vec<_>>()
+        };
+        self.segments().flat_map(of).collect()
+    }
+
+    /// Everything that nobody has read so far and that is wanted: by segment, field and text. It
+    /// counts as read from now on.
+    pub(crate) fn take_left_over(&self, is_wanted: &dyn Fn(&str, u16, &str) -> bool) -> Vec<Left> {
+        let mut wanted = Vec::new();
+        for seg in self.segments() {
+            for field in seg.fields() {
+                let mut left = Vec::new();
+                for rep in seg.all_repetitions(field) {
+                    rep.collect_left_over(&mut left);
+                }
+                left.retain(|it: &LeftAt<'_>| is_wanted(seg.name(), field, &it.left.text));
+                for it in &left {
+                    it.values.iter().for_each(|value| value.taken.set(true));
+                }
+                wanted.extend(left.into_iter().map(|it| it.left));
+            }
+        }
+        wanted
+    }
+
     /// Everything that nobody has read so far.
     #[must_use]
     pub fn left_over(&self) -> Vec<Left> {
@@ -117,7 +163,15 @@ impl<'t> Seg<'t> {
         self.tree.values.get(self.segment.values.clone()).unwrap_or_default()
     }
 
+    /// Notes for the check of MAPPING.md that the mapping looks for this field.
+    fn asked(self, field: u16) {
+        #[cfg(test)]
+        asked::note(self.name(), field);
+        let _ = (self, field);
+    }
+
     fn find(self, place: Place) -> Option<&'t Value> {
+        self.asked(place.field);
         let values = self.values();
         values.binary_search_by(|value| value.place.cmp(&place)).ok().and_then(|at| values.get(at))
     }
@@ -132,6 +186,7 @@ impl<'t> Seg<'t> {
     }
 
     fn of_field(self, field: u16) -> &'t [Value] {
+        self.asked(field);
         self.between(Place::start(field, 0), Place::start(field.saturating_add(1), 0))
     }
 
@@ -165,6 +220,12 @@ impl<'t> Seg<'t> {
 
     /// The repetitions of a field that hold anything.
     pub fn repetitions(self, field: u16) -> impl Iterator<Item = Rep<'t>> {
+        self.asked(field);
+        self.all_repetitions(field)
+    }
+
+    /// The same for whoever goes through everything.
+    fn all_repetitions(self, field: u16) -> impl Iterator<Item = Rep<'t>> {
         let mut last = 0;
         self.values().iter().filter(move |value| value.place.field == field).filter_map(
             move |value| {
@@ -206,11 +267,11 @@ impl<'t> Seg<'t> {
     fn left_over(self) -> Vec<Left> {
         let mut left = Vec::new();
         for field in self.fields() {
-            for rep in self.repetitions(field) {
+            for rep in self.all_repetitions(field) {
                 rep.collect_left_over(&mut left);
             }
         }
-        left
+        left.into_iter().map(|it| it.left).collect()
     }
 }
 
@@ -231,6 +292,10 @@ impl<'t> Rep<'t> {
     }
 
     fn values(self) -> impl Iterator<Item = &'t Value> {
+        self.all_values().filter(|value| !value.is_whole())
+    }
+
+    fn all_values(self) -> impl Iterator<Item = &'t Value> {
         let (field, repetition) = (self.field, self.repetition);
         let end = Place::start(field, repetition.saturating_add(1));
         self.seg.between(Place::start(field, repetition), end).iter()
@@ -241,10 +306,15 @@ impl<'t> Rep<'t> {
         self.seg.find(Place { field, repetition, component, subcomponent })
     }
 
+    /// A component of a type without subcomponents: all of it, where a raw delimiter divides it.
+    fn undivided(self, component: u16) -> Option<&'t Value> {
+        self.find(component, WHOLE).or_else(|| self.find(component, 1))
+    }
+
     /// What stands in a component. Does not mark it as read.
     #[must_use]
     pub fn given(self, component: u16) -> Given<'t> {
-        match self.find(component, 1) {
+        match self.undivided(component) {
             None => Given::Absent,
             Some(value) if value.null => Given::Null,
             Some(value) => Given::Text(&value.text),
@@ -260,10 +330,10 @@ impl<'t> Rep<'t> {
         }
     }
 
-    /// How long its texts are together, if there are any.
+    /// Whether any of it was read.
     #[must_use]
-    pub fn length(self) -> Option<usize> {
-        self.values().map(|value| value.text.len()).reduce(|sum, length| sum + length)
+    pub fn is_read(self) -> bool {
+        self.values().any(|value| value.taken.get())
     }
 
     /// How many characters its texts have together.
@@ -279,9 +349,14 @@ impl<'t> Rep<'t> {
         (!value.null).then_some(&*value.text)
     }
 
-    /// A component. Null reads as nothing.
+    /// A component. Null reads as nothing. For components whose type has no subcomponents: what a
+    /// raw delimiter divides is read as one text. Others are read with [`Rep::sub`].
     pub fn text(self, component: u16) -> Option<&'t str> {
-        self.sub(component, 1)
+        let value = self.undivided(component)?;
+        for part in self.all_values().filter(|part| part.place.component == component) {
+            part.taken.set(true);
+        }
+        (!value.null).then_some(&*value.text)
     }
 
     /// A subcomponent. Null reads as nothing.
@@ -293,14 +368,19 @@ impl<'t> Rep<'t> {
 
     /// The repetition as one text, with the delimiters between its parts.
     pub fn whole(self) -> Option<String> {
+        self.seg.asked(self.field);
+        for value in self.all_values() {
+            value.taken.set(true);
+        }
+        self.joined()
+    }
+
+    /// The same without marking it as read.
+    fn joined(self) -> Option<String> {
         let delimiters = &self.seg.tree.delimiters;
         let mut text = String::new();
         let (mut component, mut subcomponent) = (1, 1);
-        for value in self.values() {
-            value.taken.set(true);
-            if value.null {
-                continue;
-            }
+        for value in self.values().filter(|value| !value.null) {
             match value.place.component.cmp(&component) {
                 Ordering::Greater => {
                     for _ in component..value.place.component {
@@ -320,11 +400,12 @@ impl<'t> Rep<'t> {
     }
 
     /// A repetition that nobody has touched is kept in one piece; of others, the rest.
-    fn collect_left_over(self, left: &mut Vec<Left>) {
+    fn collect_left_over(self, left: &mut Vec<LeftAt<'t>>) {
         let untouched = self.values().all(|value| !value.taken.get());
         if untouched {
-            if let Some(text) = self.whole() {
-                left.push(Left { path: self.own_path(), text });
+            if let Some(text) = self.joined() {
+                let values = self.values().collect();
+                left.push(LeftAt { left: Left { path: self.own_path(), text }, values });
             }
             return;
         }
@@ -333,9 +414,36 @@ impl<'t> Rep<'t> {
             if value.place.subcomponent > 1 {
                 path = format!("{path}.{}", value.place.subcomponent);
             }
-            left.push(Left { path, text: value.text.to_string() });
+            let text = value.text.to_string();
+            left.push(LeftAt { left: Left { path, text }, values: vec![value] });
         }
     }
+}
+
+/// Which fields the mapping has looked for, found or not.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static FIELDS: RefCell<BTreeSet<(String, u16)>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(segment: &str, field: u16) {
+        FIELDS.with_borrow_mut(|fields| fields.insert((segment.to_owned(), field)));
+    }
+
+    /// Everything that was noted in this thread since the last call.
+    pub(crate) fn take() -> BTreeSet<(String, u16)> {
+        FIELDS.take()
+    }
+}
+
+/// What is left over, with the values that it is made of.
+struct LeftAt<'t> {
+    left: Left,
+    values: Vec<&'t Value>,
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn errors(tree: &Tree) -> Vec<(String, Option<String>)> {
             errors.push((code.to_owned(), place));
         }
         for rep in err.repetitions(1) {
-            if let Some(code) = rep.text(4) {
+            if let Some(code) = rep.sub(4, 1) {
                 errors.push((code.to_owned(), place(rep.text(1), rep.text(3))));
             }
         }

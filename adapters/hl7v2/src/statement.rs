@@ -23,8 +23,12 @@ use crate::local;
 use crate::tree::Tree;
 
 /// What MSH-9 takes, for people who read the refusal.
-pub(crate) const TAKEN: &str = "REF or RRI with I12 to I15, SRM or SRR with S01 to S04, SIU with \
-     S12 to S15 or S26, ADT with A01, A03 or A04, ORU^R01, MDM^T02, OMG^O19 or OSU^O51";
+pub(crate) const TAKEN: &str = "REF or RRI with I12 to I15, SRM or SRR with S01 to S03, SIU with \
+     S12 to S14 or S26, ADT with A01, A03 or A04, ORU^R01, MDM^T02, OMG^O19 or OSU^O51";
+
+/// The types of [`TAKEN`].
+const TYPES: [&str; 10] =
+    ["REF", "RRI", "SRM", "SRR", "SIU", "ADT", "ORU", "MDM", "OMG", "OSU"];
 
 /// What a message says, before its body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +48,19 @@ pub(crate) fn of(tree: &Tree, header: &Header) -> Result<Statement, Fault> {
     let statement = match (header.message_type.as_str(), header.event.as_str()) {
         ("REF", "I12") | ("SRM", "S01") => Request { amends: false },
         ("REF", "I13") | ("SRM", "S03" | "S02") => Request { amends: true },
-        ("REF", "I14") | ("SRM", "S04") | ("SIU", "S15") => About(Kind::ReferralCancel),
-        ("REF", "I15") => About(Kind::StatusQuery),
+        ("REF", "I14") => {
+            check_status(tree)?;
+            About(Kind::ReferralCancel)
+        }
+        ("SRM" | "SRR", "S04") | ("SIU", "S15") => {
+            return Err(Fault::AppointmentEnds { field: "MSH-9.2".to_owned() });
+        }
+        ("REF", "I15") => {
+            check_status(tree)?;
+            About(Kind::StatusQuery)
+        }
         ("RRI", event @ ("I12" | "I13" | "I14" | "I15")) => About(answer(tree, event)?),
         ("SRR", "S01" | "S02" | "S03") => About(booking(tree)?),
-        ("SRR", "S04") => About(Kind::ReferralConfirmCancel),
         ("SIU", "S12" | "S13" | "S14") => About(Kind::ReferralSchedule),
         ("SIU", "S26") => About(Kind::ReferralNoShow),
         ("ADT", "A01" | "A04") => About(Kind::ReferralArrive),
@@ -56,15 +68,27 @@ pub(crate) fn of(tree: &Tree, header: &Header) -> Result<Statement, Fault> {
         ("ORU", "R01") | ("MDM", "T02") => About(document(tree)),
         ("OMG", "O19") => order(tree)?,
         ("OSU", "O51") => About(order_status(tree)?),
+        (kind, _) if TYPES.contains(&kind) => return Err(Fault::Event { expected: TAKEN }),
         _ => return Err(Fault::MessageType { expected: TAKEN }),
     };
     stated_kind(tree, statement)
 }
 
+/// RF1-1 beside a cancellation or a query is the state that the sender knows, if any.
+fn check_status(tree: &Tree) -> Result<(), Fault> {
+    match tree.first("RF1").and_then(|rf1| rf1.text(1, 1)) {
+        None | Some("A" | "P" | "R" | "E") => Ok(()),
+        Some(_) => Err(Fault::Modifier {
+            field: "RF1-1".to_owned(),
+            why: "is no status of HL7 table 0283; send P, A, R or E, or nothing",
+        }),
+    }
+}
+
 /// RF1-1 of an answer to a referral (HL7 table 0283).
 fn answer(tree: &Tree, event: &str) -> Result<Kind, Fault> {
-    let msa = tree.first("MSA").and_then(|msa| msa.first(1).peek(1));
-    if matches!(msa, Some("AE" | "AR" | "CE" | "CR")) {
+    let msa = tree.first("MSA").and_then(|msa| msa.text(1, 1));
+    if !matches!(msa, Some("AA" | "CA") | None) {
         return Err(Fault::Invalid {
             field: "MSA-1".to_owned(),
             why: "an error answer says nothing about the case; answer AA and state RF1-1",
@@ -143,6 +167,12 @@ fn order_status(tree: &Tree) -> Result<Kind, Fault> {
     };
     match (orc.text(1, 1), orc.text(5, 1)) {
         (Some("CA" | "OC"), _) => Ok(Kind::ReferralCancel),
+        (Some(control), _) if !["SC", "OK", "OE", "SN", "RE"].contains(&control) => {
+            Err(Fault::Invalid {
+                field: "ORC-1".to_owned(),
+                why: "a status says SC, and a cancellation CA",
+            })
+        }
         (_, Some("IP" | "SC")) => Ok(Kind::ReferralAccept),
         (_, Some("CA")) => Ok(Kind::ReferralDecline),
         (_, Some("CM")) => Ok(Kind::ReferralClose),
@@ -261,6 +291,13 @@ pub(crate) fn request(
     profile: &Profile,
     directory: &Directory,
 ) -> Result<(Kind, Option<Direction>), Fault> {
+    if is_order_of_nothing_known(tree) {
+        return Err(Fault::Modifier {
+            field: "OBR-24".to_owned(),
+            why: "names no service that is read here; send EC, RAD, LAB or SP for a reading, or \
+                  OBR-4 57133-1 for a referral",
+        });
+    }
     let claimed = stated(tree).and_then(|obx| obx.first(5).peek(1)).and_then(Kind::read);
     let family =
         if asks_for_opinion(tree) || claimed.map(Kind::family) == Some(Family::Consultation) {
@@ -317,6 +354,16 @@ pub(crate) fn modality(tree: &Tree) -> Option<&'static str> {
         "SP" | "CP" | "CG" => Some("pathology"),
         _ => None,
     }
+}
+
+/// Whether an order asks for neither a referral nor a reading. To take it for a referral would send
+/// a patient where only a recording was meant to go.
+fn is_order_of_nothing_known(tree: &Tree) -> bool {
+    let is_order = tree.first("RF1").is_none() && tree.first("ORC").is_some();
+    let refers = tree
+        .first("OBR")
+        .is_none_or(|obr| obr.first(4).peek(1) == Some(REFERRAL_NOTE) || !obr.has(4));
+    is_order && !refers && modality(tree).is_none()
 }
 
 fn by_tiers(

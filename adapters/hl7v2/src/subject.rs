@@ -12,10 +12,13 @@ use tierlink_schemas::person::Patient;
 use crate::canon::Canon;
 use crate::fault::Fault;
 use crate::notes::{Notes, What};
-use crate::patient::{IDENTITY_CARD, document_kind, put_document, read_names, read_number, sex_of};
+use crate::patient::{IDENTITY_CARD, document_kind, put_document, read_number, sex_of};
+use crate::person_names as names;
 use crate::read::{Rep, Seg};
+use crate::telecoms;
+use crate::time::Zones;
 use crate::tree::Tree;
-use crate::types::{read_address, read_coded, read_day, read_phone, take_set_id};
+use crate::types::{read_address, read_coded, read_day, take_set_id};
 
 /// Most numbers of one patient that are compared; the canonical patient has room for 50.
 const NUMBERS_MAX: usize = 40;
@@ -39,6 +42,7 @@ const ADDRESS_CHARS_MAX: usize = 400;
 pub(crate) fn read(
     tree: &Tree,
     profile: &Profile,
+    zones: &Zones,
     notes: &mut Notes,
 ) -> Result<Option<Patient>, Fault> {
     let mut all = tree.all("PID");
@@ -52,11 +56,11 @@ pub(crate) fn read(
     take_set_id(pid, 1);
     read_numbers(pid, &mut canon, notes)?;
     if pid.repetitions(5).all(|rep| rep.chars() <= NAME_CHARS_MAX) {
-        read_names(pid, profile, &mut canon, notes);
+        names::read(pid, profile, zones, &mut canon, notes);
     }
-    read_day(pid, 7, "patient.birth_date", &mut canon, notes);
+    read_day(pid, 7, "patient.birth_date", &mut canon, zones, notes);
     read_sex(pid, profile, &mut canon, notes);
-    read_rest(pid, &mut canon, notes);
+    read_rest(pid, zones, &mut canon, notes);
     let Some(patient) = canon.get("patient") else {
         return Ok(None);
     };
@@ -122,14 +126,15 @@ fn read_sex(pid: Seg<'_>, profile: &Profile, canon: &mut Canon, notes: &mut Note
     }
 }
 
-fn read_rest(pid: Seg<'_>, canon: &mut Canon, notes: &mut Notes) {
+fn read_rest(pid: Seg<'_>, zones: &Zones, canon: &mut Canon, notes: &mut Notes) {
     let address = pid.repetitions(11).next();
     if let Some(rep) = address.filter(|rep| rep.chars() <= ADDRESS_CHARS_MAX) {
         read_address(rep, "patient.address", canon);
     }
     let mut phones = pid.repetitions(13).chain(pid.repetitions(14));
-    let phone = phones.find(|rep| rep.chars() <= SHORT_CHARS_MAX).and_then(read_phone);
-    canon.put_some("patient.phone", phone);
+    if phones.all(|rep| rep.chars() <= SHORT_CHARS_MAX) {
+        telecoms::read(pid, &[13, 14], "patient.phone", "patient.telecoms", zones, canon);
+    }
     let nationality = if pid.has(28) { 28 } else { 26 };
     let coded = [
         (16, "patient.marital_status"),

@@ -36,6 +36,12 @@ const BARE_NAMES: [&str; 22] = [
 /// Segments that begin another message, or a batch of them.
 const BEGINNINGS: [&str; 5] = ["MSH", "FHS", "BHS", "BTS", "FTS"];
 
+/// Goes on with the last field of the segment before it (v2.5.1 §2.10.2.1).
+const ADDENDUM: &str = "ADD";
+
+/// Says that the message goes on in another one (v2.5.1 §2.10.2.2).
+const CONTINUED_ELSEWHERE: &str = "DSC";
+
 /// Mends the lines of `text`.
 pub(crate) fn mend(text: &str, notes: &mut Notes) -> Result<Lines, Fault> {
     if text.len() > MESSAGE_BYTES_MAX {
@@ -177,6 +183,12 @@ impl Joiner {
         if BEGINNINGS.contains(&capitals.as_str()) {
             return Err(Fault::SeveralMessages { segment: capitals });
         }
+        if capitals == CONTINUED_ELSEWHERE {
+            return self.end_of_part(fields);
+        }
+        if capitals == ADDENDUM {
+            return self.addendum(fields, notes);
+        }
         if self.count == SEGMENTS_MAX {
             return Err(Fault::TooMany {
                 path: "the message".to_owned(),
@@ -198,6 +210,27 @@ impl Joiner {
         self.mended.push(self.delimiters.field);
         self.mended.push_str(fields);
         Ok(())
+    }
+
+    /// The first field of an ADD belongs to the last field before it, the others follow.
+    fn addendum(&mut self, fields: &str, notes: &mut Notes) -> Result<(), Fault> {
+        let continued = self.mended.get(self.begins..self.begins + 3).unwrap_or("MSH").to_owned();
+        if self.begins == 0 {
+            return Err(Fault::Structure { segment: ADDENDUM.to_owned() });
+        }
+        notes.add(continued, What::Continued);
+        self.blank = 0;
+        self.mended.push_str(fields);
+        Ok(())
+    }
+
+    /// A DSC that names no continuation only says that there is none.
+    fn end_of_part(&mut self, fields: &str) -> Result<(), Fault> {
+        let pointer = fields.split(self.delimiters.field).next().unwrap_or_default().trim();
+        if pointer.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::Continued { field: "DSC-1".to_owned() })
     }
 
     /// A line break inside a field, mostly in OBX-5: the text goes on, with an escaped break.
@@ -277,6 +310,24 @@ mod tests {
     fn the_truncation_character_and_short_delimiters_become_exactly_four() {
         check("MSH|^~\\&#|A\rPID|1", "MSH|^~\\&|A\rPID|1", &[]);
         check("MSH|^~|A\rPID|1", "MSH|^~\u{1}\u{2}|A\rPID|1", &[What::DelimitersShort]);
+    }
+
+    #[test]
+    fn an_addendum_goes_on_with_the_last_field_before_it() {
+        check(
+            "MSH|^~\\&|A\rOBX|2|ED|||^a^b^Base64^QUJD\rADD|REVG||||||F\rNTE|1\r",
+            "MSH|^~\\&|A\rOBX|2|ED|||^a^b^Base64^QUJDREVG||||||F\rNTE|1",
+            &[What::Continued],
+        );
+        check("MSH|^~\\&|A\rNTE|1||甲\rADD|乙\rADD|丙\rDSC|", "MSH|^~\\&|A\rNTE|1||甲乙丙", &[
+            What::Continued,
+        ]);
+    }
+
+    #[test]
+    fn a_message_that_goes_on_elsewhere_is_refused() {
+        refuses("MSH|^~\\&|A\rPID|1\rDSC|42|F", "D028");
+        refuses("MSH|^~\\&|A\rADD|x\rPID|1", "D016");
     }
 
     #[track_caller]

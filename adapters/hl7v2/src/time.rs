@@ -1,6 +1,8 @@
 //! HL7 dates and times: as much of `YYYYMMDDHHMMSS.ffff+ZZZZ` as the sender knows.
 //!
-//! A time without a zone is in the zone of the profile, Asia/Shanghai unless it says otherwise.
+//! A time without a zone is in that of MSH-7 (v2.5.1 §2.15.9.7), and where that states none, in the
+//! zone of the profile, Asia/Shanghai unless it says otherwise. A day is always one of the sender's
+//! place: a birth date never moves because a computer counts in UTC.
 //! Other forms that hospitals send (`2026-03-01 08:30:00`, `2026/3/1`, `20260301T083000`) are read
 //! and noted. A time that does not exist is never moved to one that does.
 
@@ -33,6 +35,34 @@ pub struct Moment {
     /// Whether it was written the way HL7 wants it.
     pub standard: bool,
 }
+
+/// In which zones a message is to be read.
+#[derive(Clone, Debug)]
+pub struct Zones {
+    /// Of times without a zone.
+    pub times: TimeZone,
+    /// Where the sender is: the zone of its days.
+    pub place: TimeZone,
+    /// When the message was sent, if it says so: what has ended before is over.
+    pub sent: Option<Timestamp>,
+}
+
+impl Zones {
+    /// The zones of a message from `place` whose MSH-7 is `sent`.
+    #[must_use]
+    pub fn of_message(place: TimeZone, sent: Option<Moment>) -> Self {
+        let stated = sent.and_then(|sent| Some((sent.offset?, sent.timestamp(&place)?)));
+        let times = match stated {
+            Some((offset, at)) if place.to_offset(at) != offset => TimeZone::fixed(offset),
+            Some(_) | None => place.clone(),
+        };
+        let sent = sent.and_then(|sent| sent.timestamp(&times));
+        Self { times, place, sent }
+    }
+}
+
+/// Some instant of the years in which we live, to ask for the offset that a place has now.
+const TODAY: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// Where nobody says otherwise.
 pub const ZONE_DEFAULT: &str = "Asia/Shanghai";
@@ -153,6 +183,35 @@ impl Moment {
         (self.precision >= Precision::Day).then(|| self.when.date())
     }
 
+    /// The day at `place`, if the sender knew it. `zone` is that of times without one.
+    ///
+    /// A day alone is the day, whatever the zone. So is a time in the zone that the place has today:
+    /// its summer times of long ago would move birth dates.
+    #[must_use]
+    pub fn day(&self, zones: &Zones) -> Option<Date> {
+        let written = self.date()?;
+        if self.precision == Precision::Day {
+            return Some(written);
+        }
+        let instant = self.timestamp(&zones.times)?;
+        let offset = self.offset.unwrap_or_else(|| zones.times.to_offset(instant));
+        let is_local = self.offset.is_none() && zones.times == zones.place;
+        if is_local || offset == zones.place.to_offset(TODAY) {
+            return Some(written);
+        }
+        Some(zones.place.to_datetime(instant).date())
+    }
+
+    /// The last second of what was written: of the day, where it is a day.
+    #[must_use]
+    pub fn end(&self, zones: &Zones) -> Option<Timestamp> {
+        if self.precision == Precision::Day {
+            let last = Self { when: self.when.date().at(23, 59, 59, 0), ..*self };
+            return last.timestamp(&zones.place);
+        }
+        self.timestamp(&zones.times)
+    }
+
     /// The instant, if the sender knew at least the day. A day alone begins at midnight.
     #[must_use]
     pub fn timestamp(&self, zone: &TimeZone) -> Option<Timestamp> {
@@ -224,6 +283,37 @@ mod tests {
         check("2026-03-01T08:30:00.25+08:00", Some(("2026-03-01T00:30:00.25Z", false)));
         check("2026-03-01T08:30:00Z", Some(("2026-03-01T08:30:00Z", false)));
         check("20260301T083000", Some(("2026-03-01T00:30:00Z", false)));
+    }
+
+    #[track_caller]
+    fn check_day(text: &str, sent: &str, want: &str) {
+        let zones = Zones::of_message(shanghai(), read(sent));
+        let day = read(text).and_then(|moment| moment.day(&zones)).map(|day| day.to_string());
+        assert_eq!(day.as_deref(), Some(want), "{text} in a message of {sent}");
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_senders_place() {
+        check_day("19500101", "20260310010000+0000", "1950-01-01");
+        check_day("19491231160000+0000", "20260310090000", "1950-01-01");
+        check_day("19491231160000", "20260310010000+0000", "1950-01-01");
+        check_day("19491231110000-0500", "20260310090000", "1950-01-01");
+        check_day("19500101000000", "20260310090000+0800", "1950-01-01");
+        check_day("19880701233000+0800", "20260310090000", "1988-07-01");
+        check_day("19880701233000", "20260310090000+0800", "1988-07-01");
+        check_day("19880630150000+0000", "20260310090000", "1988-07-01");
+    }
+
+    #[test]
+    fn the_zone_of_msh_7_is_that_of_the_message() {
+        let utc = Zones::of_message(shanghai(), read("20260310010000+0000"));
+        let at = |text: &str| read(text).unwrap().timestamp(&utc.times).unwrap().to_string();
+
+        assert_eq!(at("20260311060000"), "2026-03-11T06:00:00Z");
+        assert_eq!(at("20260311060000+0800"), "2026-03-10T22:00:00Z");
+        assert_eq!(read("20260311").unwrap().end(&utc).unwrap().to_string(), "2026-03-11T15:59:59Z");
+        let local = Zones::of_message(shanghai(), read("20260310090000+0800"));
+        assert_eq!(local.times, shanghai());
     }
 
     #[test]

@@ -28,8 +28,12 @@ pub(crate) struct Place {
     pub(crate) field: u16,
     pub(crate) repetition: u16,
     pub(crate) component: u16,
+    /// [`WHOLE`] is the component as one text, where a raw delimiter divides it.
     pub(crate) subcomponent: u16,
 }
+
+/// The place, before its subcomponents, of a divided component as one text.
+pub(crate) const WHOLE: u16 = 0;
 
 impl Place {
     /// Where a repetition begins.
@@ -47,6 +51,13 @@ pub(crate) struct Value {
     pub(crate) null: bool,
     /// Whether the mapping has used it. What it has not used is kept among the extras.
     pub(crate) taken: Cell<bool>,
+}
+
+impl Value {
+    /// Whether it repeats its neighbours: a divided component as one text.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.place.subcomponent == WHOLE
+    }
 }
 
 /// One segment: its name, which of its name it is, and its values.
@@ -141,15 +152,19 @@ impl Tree {
                     let parts = &component.subcomponents;
                     within(parts.len(), SUBCOMPONENTS_MAX, "subcomponents", path)?;
                     accounted += parts.len().saturating_sub(1);
+                    let place = |subcomponent| Place {
+                        field: number,
+                        repetition,
+                        component: component_number,
+                        subcomponent,
+                    };
+                    if parts.iter().skip(1).any(|part| !part.value.trim().is_empty()) {
+                        let raw = component.raw_value();
+                        self.add_value(place(WHOLE), raw, &path, &mut Notes::default());
+                    }
                     for (part, subcomponent) in parts.iter().zip(1_u16..) {
                         accounted += part.value.len();
-                        let place = Place {
-                            field: number,
-                            repetition,
-                            component: component_number,
-                            subcomponent,
-                        };
-                        self.add_value(place, part.value, &path, notes);
+                        self.add_value(place(subcomponent), part.value, &path, notes);
                     }
                 }
             }
@@ -229,6 +244,7 @@ mod tests {
                 let name = String::from_utf8(segment.name.to_vec()).unwrap();
                 tree.values[segment.values.clone()]
                     .iter()
+                    .filter(|value| !value.is_whole())
                     .map(move |value| (name.clone(), value.place, value.text.to_string()))
             })
             .collect()

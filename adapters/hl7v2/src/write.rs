@@ -5,7 +5,7 @@
 
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
-use crate::escape::escape_into;
+use crate::escape::{NULL, escape_into};
 use crate::fault::Fault;
 use crate::tree::Place;
 
@@ -22,12 +22,14 @@ pub struct Writer {
 pub struct Line {
     name: &'static str,
     values: Vec<(Place, String)>,
+    /// Fields that hold an explicit null.
+    nulls: Vec<u16>,
 }
 
 impl Line {
     /// Begins a segment.
     pub fn new(name: &'static str) -> Self {
-        Self { name, values: Vec::with_capacity(12) }
+        Self { name, values: Vec::with_capacity(12), nulls: Vec::new() }
     }
 
     /// Puts a component of the first repetition. Empty text puts nothing.
@@ -64,6 +66,23 @@ impl Line {
         self
     }
 
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Puts an explicit null (`""`), which deletes what the receiver has. A field that holds a value
+    /// keeps it.
+    pub fn put_null(&mut self, field: u16) {
+        let is_filled = self.values.iter().any(|(place, _)| place.field == field);
+        if !is_filled && !self.nulls.contains(&field) {
+            self.nulls.push(field);
+            let place = Place { field, repetition: 1, component: 1, subcomponent: 1 };
+            self.values.push((place, NULL.to_owned()));
+        }
+    }
+
     /// Whether nothing has been put yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -83,7 +102,11 @@ impl Line {
         for (place, text) in &self.values {
             advance(out, at, *place, delimiters);
             at = *place;
-            escape_into(out, text, delimiters);
+            if self.nulls.contains(&place.field) {
+                out.push_str(NULL);
+            } else {
+                escape_into(out, text, delimiters);
+            }
         }
         out.push('\r');
     }

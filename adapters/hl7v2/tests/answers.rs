@@ -120,8 +120,114 @@ fn old_versions_get_the_old_err() {
 }
 
 #[test]
+fn a_positive_answer_has_no_err_in_any_version() {
+    for version in ["2.3.1", "2.4", "2.5.1", "2.8"] {
+        let arrived = message(version, "", "", "ADT^A01");
+
+        let answer = &answers(&arrived, &Reply::Verdict(&accepted()))[0];
+
+        assert!(!answer.contains("\rERR"), "{version}: {answer}");
+    }
+}
+
+#[test]
+fn an_acknowledgement_is_never_answered() {
+    for kind in ["ACK", "ACK^I12", "ACK^I12^ACK", "MCF^Q02", "ack"] {
+        for (accept, application) in [("", ""), ("AL", "AL"), ("ER", "SU")] {
+            let arrived = message("2.4", accept, application, kind);
+
+            assert!(answers(&arrived, &Reply::Verdict(&refused())).is_empty(), "{kind}");
+            assert!(answers(&arrived, &Reply::Verdict(&accepted())).is_empty(), "{kind}");
+        }
+    }
+}
+
+/// ERR of an answer to a message that is refused for one problem.
+#[track_caller]
+fn err(version: &str, kind: &str, refusal: Refusal, code: &'static str, field: &str) -> String {
+    let verdict = Verdict::refused(refusal, Problem::new(Code::new(code), field, "text"));
+    let answer = &answers(&message(version, "", "", kind), &Reply::Verdict(&verdict))[0];
+    answer.split("\rERR|").nth(1).unwrap().split('\r').next().unwrap().to_owned()
+}
+
+#[test]
+fn each_problem_has_its_hl7_error_and_the_senders_own_field() {
+    use Refusal::{Invalid, Unreadable};
+    for (code, field, kind, refusal, place, error) in [
+        ("D022", "MSH-9", "VXU^V04", Unreadable, "MSH^1^9", "200"),
+        ("D022", "MSH-9.2", "REF^I19", Unreadable, "MSH^1^9^1^2", "201"),
+        ("D038", "MSH-9.2", "SIU^S15", Unreadable, "MSH^1^9^1^2", "201"),
+        ("D037", "MSH-11", "REF^I12", Unreadable, "MSH^1^11", "202"),
+        ("D023", "MSH-12", "REF^I12", Unreadable, "MSH^1^12", "203"),
+        ("D019", "PID-5", "REF^I12", Unreadable, "PID^1^5", "101"),
+        ("D026", "PID-3[2]", "REF^I12", Unreadable, "PID^1^3^2", "102"),
+        ("D021", "SCH-11.4", "SIU^S12", Unreadable, "SCH^1^11^1^4", "102"),
+        ("D020", "RF1-2", "REF^I12", Unreadable, "RF1^1^2", "103"),
+        ("C010", "body.patient.name", "REF^I12", Invalid, "PID^1^5", "101"),
+        ("C001", "body.clinical.diagnoses[1].what", "REF^I12", Invalid, "DG1^2^3", "101"),
+        ("C003", "body.reason.text", "RRI^I12", Invalid, "RF1^1^10", "102"),
+        ("C006", "body.reason.code", "SIU^S26", Invalid, "SCH^1^6", "103"),
+        ("C014", "body.patient.sex", "REF^I12", Invalid, "PID^1^8", "102"),
+    ] {
+        let long = err("2.5.1", kind, refusal, code, field);
+        assert!(long.starts_with(&format!("|{place}|{error}^")), "{code} {field}: {long}");
+        let short = err("2.4", kind, refusal, code, field);
+        let coarse = place.split('^').take(3).collect::<Vec<_>>().join("^");
+        assert!(short.starts_with(&format!("{coarse}^{error}&")), "{code} {field}: {short}");
+    }
+}
+
+#[test]
+fn a_canonical_field_is_told_as_the_senders_own() {
+    let verdict = Verdict::refused(
+        Refusal::Invalid,
+        Problem::new(Code::new("C010"), "body.patient.name", "A known patient needs a name."),
+    );
+
+    let answer = &answers(&message("2.5.1", "", "", "REF^I12"), &Reply::Verdict(&verdict))[0];
+
+    assert!(answer.contains("\rMSA|AE|QS0001|C010 PID-5: A known patient needs a name."), "{answer}");
+    assert!(answer.contains("|PID-5: A known patient needs a name.\r"), "{answer}");
+}
+
+#[test]
+fn a_version_that_is_not_spoken_is_answered_in_its_own_layout() {
+    let old = err("2.2", "REF^I12", Refusal::Unreadable, "D023", "MSH-12");
+    assert!(old.starts_with("MSH^1^12^203&"), "{old}");
+    let new = err("2.9", "REF^I12", Refusal::Unreadable, "D023", "MSH-12");
+    assert!(new.starts_with("|MSH^1^12|203^"), "{new}");
+}
+
+#[test]
+fn a_batch_is_answered_under_its_own_id() {
+    let arrived = b"FHS|^~\\&|HIS|QS|TIERLINK|XH|20260310090000||F1||F42\rMSH|^~\\&|HIS|QS";
+    let text = "FHS begins a second message or a batch; send one message per frame";
+    let verdict =
+        Verdict::refused(Refusal::Unreadable, Problem::new(Code::new("D018"), "FHS", text));
+
+    let answer = &answers(arrived, &Reply::Verdict(&verdict))[0];
+
+    assert!(answer.contains("|TIERLINK|XH|HIS|QS|"), "{answer}");
+    assert!(answer.contains("\rMSA|AR|F42|D018 FHS: "), "{answer}");
+}
+
+#[test]
+fn a_label_that_was_not_true_is_not_repeated() {
+    let text = "MSH|^~\\&|医院|QS|TIERLINK|XH|||ADT^A01|QS1|P|2.4||||||GBK\r";
+    let (mut profile, directory) = (profile(), Directory::default());
+    profile.format.charset = Some("UTF-8".to_owned());
+    let received_at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
+    let with = Reading { profile: &profile, directory: &directory, id: Uuid::nil(), received_at };
+
+    let answer = Hl7v2.answer(text.as_bytes(), &Reply::Verdict(&accepted()), &with);
+
+    let answer = String::from_utf8(answer.frames[0].clone()).unwrap();
+    assert!(answer.contains("|医院|QS|") && answer.contains("|UNICODE UTF-8\r"), "{answer}");
+}
+
+#[test]
 fn the_verdict_decides_the_code_and_the_hl7_error() {
-    let problem = || Problem::new(Code::new("C001"), "body.patient", "text");
+    let problem = || Problem::new(Code::new("R999"), "frame", "text");
     for (refusal, code, error) in [
         (Refusal::Unreadable, "AR", "100"),
         (Refusal::Sender, "AR", "199"),

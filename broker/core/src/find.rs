@@ -86,6 +86,10 @@ pub fn keys(message: &Message, sender: &OrganisationCode) -> Vec<Key> {
         add(&mut keys, CaseNumber::read(&number.number).map(Key::Number));
         add(&mut keys, Some(theirs(Some(&number.organisation), &number.number)));
     }
+    // Whose number it is, the message does not say: of any side that the sender may see.
+    for number in &case.unassigned {
+        add(&mut keys, Some(theirs(None, number)));
+    }
     let Some(answered) = &message.in_reply_to else {
         return keys;
     };

@@ -175,10 +175,11 @@ fn frames() -> Result<Vec<Case>> {
 fn strangers() -> Result<Vec<Case>> {
     let utf16: Vec<u8> =
         Charset::read(&fresh()?).encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let utf16: Vec<u8> =
+    let mut utf16: Vec<u8> =
         utf16.into_iter().filter(|byte| ![FRAME_BEGINS, FRAME_ENDS[0]].contains(byte)).collect();
+    utf16.remove(1);
     let mut cases = vec![
-        Case::refused("UTF-16", utf16, "A003", "MSH-4"),
+        Case::refused("UTF-16 with a byte missing", utf16, "A003", "MSH-4"),
         Case::refused(
             "an organisation that nobody knows",
             but(QINGSHI_FACILITY, "NOBODY")?,

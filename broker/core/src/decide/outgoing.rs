@@ -30,6 +30,7 @@ fn case_ref(case: &Case) -> CaseRef {
         id: Some(case.id),
         number: Some(case.number.clone()),
         numbers: case.numbers.clone(),
+        unassigned: Vec::new(),
         state: Some(case.state.as_str().to_owned()),
         parent: case.parent.clone(),
     }

@@ -56,6 +56,19 @@ fn keys_come_in_order_of_trust() {
 }
 
 #[test]
+fn a_number_that_nobody_claims_is_tried_for_every_side() {
+    let mut world = World::new();
+    let mut message = answer(&mut world);
+    message.case.numbers = vec![BusinessNumber { organisation: org(LEAD), number: "N-1".into() }];
+    message.case.unassigned = vec!["N-1".into()];
+
+    let keys = keys(&message, &org(LEAD));
+
+    let of = |organisation| Key::Theirs { organisation, number: "N-1".into() };
+    assert_eq!(keys, [of(Some(org(LEAD))), of(None)]);
+}
+
+#[test]
 fn our_number_is_understood_wherever_a_hospital_puts_it() {
     let mut world = World::new();
     let mut message = answer(&mut world);
