@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tierlink::clock::Clock;
+use tierlink::clock_watch::{ClockStatus, ClockWatch};
 use tierlink::codecs::codecs;
 use tierlink::committer::Committer;
 use tierlink::counters::Counters;
@@ -100,6 +101,7 @@ impl Process {
             environment: Arc::clone(&environment),
             wake,
             lease: lease("clock"),
+            watch: ClockWatch::new(ClockStatus::default()),
         };
         tasks.spawn(relay.run(stop.clone()));
         tasks.spawn(deadlines.run(stop.clone()));
