@@ -4,12 +4,15 @@
 //! does not exist: over every route of `/openapi.json`, with every kind of message, by every way
 //! of naming a case, in all three formats. The answers must be the same, apart from what they
 //! repeat of the question, and the case must be untouched afterwards.
+//!
+//! So asks a stranger of a case of others, and so ask the target and an expert of a case that no
+//! review has let go yet: for them it must not be there either.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use serde_json::{Value, json};
 use tierlink_integration_tests::county::{
-    BAIMA, County, FENGQIAO, LEAD, Mode, QINGSHI, QINGSHI_FACILITY, SECOND,
+    BAIMA, CITY, County, FENGQIAO, LEAD, LIUWAN, Mode, QINGSHI, QINGSHI_FACILITY, SECOND,
 };
 use tierlink_integration_tests::for_both_modes;
 use tierlink_integration_tests::hospitals::{
@@ -17,10 +20,16 @@ use tierlink_integration_tests::hospitals::{
 };
 use uuid::Uuid;
 
-for_both_modes! { a_stranger_cannot_tell_a_case_of_others_from_none }
+for_both_modes! {
+    a_stranger_cannot_tell_a_case_of_others_from_none,
+    a_target_cannot_tell_a_case_in_review_from_none,
+    an_expert_cannot_tell_a_consultation_in_review_from_none,
+}
 
 /// Every way to name a case, of one that exists and of one that does not.
 struct Named {
+    /// Who asked.
+    origin: &'static str,
     number: String,
     id: String,
     /// What its origin calls it.
@@ -33,6 +42,7 @@ struct Named {
 impl Named {
     fn nobodys() -> Self {
         Self {
+            origin: FENGQIAO,
             number: nobodys_number(),
             id: Uuid::now_v7().to_string(),
             business: new_number("FQ"),
@@ -76,6 +86,7 @@ async fn case_of_others(county: &County) -> Named {
     county.wait_drained().await.unwrap();
     let case = county.case("operator", &number).await.unwrap();
     Named {
+        origin: FENGQIAO,
         number,
         id: case["id"].as_str().unwrap().to_owned(),
         business,
@@ -90,10 +101,10 @@ async fn a_stranger_cannot_tell_a_case_of_others_from_none(mode: Mode) {
     let nobodys = Named::nobodys();
     let before = county.case("operator", &theirs.number).await.unwrap();
 
-    routes(&county, &theirs, &nobodys).await;
-    kinds(&county, &theirs, &nobodys).await;
-    fhir(&county, &theirs, &nobodys).await;
-    hl7(&county, &theirs, &nobodys).await;
+    routes(&county, BAIMA, &theirs, &nobodys).await;
+    kinds(&county, BAIMA, &theirs, &nobodys).await;
+    fhir(&county, BAIMA, &theirs, &nobodys).await;
+    hl7(&county, QINGSHI, ("HIS", QINGSHI_FACILITY), &theirs, &nobodys).await;
 
     let after = county.case("operator", &theirs.number).await.unwrap();
     assert_eq!(before, after, "the case was touched");
@@ -105,6 +116,79 @@ async fn a_stranger_cannot_tell_a_case_of_others_from_none(mode: Mode) {
     let message = county.http(FENGQIAO).unwrap();
     let message = message.get(&format!("/api/v1/messages/{}", theirs.message)).await.unwrap();
     assert_eq!(message.status, 200);
+}
+
+/// What the village asks of `target`, while its township reviews it. The township heard it over
+/// HL7 v2.
+async fn case_in_review(county: &County, mut request: Value) -> Named {
+    let business = new_number("LW");
+    request["case"]["numbers"] = json!([{ "organisation": LIUWAN, "number": business }]);
+    let number = county.must_send(&request).await.unwrap();
+    let at_township = county.hospital(QINGSHI).wait_for_kind("REF^I12", &number).await.unwrap();
+    let case = county.case("operator", &number).await.unwrap();
+    assert_eq!(case["state"], "in_review");
+    let id = case["id"].as_str().unwrap().to_owned();
+    let message = case["events"][0]["message"].as_str().unwrap().to_owned();
+    let control_id = at_township.control_id;
+    Named { origin: LIUWAN, number, id, business, message, control_id }
+}
+
+/// Asks by every route, with every kind, and in the asker's own format; then again once the case
+/// was returned, and once it was cancelled.
+async fn must_not_be_there(county: &County, asker: &str, theirs: &Named, family: &str) {
+    let nobodys = Named { origin: LIUWAN, ..Named::nobodys() };
+    let state = async || county.state(&theirs.number).await.unwrap();
+    routes(county, asker, theirs, &nobodys).await;
+    kinds(county, asker, theirs, &nobodys).await;
+    if asker == LEAD {
+        hl7(county, LEAD, ("HIP", LEAD), theirs, &nobodys).await;
+    } else {
+        fhir(county, asker, theirs, &nobodys).await;
+    }
+    assert_eq!(state().await, "in_review", "it was touched");
+    for (author, kind, then) in [
+        (QINGSHI, format!("{family}.return"), "returned"),
+        (LIUWAN, format!("{family}.cancel"), "cancelled"),
+    ] {
+        let message = said(author, &kind, Some(&theirs.number), None).unwrap();
+        assert_eq!(county.send(&message).await.unwrap().status, 200);
+        assert_eq!(state().await, then);
+        routes(county, asker, theirs, &nobodys).await;
+    }
+    county.wait_drained().await.unwrap();
+    for heard in county.hospital(asker).received() {
+        assert!(!heard.is_about(&theirs.number), "{asker} heard {}", heard.kind);
+        assert!(!heard.text.contains(&theirs.business), "{asker} heard {}", heard.kind);
+    }
+}
+
+async fn a_target_cannot_tell_a_case_in_review_from_none(mode: Mode) {
+    let county = County::open(mode).await.unwrap();
+    for target in [SECOND, LEAD] {
+        let request = said(LIUWAN, "referral.submit", None, Some(target)).unwrap();
+        let theirs = case_in_review(&county, request).await;
+        // The questions themselves are good: who reviews it gets an answer to them.
+        let reviewer = county.http(QINGSHI).unwrap();
+        let seen = reviewer.get(&format!("/api/v1/cases/{}", theirs.number)).await.unwrap();
+        assert_eq!(seen.status, 200);
+
+        must_not_be_there(&county, target, &theirs, "referral").await;
+    }
+}
+
+async fn an_expert_cannot_tell_a_consultation_in_review_from_none(mode: Mode) {
+    let county = County::open(mode).await.unwrap();
+    let mut request = said(LIUWAN, "consultation.amend", None, Some(LEAD)).unwrap();
+    request["kind"] = json!("consultation.request");
+    request["body"]["experts"] = json!([
+        { "organisation": SECOND, "practitioner": { "code": "ZY2001", "name": "陆知远" } },
+        { "organisation": CITY, "practitioner": { "code": "SY3310", "name": "周慕云" } },
+    ]);
+    for asker in [SECOND, CITY] {
+        let theirs = case_in_review(&county, request.clone()).await;
+        must_not_be_there(&county, asker, &theirs, "consultation").await;
+        request["source"]["message_id"] = json!(new_number("M"));
+    }
 }
 
 /// Status and body must not differ but in what they repeat.
@@ -135,8 +219,8 @@ fn without_ids(text: &str) -> String {
 }
 
 /// Every documented route, as a stranger and as nobody at all.
-async fn routes(county: &County, theirs: &Named, nobodys: &Named) {
-    let (stranger, nobody) = (county.http(BAIMA).unwrap(), county.anonymous().unwrap());
+async fn routes(county: &County, asker: &str, theirs: &Named, nobodys: &Named) {
+    let (stranger, nobody) = (county.http(asker).unwrap(), county.anonymous().unwrap());
     let document = nobody.get("/openapi.json").await.unwrap().json();
     let mut walked = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -144,7 +228,7 @@ async fn routes(county: &County, theirs: &Named, nobodys: &Named) {
             walked += 1;
             let what = format!("{method} {path}");
             let guarded = operation["security"].is_array();
-            for (mine, other) in questions(path, theirs, nobodys) {
+            for (mine, other) in questions(path, asker, theirs, nobodys) {
                 if method == "get" {
                     let first = stranger.get(&mine).await.unwrap();
                     let second = stranger.get(&other).await.unwrap();
@@ -187,7 +271,7 @@ fn is_act(path: &str) -> bool {
 }
 
 /// The same question about both cases. A route that this test does not know fails it.
-fn questions(path: &str, theirs: &Named, nobodys: &Named) -> Vec<(String, String)> {
+fn questions(path: &str, asker: &str, theirs: &Named, nobodys: &Named) -> Vec<(String, String)> {
     let alike = |query: &str| vec![(format!("{path}{query}"), format!("{path}{query}"))];
     let about =
         |hole: &str, one: &str, other: &str| (path.replace(hole, one), path.replace(hole, other));
@@ -205,12 +289,22 @@ fn questions(path: &str, theirs: &Named, nobodys: &Named) -> Vec<(String, String
         ],
         "/api/v1/cases" => {
             let mut all = alike("");
-            for query in
-                ["?limit=200", "?family=referral", "?state=accepted", "?open=true", "?open=false"]
-            {
+            for query in [
+                "?limit=200",
+                "?family=referral",
+                "?family=consultation",
+                "?state=accepted",
+                "?state=in_review",
+                "?state=returned",
+                "?open=true",
+                "?open=false",
+                "?overdue=true",
+            ] {
                 all.extend(alike(query));
             }
-            all.extend(alike(&format!("?with={LEAD}")));
+            for who in [LEAD, QINGSHI, asker] {
+                all.extend(alike(&format!("?with={who}")));
+            }
             all
         }
         "/api/v1/parked/{message}/{organisation}/replay"
@@ -245,7 +339,7 @@ fn must_not_show(what: &str, theirs: &Named, answer: &Answer) {
 }
 
 /// Every canonical kind, by every way of naming a case.
-async fn kinds(county: &County, theirs: &Named, nobodys: &Named) {
+async fn kinds(county: &County, asker: &str, theirs: &Named, nobodys: &Named) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/examples");
     let mut kinds: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
@@ -253,11 +347,11 @@ async fn kinds(county: &County, theirs: &Named, nobodys: &Named) {
         .collect();
     kinds.sort();
     assert!(kinds.len() >= 35, "only {} kinds have examples", kinds.len());
-    let stranger = county.http(BAIMA).unwrap();
+    let stranger = county.http(asker).unwrap();
     for kind in &kinds {
         for way in 0..WAYS {
-            let first = stranger.send(&message(kind, theirs, way)).await.unwrap();
-            let second = stranger.send(&message(kind, nobodys, way)).await.unwrap();
+            let first = stranger.send(&message(kind, asker, theirs, way)).await.unwrap();
+            let second = stranger.send(&message(kind, asker, nobodys, way)).await.unwrap();
             let what = format!("{kind}, way {way}");
             must_be_alike(&what, (theirs, &first), (nobodys, &second));
             let opens = matches!(
@@ -274,15 +368,21 @@ async fn kinds(county: &County, theirs: &Named, nobodys: &Named) {
 /// By number, id, the origin's number, the answered message in two forms, and as a parent.
 const WAYS: usize = 6;
 
-fn message(kind: &str, named: &Named, way: usize) -> Value {
-    let to = if kind.starts_with("transfer.") { FENGQIAO } else { SECOND };
-    let mut message = said(BAIMA, kind, None, Some(to)).unwrap();
+fn message(kind: &str, asker: &str, named: &Named, way: usize) -> Value {
+    let to = if kind.starts_with("transfer.") {
+        FENGQIAO
+    } else if asker == SECOND {
+        LEAD
+    } else {
+        SECOND
+    };
+    let mut message = said(asker, kind, None, Some(to)).unwrap();
     let opens = matches!(kind, "referral.submit" | "transfer.offer" | "consultation.request");
     match way {
         0 => message["case"] = json!({ "number": named.number }),
         1 => message["case"] = json!({ "id": named.id }),
         2 => {
-            let number = json!({ "organisation": FENGQIAO, "number": named.business });
+            let number = json!({ "organisation": named.origin, "number": named.business });
             message["case"] = json!({ "numbers": [number] });
         }
         3 => message["in_reply_to"] = json!({ "id": named.message }),
@@ -304,8 +404,8 @@ fn message(kind: &str, named: &Named, way: usize) -> Value {
 }
 
 /// What FHIR can say about a case.
-async fn fhir(county: &County, theirs: &Named, nobodys: &Named) {
-    let stranger = county.http(BAIMA).unwrap();
+async fn fhir(county: &County, asker: &str, theirs: &Named, nobodys: &Named) {
+    let stranger = county.http(asker).unwrap();
     for (event, status) in [
         ("referral.accept", "accepted"),
         ("referral.decline", "rejected"),
@@ -320,7 +420,7 @@ async fn fhir(county: &County, theirs: &Named, nobodys: &Named) {
                 "statusReason": { "text": "无床位" },
                 "focus": if answers { Value::Null } else { json!({ "identifier": number }) },
             });
-            let mut asked = bundle(event, (BAIMA, LEAD), vec![task]);
+            let mut asked = bundle(event, (asker, LEAD), vec![task]);
             if answers {
                 let response = json!({ "identifier": named.message, "code": "ok" });
                 asked["entry"][0]["resource"]["response"] = response;
@@ -337,13 +437,19 @@ async fn fhir(county: &County, theirs: &Named, nobodys: &Named) {
 }
 
 /// What HL7 v2 can say about a case.
-async fn hl7(county: &County, theirs: &Named, nobodys: &Named) {
-    let mut line = county.mllp(QINGSHI).await.unwrap();
+async fn hl7(
+    county: &County,
+    asker: &str,
+    (application, facility): (&str, &str),
+    theirs: &Named,
+    nobodys: &Named,
+) {
+    let mut line = county.mllp(asker).await.unwrap();
     let asked = [
-        ("RRI^I12", "MSA|AA|CONTROL\rRF1|A|A||||BUSINESS^330199103|||||NUMBER^TIERLINK\r"),
+        ("RRI^I12", "MSA|AA|CONTROL\rRF1|A|A||||BUSINESS^ORIGIN|||||NUMBER^TIERLINK\r"),
         ("RRI^I12", "MSA|AA|CONTROL\rRF1|A\r"),
         ("RRI^I12", "MSA|AA|X1\rRF1|R|A||||BUSINESS||||RJ01^无床位\r"),
-        ("REF^I14", "RF1|P|A||||BUSINESS^330199103||||CN02\rPRD|RT|||^^^330199001\r"),
+        ("REF^I14", "RF1|P|A||||BUSINESS^ORIGIN||||CN02\rPRD|RT|||^^^330199001\r"),
         ("REF^I15", "RF1|P|A||||NUMBER\rPRD|RT|||^^^330199001\r"),
         (
             "ADT^A04",
@@ -363,12 +469,13 @@ async fn hl7(county: &County, theirs: &Named, nobodys: &Named) {
         for named in [theirs, nobodys] {
             let id = new_control_id();
             let text = format!(
-                "MSH|^~\\&|HIS|{QINGSHI_FACILITY}|TIERLINK|{LEAD}|20260310090000||{event}|{id}|P|\
+                "MSH|^~\\&|{application}|{facility}|TIERLINK|{LEAD}|20260310090000||{event}|{id}|P|\
                  2.4||||||UNICODE UTF-8\r{segments}"
             );
             let text = text
                 .replace("CONTROL", &named.control_id)
                 .replace("BUSINESS", &named.business)
+                .replace("ORIGIN", named.origin)
                 .replace("NUMBER", &named.number);
             let answer = line.exchange(&Charset::Utf8.encode(&text).unwrap()).await.unwrap();
             answers.push(plain(&answer, named, &id));

@@ -78,6 +78,7 @@ fn wrong(
     let directory = Directory::new(directory.to_vec(), None);
     let sender = profile(by, speaks.as_str());
     let with = Reading {
+        head: None,
         profile: &sender,
         directory: &directory,
         id: Uuid::now_v7(),

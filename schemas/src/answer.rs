@@ -600,6 +600,8 @@ pub struct StatusReport {
     pub overdue: Option<String>,
     /// How often this deadline was reported before, counting from one.
     pub escalation: Option<u32>,
+    /// True when the broker's own clock was in doubt, so that the deadline may not have passed yet.
+    pub clock_in_doubt: Option<bool>,
 }
 
 /// What became of a delivery.

@@ -23,8 +23,8 @@ use tierlink_schemas::{Problem, Refusal, Verdict};
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
 use crate::header::Header;
-use crate::places;
 use crate::limits::{ANSWER_TEXT_CHARS_MAX, CONTROL_ID_CHARS_MAX};
+use crate::places;
 use crate::time;
 use crate::write::{Line, Writer};
 
@@ -185,9 +185,11 @@ fn frame(
     let told: Vec<Told<'_>> =
         outcome.problems.iter().take(PROBLEMS_MAX).map(|it| Told::new(it, header)).collect();
     let text = told.first().map_or_else(|| outcome.text.clone(), Told::line);
-    msa.put(1, 1, code)
-        .put(2, 1, header.map_or("", |header| header.control_id.as_str()))
-        .put(3, 1, shortened(&text));
+    msa.put(1, 1, code).put(2, 1, header.map_or("", |header| header.control_id.as_str())).put(
+        3,
+        1,
+        shortened(&text),
+    );
     writer.add(msa);
     if !is_old(version) {
         for line in told.iter().map(|told| long_error(told, outcome)) {
@@ -228,8 +230,7 @@ fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>)
         msh.put(9, 2, header.event.as_str());
         msh.put(11, 1, if header.processing.is_empty() { "P" } else { &header.processing });
         // A label that was not true is not repeated.
-        let stated: Vec<&str> =
-            header.charset_stated.split(header.delimiters.repetition).collect();
+        let stated: Vec<&str> = header.charset_stated.split(header.delimiters.repetition).collect();
         let true_of = |label: &&str| Charset::named(label).is_none_or(|it| it == header.charset);
         if stated.iter().any(true_of) {
             for (repetition, label) in (1_u16..).zip(stated) {

@@ -72,7 +72,8 @@ fn check_status(sch: Seg<'_>, notes: &mut Notes) -> Result<(), Fault> {
             });
         }
         _ if !is_latin(status) => {
-            notes.add(sch.path(25), What::Mapping("is a word of the sender's own; it was not used"));
+            notes
+                .add(sch.path(25), What::Mapping("is a word of the sender's own; it was not used"));
         }
         _ => {
             return Err(Fault::Modifier {
@@ -93,8 +94,7 @@ fn time_of_day(
     notes: &mut Notes,
 ) -> Result<Option<(String, Timestamp)>, Fault> {
     let Some(moment) = need_time(seg, field, component, notes)? else { return Ok(None) };
-    let path =
-        if component == 1 { seg.path(field) } else { seg.first(field).path(component) };
+    let path = if component == 1 { seg.path(field) } else { seg.first(field).path(component) };
     if moment.precision < Precision::Time {
         return Err(Fault::Invalid {
             field: path,
@@ -267,7 +267,8 @@ pub(crate) fn read_wanted(
     let is_day = |moment: Option<Moment>| moment.is_some_and(|it| it.precision == Precision::Day);
     let last = if is_day(first) && last.is_none() { first } else { last };
     let zone = if is_day(first) { &zones.place } else { &zones.times };
-    canon.put_some("wanted.start", first.and_then(|it| it.timestamp(zone)).map(|at| at.to_string()));
+    canon
+        .put_some("wanted.start", first.and_then(|it| it.timestamp(zone)).map(|at| at.to_string()));
     canon.put_some("wanted.end", last.and_then(|it| it.end(zones)).map(|at| at.to_string()));
     Ok(())
 }

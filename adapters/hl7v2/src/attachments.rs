@@ -230,9 +230,10 @@ impl Document {
 
     /// A file may have been cut before it was encoded, or afterwards.
     fn content(&self) -> Option<String> {
-        let cut_afterwards = self.text.as_ref().filter(|text| {
-            STANDARD.decode(text.as_bytes()).is_ok_and(|bytes| !bytes.is_empty())
-        });
+        let cut_afterwards = self
+            .text
+            .as_ref()
+            .filter(|text| STANDARD.decode(text.as_bytes()).is_ok_and(|bytes| !bytes.is_empty()));
         let cut_before = self.bytes.as_ref().filter(|bytes| !bytes.is_empty());
         cut_afterwards.cloned().or_else(|| cut_before.map(|bytes| STANDARD.encode(bytes)))
     }
@@ -244,11 +245,7 @@ fn by_beginning(bytes: &[u8]) -> Option<String> {
 }
 
 /// Reads the document that begins in the first of `rest`, and says how many OBX it takes.
-pub(crate) fn read(
-    rest: &[Seg<'_>],
-    canon: &mut Canon,
-    notes: &mut Notes,
-) -> Result<usize, Fault> {
+pub(crate) fn read(rest: &[Seg<'_>], canon: &mut Canon, notes: &mut Notes) -> Result<usize, Fault> {
     let Some(obx) = rest.first().copied() else { return Ok(0) };
     let path = format!("attachments.{}", canon.len("attachments"));
     let form = form(obx);
@@ -338,10 +335,7 @@ fn read_reference(obx: Seg<'_>, path: &str, canon: &mut Canon) -> Result<(), Fau
     }
     canon.put(&format!("{path}.reference"), pointer);
     let media_type = media_type([value.text(3), value.text(4)]);
-    canon.put(
-        &format!("{path}.media_type"),
-        media_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
-    );
+    canon.put(&format!("{path}.media_type"), media_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()));
     Ok(())
 }
 

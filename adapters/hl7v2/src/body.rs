@@ -242,8 +242,8 @@ pub(crate) fn fill_in(kind: Kind, context: &Context<'_>, canon: &mut Canon, note
         canon.put("no_referral_reason.code", "NR99");
     }
     let is_referral = kind.family() == Family::Referral;
-    let says_what = canon.len("clinical.diagnoses") > 0
-        || canon.text("clinical.chief_complaint").is_some();
+    let says_what =
+        canon.len("clinical.diagnoses") > 0 || canon.text("clinical.chief_complaint").is_some();
     if is_referral && !says_what {
         let elsewhere = if canon.len("attachments") > 0 {
             Some("未说明，见所附文件")

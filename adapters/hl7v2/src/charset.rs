@@ -481,12 +481,9 @@ mod tests {
         let (little, big) = (units(u16::to_le_bytes), units(u16::to_be_bytes));
         let marked = |mark: [u8; 2], rest: &[u8]| [&mark, rest].concat();
 
-        for bytes in [
-            marked([0xFF, 0xFE], &little),
-            marked([0xFE, 0xFF], &big),
-            little.clone(),
-            big.clone(),
-        ] {
+        for bytes in
+            [marked([0xFF, 0xFE], &little), marked([0xFE, 0xFF], &big), little.clone(), big.clone()]
+        {
             assert_eq!(from_utf_16(&bytes).as_deref(), Some(text));
         }
         assert_eq!(from_utf_16(text.as_bytes()), None);

@@ -138,8 +138,7 @@ fn read_diagnosis(
         Some(FINAL) => canon.put(&format!("{path}.certainty"), "confirmed"),
         Some("A") => {
             let note = canon.take(&format!("{path}.note"));
-            let note: Vec<String> =
-                std::iter::once("入院诊断".to_owned()).chain(note).collect();
+            let note: Vec<String> = std::iter::once("入院诊断".to_owned()).chain(note).collect();
             canon.put(&format!("{path}.note"), note.join("；"));
         }
         Some(_) => {
@@ -176,10 +175,8 @@ fn read_marks(text: &str, name: &str, path: &str, canon: &mut Canon) -> bool {
     let Some(marks) = text.strip_suffix(name).and_then(|rest| rest.strip_suffix('：')) else {
         return false;
     };
-    let known: Option<Vec<_>> = marks
-        .split('、')
-        .map(|mark| MARKS.iter().find(|(_, _, word)| *word == mark))
-        .collect();
+    let known: Option<Vec<_>> =
+        marks.split('、').map(|mark| MARKS.iter().find(|(_, _, word)| *word == mark)).collect();
     for (field, value, _) in known.iter().flatten().copied() {
         canon.put(&format!("{path}.{field}"), *value);
     }
@@ -225,13 +222,7 @@ fn read_allergy(al1: Seg<'_>, nth: usize, canon: &mut Canon, notes: &mut Notes) 
     }
 }
 
-fn read_procedure(
-    pr1: Seg<'_>,
-    nth: usize,
-    zones: &Zones,
-    canon: &mut Canon,
-    notes: &mut Notes,
-) {
+fn read_procedure(pr1: Seg<'_>, nth: usize, zones: &Zones, canon: &mut Canon, notes: &mut Notes) {
     let path = format!("clinical.procedures.{}", canon.len("clinical.procedures"));
     let what = format!("{path}.what");
     let mut any = read_coded(pr1.first(3), &what, canon, notes);

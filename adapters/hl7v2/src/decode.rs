@@ -262,8 +262,7 @@ fn check_processing(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(
 /// Every MSH-9.3 that a message which is taken can rightly state.
 const STRUCTURES: [&str; 11] = [
     "REF_I12", "RRI_I12", "SIU_S12", "SRM_S01", "SRR_S01", "ADT_A03", "ADT_A01", "ORU_R01",
-    "MDM_T02", "OMG_O19",
-    "OSU_O51",
+    "MDM_T02", "OMG_O19", "OSU_O51",
 ];
 
 fn structure_of(header: &Header) -> Option<&'static str> {

@@ -22,7 +22,6 @@ use tierlink_codec::{CodeMaps, Encoded, Profile, Writing};
 use tierlink_schemas::message::Extra;
 use tierlink_schemas::{Family, Kind, Loss, Message, OrganisationCode, Priority, Problem};
 
-use crate::lists::{reasons_of, words_of};
 use crate::canon::Canon;
 use crate::charset::Charset;
 use crate::clinical;
@@ -31,6 +30,7 @@ use crate::delimiters::Delimiters;
 use crate::escape;
 use crate::fault::Fault;
 use crate::header::Version;
+use crate::lists::{reasons_of, words_of};
 use crate::local;
 use crate::party;
 use crate::patient;

@@ -256,7 +256,8 @@ mod tests {
 
     #[test]
     fn a_batch_says_who_sent_it_and_under_which_id() {
-        let bytes = b"FHS|^~\\&|HIS|A|TL|B|20260310090000||FILE1||F42\rBHS|^~\\&|X|Y\rMSH|^~\\&|HIS|C";
+        let bytes =
+            b"FHS|^~\\&|HIS|A|TL|B|20260310090000||FILE1||F42\rBHS|^~\\&|X|Y\rMSH|^~\\&|HIS|C";
 
         let header = Header::read(bytes, Wish::default()).unwrap();
 

@@ -59,8 +59,13 @@ fn fields() -> (BTreeSet<String>, BTreeSet<String>) {
         let sender = sender.unwrap_or_default();
         let code = OrganisationCode::new(&sender).unwrap();
         let profile = Profile::bare(code.clone(), directory.tier(&code).unwrap(), "hl7v2");
-        let reading =
-            Reading { profile: &profile, directory: &directory, id: Uuid::from_u128(7), received_at };
+        let reading = Reading {
+            profile: &profile,
+            directory: &directory,
+            id: Uuid::from_u128(7),
+            received_at,
+            head: None,
+        };
         asked::take();
         let _ = crate::decode::decode(&bytes, &reading);
         let asked: BTreeSet<String> = asked::take().iter().map(name).collect();

@@ -106,9 +106,10 @@ impl What {
             | Self::DelimitersShort
             | Self::DelimitersUnusual
             | Self::EscapeDoubled => "D042",
-            Self::EscapeUnknown | Self::EscapeHexadecimal | Self::EscapeLocal | Self::RawSubcomponent => {
-                "D043"
-            }
+            Self::EscapeUnknown
+            | Self::EscapeHexadecimal
+            | Self::EscapeLocal
+            | Self::RawSubcomponent => "D043",
             Self::DateForm | Self::DateUnreadable | Self::DayOnly | Self::DayMoved => "D044",
             Self::Cut => "D046",
             Self::Mapping(_) => "D045",

@@ -59,8 +59,7 @@ pub(crate) fn read(
         Found::One(code) if code != profile.organisation.code => Some(code),
         _ => other_side(header, profile, directory),
     };
-    let mut collector =
-        Collector {
+    let mut collector = Collector {
         profile,
         directory,
         other,

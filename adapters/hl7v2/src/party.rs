@@ -14,9 +14,9 @@ use crate::fault::Fault;
 use crate::header::{Header, Version};
 use crate::notes::{Notes, What};
 use crate::read::Seg;
-use crate::tree::Tree;
 use crate::telecoms::{read_phone, write_phone};
 use crate::time::Zones;
+use crate::tree::Tree;
 use crate::types::{is_latin, read_name};
 use crate::write::Line;
 

@@ -11,12 +11,12 @@ use tierlink_schemas::identity::{IdentityNumber, Tolerance};
 use crate::canon::Canon;
 use crate::fault::Fault;
 use crate::header::Version;
-use crate::person_names as names;
 use crate::notes::{Notes, What};
+use crate::person_names as names;
 use crate::read::{Rep, Seg};
-use crate::tree::Tree;
 use crate::telecoms;
 use crate::time::Zones;
+use crate::tree::Tree;
 use crate::types::{
     need_time, note_day, read_address, read_coded, read_day, read_name, take_set_id, write_address,
     write_coded, write_day,

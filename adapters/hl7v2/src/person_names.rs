@@ -60,10 +60,13 @@ pub(crate) fn read(
     canon: &mut Canon,
     notes: &mut Notes,
 ) {
-    let mut names: Vec<Name<'_>> =
-        pid.repetitions(5).map(|rep| name(rep, zones, notes)).collect();
+    let mut names: Vec<Name<'_>> = pid.repetitions(5).map(|rep| name(rep, zones, notes)).collect();
     // Until version 2.3.1, aliases have a field of their own.
-    names.extend(pid.repetitions(9).map(|rep| Name { rank: 5, r#use: "alias", ..name(rep, zones, notes) }));
+    names.extend(pid.repetitions(9).map(|rep| Name {
+        rank: 5,
+        r#use: "alias",
+        ..name(rep, zones, notes)
+    }));
     names.retain(|name| (1..=4).any(|component| name.rep.peek(component).is_some()));
     // The name in Chinese comes before the same in Latin letters, whatever their order.
     names.sort_by_key(|name| (name.rank, name.alphabetic));

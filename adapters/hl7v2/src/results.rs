@@ -169,7 +169,8 @@ impl Reader<'_> {
         {
             obx.first(3).whole();
             if !matches!(obx.text(2, 1), Some("TX" | "FT" | "ST")) {
-                self.notes.add(obx.path(2), What::Mapping("is no text; the value was read as text"));
+                self.notes
+                    .add(obx.path(2), What::Mapping("is no text; the value was read as text"));
             }
             let Some(text) = obx.whole_field(5) else { return Ok(()) };
             let text = format!("{}{text}", status.mark());
@@ -317,7 +318,8 @@ fn flags(obx: Seg<'_>) -> Option<String> {
 
 /// Reads OBX-5 into `value` and `comparator` below `path`.
 fn read_value(obx: Seg<'_>, path: &str, canon: &mut Canon, notes: &mut Notes) {
-    let place = |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
+    let place =
+        |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
     let stated = obx.text(2, 1).map(str::to_ascii_uppercase);
     let value = obx.first(5);
     match stated.as_deref() {
@@ -349,9 +351,11 @@ fn read_value(obx: Seg<'_>, path: &str, canon: &mut Canon, notes: &mut Notes) {
             notes.add(obx.path(2), What::Mapping("states no type; the value was read as text"));
             canon.put_some(&place("value"), obx.whole_field(5));
         }
-        Some("ST" | "TX" | "FT" | "DT" | "TM" | "TS" | "DTM" | "ID" | "IS" | "SI" | "CQ" | "MO" | "NA" | "XPN" | "XCN"
-        | "XAD" | "XTN" | "CX" | "EI" | "PL" | "CP" | "CK" | "PN" | "CN" | "AD" | "TN" | "NR"
-        | "DR" | "RI" | "TQ" | "XON" | "VR") => {
+        Some(
+            "ST" | "TX" | "FT" | "DT" | "TM" | "TS" | "DTM" | "ID" | "IS" | "SI" | "CQ" | "MO"
+            | "NA" | "XPN" | "XCN" | "XAD" | "XTN" | "CX" | "EI" | "PL" | "CP" | "CK" | "PN" | "CN"
+            | "AD" | "TN" | "NR" | "DR" | "RI" | "TQ" | "XON" | "VR",
+        ) => {
             canon.put_some(&place("value"), obx.whole_field(5));
         }
         Some(_) => {

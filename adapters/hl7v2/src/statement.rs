@@ -27,8 +27,7 @@ pub(crate) const TAKEN: &str = "REF or RRI with I12 to I15, SRM or SRR with S01 
      S12 to S14 or S26, ADT with A01, A03 or A04, ORU^R01, MDM^T02, OMG^O19 or OSU^O51";
 
 /// The types of [`TAKEN`].
-const TYPES: [&str; 10] =
-    ["REF", "RRI", "SRM", "SRR", "SIU", "ADT", "ORU", "MDM", "OMG", "OSU"];
+const TYPES: [&str; 10] = ["REF", "RRI", "SRM", "SRR", "SIU", "ADT", "ORU", "MDM", "OMG", "OSU"];
 
 /// What a message says, before its body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -101,7 +101,9 @@ pub(crate) fn is_withdrawn(obx: Seg<'_>) -> bool {
 pub(crate) fn leave_out(seg: Seg<'_>, field: u16, notes: &mut Notes) {
     notes.add(
         seg.path(field),
-        What::Mapping("says that it is withdrawn, wrong or deleted; it was left out and not sent on"),
+        What::Mapping(
+            "says that it is withdrawn, wrong or deleted; it was left out and not sent on",
+        ),
     );
     seg.take();
 }

@@ -319,9 +319,11 @@ mod tests {
             "MSH|^~\\&|A\rOBX|2|ED|||^a^b^Base64^QUJDREVG||||||F\rNTE|1",
             &[What::Continued],
         );
-        check("MSH|^~\\&|A\rNTE|1||甲\rADD|乙\rADD|丙\rDSC|", "MSH|^~\\&|A\rNTE|1||甲乙丙", &[
-            What::Continued,
-        ]);
+        check(
+            "MSH|^~\\&|A\rNTE|1||甲\rADD|乙\rADD|丙\rDSC|",
+            "MSH|^~\\&|A\rNTE|1||甲乙丙",
+            &[What::Continued],
+        );
     }
 
     #[test]

@@ -230,10 +230,8 @@ pub(crate) fn read_addresses(
         read_address(*rep, &path, canon);
         match of(rep) {
             (_, Some((_, r#use, _))) => canon.put(&format!("{path}.use"), *r#use),
-            (true, None) => notes.add(
-                rep.path(7),
-                What::Mapping("is no address type of HL7 table 0190; not used"),
-            ),
+            (true, None) => notes
+                .add(rep.path(7), What::Mapping("is no address type of HL7 table 0190; not used")),
             (false, None) => {}
         }
         rep.text(7);

@@ -311,7 +311,10 @@ mod tests {
 
         assert_eq!(at("20260311060000"), "2026-03-11T06:00:00Z");
         assert_eq!(at("20260311060000+0800"), "2026-03-10T22:00:00Z");
-        assert_eq!(read("20260311").unwrap().end(&utc).unwrap().to_string(), "2026-03-11T15:59:59Z");
+        assert_eq!(
+            read("20260311").unwrap().end(&utc).unwrap().to_string(),
+            "2026-03-11T15:59:59Z"
+        );
         let local = Zones::of_message(shanghai(), read("20260310090000+0800"));
         assert_eq!(local.times, shanghai());
     }

@@ -186,7 +186,10 @@ fn a_canonical_field_is_told_as_the_senders_own() {
 
     let answer = &answers(&message("2.5.1", "", "", "REF^I12"), &Reply::Verdict(&verdict))[0];
 
-    assert!(answer.contains("\rMSA|AE|QS0001|C010 PID-5: A known patient needs a name."), "{answer}");
+    assert!(
+        answer.contains("\rMSA|AE|QS0001|C010 PID-5: A known patient needs a name."),
+        "{answer}"
+    );
     assert!(answer.contains("|PID-5: A known patient needs a name.\r"), "{answer}");
 }
 
@@ -217,7 +220,13 @@ fn a_label_that_was_not_true_is_not_repeated() {
     let (mut profile, directory) = (profile(), Directory::default());
     profile.format.charset = Some("UTF-8".to_owned());
     let received_at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
-    let with = Reading { profile: &profile, directory: &directory, id: Uuid::nil(), received_at };
+    let with = Reading {
+        profile: &profile,
+        directory: &directory,
+        id: Uuid::nil(),
+        received_at,
+        head: None,
+    };
 
     let answer = Hl7v2.answer(text.as_bytes(), &Reply::Verdict(&accepted()), &with);
 

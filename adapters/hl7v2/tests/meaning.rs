@@ -43,7 +43,8 @@ fn profile(from: &str) -> Profile {
 fn decode_with(bytes: &[u8], profile: &Profile) -> Decoded {
     let directory = county();
     let received_at: Timestamp = "2026-03-10T01:00:05Z".parse().unwrap();
-    let reading = Reading { profile, directory: &directory, id: Uuid::from_u128(7), received_at };
+    let reading =
+        Reading { profile, directory: &directory, id: Uuid::from_u128(7), received_at, head: None };
     Hl7v2.decode(bytes, &reading)
 }
 
@@ -166,7 +167,8 @@ fn arrives(message: &Message, part: &str) {
 #[test]
 fn a_raw_ampersand_is_text_where_the_type_has_no_subcomponents() {
     let url = "https://pacs.example.invalid/v?study=2.999.2.1&series=7&image=3";
-    let text = referral_and(&[&format!("OBX|2|RP|113014^CTA^DCM||{url}^PACS^application^dicom||||||F")]);
+    let text =
+        referral_and(&[&format!("OBX|2|RP|113014^CTA^DCM||{url}^PACS^application^dicom||||||F")]);
     let notes = check(&text, &json!({"/body/attachments/0/reference": url}));
     noted(&notes, "D043 OBX[2]-5");
 
@@ -210,7 +212,10 @@ fn a_document_in_parts_is_joined_or_refused_and_never_halved() {
     });
     let obx = |nth: u8, value: &str| format!("OBX|{nth}|ED|18748-4^检查报告^LN||{value}||||||F");
     for parts in [
-        vec![format!("OBX|2|ED|18748-4^检查报告^LN||{head}{first}"), format!("ADD|{second}||||||F")],
+        vec![
+            format!("OBX|2|ED|18748-4^检查报告^LN||{head}{first}"),
+            format!("ADD|{second}||||||F"),
+        ],
         vec![obx(2, &format!("{head}{first}~{second}"))],
         vec![obx(2, &format!("{head}{first}~{head}{second}"))],
         vec![obx(2, &format!("{head}{first}")), obx(3, &format!("{head}{second}"))],
@@ -226,9 +231,14 @@ fn a_document_in_parts_is_joined_or_refused_and_never_halved() {
     check(&referral_and(&[&obx(2, &value)]), &want);
 
     // Two documents are two.
-    let two = referral_and(&[&obx(2, &format!("{head}{whole}")), &obx(3, &format!("{head}{whole}"))]);
+    let two =
+        referral_and(&[&obx(2, &format!("{head}{whole}")), &obx(3, &format!("{head}{whole}"))]);
     check(&two, &json!({"/body/attachments/1/content": whole}));
-    refused(&referral_and(&[&obx(2, &format!("{head}{whole}~{head}{whole}"))]), "D026", "OBX[2]-5[2]");
+    refused(
+        &referral_and(&[&obx(2, &format!("{head}{whole}~{head}{whole}"))]),
+        "D026",
+        "OBX[2]-5[2]",
+    );
     refused(&referral_and(&[&obx(2, &format!("{head}{}", &first[..79]))]), "D026", "OBX[2]-5");
     refused(&referral_and(&["DSC|42|F"]), "D028", "DSC-1");
     refused(&referral_with("MSH", 14, "42"), "D028", "MSH-14");
@@ -256,12 +266,19 @@ fn a_document_is_known_by_its_value_when_obx_2_does_not_say_so() {
         noted(&notes, "D045 OBX[2]-2");
     }
     let words = "OBX|2|ED|18748-4^检查报告^LN||右下肺纹理增多||||||F";
-    check(&referral_and(&[words]), &json!({"/body/clinical/observations/0/value": "右下肺纹理增多"}));
+    check(
+        &referral_and(&[words]),
+        &json!({"/body/clinical/observations/0/value": "右下肺纹理增多"}),
+    );
 }
 
 #[test]
 fn lines_without_a_label_are_the_text_of_the_report() {
-    let lines = ["OBX|2|TX|||腹部B超：||||||F", "OBX|3|TX|||胆囊多发结石||||||F", "OBX|4|FT|||建议外科就诊||||||F"];
+    let lines = [
+        "OBX|2|TX|||腹部B超：||||||F",
+        "OBX|3|TX|||胆囊多发结石||||||F",
+        "OBX|4|FT|||建议外科就诊||||||F",
+    ];
     let want = "腹部B超：\n胆囊多发结石\n建议外科就诊";
     let text = referral_and(&lines);
     check(&text, &json!({"/body/clinical/notes/0": want, "/extras": null}));
@@ -274,8 +291,11 @@ fn lines_without_a_label_are_the_text_of_the_report() {
         &json!({"/kind": "referral.feedback", "/body/summary": format!("检查报告：\n{want}")}),
     );
     check(
-        &answer("RRI^I12", &["RF1|A||||||", "OBX|1|TX|||请空腹||||||F", "OBX|2|NM|||5.6|mmol/L|3.9-6.1|N|||F"])
-            .replace("RF1|A||||||", "RF1|A|R||||QS2026-0100^QS"),
+        &answer(
+            "RRI^I12",
+            &["RF1|A||||||", "OBX|1|TX|||请空腹||||||F", "OBX|2|NM|||5.6|mmol/L|3.9-6.1|N|||F"],
+        )
+        .replace("RF1|A||||||", "RF1|A|R||||QS2026-0100^QS"),
         &json!({"/body/opinion": "请空腹\n5.6 mmol/L（参考值 3.9-6.1） N"}),
     );
 }
@@ -312,10 +332,14 @@ fn the_legal_name_counts_whatever_its_place_and_the_others_are_kept() {
         ("汪德福~汪匿^^^^^^S", "汪匿", "anonymous"),
     ] {
         let text = referral_with("PID", 5, written);
-        check(&text, &json!({"/body/patient/name": "汪德福", "/body/patient/other_names": others(other, r#use)}));
+        check(
+            &text,
+            &json!({"/body/patient/name": "汪德福", "/body/patient/other_names": others(other, r#use)}),
+        );
 
         let (message, _) = taken(&text);
-        let pid = sent_on(&message, "2.5.1").into_iter().find(|line| line.starts_with("PID|")).unwrap();
+        let pid =
+            sent_on(&message, "2.5.1").into_iter().find(|line| line.starts_with("PID|")).unwrap();
         let name = pid.split('|').nth(5).unwrap();
         assert!(name.starts_with("汪德福^^^^^^L~") && name.contains(other), "{name}");
     }
@@ -323,7 +347,8 @@ fn the_legal_name_counts_whatever_its_place_and_the_others_are_kept() {
         &referral_with("PID", 5, "WANG^DEFU^^^^^L^A~汪^德福^^^^^L^I"),
         &json!({"/body/patient/name": "汪德福", "/body/patient/name_latin": "WANG DEFU"}),
     );
-    let notes = check(&referral_with("PID", 5, "福伯^^^^^^N"), &json!({"/body/patient/name": "福伯"}));
+    let notes =
+        check(&referral_with("PID", 5, "福伯^^^^^^N"), &json!({"/body/patient/name": "福伯"}));
     noted(&notes, "D045 PID-5");
     refused(&referral_with("PID", 5, "\"\""), "D019", "PID-5");
     refused(&referral_with("PID", 5, ""), "D019", "PID-5");
@@ -332,28 +357,51 @@ fn the_legal_name_counts_whatever_its_place_and_the_others_are_kept() {
 #[test]
 fn the_first_telephone_is_the_telephone_and_the_rest_is_kept() {
     for (written, further) in [
-        ("wdf@example.invalid^NET^Internet~13900000006^PRN^CP", json!([{"system": "email", "value": "wdf@example.invalid"}])),
-        ("^NET^Internet^wdf@example.invalid~13900000006", json!([{"system": "email", "value": "wdf@example.invalid"}])),
-        ("wdf@example.invalid~13900000006", json!([{"system": "email", "value": "wdf@example.invalid"}])),
-        ("0571-99010100^WPN^FX~13900000006^PRN^PH", json!([{"system": "fax", "value": "0571-99010100", "use": "work"}])),
-        ("13900000006~13900000022^WPN^PH", json!([{"system": "phone", "value": "13900000022", "use": "work"}])),
+        (
+            "wdf@example.invalid^NET^Internet~13900000006^PRN^CP",
+            json!([{"system": "email", "value": "wdf@example.invalid"}]),
+        ),
+        (
+            "^NET^Internet^wdf@example.invalid~13900000006",
+            json!([{"system": "email", "value": "wdf@example.invalid"}]),
+        ),
+        (
+            "wdf@example.invalid~13900000006",
+            json!([{"system": "email", "value": "wdf@example.invalid"}]),
+        ),
+        (
+            "0571-99010100^WPN^FX~13900000006^PRN^PH",
+            json!([{"system": "fax", "value": "0571-99010100", "use": "work"}]),
+        ),
+        (
+            "13900000006~13900000022^WPN^PH",
+            json!([{"system": "phone", "value": "13900000022", "use": "work"}]),
+        ),
         ("^PRN^PH^^^^^^^^^13900000006", Value::Null),
     ] {
         let text = referral_with("PID", 13, written);
-        check(&text, &json!({"/body/patient/phone": "13900000006", "/body/patient/telecoms": further}));
+        check(
+            &text,
+            &json!({"/body/patient/phone": "13900000006", "/body/patient/telecoms": further}),
+        );
 
         for version in ["2.4", "2.8"] {
             let lines = sent_on(&taken(&text).0, version);
             let pid = lines.iter().find(|line| line.starts_with("PID|")).unwrap();
             let back = with(REFERRAL, pid);
-            check(&back, &json!({"/body/patient/phone": "13900000006", "/body/patient/telecoms": further}));
+            check(
+                &back,
+                &json!({"/body/patient/phone": "13900000006", "/body/patient/telecoms": further}),
+            );
         }
     }
 }
 
 #[test]
 fn a_structured_number_keeps_its_sign_and_a_coded_value_its_words() {
-    let obx = |value_type: &str, value: &str| format!("OBX|2|{value_type}|1554-5^血糖^LN||{value}|mg/dL|70-105|H~A|||F");
+    let obx = |value_type: &str, value: &str| {
+        format!("OBX|2|{value_type}|1554-5^血糖^LN||{value}|mg/dL|70-105|H~A|||F")
+    };
     for (value_type, value, number, sign) in [
         ("SN", "^182", "182", Value::Null),
         ("SN", "<^10", "10", json!("<")),
@@ -382,7 +430,8 @@ fn a_structured_number_keeps_its_sign_and_a_coded_value_its_words() {
         check(&text, &want);
 
         let sent = sent_on(&taken(&text).0, "2.5.1");
-        let back: Vec<&str> = sent.iter().filter(|l| l.contains("1554-5")).map(String::as_str).collect();
+        let back: Vec<&str> =
+            sent.iter().filter(|l| l.contains("1554-5")).map(String::as_str).collect();
         check(&referral_and(&back), &want);
     }
 }
@@ -429,11 +478,7 @@ fn what_is_withdrawn_is_no_fact_and_what_is_preliminary_says_so() {
         &with(REFERRAL, "OBX|1|TX|DE04.01.119.00^主诉||胸痛||||||P"),
         &json!({"/body/clinical/chief_complaint": "（初步，未确认）胸痛"}),
     );
-    refused(
-        &referral_and(&["OBX|2|ST|reason_text^^99TL||见信||||||W"]),
-        "D029",
-        "OBX[2]-11",
-    );
+    refused(&referral_and(&["OBX|2|ST|reason_text^^99TL||见信||||||W"]), "D029", "OBX[2]-11");
     check(
         &referral_and(&["DG1|2||E11.900^2型糖尿病^I10|||W|||||||||||||||D"]),
         &json!({"/body/clinical/diagnoses/1": null}),
@@ -443,7 +488,9 @@ fn what_is_withdrawn_is_no_fact_and_what_is_preliminary_says_so() {
 #[test]
 fn the_status_of_a_report_is_said_with_its_words() {
     let report = |obr_25: &str| {
-        let obr = format!("OBR|1|QS2026-0100^QS||18842-5^Discharge summary^LN|||||||||||||||||||||{obr_25}");
+        let obr = format!(
+            "OBR|1|QS2026-0100^QS||18842-5^Discharge summary^LN|||||||||||||||||||||{obr_25}"
+        );
         answer("ORU^R01", &["ORC|RE|QS2026-0100^QS", &obr, "OBX|1|TX|||左肺结节||||||F"])
     };
     check(&report("F"), &json!({"/body/summary": "左肺结节"}));
@@ -455,10 +502,15 @@ fn the_status_of_a_report_is_said_with_its_words() {
     refused(&report("X"), "D029", "OBR-25");
     refused(&report("9"), "D029", "OBR-25");
     let document = |txa: &str| {
-        answer("MDM^T02", &["EVN|T02|20260311100000", txa, "OBX|1|TX|11488-4^会诊意见^LN||择期手术||||||F"])
+        answer(
+            "MDM^T02",
+            &["EVN|T02|20260311100000", txa, "OBX|1|TX|11488-4^会诊意见^LN||择期手术||||||F"],
+        )
     };
     let txa = |status: &str, available: &str| {
-        document(&format!("TXA|1|DS|TX|20260311100000||||||||DOC1||QS2026-0100^QS|||{status}||{available}"))
+        document(&format!(
+            "TXA|1|DS|TX|20260311100000||||||||DOC1||QS2026-0100^QS|||{status}||{available}"
+        ))
     };
     check(&txa("AU", "AV"), &json!({"/body/stage": "outcome"}));
     check(&txa("IP", ""), &json!({"/body/stage": "interim"}));
@@ -540,8 +592,15 @@ fn two_times_that_differ_are_refused_with_both_places() {
     let tq1 = "TQ1|1||||||20260313090000+0800|20260313143000+0800";
     refused(&booked(sch_11, "Booked", &[tq1]), "D025", "TQ1-7 and SCH-11.4");
     let same = "TQ1|1||||||20260313060000+0000";
-    check(&booked(sch_11, "Booked", &[same]), &json!({"/body/appointment/start": "2026-03-13T06:00:00Z"}));
-    refused(&booked(sch_11, "Booked", &["RGS|1", "AIS|1||MZ|20260314140000"]), "D025", "SCH-11 and AIS-4");
+    check(
+        &booked(sch_11, "Booked", &[same]),
+        &json!({"/body/appointment/start": "2026-03-13T06:00:00Z"}),
+    );
+    refused(
+        &booked(sch_11, "Booked", &["RGS|1", "AIS|1||MZ|20260314140000"]),
+        "D025",
+        "SCH-11 and AIS-4",
+    );
     check(&booked(sch_11, "Booked", &["RGS|1", "AIP|1||D1^甲|||20260313141000"]), &json!({}));
     refused(&booked(&format!("{sch_11}~{sch_11}"), "Booked", &["RGS|1"]), "D025", "SCH-11[2]");
 }
@@ -549,7 +608,13 @@ fn two_times_that_differ_are_refused_with_both_places() {
 #[test]
 fn only_what_stands_is_an_appointment() {
     let sch_11 = "^^^20260313140000^20260313143000";
-    for (status, code) in [("Cancelled", "D038"), ("Deleted", "D038"), ("Pending", "D029"), ("Waitlist", "D029"), ("XYZ", "D029")] {
+    for (status, code) in [
+        ("Cancelled", "D038"),
+        ("Deleted", "D038"),
+        ("Pending", "D029"),
+        ("Waitlist", "D029"),
+        ("XYZ", "D029"),
+    ] {
         refused(&booked(sch_11, status, &["RGS|1"]), code, "SCH-25");
     }
     for status in ["Booked", "BOOKED", "Overbook", ""] {
@@ -568,7 +633,14 @@ fn everybody_and_everything_at_an_appointment_is_told() {
     let text = booked(
         "^^^20260313140000^20260313143000",
         "Booked",
-        &["RGS|1", "AIG|1||Q12^上午12号^L", "AIL|1||^^06^^^^^^门诊楼2层", "AIP|1||D1^甲^医", "AIP|2||D2^乙^医", "AIP|3|D|D3^丙"],
+        &[
+            "RGS|1",
+            "AIG|1||Q12^上午12号^L",
+            "AIL|1||^^06^^^^^^门诊楼2层",
+            "AIP|1||D1^甲^医",
+            "AIP|2||D2^乙^医",
+            "AIP|3|D|D3^丙",
+        ],
     );
     let want = json!({
         "/body/appointment/queue_number": "上午12号",
@@ -588,7 +660,10 @@ fn everybody_and_everything_at_an_appointment_is_told() {
 #[test]
 fn the_words_of_a_decision_arrive() {
     let rri = |rf1_10: &str, nte: &str| {
-        answer("RRI^I12", &[&format!("RF1|R|A|||O|QS2026-0100^QS||||{rf1_10}"), &format!("NTE|1||{nte}")])
+        answer(
+            "RRI^I12",
+            &[&format!("RF1|R|A|||O|QS2026-0100^QS||||{rf1_10}"), &format!("NTE|1||{nte}")],
+        )
     };
     check(
         &rri("RJ01^无床位^L", "周五后有床，请先予降压"),
@@ -599,7 +674,10 @@ fn the_words_of_a_decision_arrive() {
         &json!({"/body/reason": {"code": "RJ99", "text": "X\n其他原因\n床位紧张"}}),
     );
     let long = "说".repeat(1001);
-    check(&rri("X^其他原因^L", &long), &json!({"/body/reason/text": format!("X\n其他原因\n{long}")}));
+    check(
+        &rri("X^其他原因^L", &long),
+        &json!({"/body/reason/text": format!("X\n其他原因\n{long}")}),
+    );
 
     let longest = "说".repeat(5000);
     let text = rri("X^其他原因^L", &longest);
@@ -607,12 +685,23 @@ fn the_words_of_a_decision_arrive() {
     noted(&notes, "D046 NTE-3");
     let (message, _) = taken(&text);
     assert!(message.extras.iter().any(|extra| extra.text == longest));
-    assert!(serde_json::to_value(&message).unwrap().pointer("/body/reason/text").unwrap().as_str().unwrap().chars().count() <= 4000);
+    assert!(
+        serde_json::to_value(&message)
+            .unwrap()
+            .pointer("/body/reason/text")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .chars()
+            .count()
+            <= 4000
+    );
 
     let osu = answer("OSU^O51", &["ORC|SC|QS2026-0100^QS|||IP|||||||||||^请周三带旧片来"]);
     check(&osu, &json!({"/kind": "referral.accept", "/body/opinion": "请周三带旧片来"}));
-    let missed = booked("^^^20260309140000", "Noshow", &["RGS|1", &format!("NTE|1||{}", "患".repeat(401))])
-        .replacen("SIU^S12", "SIU^S26", 1);
+    let missed =
+        booked("^^^20260309140000", "Noshow", &["RGS|1", &format!("NTE|1||{}", "患".repeat(401))])
+            .replacen("SIU^S12", "SIU^S26", 1);
     check(&missed, &json!({"/kind": "referral.no-show", "/body/note": "患".repeat(401)}));
 }
 
@@ -630,7 +719,11 @@ fn the_words_of_an_acceptance_are_a_remark_in_every_version() {
 
 #[test]
 fn what_a_clinician_wrote_reaches_the_receiver_from_wherever_it_stood() {
-    let text = referral_and(&["ZYZ|1|每日胰岛素20单位", "AL1|1|DA|^青霉素|SV|过敏性休克|20200101", "PV2|||^突发胸痛加重"]);
+    let text = referral_and(&[
+        "ZYZ|1|每日胰岛素20单位",
+        "AL1|1|DA|^青霉素|SV|过敏性休克|20200101",
+        "PV2|||^突发胸痛加重",
+    ]);
     let notes = check(
         &text,
         &json!({
@@ -647,7 +740,9 @@ fn what_a_clinician_wrote_reaches_the_receiver_from_wherever_it_stood() {
 
 #[test]
 fn how_sure_a_diagnosis_is_is_told() {
-    let dg1 = |dg1_4: &str, kind: &str| with(REFERRAL, &format!("DG1|1||I20.000^不稳定性心绞痛^I10|{dg1_4}||{kind}"));
+    let dg1 = |dg1_4: &str, kind: &str| {
+        with(REFERRAL, &format!("DG1|1||I20.000^不稳定性心绞痛^I10|{dg1_4}||{kind}"))
+    };
     check(&dg1("", "F"), &json!({"/body/clinical/diagnoses/0/certainty": "confirmed"}));
     check(&dg1("", "W"), &json!({"/body/clinical/diagnoses/0/certainty": null}));
     check(&dg1("", "A"), &json!({"/body/clinical/diagnoses/0/note": "入院诊断"}));
@@ -656,7 +751,8 @@ fn how_sure_a_diagnosis_is_is_told() {
 
     let (mut message, _) = taken(REFERRAL);
     if let tierlink_schemas::Body::ReferralSubmit(request) = &mut message.body {
-        request.clinical.diagnoses[0].certainty = Some(tierlink_schemas::clinical::Certainty::Provisional);
+        request.clinical.diagnoses[0].certainty =
+            Some(tierlink_schemas::clinical::Certainty::Provisional);
     }
     let lines = sent_on(&message, "2.4");
     let dg1 = lines.iter().find(|line| line.starts_with("DG1|")).unwrap();
@@ -701,7 +797,8 @@ fn that_a_patient_has_died_or_is_unknown_is_read() {
     check(&died("20260309", ""), &json!({"/body/patient/deceased": true}));
     check(&died("", "N"), &json!({"/body/patient/deceased": null}));
     refused(&died("", "maybe"), "D029", "PID-30");
-    let unknown = change(&with(REFERRAL, "PID|1||MZ0100^^^QS^PI|||||M"), "PID", 31, "Y").replacen("RF1|P|R", "RF1|P|S", 1);
+    let unknown = change(&with(REFERRAL, "PID|1||MZ0100^^^QS^PI|||||M"), "PID", 31, "Y")
+        .replacen("RF1|P|R", "RF1|P|S", 1);
     check(&unknown, &json!({"/body/patient/identity": "unknown"}));
 }
 
@@ -709,8 +806,14 @@ fn that_a_patient_has_died_or_is_unknown_is_read() {
 fn a_value_that_is_too_long_is_refused_by_its_field_and_others_are_whole() {
     let obx = |chars: usize| format!("OBX|2|TX|24627-2^胸部CT^LN||{}||||||F", "结".repeat(chars));
 
-    check(&referral_and(&[&obx(6_700)]), &json!({"/body/clinical/observations/0/value": "结".repeat(6_700)}));
-    check(&referral_and(&[&obx(20_000)]), &json!({"/body/clinical/observations/0/value": "结".repeat(20_000)}));
+    check(
+        &referral_and(&[&obx(6_700)]),
+        &json!({"/body/clinical/observations/0/value": "结".repeat(6_700)}),
+    );
+    check(
+        &referral_and(&[&obx(20_000)]),
+        &json!({"/body/clinical/observations/0/value": "结".repeat(20_000)}),
+    );
     refused(&referral_and(&[&obx(20_001)]), "D015", "OBX[2]-5");
 }
 
@@ -742,7 +845,10 @@ fn a_transfer_names_the_referral_that_brought_the_patient_up() {
     let writing = Writing { profile: &receiver, directory: &directory };
     let bytes = Hl7v2.encode(&message, &code("QS"), &writing).unwrap().bytes;
     let rf1 = String::from_utf8(bytes.to_vec()).unwrap();
-    assert!(rf1.split('\r').any(|line| line.starts_with("RF1|") && line.ends_with("|QS2026-0003")), "{rf1}");
+    assert!(
+        rf1.split('\r').any(|line| line.starts_with("RF1|") && line.ends_with("|QS2026-0003")),
+        "{rf1}"
+    );
 }
 
 #[test]
@@ -750,12 +856,10 @@ fn what_most_senders_leave_out_is_not_stated_and_not_refused() {
     let text = referral_with("RF1", 10, "");
     noted(&check(&text, &json!({"/body/reason_text": "未说明转诊原因"})), "D045 RF1-10");
 
-    let letter = text
-        .replace("DG1|1||I20.000^不稳定性心绞痛^I10||20260310|W\r", "")
-        .replace(
-            "OBX|1|TX|DE04.01.119.00^主诉||胸痛2小时||||||F",
-            "OBX|1|ED|57133-1^转诊信^LN||HIS^application^pdf^Base64^JVBERi0xLjQK||||||F",
-        );
+    let letter = text.replace("DG1|1||I20.000^不稳定性心绞痛^I10||20260310|W\r", "").replace(
+        "OBX|1|TX|DE04.01.119.00^主诉||胸痛2小时||||||F",
+        "OBX|1|ED|57133-1^转诊信^LN||HIS^application^pdf^Base64^JVBERi0xLjQK||||||F",
+    );
     let notes = check(&letter, &json!({"/body/attachments/0/title": "转诊信"}));
     assert!(notes.iter().any(|note| note.starts_with("D045 OBX")), "{notes:?}");
 }
@@ -766,15 +870,13 @@ fn obr_31_is_the_reason_of_an_order() {
 PID|1||MZ0100^^^QS^PI||汪德福||19500101|M\rORC|NW|QS2026-0101^QS\rTQ1|1||||||||A\r\
 OBR|1|QS2026-0101^QS||57133-1^Referral note^LN|||||||||||||||||||||||||||^眩晕三天~R42^头晕^I10\r\
 DG1|1||R42^头晕^I10|||W\r";
-    check(
-        order,
-        &json!({"/body/reasons/0/text": "眩晕三天", "/body/reasons/1/code": "R42"}),
-    );
+    check(order, &json!({"/body/reasons/0/text": "眩晕三天", "/body/reasons/1/code": "R42"}));
 }
 
 #[test]
 fn an_amendment_that_deletes_says_so_to_the_next_hospital() {
-    let amendment = referral_with("PID", 13, "\"\"").replacen("REF^I12^REF_I12", "REF^I13^REF_I12", 1);
+    let amendment =
+        referral_with("PID", 13, "\"\"").replacen("REF^I12^REF_I12", "REF^I13^REF_I12", 1);
     check(&amendment, &json!({"/kind": "referral.amend", "/body/patient/phone": null}));
 
     let lines = sent_on(&taken(&amendment).0, "2.5.1");

@@ -56,7 +56,8 @@ fn seen(text: &str, sender: &str, directory: &Directory) -> String {
     let tier = directory.tier(&code(sender)).unwrap();
     let profile = Profile::bare(code(sender), tier, "hl7v2");
     let received_at: Timestamp = "2026-03-21T01:00:05Z".parse().unwrap();
-    let reading = Reading { profile: &profile, directory, id: Uuid::from_u128(7), received_at };
+    let reading =
+        Reading { profile: &profile, directory, id: Uuid::from_u128(7), received_at, head: None };
     let decoded = Hl7v2.decode(text.as_bytes(), &reading);
     let outcome = match decoded.outcome {
         Ok((mut message, _)) => {
@@ -80,7 +81,8 @@ struct Leaf {
 
 impl Leaf {
     fn place(&self) -> String {
-        let sub = if self.subcomponent > 1 { format!(".{}", self.subcomponent) } else { String::new() };
+        let sub =
+            if self.subcomponent > 1 { format!(".{}", self.subcomponent) } else { String::new() };
         format!("{}-{}.{}{sub}", self.segment, self.field, self.component)
     }
 }
@@ -267,7 +269,11 @@ const MEANINGLESS: &[(&str, &[&str], &str)] = &[
     ("PV1-1.1", &WAYS, "it only counts"),
     ("PV1-19.1", &WAYS, "the visit that ends is that of the case"),
     ("PV1-2.1", &WAYS, "the event says whether it is an admission"),
-    ("RF1-1.1", &["left out"], "nothing stated is pending; a cancellation or query states no new status"),
+    (
+        "RF1-1.1",
+        &["left out"],
+        "nothing stated is pending; a cancellation or query states no new status",
+    ),
     ("RF1-10.1", &["left out"], "the words beside it are in the table, too"),
     ("RF1-11.2", &WAYS, "whose number it is follows from the field, where it does not say"),
     ("RF1-6.2", &WAYS, "whose number it is follows from the field, where it does not say"),

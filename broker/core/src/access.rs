@@ -1,22 +1,29 @@
-//! Who may see what of a case. The one place that says so: the store, the API and the command line
-//! ask here.
+//! Who may see what of a case. The one place that says so: routing, the store, the API and the
+//! command line ask here.
 //!
 //! ```text
 //!   part                    sees of the case                  numbers of linked cases
 //!   operator                everything but what messages say   all
-//!   origin, target,         everything                        of those in which it has a part too
-//!     reviewer, expert, watcher
+//!   origin, reviewer,       everything                        of those in which it has a part too
+//!     watcher
+//!   target, expert          everything, once the reviews       of those in which it has a part too
+//!                             have let the case go to it
 //!   past target             what was recorded until it left   none
 //!   stranger                nothing, not even that it exists  none
 //! ```
+//!
+//! **Release.** Before the reviews have let a case go, its target and its experts are strangers to
+//! it, and so are the reviewers whose turn has not come: however it ends, returned, cancelled or
+//! expired, they never learn that it existed. Who was only named for a while and then left out
+//! stays a stranger too.
 //!
 //! A message is read by who sent it and by who receives it. The bytes as they came are for their
 //! sender alone.
 
 use jiff::Timestamp;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{Kind, OrganisationCode, Priority};
 
-use crate::case::{Case, State};
+use crate::case::{AskedExpert, Case, PastTarget, State};
 use crate::consultation;
 use crate::rule::Role;
 
@@ -40,11 +47,11 @@ impl<'a> From<Option<&'a OrganisationCode>> for Asker<'a> {
 pub enum Part {
     /// It asked.
     Origin,
-    /// It has the case now, or will once the reviews are passed.
+    /// It has the case now: the reviews have let it go.
     Target,
-    /// Its review is still to come.
+    /// Its review is waited for.
     Reviewer,
-    /// One of its experts is asked.
+    /// One of its experts is asked, and the reviews have let the case go to it.
     Expert,
     /// It hears of every event: it reviewed the case, or was called because a deadline passed.
     Watcher,
@@ -53,7 +60,7 @@ pub enum Part {
         /// When the case last left it.
         until: Timestamp,
     },
-    /// It has no part and never had one.
+    /// It has no part that it may know of.
     Stranger,
 }
 
@@ -79,33 +86,59 @@ pub enum MessageView {
     Nothing,
 }
 
+/// Whether the reviews have let `case` go to its target.
+#[must_use]
+pub fn is_released(case: &Case) -> bool {
+    case.reviews.is_empty()
+}
+
+/// Those whose review is waited for now: the next reviewer of the case, or of experts who were
+/// added after its release. May name somebody twice.
+pub fn reviewers(case: &Case) -> impl Iterator<Item = &OrganisationCode> {
+    let released = is_released(case);
+    let held = case.experts.iter().filter(move |_| released);
+    case.reviews.first().into_iter().chain(held.filter_map(|asked| Some(&asked.held.as_ref()?.by)))
+}
+
+/// The experts to whom the reviews have let `case` go.
+pub fn asked_experts(case: &Case) -> impl Iterator<Item = &AskedExpert> {
+    let released = is_released(case);
+    case.experts.iter().filter(move |asked| released && asked.held.is_none())
+}
+
+/// The last time that `case` left `organisation`, if it had come to it.
+fn last_left<'a>(case: &'a Case, organisation: &OrganisationCode) -> Option<&'a PastTarget> {
+    let heard = case.past_targets.iter().filter(|past| past.heard);
+    heard.filter(|past| past.organisation == *organisation).max_by_key(|past| past.until)
+}
+
 /// The part of `organisation` in `case`.
 #[must_use]
 pub fn part_of(case: &Case, organisation: &OrganisationCode) -> Part {
     if case.origin == *organisation {
         Part::Origin
-    } else if case.target == *organisation {
+    } else if case.target == *organisation && is_released(case) {
         Part::Target
-    } else if case.reviews.contains(organisation) {
+    } else if reviewers(case).any(|reviewer| reviewer == organisation) {
         Part::Reviewer
-    } else if case.experts.iter().any(|asked| asked.expert.organisation == *organisation) {
+    } else if asked_experts(case).any(|asked| asked.expert.organisation == *organisation) {
         Part::Expert
     } else if case.watchers.contains(organisation) {
         Part::Watcher
     } else {
-        let past = case.past_targets.iter().filter(|past| past.organisation == *organisation);
-        past.map(|past| past.until).max().map_or(Part::Stranger, |until| Part::PastTarget { until })
+        last_left(case, organisation)
+            .map_or(Part::Stranger, |past| Part::PastTarget { until: past.until })
     }
 }
 
-/// Everyone who has a part in `case` or had one. May name somebody twice.
+/// Everyone who has a part in `case` or had one, and may know it. May name somebody twice.
 pub fn parties(case: &Case) -> impl Iterator<Item = &OrganisationCode> {
-    [&case.origin, &case.target]
-        .into_iter()
-        .chain(&case.reviews)
+    std::iter::once(&case.origin)
+        .chain(is_released(case).then_some(&case.target))
+        .chain(reviewers(case))
         .chain(&case.watchers)
-        .chain(case.past_targets.iter().map(|past| &past.organisation))
-        .chain(case.experts.iter().map(|asked| &asked.expert.organisation))
+        .chain(case.past_targets.iter().filter(|past| past.heard).map(|past| &past.organisation))
+        .chain(asked_experts(case).map(|asked| &asked.expert.organisation))
 }
 
 /// How much of `case` the asker sees.
@@ -131,12 +164,38 @@ pub fn sees(case: &Case, organisation: &OrganisationCode) -> bool {
     }
 }
 
+/// Whether `organisation` sees all of `case` as it stands.
+#[must_use]
+pub fn sees_whole(case: &Case, organisation: &OrganisationCode) -> bool {
+    match view(case, Asker::Organisation(organisation)) {
+        View::Whole => true,
+        View::Until(_) | View::Nothing => false,
+    }
+}
+
 /// Whether `case` is among the open cases of `organisation`: it is open and has not left it.
 #[must_use]
 pub fn is_open_for(case: &Case, organisation: &OrganisationCode) -> bool {
-    match view(case, Asker::Organisation(organisation)) {
-        View::Whole => !case.state.is_terminal(),
-        View::Until(_) | View::Nothing => false,
+    sees_whole(case, organisation) && !case.state.is_terminal()
+}
+
+/// How urgent `case` is for the asker: for a past target, as it was when the case left it.
+#[must_use]
+pub fn priority(case: &Case, asker: Asker<'_>) -> Priority {
+    let organisation = match asker {
+        Asker::Operator => return case.priority,
+        Asker::Organisation(organisation) => organisation,
+    };
+    match part_of(case, organisation) {
+        Part::PastTarget { .. } => {
+            last_left(case, organisation).and_then(|past| past.priority).unwrap_or(case.priority)
+        }
+        Part::Origin
+        | Part::Target
+        | Part::Reviewer
+        | Part::Expert
+        | Part::Watcher
+        | Part::Stranger => case.priority,
     }
 }
 
@@ -161,18 +220,75 @@ pub fn message_view(asker: Asker<'_>, source: &OrganisationCode, receives: bool)
     }
 }
 
-/// What `organisation`, which sees `case`, may say about it as it stands. The strongest role counts.
+/// Whether a reviewer says it of a case under its review.
+const fn is_of_reviewers(kind: Kind) -> bool {
+    match kind {
+        Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralRedirect
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn => true,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralFeedback
+        | Kind::ReferralCancel
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferDischarge
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::StatusReport
+        | Kind::Receipt => false,
+    }
+}
+
+/// In which role `organisation`, which sees `case`, says something of `kind` about it as it stands.
+/// The strongest role counts; a lead hospital that asked itself reviews its own case, too, when
+/// somebody else sends it out of the county.
 #[must_use]
-pub fn role_of(case: &Case, organisation: &OrganisationCode) -> Role {
+pub fn role_of(case: &Case, organisation: &OrganisationCode, kind: Kind) -> Role {
+    let reviews = case.reviews.first() == Some(organisation);
     let declined = case.state == State::Consultation(consultation::State::Declined);
     let dispatches = declined && case.terms.dispatcher.as_ref() == Some(organisation);
-    if case.origin == *organisation {
+    if case.origin == *organisation && !(reviews && is_of_reviewers(kind)) {
         Role::Origin
-    } else if case.reviews.first() == Some(organisation) || dispatches {
+    } else if reviews || dispatches {
         Role::Reviewer
     } else if case.target == *organisation {
         Role::Target
-    } else if case.experts.iter().any(|asked| asked.expert.organisation == *organisation) {
+    } else if asked_experts(case).any(|asked| asked.expert.organisation == *organisation) {
         Role::Expert
     } else {
         Role::Watcher

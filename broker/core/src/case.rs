@@ -68,6 +68,18 @@ pub struct PastTarget {
     pub until: Timestamp,
     /// Why it moved on.
     pub reason: Option<Reason>,
+    /// Whether the reviews had let the case go to it. One that was only named, in a case that was
+    /// sent elsewhere before its review was over, has heard nothing and sees nothing.
+    #[serde(default = "heard_of_it")]
+    pub heard: bool,
+    /// How urgent the case was then. `None` in cases that an earlier release wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+}
+
+/// What an earlier release took for granted.
+const fn heard_of_it() -> bool {
+    true
 }
 
 /// An expert of a consultation and the expert's answer.
@@ -77,6 +89,18 @@ pub struct AskedExpert {
     pub expert: ExpertRef,
     /// Whether the expert has accepted; `None` while there is no answer.
     pub accepted: Option<bool>,
+    /// The review that must let the case go to this expert first, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+}
+
+/// A review that one expert of a consultation waits for, because the case would leave the county.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Whose review.
+    pub by: OrganisationCode,
+    /// Since when it is waited for.
+    pub since: Timestamp,
 }
 
 /// A resource that a case occupies for a time: an expert or a room. Never twice at once.

@@ -21,5 +21,5 @@ pub(crate) mod waits;
 
 pub use limits::{Limit, MINUTES_MAX, Pace, ReadingPace, TimeLimits};
 pub use names::{Deadline, Name};
-pub use overdue::{ESCALATIONS_AT_FULL_PACE, overdue};
+pub use overdue::{Clock, ESCALATIONS_AT_FULL_PACE, Overdue, overdue, set_right};
 pub use waits::deadlines_of;

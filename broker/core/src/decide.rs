@@ -18,6 +18,7 @@ pub(crate) mod bookings;
 pub(crate) mod change;
 mod consultation;
 mod draft;
+mod experts;
 mod moves;
 mod open;
 pub(crate) mod outgoing;
@@ -29,7 +30,7 @@ mod transfer;
 use tierlink_schemas::answer::StatusReport;
 use tierlink_schemas::{Body, Family, Kind, Message};
 
-use crate::access::{self, Part, part_of, role_of};
+use crate::access::{self, Asker, Part, part_of, role_of};
 use crate::bodies::{consultation_later, no_request, referral_later, transfer_later};
 use crate::case::{Booking, Case, State};
 use crate::routing;
@@ -236,7 +237,7 @@ fn in_family(ask: &Ask<'_>, case: &Case) -> Result<Message, Refused> {
 }
 
 fn existing(ask: &Ask<'_>, case: &Case, message: Message) -> Result<Change, Refused> {
-    let role = role_of(case, &ask.message.source.organisation);
+    let role = role_of(case, &ask.message.source.organisation, message.kind());
     let mut draft = draft::Draft::new(ask, Some(case), case.clone(), message);
     match &case.state {
         State::Referral(state) => referral::apply(&mut draft, *state, role)?,
@@ -254,6 +255,7 @@ fn answer(ask: &Ask<'_>, case: &Case) -> Message {
     let answers = Some(outgoing::reply_to(ask.message));
     outgoing::complete(&mut message, case, answers, vec![asker.clone()], ask.now);
     message.caused_by = Some(ask.message.id);
+    message.priority = Some(access::priority(case, Asker::Organisation(asker)));
     if let Part::PastTarget { until } = part_of(case, asker) {
         report = StatusReport {
             state: "redirected".to_owned(),
@@ -264,6 +266,7 @@ fn answer(ask: &Ask<'_>, case: &Case) -> Message {
         };
         message.case.state = Some(report.state.clone());
         message.case.numbers.retain(|number| number.organisation == *asker);
+        message.case.parent = None;
         message.context = None;
         message.set_body(Body::StatusReport(report));
     }

@@ -13,7 +13,8 @@
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
 //! hears, by which system), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
 //! Before all of that, [`find`] says which case a message means and [`subject`] whether it is about
-//! the same patient; [`rule`] lists why one is refused; [`access`] says who may see what.
+//! the same patient; [`rule`] lists why one is refused; [`access`] says who may see what. [`doubt`] says when no
+//! case may end because the clock cannot be trusted.
 
 #![expect(
     clippy::unnested_or_patterns,
@@ -28,6 +29,7 @@ pub mod county;
 pub mod deadline;
 pub mod decide;
 pub mod delivery;
+pub mod doubt;
 pub mod find;
 pub mod referral;
 pub mod routing;

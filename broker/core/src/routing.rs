@@ -7,8 +7,9 @@
 //!        yes           no           the message, once: the case has left it
 //! ```
 //!
-//! The author never hears its own. While a case is in review the target hears nothing: patient
-//! data goes no further than the review has let it.
+//! The author never hears its own. While a case is in review its target and its experts hear
+//! nothing, and neither does an expert of another county who was added later, until a review of its
+//! own: patient data goes no further than the review has let it (`access`).
 //!
 //! Which system of an organisation hears it is chosen here too: the one that takes its kind, or else
 //! its service, or else the default one. So all that is said of one case goes to one system, unless
@@ -19,6 +20,7 @@
 use tierlink_schemas::message::Source;
 use tierlink_schemas::{Body, Family, Kind, Message, OrganisationCode, SystemName};
 
+use crate::access;
 use crate::case::{Case, State};
 use crate::county::{County, Member, System};
 use crate::traffic::{Service, Traffic};
@@ -51,12 +53,11 @@ pub fn audience(case: &Case) -> Vec<OrganisationCode> {
         }
     };
     add(&case.origin);
-    if let Some(reviewer) = case.reviews.first() {
-        add(reviewer);
-    } else {
+    if access::is_released(case) {
         add(&case.target);
-        case.experts.iter().for_each(|asked| add(&asked.expert.organisation));
     }
+    access::asked_experts(case).for_each(|asked| add(&asked.expert.organisation));
+    access::reviewers(case).for_each(&mut add);
     case.watchers.iter().for_each(add);
     hears
 }

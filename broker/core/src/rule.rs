@@ -254,6 +254,10 @@ rules! {
     FormChanged, "R070", Invalid, "body.form",
         "an amendment cannot make a reading of a consultation or the reverse; cancel and ask anew";
 
+    /// A transfer leaves the county without a review.
+    TransferLeavesCounty, "R071", Rule, "body.to.organisation",
+        "a transfer has no review, so only the lead hospital sends one out of the county; hand the patient to the lead hospital, or send a referral, which it reviews";
+
     /// The request itself is not at hand.
     RequestMissing, "R090", Early, "case",
         "the request behind the case could not be read just now; send the message again";

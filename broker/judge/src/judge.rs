@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tierlink_core::case::Case;
+use tierlink_core::deadline::{Clock, Overdue};
 use tierlink_core::decide::Refused;
 use tierlink_core::delivery::{self, Circumstances, Sent, Step};
-use tierlink_core::{Ask, Change, Decision, deadline, decide, find};
+use tierlink_core::{Ask, Decision, deadline, decide, find};
 use tierlink_schemas::{Message, Verdict};
 use tierlink_store::{
     Content, DeliveryRow, Found, Judge, Judgement, Settled, Settlement, ToJudge, Work,
@@ -36,6 +37,7 @@ fn sent(row: &DeliveryRow, attempts: u32) -> Sent<'_> {
 /// The core, with one policy.
 pub struct CoreJudge {
     policy: Arc<Policy>,
+    clock: Clock,
 }
 
 impl Judge for CoreJudge {
@@ -58,8 +60,12 @@ impl Judge for CoreJudge {
         judgement
     }
 
-    fn overdue(&self, case: &Case, now: Timestamp, escalation_id: Uuid) -> Option<Box<Change>> {
-        deadline::overdue(case, &self.policy.county, now, escalation_id).map(Box::new)
+    fn overdue(&self, case: &Case, now: Timestamp, escalation_id: Uuid) -> Overdue {
+        deadline::overdue(case, &self.policy.county, now, escalation_id, self.clock)
+    }
+
+    fn set_right(&self, case: &Case, now: Timestamp) -> Option<Case> {
+        deadline::set_right(case, &self.policy.county, now)
     }
 
     fn settle(&self, row: &DeliveryRow, settlement: &Settlement) -> Settled {
@@ -92,7 +98,13 @@ impl CoreJudge {
     /// Judges by this policy for as long as it lives.
     #[must_use]
     pub fn new(policy: Arc<Policy>) -> Self {
-        Self { policy }
+        Self { policy, clock: Clock::Certain }
+    }
+
+    /// Judges passed deadlines by a clock that may be in doubt.
+    #[must_use]
+    pub fn by_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// What the origin hears when a person drops a delivery, if it wants receipts.

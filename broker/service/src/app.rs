@@ -25,6 +25,7 @@ use tracing::{info, warn};
 
 use crate::api::{self, Api};
 use crate::clock::Clock;
+use crate::clock_watch::ClockWatch;
 use crate::codecs::codecs;
 use crate::committer::Committer;
 use crate::config::Config;
@@ -216,6 +217,7 @@ impl App {
             environment: environment(),
             wake: Arc::clone(wake),
             lease: Lease::new(store.clone(), environment(), "clock", holder),
+            watch: ClockWatch::new(self.health.clock()),
         };
         let stop = || self.workers.clone();
         let broken = &self.broken;

@@ -82,7 +82,10 @@ impl Due for Deliveries {
         lane: &LaneName,
         asked: Vec<DeliveryId>,
     ) -> Result<Vec<DeliveryId>, Problem> {
-        let known = self.heard(lane, self.store.lanes_of(asked.clone()).await)?;
+        let known = self.heard(
+            lane,
+            self.store.lanes_of(asked.clone()).await.map_err(|error| failed(&error)),
+        )?;
         let is_known = |id: &DeliveryId| known.iter().any(|(known, _)| known == id);
         Ok(asked.into_iter().filter(|id| !is_known(id)).collect())
     }

@@ -11,6 +11,7 @@ use tierlink_store::Upkeep;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use crate::clock_watch::ClockStatus;
 use crate::committer::LastFailure;
 use crate::gauges::Gauges;
 use crate::report::Trouble;
@@ -34,13 +35,16 @@ pub struct Report {
     pub lanes: Result<(), String>,
     /// How many lanes are not open.
     pub lanes_not_open: usize,
+    /// Whether cases may end by our clock; if not, why.
+    pub clock: Result<(), String>,
     /// Whether the process is about to end.
     pub stopping: bool,
 }
 
 impl Report {
     /// Whether messages can be taken. A bus that is away, or a lane that is not open, delays
-    /// deliveries; messages are safe in the store meanwhile, so neither makes us unready.
+    /// deliveries, and a clock in doubt the end of cases; messages are safe in the store meanwhile,
+    /// so none of them makes us unready.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.store.is_ok() && !self.stopping
@@ -54,6 +58,7 @@ pub struct Health {
     prometheus: Option<PrometheusHandle>,
     lanes: Arc<LaneFigures>,
     last_failure: Arc<LastFailure>,
+    clock: ClockStatus,
     stopping: AtomicBool,
 }
 
@@ -67,7 +72,14 @@ impl Health {
         lanes: Arc<LaneFigures>,
         last_failure: Arc<LastFailure>,
     ) -> Self {
-        Self { store, bus, prometheus, lanes, last_failure, stopping: AtomicBool::new(false) }
+        let (clock, stopping) = (ClockStatus::default(), AtomicBool::new(false));
+        Self { store, bus, prometheus, lanes, last_failure, clock, stopping }
+    }
+
+    /// What the clock of this process is worth, to be told by whoever watches it.
+    #[must_use]
+    pub fn clock(&self) -> ClockStatus {
+        self.clock.clone()
     }
 
     /// From now on the process says that it is not ready.
@@ -84,6 +96,7 @@ impl Health {
         Report {
             lanes: lanes_report(&not_open),
             lanes_not_open: not_open.len(),
+            clock: self.clock.doubt().map_or(Ok(()), Err),
             store: match store {
                 Ok(Ok(())) if self.last_failure.is_recent() => {
                     Err("S001: the store answers and takes no messages; see the log".to_owned())

@@ -10,6 +10,7 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod clock_watch;
 pub mod codecs;
 pub mod committer;
 pub mod config;

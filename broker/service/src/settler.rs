@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use tierlink_judge::CoreJudge;
 use tierlink_schemas::Problem;
-use tierlink_store::{DeliveryId, Judge, Outbox, Settlement};
+use tierlink_store::{DeliveryId, Error, Judge, Outbox, Settlement};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tracing::{debug, enabled, error, instrument};
+use tracing::{debug, error, instrument};
 
 use crate::committer::NOT_STORED;
 use crate::current_config::CurrentConfig;
@@ -73,46 +73,66 @@ async fn settle_all(
             Arc::new(CoreJudge::new(Arc::clone(&current_config.load().policy)));
         let (settlements, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|offer| (offer.settlement, offer.done)).unzip();
-        let outcome = settle_batch(&*store, settlements, judge, &trouble).await;
-        if outcome.is_ok() {
+        let outcomes = settle_batch(&*store, settlements, judge, &trouble).await;
+        if outcomes.iter().any(Result::is_ok) {
             wake.notify_one();
         }
-        for answer in answers {
-            let _gone = answer.send(outcome.clone());
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            let _gone = answer.send(outcome);
         }
     }
 }
 
+/// Records a batch; if the store refuses it as a whole, each outcome on its own, so that one that
+/// cannot be written does not have its neighbours sent to their hospitals again and again.
 #[instrument(level = "debug", name = "settle", skip_all, fields(outcomes = settlements.len()))]
 async fn settle_batch(
     store: &dyn Outbox,
     settlements: Vec<Settlement>,
     judge: Arc<dyn Judge>,
     trouble: &Trouble,
-) -> Result<(), Problem> {
-    // The store takes the settlements; who follows a message in the log wants their ids afterwards.
-    let ids: Vec<DeliveryId> = if enabled!(tracing::Level::DEBUG) {
-        settlements.iter().map(|settlement| settlement.id.clone()).collect()
-    } else {
-        Vec::new()
-    };
-    match store.settle(settlements, judge).await {
+) -> Vec<Result<(), Problem>> {
+    let length = settlements.len();
+    match store.settle(settlements.clone(), Arc::clone(&judge)).await {
         Ok(()) => {
             trouble.is_over();
-            for id in &ids {
-                debug!(
-                    message.id = %id.message, lane = %id.to,
-                    delivery = format_args!("{}@{}", id.message, id.to),
-                    "Its outcome is on disk."
-                );
-            }
-            Ok(())
+            settlements.iter().for_each(|settlement| tell_written(&settlement.id));
+            vec![Ok(()); length]
+        }
+        Err(error) if length == 1 || matches!(error, Error::Unavailable { .. }) => {
+            note(trouble, &error);
+            vec![Err(not_stored()); length]
         }
         Err(error) => {
-            if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
-                error!(code = %error.code(), "{line}");
+            error!(error = %chain(&error), "Outcomes were refused together; they go one by one.");
+            let mut outcomes = Vec::with_capacity(length);
+            for settlement in settlements {
+                let id = settlement.id.clone();
+                let outcome = store.settle(vec![settlement], Arc::clone(&judge)).await;
+                outcomes.push(outcome.map(|()| tell_written(&id)).map_err(|error| {
+                    note(trouble, &error);
+                    not_stored()
+                }));
             }
-            Err(Problem::new(NOT_STORED, "delivery", "its outcome was not stored"))
+            outcomes
         }
     }
+}
+
+fn tell_written(id: &DeliveryId) {
+    debug!(
+        message.id = %id.message, lane = %id.to,
+        delivery = format_args!("{}@{}", id.message, id.to),
+        "Its outcome is on disk."
+    );
+}
+
+fn note(trouble: &Trouble, error: &Error) {
+    if let Some(line) = trouble.begins_or_goes_on(&chain(error).to_string()) {
+        error!(code = %error.code(), "{line}");
+    }
+}
+
+fn not_stored() -> Problem {
+    Problem::new(NOT_STORED, "delivery", "its outcome was not stored")
 }

@@ -31,6 +31,11 @@ pub enum Act {
         /// The configuration that is in force from then on.
         after: ConfigFingerprint,
     },
+    /// Say that the clock is right, so that cases may end by it again.
+    VouchForClock,
+    /// Agree that the system with this lane, or the whole organisation if it is the default one,
+    /// leaves the configuration at the next reload.
+    AgreeToRemoval(LaneName),
 }
 
 impl Act {
@@ -45,6 +50,8 @@ impl Act {
             Self::CreateToken(_) => ActName::CreateToken,
             Self::RevokeToken(_) => ActName::RevokeToken,
             Self::Reload { .. } => ActName::Reload,
+            Self::VouchForClock => ActName::VouchForClock,
+            Self::AgreeToRemoval(_) => ActName::AgreeToRemoval,
         }
     }
 }
@@ -66,11 +73,15 @@ pub enum ActName {
     RevokeToken,
     /// See [`Act::Reload`].
     Reload,
+    /// See [`Act::VouchForClock`].
+    VouchForClock,
+    /// See [`Act::AgreeToRemoval`].
+    AgreeToRemoval,
 }
 
 impl ActName {
     /// Every act.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Replay,
         Self::Drop,
         Self::Pause,
@@ -78,6 +89,8 @@ impl ActName {
         Self::CreateToken,
         Self::RevokeToken,
         Self::Reload,
+        Self::VouchForClock,
+        Self::AgreeToRemoval,
     ];
 
     /// The name in the table, on the command line and in the API.
@@ -91,6 +104,8 @@ impl ActName {
             Self::CreateToken => "token-create",
             Self::RevokeToken => "token-revoke",
             Self::Reload => "reload",
+            Self::VouchForClock => "clock-vouch",
+            Self::AgreeToRemoval => "lane-remove",
         }
     }
 

@@ -84,6 +84,7 @@ async fn as_seen<S: Session>(
         target: query.seen_by.clone().unwrap_or(row.target),
         reviewer: None,
         changed_at: until,
+        priority: access::priority(case, query.seen_by.as_ref().into()),
         due_at: None,
         events: event.u32("number")?,
         ..row
@@ -91,7 +92,7 @@ async fn as_seen<S: Session>(
 }
 
 /// What SQL finds for a list, with the case itself where the row alone does not show how much of
-/// it the asker may see: its origin and its target see all of it.
+/// it the asker may see: its origin sees all of it, and its target once no reviewer has it.
 async fn page<S: Session>(
     session: &mut S,
     query: &CaseQuery,
@@ -141,7 +142,8 @@ async fn page<S: Session>(
         format!("{id} DESC")
     };
     let body = if query.seen_by.is_some() {
-        "CASE WHEN cases.origin = parties.organisation OR cases.target = parties.organisation
+        "CASE WHEN cases.origin = parties.organisation
+                OR cases.target = parties.organisation AND cases.reviewer IS NULL
                 THEN NULL ELSE cases.body END"
     } else {
         "NULL"
@@ -279,7 +281,8 @@ pub(crate) async fn case<S: Session>(
         Some(number) => linked(session, sql, number.as_str(), &case, asker).await?.pop(),
         None => None,
     };
-    Ok(Some(CaseFile { case, view, events, custody, parent, children }))
+    let priority = access::priority(&case, asker);
+    Ok(Some(CaseFile { case, view, priority, events, custody, parent, children }))
 }
 
 /// The numbers of the cases that `sql` finds, as far as the asker may know that `case` is linked

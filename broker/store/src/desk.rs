@@ -1,4 +1,4 @@
-//! Acts of people: replay, drop, pause, resume, tokens, reload. Each is done and recorded in one
+//! Acts of people: replay, drop, pause, resume, tokens, reload, vouching for the clock. Each is done and recorded in one
 //! transaction, so that a process that dies in between leaves both or neither.
 //!
 //! The table `acts` is the one audit record, and [`act`] the one function that writes it. It is
@@ -35,6 +35,10 @@ pub(crate) async fn act<S: Session>(
         Act::RevokeToken(name) => return revoke_token(session, &new, name).await,
         // What changes is the configuration in the memory of the process that asks.
         Act::Reload { .. } => Acted::Done,
+        // Every process that doubts its clock looks for the record.
+        Act::VouchForClock => Acted::Done,
+        // Every process that reads its configuration again looks for the record.
+        Act::AgreeToRemoval(_) => Acted::Done,
     };
     if acted == Acted::Done {
         record(session, &new, Concerns::of(&new.act)).await?;
@@ -72,7 +76,7 @@ impl<'a> Concerns<'a> {
             Act::Replay(id) | Act::Drop(id) => {
                 Self { message: Some(id.message), organisation: Some(&id.to), ..Self::default() }
             }
-            Act::Pause(lane) | Act::Resume(lane) => Self {
+            Act::Pause(lane) | Act::Resume(lane) | Act::AgreeToRemoval(lane) => Self {
                 organisation: Some(lane.organisation()),
                 system: lane.system(),
                 ..Self::default()
@@ -86,6 +90,7 @@ impl<'a> Concerns<'a> {
             Act::Reload { before, after } => {
                 Self { configs: Some((*before, *after)), ..Self::default() }
             }
+            Act::VouchForClock => Self::default(),
         }
     }
 }

@@ -34,6 +34,15 @@ pub enum Error {
     /// The tables are missing or older than this program.
     #[error("the tables are not up to date: run `tierlink migrate`")]
     NotMigrated,
+    /// The database keeps its texts in an encoding that cannot hold what hospitals write.
+    #[error(
+        "the database keeps texts as {found} and must keep them as UTF8: make a new one with \
+         `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+    )]
+    NotUnicode {
+        /// The encoding, as the database calls it.
+        found: String,
+    },
     /// The store is closing down.
     #[error("could not {what}: the store is closing")]
     Closing {
@@ -52,6 +61,7 @@ impl Error {
             Self::Unreadable { .. } => Code::new("S003"),
             Self::NotMigrated => Code::new("S004"),
             Self::Closing { .. } => Code::new("S005"),
+            Self::NotUnicode { .. } => Code::new("S006"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tierlink_core::case::Case;
+use tierlink_core::deadline::Overdue;
 use uuid::Uuid;
 
 use crate::records::{DeliveryRow, Found, Judgement, Settled, Settlement, Work};
@@ -14,12 +15,10 @@ pub trait Judge: Send + Sync {
     fn judge(&self, work: &Work, found: &Found<'_>) -> Judgement;
 
     /// What a deadline that is due means for `case`.
-    fn overdue(
-        &self,
-        case: &Case,
-        now: Timestamp,
-        escalation_id: Uuid,
-    ) -> Option<Box<tierlink_core::Change>>;
+    fn overdue(&self, case: &Case, now: Timestamp, escalation_id: Uuid) -> Overdue;
+
+    /// `case` without what a clock wrote into it that was ahead; `None` if there is nothing.
+    fn set_right(&self, case: &Case, now: Timestamp) -> Option<Case>;
 
     /// What an outcome means for a delivery, and the receipt that its origin wants to hear.
     fn settle(&self, delivery: &DeliveryRow, settlement: &Settlement) -> Settled;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tierlink_schemas::LaneName;
 
-use crate::acts::Acted;
+use crate::acts::{ActName, Acted};
 use crate::fields::Reader;
-use crate::records::{Figures, LaneCondition, LaneRow};
+use crate::records::{Figures, LaneCondition, LaneRow, LeftBehind};
 use crate::session::{Failed, Session, values};
 
 /// The lanes that have anything in them or a setting.
@@ -137,4 +137,35 @@ pub(crate) async fn figures<S: Session>(
         open: row.u64("open")?,
         unpublished: row.u64("unpublished")?,
     })
+}
+
+/// What systems hold that are to leave the configuration.
+pub(crate) async fn left_behind<S: Session>(
+    session: &mut S,
+    lanes: Vec<LaneName>,
+    agreed_since: Timestamp,
+) -> Result<Vec<LeftBehind>, Failed> {
+    let mut left = Vec::with_capacity(lanes.len());
+    for lane in lanes {
+        let (organisation, system) = (lane.organisation(), lane.system_text());
+        // The default system stands for the whole organisation.
+        let whole = lane.system().is_none();
+        let sql = "-- left_behind
+            SELECT
+                (SELECT count(*) FROM case_parties WHERE organisation = $1 AND open) AS cases,
+                (SELECT count(*) FROM deliveries WHERE destination = $1 AND ($2 OR system = $3)
+                    AND state IN ('queued', 'waiting', 'published', 'parked')) AS deliveries,
+                (SELECT count(*) FROM acts WHERE act = $4 AND destination = $1
+                    AND (system IS NULL OR system = $3) AND acted_at >= $5) AS agreed";
+        let name = ActName::AgreeToRemoval.as_str();
+        let values = values![organisation, whole, system, name, agreed_since];
+        let found = session.rows(sql, values).await?;
+        let row = found.first().ok_or(Failed::Unreadable("lanes"))?;
+        let row = Reader::new(row, "lanes");
+        let (cases, deliveries) = (row.u64("cases")?, row.u64("deliveries")?);
+        let agreed = row.u64("agreed")? > 0;
+        let open_cases = if whole { cases } else { 0 };
+        left.push(LeftBehind { lane, open_cases, deliveries, agreed });
+    }
+    Ok(left)
 }

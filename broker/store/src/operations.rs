@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use tierlink_schemas::OrganisationCode;
 use uuid::Uuid;
 
-use crate::acts::Acted;
+use crate::acts::{ActName, Acted};
 use crate::cases::{Filter, PAGE_MAX};
 use crate::fields::Reader;
-use crate::records::{Hold, RefusalQuery, RefusalRow, SlotQuery, SlotRow, TokenRow};
+use crate::records::{Hold, RefusalQuery, RefusalRow, SlotQuery, SlotRow, StoredTime, TokenRow};
 use crate::rows;
 use crate::session::{Failed, Session, values};
 
@@ -213,6 +213,33 @@ pub(crate) async fn revoke_token<S: Session>(
     let found = session.rows(sql, values![name, now]).await?;
     let whose = found.first().map(|row| Reader::new(row, "tokens"));
     whose.map(|row| row.organisation_if_any("organisation")).transpose()
+}
+
+/// What the store knows of the time.
+pub(crate) async fn time<S: Session>(
+    session: &mut S,
+    has_clock: bool,
+) -> Result<StoredTime, Failed> {
+    let server = if has_clock {
+        let sql = "-- server_time
+            SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS at";
+        let found = session.rows(sql, vec![]).await?;
+        found.first().map(|row| Reader::new(row, "clock").at("at")).transpose()?
+    } else {
+        None
+    };
+    // Ids grow with time, so the greatest one is the newest.
+    let sql = "-- newest_message
+        SELECT received_at FROM messages ORDER BY id DESC LIMIT 1";
+    let found = session.rows(sql, vec![]).await?;
+    let newest =
+        found.first().map(|row| Reader::new(row, "messages").at("received_at")).transpose()?;
+    // Counted: an act that was recorded by a wrong clock may stand anywhere in their order.
+    let sql = "-- times_vouched
+        SELECT count(*) AS vouched FROM acts WHERE act = $1";
+    let found = session.rows(sql, values![ActName::VouchForClock.as_str()]).await?;
+    let vouched = found.first().map(|row| Reader::new(row, "acts").u64("vouched")).transpose()?;
+    Ok(StoredTime { server, newest, vouched: vouched.unwrap_or(0) })
 }
 
 /// Whether the store may be written. Touches no row: a database that only reads says no to the

@@ -150,6 +150,7 @@ impl PostgresSession {
 impl Engine for PostgresEngine {
     type Session = PostgresSession;
     const NAME: &'static str = "postgres";
+    const HAS_CLOCK: bool = true;
 
     async fn begin(&self, purpose: Purpose) -> Result<PostgresSession, Error> {
         let mut held = self.connections.take().await?;
@@ -201,6 +202,16 @@ impl Engine for PostgresEngine {
                     | Error::Configuration(_)
             ),
         }
+    }
+
+    async fn foreign_encoding(&self) -> Result<Option<String>, Error> {
+        let mut held = self.connections.take().await?;
+        let found: String =
+            sqlx::query_scalar("-- foreign_encoding\nSELECT current_setting('server_encoding')")
+                .fetch_one(held.connection())
+                .await?;
+        held.give_back();
+        Ok((found != "UTF8").then_some(found))
     }
 
     async fn migrate(&self) -> Result<Vec<String>, MigrateError> {

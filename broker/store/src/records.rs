@@ -337,6 +337,39 @@ pub struct CaseRow {
     pub events: u32,
 }
 
+/// What came of setting right a page of cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetRight {
+    /// How many cases were corrected.
+    pub corrected: u32,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<(Timestamp, Uuid)>,
+}
+
+/// What a system holds that is to leave the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Its lane; that of the default system stands for the whole organisation.
+    pub lane: LaneName,
+    /// Open cases in which the organisation has a part. None for a further system.
+    pub open_cases: u64,
+    /// Messages that it has not received yet, parked ones included.
+    pub deliveries: u64,
+    /// Whether somebody has agreed to its removal.
+    pub agreed: bool,
+}
+
+/// What the store knows of the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredTime {
+    /// The time of the database server, if it has a clock of its own.
+    pub server: Option<Timestamp>,
+    /// When the newest message came in or was written, by the broker's clock of then.
+    pub newest: Option<Timestamp>,
+    /// How often a person has vouched for the clock.
+    pub vouched: u64,
+}
+
 /// A case with its history, as far as the asker may see it.
 #[derive(Clone, Debug)]
 pub struct CaseFile {
@@ -344,6 +377,8 @@ pub struct CaseFile {
     pub case: case::Case,
     /// How much of it the asker may see. Events and deliveries are cut already.
     pub view: View,
+    /// How urgent it is for the asker.
+    pub priority: Priority,
     /// Its events, oldest first.
     pub events: Vec<EventRow>,
     /// Every delivery of its messages, oldest first: the custody of each hop.

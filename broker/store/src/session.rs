@@ -163,6 +163,8 @@ pub(crate) trait Engine: Clone + Send + Sync + 'static {
     type Session: Session;
     /// Its name, for people.
     const NAME: &'static str;
+    /// Whether it is a server, with a clock that may be another machine's.
+    const HAS_CLOCK: bool;
 
     /// Begins a conversation.
     async fn begin(&self, purpose: Purpose) -> Result<Self::Session, sqlx::Error>;
@@ -179,6 +181,9 @@ pub(crate) trait Engine: Clone + Send + Sync + 'static {
 
     /// Whether the database did not answer, as opposed to answering no.
     fn is_silence(error: &sqlx::Error) -> bool;
+
+    /// The encoding in which it keeps texts, if that is one that cannot hold every character.
+    async fn foreign_encoding(&self) -> Result<Option<String>, sqlx::Error>;
 
     /// Applies missing migrations. Returns the names of those that were missing.
     async fn migrate(&self) -> Result<Vec<String>, sqlx::migrate::MigrateError>;

@@ -100,6 +100,7 @@ impl SqliteSession {
 impl Engine for SqliteEngine {
     type Session = SqliteSession;
     const NAME: &'static str = "sqlite";
+    const HAS_CLOCK: bool = false;
 
     async fn begin(&self, purpose: Purpose) -> Result<SqliteSession, Error> {
         let (pool, begin) = match purpose {
@@ -145,6 +146,11 @@ impl Engine for SqliteEngine {
                 Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed
             ),
         }
+    }
+
+    async fn foreign_encoding(&self) -> Result<Option<String>, Error> {
+        // UTF-8 or UTF-16: both hold every character, and it turns the one into the other.
+        Ok(None)
     }
 
     async fn migrate(&self) -> Result<Vec<String>, MigrateError> {

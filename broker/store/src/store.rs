@@ -16,8 +16,9 @@ use crate::error::Error;
 use crate::judge::{Judge, ReceiptOf};
 use crate::records::{
     Attempt, CaseFile, CaseKey, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures,
-    Hold, Judged, LaneCondition, LaneRow, MessageRow, Outgoing, ParkedQuery, ParkedRow,
-    RefusalQuery, RefusalRow, Repair, Settlement, SlotQuery, SlotRow, TokenRow, Work,
+    Hold, Judged, LaneCondition, LaneRow, LeftBehind, MessageRow, Outgoing, ParkedQuery, ParkedRow,
+    RefusalQuery, RefusalRow, Repair, SetRight, Settlement, SlotQuery, SlotRow, StoredTime,
+    TokenRow, Work,
 };
 
 /// Messages as they arrive, each judged in the transaction that writes it.
@@ -141,6 +142,14 @@ pub trait Acts: Send + Sync {
     /// Does what a person asks for and records who, why and when, in one transaction. `receipt`
     /// makes what the origin of a delivery hears of its drop.
     async fn act(&self, act: NewAct, receipt: Option<ReceiptOf>) -> Result<Acted, Error>;
+
+    /// What these systems hold, which are to leave the configuration, and whether somebody has
+    /// agreed to it since then. In the order in which they are asked for.
+    async fn left_behind(
+        &self,
+        lanes: Vec<LaneName>,
+        agreed_since: Timestamp,
+    ) -> Result<Vec<LeftBehind>, Error>;
 }
 
 /// What processes do for themselves: deadlines, leases, readiness.
@@ -154,6 +163,19 @@ pub trait Upkeep: Send + Sync {
         escalation_ids: Vec<Uuid>,
         judge: Arc<dyn Judge>,
     ) -> Result<u32, Error>;
+
+    /// Sets right what a clock wrote that was ahead, in up to `limit` open cases after the place
+    /// `after`; from the beginning without one.
+    async fn set_right(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, Uuid)>,
+        limit: u32,
+        judge: Arc<dyn Judge>,
+    ) -> Result<SetRight, Error>;
+
+    /// What the store knows of the time, to compare a clock with.
+    async fn time(&self) -> Result<StoredTime, Error>;
 
     /// Takes or renews the lease `name` for `holder`.
     ///

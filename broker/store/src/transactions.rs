@@ -19,8 +19,9 @@ use crate::acts::{ActQuery, ActRow, Acted, NewAct};
 use crate::batch::opening_names;
 use crate::records::{
     Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Hold,
-    Judged, LaneCondition, LaneRow, MessageRow, Outgoing, ParkedQuery, ParkedRow, RefusalQuery,
-    RefusalRow, Repair, Settlement, SlotQuery, SlotRow, TokenRow, Work,
+    Judged, LaneCondition, LaneRow, LeftBehind, MessageRow, Outgoing, ParkedQuery, ParkedRow,
+    RefusalQuery, RefusalRow, Repair, SetRight, Settlement, SlotQuery, SlotRow, StoredTime,
+    TokenRow, Work,
 };
 use crate::session::{Engine, Failed, Purpose, Session};
 use crate::store::{Acts, Arrivals, Outbox, Queries, Store, Upkeep};
@@ -46,10 +47,23 @@ impl<E: Engine> Transactions<E> {
         Self { engine }
     }
 
-    /// Whether every table that this program needs is there.
+    /// Whether every table that this program needs is there, in a database that can hold what is
+    /// written into them.
     pub(crate) async fn expect_tables(&self) -> Result<(), Error> {
+        self.expect_unicode().await?;
         let applied = self.applied().await?;
         if migrations::missing(&applied).is_empty() { Ok(()) } else { Err(Error::NotMigrated) }
+    }
+
+    /// One character that it cannot hold would fail for ever, with all that shares its transaction.
+    async fn expect_unicode(&self) -> Result<(), Error> {
+        let what = "look at the database";
+        let engine = self.engine.clone();
+        let found = joined(tokio::spawn(async move { engine.foreign_encoding().await }), what);
+        match found.await?.map_err(|source| failed::<E>(what, source))? {
+            Some(found) => Err(Error::NotUnicode { found }),
+            None => Ok(()),
+        }
     }
 
     async fn applied(&self) -> Result<Vec<i64>, Error> {
@@ -353,6 +367,16 @@ impl<E: Engine> Acts for Transactions<E> {
             desk::act(session, act, receipt)
         })
     }
+
+    async fn left_behind(
+        &self,
+        lanes: Vec<LaneName>,
+        agreed_since: Timestamp,
+    ) -> Result<Vec<LeftBehind>, Error> {
+        in_one!(self, Snapshot, "look at what is left behind", [lanes], |session| {
+            lanes::left_behind(session, lanes, agreed_since)
+        })
+    }
 }
 
 #[async_trait]
@@ -367,6 +391,22 @@ impl<E: Engine> Upkeep for Transactions<E> {
         in_one!(self, Change, "escalate deadlines", [escalation_ids, judge], |session| {
             escalate::escalate(session, now, limit, escalation_ids, &*judge)
         })
+    }
+
+    async fn set_right(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, Uuid)>,
+        limit: u32,
+        judge: Arc<dyn Judge>,
+    ) -> Result<SetRight, Error> {
+        in_one!(self, Change, "set deadlines right", [judge], |session| {
+            escalate::set_right(session, now, after, limit, &*judge)
+        })
+    }
+
+    async fn time(&self) -> Result<StoredTime, Error> {
+        in_one!(self, Look, "ask the time", [], |session| operations::time(session, E::HAS_CLOCK))
     }
 
     async fn hold_lease(
@@ -398,6 +438,7 @@ impl<E: Engine> Upkeep for Transactions<E> {
 #[async_trait]
 impl<E: Engine> Store for Transactions<E> {
     async fn migrate(&self) -> Result<Vec<String>, Error> {
+        self.expect_unicode().await?;
         let what = "bring the tables up to date";
         let engine = self.engine.clone();
         let done = joined(tokio::spawn(async move { engine.migrate().await }), what).await?;

@@ -150,12 +150,14 @@ fn insert_parties(changed: &[&LoadedCase]) -> Part {
             come.push(party_row(case, party));
         }
     }
+    // An earlier release wrote down the target of a case in review, too.
     let sql = insert!(
         "insert_parties",
         "case_parties",
         party_columns,
         "
-        WHERE true ON CONFLICT (organisation, case_id) DO NOTHING"
+        WHERE true ON CONFLICT (organisation, case_id) DO UPDATE
+        SET open = excluded.open, urgency = excluded.urgency, changed_at = excluded.changed_at"
     );
     Part::new(sql, come)
 }

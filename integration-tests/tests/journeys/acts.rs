@@ -206,7 +206,7 @@ async fn only_an_operator_may_act_and_only_once(mode: Mode) {
 /// Makes every record of an act take this long, in the transaction of the act, after its deed.
 const RECORDING_LASTS: Duration = Duration::from_secs(6);
 
-async fn execute(county: &County, sql: &str) -> Result<()> {
+pub async fn execute(county: &County, sql: &str) -> Result<()> {
     let sql = sqlx::AssertSqlSafe(sql.to_owned());
     match county.mode() {
         Mode::Production => {

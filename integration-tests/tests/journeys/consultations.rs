@@ -47,6 +47,11 @@ async fn two_experts_meet_in_a_room_that_nobody_else_can_book(mode: Mode) {
     let case = county.must_send(&wish(BAIMA)).await.unwrap();
     let asked = county.hospital(LEAD).wait_for_kind("REF^I12", &case).await.unwrap();
     assert_eq!(asked.hl7().component("RF1", 4, 1), "SO");
+    // Nobody outside hears of it before the lead hospital has let it go.
+    assert_eq!(county.state(&case).await.unwrap(), "in_review");
+    assert_eq!(refused(&county, &accepted_for(CITY, "SY3310", &case)).await, "R002");
+    assert!(county.hospital(CITY).received().is_empty());
+    assert_eq!(say(&county, LEAD, "consultation.review", &case).await, "dispatched");
     county.hospital(CITY).wait_for_kind("consultation.request", &case).await.unwrap();
 
     assert_eq!(must_say(&county, &accepted_for(LEAD, "XY1043", &case)).await, "dispatched");
@@ -57,6 +62,7 @@ async fn two_experts_meet_in_a_room_that_nobody_else_can_book(mode: Mode) {
     assert!(told.text.contains("https://meet.example.invalid/hz2603210004"));
 
     let other = county.must_send(&wish(FENGQIAO)).await.unwrap();
+    assert_eq!(say(&county, LEAD, "consultation.review", &other).await, "dispatched");
     let same_room = session(&other, "HZ-01", "XY9999", (7, 9));
     assert_eq!(refused(&county, &same_room).await, "R063", "the room is taken");
     let same_expert = session(&other, "HZ-02", "XY1043", (7, 9));

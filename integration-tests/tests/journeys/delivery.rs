@@ -6,6 +6,7 @@ use tierlink_integration_tests::eventually::eventually;
 use tierlink_integration_tests::for_both_modes;
 use tierlink_integration_tests::hospitals::{Hospital, Received, Turn, new_number, said};
 
+use super::acts::execute;
 use super::{kinds_about, must_say, refer, say};
 
 for_both_modes! {
@@ -14,6 +15,58 @@ for_both_modes! {
     a_misbehaving_hospital_gets_each_message_under_one_id,
     an_origin_that_wants_receipts_hears_how_each_message_fared,
     the_same_message_twice_is_one_case_and_other_content_is_a_conflict,
+    an_outcome_that_cannot_be_stored_has_nobody_elses_message_sent_again,
+}
+
+/// Messages for each of two hospitals, so that their outcomes share transactions.
+const EACH: usize = 25;
+
+/// The database refuses every outcome of one hospital, as it would one character that it cannot
+/// hold.
+async fn an_outcome_that_cannot_be_stored_has_nobody_elses_message_sent_again(mode: Mode) {
+    let county = County::open(mode).await.unwrap();
+    let (lead, second) = (county.hospital(LEAD), county.hospital(SECOND));
+    lead.down().await;
+    second.down().await;
+    for _ in 0..EACH {
+        refer(&county, FENGQIAO, LEAD).await;
+        refer(&county, FENGQIAO, SECOND).await;
+    }
+    let refuses = match mode {
+        Mode::Production => format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'refused for a test'; END $$;
+             CREATE TRIGGER refuses BEFORE UPDATE ON deliveries FOR EACH ROW
+                 WHEN (NEW.destination = '{SECOND}' AND NEW.state = 'delivered')
+                 EXECUTE FUNCTION refuse();"
+        ),
+        Mode::Embedded => format!(
+            "CREATE TRIGGER refuses BEFORE UPDATE ON deliveries
+                 WHEN NEW.destination = '{SECOND}' AND NEW.state = 'delivered'
+                 BEGIN SELECT RAISE(ABORT, 'refused for a test'); END;"
+        ),
+    };
+    execute(&county, &refuses).await.unwrap();
+
+    second.up().await.unwrap();
+    lead.up().await.unwrap();
+    lead.wait_for_count(EACH).await.unwrap();
+    eventually("the outcomes of the other hospital are stored", async || {
+        let lanes = county.operator()?.get("/api/v1/lanes").await?.json();
+        let lanes = lanes["lanes"].as_array().cloned().unwrap_or_default();
+        let lane = lanes.into_iter().find(|lane| lane["lane"] == LEAD);
+        Ok(lane.filter(|lane| lane["waiting"] == 0))
+    })
+    .await
+    .unwrap();
+
+    assert_eq!(lead.received().len(), EACH, "nothing came twice");
+    let drop = match mode {
+        Mode::Production => "DROP TRIGGER refuses ON deliveries",
+        Mode::Embedded => "DROP TRIGGER refuses",
+    };
+    execute(&county, drop).await.unwrap();
+    county.wait_drained().await.unwrap();
 }
 
 /// An amendment in which `mark` stands.

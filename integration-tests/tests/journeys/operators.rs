@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
-use tierlink_integration_tests::county::{BAIMA, County, FENGQIAO, LEAD, Mode, SECOND};
+use tierlink_integration_tests::county::{BAIMA, County, EVERYBODY, FENGQIAO, LEAD, Mode, SECOND};
 use tierlink_integration_tests::eventually::eventually;
 use tierlink_integration_tests::for_both_modes;
 use tierlink_integration_tests::hospitals::{Received, said};
@@ -16,6 +16,7 @@ for_both_modes! {
     a_paused_lane_waits_and_a_resumed_one_delivers_in_order,
     a_graceful_stop_under_load_drops_nothing_that_was_accepted,
     a_hang_up_signal_adds_an_organisation,
+    a_reload_that_would_drop_hospitals_is_refused_until_each_is_named,
 }
 
 async fn a_paused_lane_waits_and_a_resumed_one_delivers_in_order(mode: Mode) {
@@ -105,6 +106,55 @@ async fn a_graceful_stop_under_load_drops_nothing_that_was_accepted(mode: Mode) 
     });
     everything.await.unwrap();
     county.wait_drained().await.unwrap();
+}
+
+/// A folder in the middle of a copy: one profile of seven is there.
+async fn a_reload_that_would_drop_hospitals_is_refused_until_each_is_named(mode: Mode) {
+    let mut county = County::open(mode).await.unwrap();
+    let second = county.hospital(SECOND);
+    second.down().await;
+    let case = refer(&county, FENGQIAO, SECOND).await;
+    let all: Vec<&str> = EVERYBODY.into_iter().filter(|code| *code != LEAD).collect();
+    let away: Vec<_> =
+        all.iter().map(|code| (*code, county.remove_profile(code).unwrap())).collect();
+
+    county.reload().await.unwrap();
+
+    let told = eventually("each is told", async || {
+        let logs = county.logs()?;
+        Ok(logs.contains("would leave the configuration").then_some(logs))
+    });
+    let told = told.await.unwrap();
+    for code in &all {
+        let line = format!("The new configuration has no {code}, which has ");
+        assert_eq!(told.matches(&line).count(), 1, "{code}:\n{told}");
+    }
+    let waiting = format!("no {SECOND}, which has 1 open case(s) and 1 message(s)");
+    assert!(told.contains(&waiting), "{told}");
+    county.hospital(SECOND).up().await.unwrap();
+    county.hospital(SECOND).wait_for_kind("referral.submit", &case).await.unwrap();
+    let yes = said(SECOND, "referral.accept", Some(&case), None).unwrap();
+    assert_eq!(county.send(&yes).await.unwrap().status, 200, "the old one is in force");
+
+    // All but one are back, and that one is agreed to by its name.
+    for (code, profile) in away {
+        if code != BAIMA {
+            county.add_profile(code, profile);
+        }
+    }
+    let agree = ["lane", "remove", BAIMA, "--why", "merged with 枫桥"];
+    county.run(&agree).await.unwrap().succeeded().unwrap();
+    county.reload().await.unwrap();
+    eventually("it has left", async || {
+        let gone = format!("Organisation {BAIMA} has left");
+        Ok(county.logs()?.contains(&gone).then_some(()))
+    })
+    .await
+    .unwrap();
+    let message = said(FENGQIAO, "referral.submit", None, Some(BAIMA)).unwrap();
+    assert_eq!(refused(&county, &message).await, "R009", "nobody knows it any more");
+    let acts = county.run(&["acts", "list", "--act", "lane-remove", "--json"]).await.unwrap();
+    assert_eq!(acts.json().unwrap()["acts"][0]["organisation"], BAIMA);
 }
 
 async fn a_hang_up_signal_adds_an_organisation(mode: Mode) {

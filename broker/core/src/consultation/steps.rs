@@ -9,10 +9,10 @@ use crate::rule::{Role, Rule};
 /// states.
 pub fn step(state: State, act: Act, role: Role, form: ConsultationForm) -> Result<State, Rule> {
     may_say(act, role)?;
-    fits(act, form)?;
+    fits(state, act, form)?;
     match act {
         Act::Amend { reviews_left } => amend(state, form, reviews_left),
-        Act::Review { reviews_left } => review(state, reviews_left),
+        Act::Review { reviews_left } => review(state, form, reviews_left),
         Act::Return => give_back(state, role),
         Act::Accept { all } => accept(state, all),
         Act::Decline => decline(state),
@@ -54,20 +54,22 @@ fn may_say(act: Act, role: Role) -> Result<(), Rule> {
     if allowed.contains(&role) { Ok(()) } else { Err(rule) }
 }
 
-/// Whether the form of the case knows the act at all.
-fn fits(act: Act, form: ConsultationForm) -> Result<(), Rule> {
+/// Whether the form of the case knows the act at all. A reading is reviewed only on its way out of
+/// the county, so it knows the acts of a reviewer only before it is uploaded to its centre.
+fn fits(state: State, act: Act, form: ConsultationForm) -> Result<(), Rule> {
     let reading = form == ConsultationForm::Reading;
     match act {
         Act::Claim | Act::Recollect | Act::Report | Act::Audit { .. } | Act::Critical => {
             if reading { Ok(()) } else { Err(Rule::OnlyForReadings) }
         }
-        Act::Review { .. }
-        | Act::Return
-        | Act::Accept { .. }
-        | Act::Schedule
-        | Act::Start
-        | Act::Opinion
-        | Act::NoShow => {
+        Act::Review { .. } | Act::Return => {
+            if reading && is_with_its_centre(state) {
+                Err(Rule::NotForReadings)
+            } else {
+                Ok(())
+            }
+        }
+        Act::Accept { .. } | Act::Schedule | Act::Start | Act::Opinion | Act::NoShow => {
             if reading {
                 Err(Rule::NotForReadings)
             } else {
@@ -80,16 +82,45 @@ fn fits(act: Act, form: ConsultationForm) -> Result<(), Rule> {
     }
 }
 
+/// Whether a reading has come to its centre and is neither on its way nor at an end.
+const fn is_with_its_centre(state: State) -> bool {
+    match state {
+        State::Uploaded
+        | State::Claimed
+        | State::Written
+        | State::Reported
+        | State::Recollect
+        | State::Acknowledged
+        | State::Dispatched
+        | State::Accepted
+        | State::Scheduled
+        | State::InSession
+        | State::OpinionIssued
+        | State::NoShow => true,
+        State::InReview
+        | State::Returned
+        | State::Declined
+        | State::Closed
+        | State::Cancelled
+        | State::Expired => false,
+    }
+}
+
 /// Where a consultation goes that is on its way to a target.
-const fn on_its_way(reviews_left: bool) -> State {
-    if reviews_left { State::InReview } else { State::Dispatched }
+fn on_its_way(form: ConsultationForm, reviews_left: bool) -> State {
+    if reviews_left {
+        return State::InReview;
+    }
+    match form {
+        ConsultationForm::Reading => State::Uploaded,
+        ConsultationForm::Interactive | ConsultationForm::Offline => State::Dispatched,
+    }
 }
 
 fn amend(state: State, form: ConsultationForm, reviews_left: bool) -> Result<State, Rule> {
     match state {
-        State::Declined if form == ConsultationForm::Reading => Ok(State::Uploaded),
         State::InReview | State::Dispatched | State::Returned | State::Declined => {
-            Ok(on_its_way(reviews_left))
+            Ok(on_its_way(form, reviews_left))
         }
         State::Uploaded | State::Recollect => Ok(State::Uploaded),
         State::Accepted
@@ -103,9 +134,9 @@ fn amend(state: State, form: ConsultationForm, reviews_left: bool) -> Result<Sta
     }
 }
 
-fn review(state: State, reviews_left: bool) -> Result<State, Rule> {
+fn review(state: State, form: ConsultationForm, reviews_left: bool) -> Result<State, Rule> {
     match state {
-        State::InReview | State::Declined => Ok(on_its_way(reviews_left)),
+        State::InReview | State::Declined => Ok(on_its_way(form, reviews_left)),
         State::Returned => Err(Rule::Returned),
         State::Dispatched
         | State::Accepted

@@ -1,5 +1,8 @@
 //! What happens when nobody acted: a report to those who must, then to those above, again and
 //! again; or the end of the case.
+//!
+//! While the clock is in doubt (`doubt.rs`) no case ends; reports go on and say so. What a wrong
+//! clock has written is set right once it can be trusted again.
 
 use std::time::Duration;
 
@@ -29,25 +32,87 @@ const LEVEL_OF_THOSE_ABOVE: u32 = 2;
 /// One day, the longest distance between two reports.
 const DAY: Duration = Duration::from_hours(24);
 
+/// Whether the clock that says that a deadline has passed can be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// It agrees with every other clock.
+    #[default]
+    Certain,
+    /// It does not, so nothing may end by it.
+    InDoubt,
+}
+
+/// What the passed deadlines of a case mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Overdue {
+    /// The case changes: it is reported, or it ends.
+    Changed(Box<Change>),
+    /// It would end, and the clock is in doubt.
+    Waits,
+    /// No deadline has passed.
+    Nothing,
+}
+
 /// What the most urgent passed deadline of `case` means, if one has passed.
 ///
 /// The end of a case comes before reports: a report on a case that ends now helps nobody.
-#[must_use]
 pub fn overdue(
     case: &Case,
     county: &County,
     now: Timestamp,
     escalation_id: Uuid,
-) -> Option<Change> {
+    clock: Clock,
+) -> Overdue {
     let passed = || case.deadlines.iter().filter(|deadline| deadline.due <= now);
     let ends = |deadline: &&Deadline| matches!(deadline.name, Name::Expire | Name::Close);
-    if let Some(deadline) = passed().find(ends)
-        && let Some(state) = ended(&case.state)
+    let end_by = passed().find(ends).zip(ended(&case.state));
+    if let Some((deadline, state)) = &end_by
+        && clock == Clock::Certain
     {
-        return Some(end(case, county, now, escalation_id, deadline.name, state));
+        let end = end(case, county, now, escalation_id, deadline.name, state.clone());
+        return Overdue::Changed(Box::new(end));
     }
-    let deadline = passed().filter(|d| !ends(d)).min_by_key(|deadline| deadline.due)?;
-    Some(escalate(case, county, now, escalation_id, *deadline))
+    match passed().filter(|d| !ends(d)).min_by_key(|deadline| deadline.due) {
+        Some(deadline) => {
+            let change = escalate(case, county, now, escalation_id, *deadline, clock);
+            Overdue::Changed(Box::new(change))
+        }
+        None if end_by.is_some() => Overdue::Waits,
+        None => Overdue::Nothing,
+    }
+}
+
+/// `case` without what a clock wrote into it that was ahead; `None` if there is nothing.
+///
+/// A report is due again after its pause, so none can be due later than that from now. And nothing
+/// can have begun after now.
+#[must_use]
+pub fn set_right(case: &Case, county: &County, now: Timestamp) -> Option<Case> {
+    let mut right = case.clone();
+    right.changed_at = right.changed_at.min(now);
+    right.terms.uploaded_at = right.terms.uploaded_at.map(|at| at.min(now));
+    if let Some(alert) = &mut right.critical {
+        alert.raised_at = alert.raised_at.min(now);
+    }
+    for past in &mut right.past_targets {
+        past.until = past.until.min(now);
+    }
+    for held in right.experts.iter_mut().filter_map(|asked| asked.held.as_mut()) {
+        held.since = held.since.min(now);
+    }
+    if right.since > now {
+        right.since = now;
+        right.deadlines = deadlines_of(&right, county);
+    }
+    let reported = |deadline: &Deadline| {
+        let latest = now.checked_add(pause(case, county, deadline.name, deadline.escalations));
+        deadline.due.min(latest.unwrap_or(Timestamp::MAX))
+    };
+    for deadline in right.deadlines.iter_mut().filter(|deadline| deadline.escalations > 0) {
+        deadline.due = reported(deadline);
+    }
+    (right != *case).then_some(right)
 }
 
 /// Where a case goes when it ends by itself.
@@ -93,6 +158,7 @@ fn escalate(
     now: Timestamp,
     escalation_id: Uuid,
     passed: Deadline,
+    clock: Clock,
 ) -> Change {
     let mut after = next(case, now);
     let level = passed.escalations.saturating_add(1);
@@ -107,11 +173,14 @@ fn escalate(
     if level >= LEVEL_OF_THOSE_ABOVE {
         hears.push(case.origin.clone());
         if let Some(lead) = county.lead.as_ref().filter(|lead| county.member(lead).is_some()) {
-            // Whoever is told of a case must be able to look it up.
-            if !access::sees(&after, lead) {
+            // Whoever is told of a case must be able to look it up, and nobody may before the
+            // reviews have let it go.
+            if access::is_released(&after) && !access::sees_whole(&after, lead) {
                 after.watchers.push(lead.clone());
             }
-            hears.push(lead.clone());
+            if access::sees_whole(&after, lead) {
+                hears.push(lead.clone());
+            }
         }
     }
     let mut once: Vec<OrganisationCode> = Vec::new();
@@ -123,8 +192,16 @@ fn escalate(
     let (mut message, mut report) = outgoing::report(&after, &county.broker, escalation_id, now);
     report.overdue = Some(passed.name.as_str().to_owned());
     report.escalation = Some(level);
+    let mut note = format!("overdue:{}", passed.name.as_str());
+    match clock {
+        Clock::Certain => {}
+        Clock::InDoubt => {
+            report.clock_in_doubt = Some(true);
+            note.push_str(",clock_in_doubt");
+        }
+    }
     message.set_body(Body::StatusReport(report));
-    change(county, case, after, message, once, format!("overdue:{}", passed.name.as_str()), now)
+    change(county, case, after, message, once, note, now)
 }
 
 /// The case with one event more.
@@ -201,7 +278,7 @@ fn pause(case: &Case, county: &County, name: Name, level: u32) -> Duration {
 /// Who must act on it.
 fn must_act(case: &Case, name: Name) -> Vec<OrganisationCode> {
     match name {
-        Name::Review => vec![case.reviews.first().unwrap_or(&case.target).clone()],
+        Name::Review => access::reviewers(case).cloned().collect(),
         Name::Resubmit
         | Name::Discharge
         | Name::Contact
@@ -214,7 +291,7 @@ fn must_act(case: &Case, name: Name) -> Vec<OrganisationCode> {
             vec![case.terms.dispatcher.as_ref().unwrap_or(&case.origin).clone()]
         }
         Name::Accept => {
-            let waits = case.experts.iter().filter(|asked| asked.accepted.is_none());
+            let waits = access::asked_experts(case).filter(|asked| asked.accepted.is_none());
             std::iter::once(case.target.clone())
                 .chain(waits.map(|asked| asked.expert.organisation.clone()))
                 .collect()

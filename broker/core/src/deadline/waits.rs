@@ -8,6 +8,7 @@ use tierlink_schemas::request::ConsultationForm;
 
 use super::limits::Limit;
 use super::names::{Deadline, Name};
+use crate::access;
 use crate::case::{Case, State};
 use crate::county::County;
 use crate::{consultation, referral, transfer};
@@ -184,8 +185,20 @@ impl Waits<'_> {
             State::NoShow => self.now(Name::Rebook, limits.rebook),
             State::Closed | State::Cancelled | State::Expired => {}
         }
+        self.experts(state);
         if state.expired().is_some() {
             self.end(Name::Expire, self.appointed(true), limits.expire);
+        }
+    }
+
+    /// Experts who were added after the release of the case wait for a review of their own.
+    fn experts(&mut self, state: consultation::State) {
+        if state.is_terminal() || !access::is_released(self.case) {
+            return;
+        }
+        let held = self.case.experts.iter().filter_map(|asked| asked.held.as_ref());
+        if let Some(since) = held.map(|held| held.since).min() {
+            self.add(Name::Review, since, self.county.limits.review(self.case.priority));
         }
     }
 

@@ -40,9 +40,7 @@ pub(super) fn wanted(
     } else {
         appointment.experts.iter().collect()
     };
-    let experts = experts
-        .iter()
-        .map(|expert| format!("expert/{}/{}", expert.organisation, expert.practitioner.trim()));
+    let experts = experts.into_iter().map(of_expert);
     let room = appointment.room.as_deref().map(str::trim).filter(|room| !room.is_empty());
     let room = room.map(|room| format!("room/{author}/{room}"));
     let mut wanted: Vec<Booking> = Vec::new();
@@ -52,6 +50,11 @@ pub(super) fn wanted(
         }
     }
     wanted
+}
+
+/// The expert as a resource.
+pub(super) fn of_expert(expert: &ExpertRef) -> String {
+    format!("expert/{}/{}", expert.organisation, expert.practitioner.trim())
 }
 
 /// Whether another case holds something of it at the time. An end is not part of its booking, so

@@ -6,8 +6,10 @@ use tierlink_schemas::{Body, Priority};
 
 use super::bookings;
 use super::draft::Draft;
+use super::experts;
 use super::moves;
 use super::stated::{EXPERTS_MAX, all_accepted, stated};
+use crate::access;
 use crate::bodies::{no_case, referral_later, transfer_later};
 use crate::case::{self, AskedExpert, CriticalAlert};
 use crate::consultation::{Act, State, step};
@@ -20,6 +22,10 @@ use crate::rule::{Refused, Role, Rule};
 pub(super) fn apply(draft: &mut Draft<'_>, state: State, role: Role) -> Result<(), Refused> {
     let form = draft.case.terms.form;
     let body = draft.message.body.clone();
+    if let Some(next) = experts_reviewed(draft, state, role, &body)? {
+        draft.case.state = case::State::Consultation(next);
+        return Ok(());
+    }
     let act = act(&body, true, false).ok_or_else(|| Rule::WrongFamily.refuse())?;
     step(state, act, role, form)?;
     change(draft, state, role, &body)?;
@@ -32,6 +38,65 @@ pub(super) fn apply(draft: &mut Draft<'_>, state: State, role: Role) -> Result<(
     }
     draft.case.state = case::State::Consultation(next);
     Ok(())
+}
+
+/// The review of experts who were added after the release of the case: an axis of its own, so the
+/// case goes on meanwhile. `None` where the message says something else.
+fn experts_reviewed(
+    draft: &mut Draft<'_>,
+    state: State,
+    role: Role,
+    body: &Body,
+) -> Result<Option<State>, Refused> {
+    let author = draft.author().clone();
+    let dispatches = state == State::Declined && role == Role::Reviewer;
+    if !experts::waits_for(&draft.case, &author) || dispatches {
+        return Ok(None);
+    }
+    match body {
+        Body::ConsultationReview(b) => {
+            experts::may_still_come(state)?;
+            if b.to.as_ref().is_some_and(|to| *to != draft.case.target) {
+                return Err(Rule::NotInReview.refuse_at("body.to"));
+            }
+            experts::let_go(draft);
+            draft.note("experts_let_go");
+            draft.watch(author);
+            Ok(Some(state))
+        }
+        // From the target itself it gives the whole case back.
+        Body::ConsultationReturn(_) if role != Role::Target => {
+            experts::may_still_come(state)?;
+            let next = experts::turn_away(draft, state);
+            draft.note("experts_turned_away");
+            draft.watch(author);
+            Ok(Some(next))
+        }
+        Body::ConsultationReturn(_)
+        | Body::ConsultationRequest(_)
+        | Body::ConsultationAmend(_)
+        | Body::ConsultationAccept(_)
+        | Body::ConsultationDecline(_)
+        | Body::ConsultationSchedule(_)
+        | Body::ConsultationStart(_)
+        | Body::ConsultationOpinion(_)
+        | Body::ConsultationAcknowledge(_)
+        | Body::ConsultationNoShow(_)
+        | Body::ConsultationCancel(_)
+        | Body::ConsultationClose(_)
+        | Body::ConsultationClaim(_)
+        | Body::ConsultationRecollect(_)
+        | Body::ConsultationReport(_)
+        | Body::ConsultationAudit(_)
+        | Body::ConsultationCritical(_)
+        | Body::ReferralSubmit(_)
+        | Body::ReferralAmend(_)
+        | Body::TransferOffer(_)
+        | Body::TransferAmend(_)
+        | referral_later!()
+        | transfer_later!()
+        | no_case!() => Ok(None),
+    }
 }
 
 /// What a message says, as the machine knows it. `None` for messages about other families.
@@ -76,6 +141,11 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
             moves::pass(draft, b.to.as_ref())?;
             if state == State::Declined {
                 ask_again(draft);
+            }
+            let reading = draft.case.terms.form == ConsultationForm::Reading;
+            if reading && access::is_released(&draft.case) {
+                // The centre hears of the recording only now, so its time begins now.
+                draft.case.terms.uploaded_at = Some(draft.ask.now);
             }
         }
         Body::ConsultationAccept(b) => accept(draft, role, b)?,
@@ -170,15 +240,18 @@ fn amend(draft: &mut Draft<'_>, state: State) -> Result<(), Refused> {
         return Err(Rule::FormChanged.refuse());
     }
     let uploaded_at = draft.case.terms.uploaded_at;
-    let experts = request.experts(draft.ask.county)?;
+    let asked = request.experts(draft.ask.county)?;
     moves::amend(draft, [State::Returned, State::Declined].contains(&state))?;
     if ![State::Recollect, State::Declined].contains(&state) {
         // Words added to a recording do not give its readers more time; a new one does.
         draft.case.terms.uploaded_at = uploaded_at;
     }
-    let same = experts.iter().map(|e| &e.expert).eq(draft.case.experts.iter().map(|e| &e.expert));
+    let same = asked.iter().map(|e| &e.expert).eq(draft.case.experts.iter().map(|e| &e.expert));
     if is_open_to_change(state) && (!same || state == State::Declined) {
-        draft.case.experts = experts;
+        draft.case.experts = asked;
+    }
+    if experts::hold_back(draft) && !access::is_released(&draft.case) {
+        moves::lead_reviews_last(draft);
     }
     Ok(())
 }
@@ -208,6 +281,9 @@ fn accept(draft: &mut Draft<'_>, role: Role, b: &Accept) -> Result<(), Refused> 
         }
         let asked = draft.case.experts.iter_mut().find(|asked| asked.expert == *expert);
         let asked = asked.ok_or_else(|| Rule::ExpertNotAsked.refuse())?;
+        if asked.held.is_some() {
+            return Err(Rule::InReview.refuse_at("body.expert"));
+        }
         if asked.accepted == Some(true) {
             return Err(Rule::ExpertAnswered.refuse());
         }
@@ -270,13 +346,17 @@ fn schedule(draft: &mut Draft<'_>, state: State, appointment: &Appointment) -> R
 fn take_experts(draft: &mut Draft<'_>, appointment: &Appointment) -> Result<(), Refused> {
     for expert in &appointment.experts {
         if !draft.case.experts.iter().any(|asked| asked.expert == *expert) {
-            draft.case.experts.push(AskedExpert { expert: expert.clone(), accepted: None });
+            let asked = AskedExpert { expert: expert.clone(), accepted: None, held: None };
+            draft.case.experts.push(asked);
         }
     }
     if draft.case.experts.len() > EXPERTS_MAX {
         return Err(Rule::TooManyExperts.refuse_at("body.appointment.experts"));
     }
     draft.case.experts.iter_mut().for_each(|asked| asked.accepted = Some(true));
+    experts::hold_back(draft);
+    // Whoever would have to review them asks them itself with this session.
+    experts::let_go(draft);
     Ok(())
 }
 

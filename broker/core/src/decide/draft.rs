@@ -14,6 +14,7 @@ use super::ask::Ask;
 use super::bookings::free_what_is_not_needed;
 use super::change::{Change, Dispatch, Event};
 use super::outgoing;
+use crate::access;
 use crate::bodies::no_case;
 use crate::case::{Case, PastTarget};
 use crate::deadline::waits::deadlines_of;
@@ -61,7 +62,9 @@ impl<'a> Draft<'a> {
 
     /// Remembers what happened beside the change.
     pub(super) fn note(&mut self, note: &'static str) {
-        self.notes.push(note);
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// Lets somebody hear of the case from now on.
@@ -71,12 +74,16 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Lets the reviews fall, because an emergency does not wait; the reviewers hear of it.
+    /// Lets the reviews fall, those of the case and those of its experts, because an emergency does
+    /// not wait; the reviewers hear of it.
     pub(super) fn skip_reviews(&mut self) {
-        if self.case.reviews.is_empty() {
+        let mut skipped = std::mem::take(&mut self.case.reviews);
+        let held = self.case.experts.iter_mut().filter_map(|asked| asked.held.take());
+        skipped.extend(held.map(|held| held.by));
+        if skipped.is_empty() {
             return;
         }
-        for reviewer in std::mem::take(&mut self.case.reviews) {
+        for reviewer in skipped {
             self.watch(reviewer);
         }
         self.note("reviews_skipped");
@@ -92,7 +99,13 @@ impl<'a> Draft<'a> {
             return Err(Rule::TooManyTargets.refuse());
         }
         let organisation = std::mem::replace(&mut self.case.target, party.organisation.clone());
-        self.case.past_targets.push(PastTarget { organisation, until: self.ask.now, reason });
+        self.case.past_targets.push(PastTarget {
+            organisation,
+            until: self.ask.now,
+            reason,
+            heard: self.before.is_some_and(access::is_released),
+            priority: self.before.map(|before| before.priority),
+        });
         self.case.context.to = party;
         Ok(())
     }

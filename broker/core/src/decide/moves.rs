@@ -7,7 +7,7 @@ use tierlink_schemas::{Body, OrganisationCode, Priority};
 use super::draft::Draft;
 use super::open::set_direction;
 use super::stated::stated;
-use super::{outgoing, place};
+use super::{experts, outgoing, place};
 use crate::bodies::no_request;
 use crate::routing;
 use crate::rule::{Refused, Rule};
@@ -80,17 +80,29 @@ fn chain(
     draft: &Draft<'_>,
     form: tierlink_schemas::request::ConsultationForm,
 ) -> Vec<OrganisationCode> {
-    let case = &draft.case;
-    let mut chain =
-        place::reviews(draft.ask.county, case.state.family(), form, &case.origin, &case.target);
-    let lead = draft.ask.county.lead.as_ref();
-    let out = place::leads_out(draft.ask.county, &case.origin, &case.target);
+    let (case, county) = (&draft.case, draft.ask.county);
+    // Whoever sends it on counts beside the origin: a case from outside may not leave unseen either.
+    let out = [&case.origin, draft.author()]
+        .into_iter()
+        .any(|from| place::leads_out(county, from, &case.target))
+        || case.experts.iter().any(|asked| asked.held.is_some());
+    let family = case.state.family();
+    let mut chain = place::reviews(county, family, form, &case.origin, &case.target, out);
+    let lead = county.lead.as_ref();
     chain.retain(|reviewer| {
         // Each way out of the county is the lead hospital's to judge anew.
         let anew = out && Some(reviewer) == lead;
         reviewer != draft.author() && (anew || !case.watchers.contains(reviewer))
     });
     chain
+}
+
+/// Has the lead hospital review a case that is in review already, for an expert outside the county.
+pub(super) fn lead_reviews_last(draft: &mut Draft<'_>) {
+    let lead = draft.ask.county.lead.as_ref();
+    if let Some(lead) = lead.filter(|lead| !draft.case.reviews.contains(lead)) {
+        draft.case.reviews.push(lead.clone());
+    }
 }
 
 /// Sends the case to another target, for a reason.
@@ -111,6 +123,7 @@ pub(super) fn redirect(draft: &mut Draft<'_>, to: &Redirect) -> Result<(), Refus
 pub(super) fn pass(draft: &mut Draft<'_>, to: Option<&OrganisationCode>) -> Result<(), Refused> {
     let author = draft.author().clone();
     draft.case.reviews.retain(|reviewer| *reviewer != author);
+    experts::let_go(draft);
     draft.watch(author.clone());
     draft.case.terms.dispatcher = Some(author);
     if let Some(to) = to.filter(|to| **to != draft.case.target) {

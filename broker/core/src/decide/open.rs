@@ -7,7 +7,7 @@ use super::ask::Ask;
 use super::change::Change;
 use super::draft::Draft;
 use super::stated::{Stated, stated};
-use super::{outgoing, place};
+use super::{experts, outgoing, place};
 use crate::access;
 use crate::bodies::no_request;
 use crate::case::{Case, State, Terms};
@@ -36,9 +36,12 @@ pub(super) fn open(ask: &Ask<'_>, message: Message) -> Result<Change, Refused> {
     let mut draft = Draft::new(ask, None, case, message);
     request.take_over(&mut draft);
     draft.case.experts = experts;
+    let held = experts::hold_back(&mut draft);
     set_direction(&mut draft.message.body, direction);
-    draft.case.reviews =
-        place::reviews(ask.county, family, request.form(), author, &request.to.organisation);
+    let target = &request.to.organisation;
+    let out = held || place::leads_out(ask.county, author, target);
+    draft.case.reviews = place::reviews(ask.county, family, request.form(), author, target, out);
+    draft.case.reviews.retain(|reviewer| reviewer != author);
     if priority == Priority::Emergency {
         draft.skip_reviews();
     }
@@ -172,11 +175,9 @@ fn first_state(case: &Case, family: Family) -> State {
     let in_review = !case.reviews.is_empty();
     match family {
         Family::Transfer => State::Transfer(transfer::State::Offered),
+        Family::Consultation if in_review => State::Consultation(consultation::State::InReview),
         Family::Consultation => State::Consultation(match case.terms.form {
             ConsultationForm::Reading => consultation::State::Uploaded,
-            ConsultationForm::Interactive | ConsultationForm::Offline if in_review => {
-                consultation::State::InReview
-            }
             ConsultationForm::Interactive | ConsultationForm::Offline => {
                 consultation::State::Dispatched
             }

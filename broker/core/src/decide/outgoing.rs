@@ -135,6 +135,7 @@ pub(crate) fn report(
         appointment: case.context.appointment.clone(),
         overdue: None,
         escalation: None,
+        clock_in_doubt: None,
     };
     let source = Source { organisation: broker.clone(), system: None, message_id: id.to_string() };
     (Message::new(id, source, now, Body::StatusReport(body.clone())), body)

@@ -2,9 +2,13 @@
 //!
 //! ```text
 //!   referral  up, lateral, out; never down      reviews: village → township; out → … → lead
-//!   transfer  down or to the same tier          none
-//!   consultation  anywhere else                 village → township; out → lead; readings none
+//!   transfer  down or to the same tier          none; out of the county only from the lead
+//!   consultation  anywhere else                 village → township; out → lead
+//!   reading  anywhere else                      out → lead
 //! ```
+//!
+//! "Out" is wherever patient data would leave the county: to the target or to any expert, from the
+//! beginning or later.
 //!
 //! Authority follows the organisation tree, never a level that somebody wrote into a message. The
 //! direction is a safety field: one that contradicts the tiers is refused, not corrected.
@@ -54,6 +58,10 @@ pub(super) fn may_go(
         Family::Transfer if county.member(origin).is_some_and(|from| to.tier > from.tier) => {
             Err(Rule::Upwards)
         }
+        // A transfer knows no review, so only whoever would review it may send it out.
+        Family::Transfer if lead_over(county, origin, target).is_some() => {
+            Err(Rule::TransferLeavesCounty)
+        }
         Family::Transfer
         | Family::Consultation
         | Family::Slot
@@ -62,24 +70,32 @@ pub(super) fn may_go(
     }
 }
 
-/// Whether the way leads out of the county, so that the lead hospital must let it pass.
-pub(super) fn leads_out(
-    county: &County,
-    origin: &OrganisationCode,
-    target: &OrganisationCode,
-) -> bool {
-    county.member(target).is_some_and(|to| to.outside)
-        && county.member(origin).is_some_and(|from| !from.outside)
+/// Whether what `from` sends leaves the county when it comes to `to`.
+pub(super) fn leads_out(county: &County, from: &OrganisationCode, to: &OrganisationCode) -> bool {
+    county.member(to).is_some_and(|to| to.outside)
+        && county.member(from).is_some_and(|from| !from.outside)
+}
+
+/// The lead hospital, where it must let pass what `from` sends to `to`. What the lead hospital
+/// sends itself it has let pass.
+pub(super) fn lead_over<'a>(
+    county: &'a County,
+    from: &OrganisationCode,
+    to: &OrganisationCode,
+) -> Option<&'a OrganisationCode> {
+    county.lead.as_ref().filter(|lead| *lead != from && leads_out(county, from, to))
 }
 
 /// Whose review a case must pass on its way from `origin` to `target`, in order, the priority left
-/// aside.
+/// aside; it may name whoever sends it. `out`: whether it leaves the county, by its target or by an
+/// expert.
 pub(super) fn reviews(
     county: &County,
     family: Family,
     form: ConsultationForm,
     origin: &OrganisationCode,
     target: &OrganisationCode,
+    out: bool,
 ) -> Vec<OrganisationCode> {
     let mut chain = match family {
         Family::Referral => below_target(county, origin, target),
@@ -91,18 +107,18 @@ pub(super) fn reviews(
         | Family::Receipt => Vec::new(),
     };
     let reviewed = match family {
-        Family::Referral => true,
-        Family::Consultation => form != ConsultationForm::Reading,
+        Family::Referral | Family::Consultation => true,
         Family::Transfer | Family::Slot | Family::Status | Family::Receipt => false,
     };
+    chain.retain(|reviewer| reviewer != origin && reviewer != target);
+    // Also where the case itself goes to the lead hospital: its experts may lie outside.
     if let Some(lead) = &county.lead
         && reviewed
-        && leads_out(county, origin, target)
+        && out
     {
         chain.retain(|reviewer| reviewer != lead);
         chain.push(lead.clone());
     }
-    chain.retain(|reviewer| reviewer != origin && reviewer != target);
     chain
 }
 
@@ -127,5 +143,6 @@ fn township(county: &County, origin: &OrganisationCode) -> Vec<OrganisationCode>
     let Some(from) = county.member(origin).filter(|from| from.tier == Tier::Village) else {
         return Vec::new();
     };
-    from.parent.iter().filter(|parent| county.member(parent).is_some()).cloned().collect()
+    let inside = |parent: &OrganisationCode| county.member(parent).is_some_and(|it| !it.outside);
+    from.parent.iter().filter(|parent| inside(parent)).cloned().collect()
 }

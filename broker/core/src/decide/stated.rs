@@ -119,7 +119,7 @@ impl Stated<'_> {
             let expert = ExpertRef { organisation: expert.organisation.clone(), practitioner };
             let own = expert.organisation == self.from.organisation;
             if !asked.iter().any(|other| other.expert == expert) {
-                asked.push(AskedExpert { expert, accepted: own.then_some(true) });
+                asked.push(AskedExpert { expert, accepted: own.then_some(true), held: None });
             }
         }
         Ok(asked)

@@ -1,10 +1,10 @@
 //! What the core promises about deadlines.
 
-use jiff::ToSpan;
-use tierlink_core::Change;
-use tierlink_core::access;
-use tierlink_core::deadline::{Limit, Name, TimeLimits};
+use jiff::{Timestamp, ToSpan};
+use tierlink_core::deadline::{Clock, Limit, Name, Overdue, TimeLimits, overdue, set_right};
+use tierlink_core::{Case, Change, access};
 use tierlink_schemas::{Body, Kind, Priority};
+use uuid::Uuid;
 
 use crate::world::*;
 
@@ -96,4 +96,56 @@ fn a_county_sets_only_what_differs() {
     assert_eq!(limits.follow_up, TimeLimits::default().follow_up);
     let mistyped = serde_json::json!({ "recieve": { "minutes": 60 } });
     assert!(serde_json::from_value::<TimeLimits>(mistyped).is_err());
+}
+
+fn by_clock(case: &Case, now: Timestamp, clock: Clock) -> Overdue {
+    overdue(case, &county(), now, Uuid::from_u128(9), clock)
+}
+
+#[test]
+fn a_clock_in_doubt_ends_no_case_and_its_reports_say_so() {
+    let world = submitted();
+    let month = morning() + (31 * 24).hours();
+
+    let Overdue::Changed(doubtful) = by_clock(world.case(), month, Clock::InDoubt) else {
+        panic!("not reported")
+    };
+    let Overdue::Changed(certain) = by_clock(world.case(), month, Clock::Certain) else {
+        panic!("not ended")
+    };
+
+    assert_eq!(certain.case.state.as_str(), "expired");
+    assert_eq!(doubtful.case.state, world.case().state);
+    assert_eq!(doubtful.event.note.as_deref(), Some("overdue:accept,clock_in_doubt"));
+    let Body::StatusReport(report) = &doubtful.messages[0].body else { panic!("a report") };
+    assert_eq!(report.clock_in_doubt, Some(true));
+    // Only its end is left: it waits.
+    let again = by_clock(&doubtful.case, month, Clock::InDoubt);
+    assert_eq!(again, Overdue::Waits);
+}
+
+#[test]
+fn what_a_clock_wrote_that_was_ahead_is_set_right() {
+    let mut world = submitted();
+    let month = morning() + (31 * 24).hours();
+    let Overdue::Changed(reported) = by_clock(world.case(), month, Clock::InDoubt) else {
+        panic!("not reported")
+    };
+    world.now = month;
+    world.taken(LEAD, Kind::ReferralAccept, 0);
+    let taken_then = world.case().clone();
+    let now = morning() + 1.hour();
+
+    let right = set_right(&reported.case, &county(), now).unwrap();
+    let accepted = set_right(&taken_then, &county(), now).unwrap();
+
+    let accept = right.deadlines.iter().find(|d| d.name == Name::Accept).unwrap();
+    assert!(accept.due <= now + 24.hours(), "{}", accept.due);
+    assert_eq!(accept.escalations, 1, "it was reported, and is reported again in its time");
+    assert_eq!((accepted.since, accepted.changed_at), (now, now));
+    let schedule = accepted.deadlines.iter().find(|d| d.name == Name::Schedule).unwrap();
+    assert_eq!(schedule.since, now);
+    assert!(schedule.due < month);
+    assert_eq!(set_right(&right, &county(), now), None, "once is enough");
+    assert_eq!(set_right(submitted().case(), &county(), now), None, "nothing was wrong");
 }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::release::nobody_hears_or_reads_before_the_review_let_it_go;
 use crate::world::*;
 use jiff::ToSpan;
 use proptest::collection::vec;
@@ -65,11 +66,13 @@ fn aim(world: &World, said: &Said) -> (String, Kind) {
 }
 
 fn holds(
+    world: &World,
     before: Option<&Case>,
     change: &Change,
     author: &OrganisationCode,
 ) -> Result<(), TestCaseError> {
     let case = &change.case;
+    nobody_hears_or_reads_before_the_review_let_it_go(world, change)?;
     // Every accepted message is an event of its own.
     prop_assert_eq!(case.events, before.map_or(0, |case| case.events) + 1);
     prop_assert_eq!(change.event.number, case.events);
@@ -92,21 +95,20 @@ fn holds(
         prop_assert_eq!(message.priority, Some(case.priority));
         prop_assert!(message.patient().is_some(), "{} does not say of whom", message.kind());
     }
-    // Whoever has or had a part sees the case, its two ends all of it, and nobody else any of it.
+    // Whoever has or had a part sees the case, its two ends all of it, and nobody else any of it:
+    // a target only once the reviews have let the case go.
     for who in EVERYBODY.map(org) {
         let seen = view(case, Asker::Organisation(&who));
         prop_assert_eq!(seen != View::Nothing, parties(case).any(|party| *party == who));
-        if case.origin == who || case.target == who {
+        if case.origin == who || (case.target == who && case.reviews.is_empty()) {
             prop_assert_eq!(seen, View::Whole);
         }
         prop_assert!(!is_open_for(case, &who) || (sees(case, &who) && !case.state.is_terminal()));
     }
-    // While a case is in review its target hears nothing, unless it is the lead hospital that the
-    // broker calls for help.
+    // While a case is in review its target hears nothing, unless the review is its own or was.
     if !case.reviews.is_empty() && before.is_none_or(|case| !case.reviews.is_empty()) {
         let target = &case.target;
-        let called = *author == org(BROKER) && *target == org(LEAD);
-        let other = called || case.watchers.contains(target) || case.reviews[0] == *target;
+        let other = case.watchers.contains(target) || case.reviews[0] == *target;
         prop_assert!(other || !hears.contains(target), "the target heard of a case in review");
     }
     Ok(())
@@ -159,7 +161,7 @@ fn one_step(world: &mut World, said: &Said) -> Result<(), TestCaseError> {
     let decision = world.tell(&message);
     match &decision {
         Decision::Changed(change) => {
-            holds(before.as_ref(), change, &message.source.organisation)?;
+            holds(world, before.as_ref(), change, &message.source.organisation)?;
             waits_exactly_while_somebody_must_act(&change.case)?;
         }
         Decision::Refused(refused) => {
@@ -187,7 +189,7 @@ fn tick(world: &mut World) -> Result<(), TestCaseError> {
     let before = world.cases.clone();
     for change in world.clock() {
         let case = before.iter().find(|case| case.id == change.case.id).unwrap();
-        holds(Some(case), &change, &world.county.broker.clone())?;
+        holds(world, Some(case), &change, &world.county.broker.clone())?;
         waits_exactly_while_somebody_must_act(&change.case)?;
         let again = change.case.deadlines.iter().all(|deadline| {
             deadline.due > world.now || case.deadlines.iter().any(|old| old == deadline)
@@ -216,7 +218,7 @@ proptest! {
                 message.priority = Some(Priority::Emergency);
             }
             if let Decision::Changed(change) = world.tell(&message) {
-                holds(None, &change, &message.source.organisation)?;
+                holds(&world, None, &change, &message.source.organisation)?;
                 waits_exactly_while_somebody_must_act(&change.case)?;
             }
         }

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's own mistakes may panic")]
 
+mod access;
 mod consultations;
 mod deadlines;
 mod find;
@@ -12,6 +13,7 @@ mod messages;
 mod places;
 mod readings;
 mod referrals;
+mod release;
 mod subjects;
 mod systems;
 mod transfers;

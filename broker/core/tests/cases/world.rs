@@ -3,7 +3,7 @@
 //! ```text
 //!   village-a, village-b ─▶ township-a ─┐
 //!   village-c            ─▶ township-b ─┴▶ lead, county-b, reading   (lead: the lead hospital)
-//!                                          outside: city, province
+//!                                          outside: neighbour (a county hospital), city, province
 //! ```
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use jiff::{Timestamp, ToSpan};
 use tierlink_core::case::Booking;
 use tierlink_core::county::{County, Member};
-use tierlink_core::deadline::{Name, TimeLimits, overdue};
+use tierlink_core::deadline::{Clock, Name, Overdue, TimeLimits, overdue};
 use tierlink_core::decide::{SlotUse, wanted_bookings};
 use tierlink_core::{Ask, Case, Change, Decision, decide, find};
 use tierlink_schemas::answer::*;
@@ -31,12 +31,15 @@ pub const TOWNSHIP_B: &str = "township-b";
 pub const LEAD: &str = "lead";
 pub const COUNTY_B: &str = "county-b";
 pub const READING: &str = "reading";
+pub const NEIGHBOUR: &str = "neighbour";
 pub const CITY: &str = "city";
 pub const PROVINCE: &str = "province";
 pub const BROKER: &str = "broker";
 
-pub const EVERYBODY: [&str; 10] =
-    [VILLAGE, VILLAGE_B, VILLAGE_C, TOWNSHIP, TOWNSHIP_B, LEAD, COUNTY_B, READING, CITY, PROVINCE];
+pub const EVERYBODY: [&str; 11] = [
+    VILLAGE, VILLAGE_B, VILLAGE_C, TOWNSHIP, TOWNSHIP_B, LEAD, COUNTY_B, READING, NEIGHBOUR, CITY,
+    PROVINCE,
+];
 
 /// A Wednesday morning at ten, in Shanghai.
 pub fn morning() -> Timestamp {
@@ -63,6 +66,7 @@ pub fn county() -> County {
         (org(LEAD), member(Tier::County, None, false)),
         (org(COUNTY_B), member(Tier::County, None, false)),
         (org(READING), member(Tier::County, None, false)),
+        (org(NEIGHBOUR), member(Tier::County, None, true)),
         (org(CITY), member(Tier::City, None, true)),
         (org(PROVINCE), member(Tier::Province, None, true)),
     ]);
@@ -178,6 +182,9 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
     if flavour >= 6 && form != ConsultationForm::Reading {
         asked.experts = vec![expert(COUNTY_B, "E1"), expert(to, "E2")];
     }
+    if flavour >= 9 {
+        asked.experts.push(expert(CITY, "E3"));
+    }
     match kind {
         Kind::ReferralSubmit => Body::ReferralSubmit(referral(from, to)),
         Kind::ReferralAmend => Body::ReferralAmend(referral(from, to)),
@@ -252,6 +259,9 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
             if flavour % 3 == 1 {
                 appointment.experts = vec![expert_ref(COUNTY_B, "E1"), expert_ref(LEAD, "E9")];
             }
+            if flavour % 4 == 2 {
+                appointment.experts.push(expert_ref(PROVINCE, "E7"));
+            }
             Body::ConsultationSchedule(Schedule { appointment, note: None })
         }
         Kind::ConsultationStart => Body::ConsultationStart(Start::default()),
@@ -293,6 +303,7 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
             appointment: None,
             overdue: None,
             escalation: None,
+            clock_in_doubt: None,
         }),
         Kind::Receipt => Body::Receipt(Receipt {
             of: Uuid::nil(),
@@ -308,12 +319,15 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
 }
 
 /// A broker without disk or road: it remembers cases and requests, and decides.
+#[derive(Clone)]
 pub struct World {
     pub county: County,
     pub now: Timestamp,
     pub cases: Vec<Case>,
     pub requests: HashMap<Uuid, Message>,
     pub slot: Option<SlotUse>,
+    /// Every change of every case, oldest first.
+    pub history: Vec<Change>,
     counter: u64,
 }
 
@@ -325,6 +339,7 @@ impl World {
             cases: vec![],
             requests: HashMap::new(),
             slot: None,
+            history: vec![],
             counter: 0,
         }
     }
@@ -395,6 +410,7 @@ impl World {
     }
 
     fn keep(&mut self, change: &Change) {
+        self.history.push(change.clone());
         for message in change.messages.iter().filter(|m| m.kind().states_request()) {
             self.requests.insert(message.id, message.clone());
         }
@@ -443,11 +459,11 @@ impl World {
         let mut changes = vec![];
         for at in 0..self.cases.len() {
             let second_message_id = Uuid::from_u128((u128::from(self.fresh()) << 64) + 2);
-            if let Some(change) =
-                overdue(&self.cases[at], &self.county, self.now, second_message_id)
+            if let Overdue::Changed(change) =
+                overdue(&self.cases[at], &self.county, self.now, second_message_id, Clock::Certain)
             {
                 self.keep(&change);
-                changes.push(change);
+                changes.push(*change);
             }
         }
         changes

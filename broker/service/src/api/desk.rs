@@ -182,6 +182,7 @@ fn refused(refusal: &Refusal) -> Response {
         }
         Refusal::NotParked(_) => (StatusCode::CONFLICT, "not parked"),
         Refusal::NameTaken => (StatusCode::CONFLICT, "name taken"),
+        Refusal::WouldLeave(_) => (StatusCode::CONFLICT, "would leave"),
         Refusal::Store(error) => return silent(error),
     };
     tierlink_http::problem(status, &refusal.code(), title, &format!("{refusal}."))

@@ -136,6 +136,8 @@ pub struct AskedExpert<'a> {
     expert: &'a ExpertRef,
     /// Null while there is no answer.
     accepted: Option<bool>,
+    /// The organisation whose review must let the case go to this expert first.
+    held_by: Option<&'a OrganisationCode>,
 }
 
 /// The appointment that stands, without the link to the session, which only messages carry.
@@ -199,7 +201,11 @@ fn whole(file: &CaseFile) -> WholeCase<'_> {
         experts: case
             .experts
             .iter()
-            .map(|asked| AskedExpert { expert: &asked.expert, accepted: asked.accepted })
+            .map(|asked| AskedExpert {
+                expert: &asked.expert,
+                accepted: asked.accepted,
+                held_by: asked.held.as_ref().map(|held| &held.by),
+            })
             .collect(),
         appointment: appointment(case),
         deadlines: case
@@ -255,7 +261,7 @@ fn past(file: &CaseFile, left_at: Timestamp) -> PastCase<'_> {
         family: case.state.family(),
         state: file.events.last().map(|event| event.to_state.as_str()),
         origin: &case.origin,
-        priority: case.priority,
+        priority: file.priority,
         opened_at: case.opened_at,
         left_at,
         events: file.events.iter().map(event).collect(),
@@ -685,6 +691,8 @@ pub struct Readiness {
     pub bus: String,
     /// `ok`, or which lanes cannot be opened and why; the first ten by name.
     pub lanes: String,
+    /// `ok`, or why no case may end by our clock. Messages are taken all the same.
+    pub clock: String,
     /// Whether the process is about to end.
     pub stopping: bool,
 }

@@ -20,7 +20,7 @@ const FINGERPRINT_SHOWN: usize = 8;
 pub enum Command {
     /// List what people did, the newest first
     ///
-    /// Every replay, drop, pause, resume, token and reload is here, with who did it and why:
+    /// Every replay, drop, pause, resume, token, reload and vouching for the clock is here, with who did it and why:
     /// whether it came by the command line, the API or a signal.
     List(List),
 }
@@ -30,7 +30,8 @@ pub enum Command {
 pub struct List {
     #[command(flatten)]
     file: ConfigFile,
-    /// Only these: replay, drop, pause, resume, token-create, token-revoke or reload
+    /// Only these: replay, drop, pause, resume, token-create, token-revoke, reload,
+    /// clock-vouch or lane-remove
     #[arg(long, value_parser = act_name)]
     act: Option<ActName>,
     /// Only those that concern this organisation: its deliveries, lane and tokens

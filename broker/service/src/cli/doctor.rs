@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tierlink_core::doubt::APART_MAX;
 use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_edge::network;
 use tierlink_schemas::LaneName;
-use tierlink_store::{LaneRow, Queries, TokenRow};
+use tierlink_store::{LaneRow, Queries, StoredTime, TokenRow};
 
 use super::lanes_on_bus::lanes_not_open;
 use super::{ConfigFile, print};
@@ -33,6 +34,7 @@ const LANES_NOT_OPEN: &str = "ops/runbooks/TierLinkLanesNotOpen.md";
 const LANE_STANDS: &str = "ops/runbooks/TierLinkLaneStands.md";
 const DELIVERY_PARKED: &str = "ops/runbooks/TierLinkDeliveryParked.md";
 const DEADLINES_OVERDUE: &str = "ops/runbooks/TierLinkDeadlinesOverdue.md";
+const CLOCK_IN_DOUBT: &str = "ops/runbooks/TierLinkClockInDoubt.md";
 const TOKEN_EXPIRES: &str = "ops/runbooks/TierLinkTokenExpires.md";
 
 /// Check that everything can be reached.
@@ -127,9 +129,32 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<LaneName
     if let Ok(Some(newer)) = store.newer_tables().await.map(|v| crate::report::newer_tables(&v)) {
         findings.push(finding("tables", Ok(newer)));
     }
+    findings.push(match store.time().await {
+        Ok(stored) => clock(Timestamp::now(), &stored),
+        Err(error) => finding("clock", Err(format!("{}: {error}", error.code()))),
+    });
     let paused = ask(config, &*store, findings).await;
     store.close().await;
     paused
+}
+
+/// Whether the clock of this machine agrees with that of the database server, and stands after what
+/// is stored.
+fn clock(now: Timestamp, stored: &StoredTime) -> Finding {
+    let apart = |at: Timestamp| now.duration_since(at).as_secs();
+    let text = match (stored.server, stored.newest) {
+        (Some(server), _) if now.duration_since(server).abs() > APART_MAX => Err(format!(
+            "{} s away from that of the database server; no case ends by it",
+            apart(server)
+        )),
+        (_, Some(newest)) if now.duration_until(newest) > APART_MAX => Err(format!(
+            "{} s behind the newest message; it is wrong now, or was wrong then",
+            -apart(newest)
+        )),
+        (Some(_), _) => Ok("agrees with that of the database server".to_owned()),
+        (None, _) => Ok("stands after what is stored".to_owned()),
+    };
+    finding("clock", text).see(CLOCK_IN_DOUBT)
 }
 
 /// What the store says about lanes, tokens and deadlines. Gives the lanes that are paused.

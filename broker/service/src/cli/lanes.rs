@@ -42,6 +42,20 @@ pub enum Command {
         #[command(flatten)]
         signature: Signature,
     },
+    /// Agree that a system, or a whole organisation, leaves the configuration
+    ///
+    /// A reload that would drop an organisation or one of its systems is refused until this was
+    /// said of it by name, within the last 24 hours: a folder in the middle of a copy looks just
+    /// like an organisation that has left. An organisation that gets another code leaves under
+    /// its old one.
+    Remove {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The organisation's code, or CODE:SYSTEM for a further system
+        lane: LaneName,
+        #[command(flatten)]
+        signature: Signature,
+    },
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -53,6 +67,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Resume { file, lane, signature } => {
             apply(&file, Act::Resume(lane.clone()), &lane, "resumed", &signature).await
         }
+        Command::Remove { file, lane, signature } => remove(&file, lane, &signature).await,
     }
 }
 
@@ -71,6 +86,19 @@ async fn apply(
         }
         Performed::AsBefore => print::line(&format!("{lane}: it was {done} already.")),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn remove(
+    file: &ConfigFile,
+    lane: LaneName,
+    signature: &Signature,
+) -> anyhow::Result<ExitCode> {
+    let act = Act::AgreeToRemoval(lane.clone());
+    let performed =
+        async |desk: &Desk, person: &Person, why: &Reason| desk.perform(act, person, why).await;
+    let _recorded = signature.at_desk(file.load()?, performed).await?;
+    print::line(&format!("{lane}: may leave. Reload the running brokers within 24 hours."));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@
 mod acts;
 mod cases;
 mod check;
+mod clock;
 mod config_file;
 mod doctor;
 mod lanes;
@@ -75,11 +76,15 @@ enum Command {
     #[command(subcommand)]
     Lane(lanes::Command),
 
+    /// Say that the broker's clock is right
+    #[command(subcommand)]
+    Clock(clock::Command),
+
     /// Look at deliveries that need a person, replay or drop them
     #[command(subcommand)]
     Parked(parked::Command),
 
-    /// Look at what people did: replay, drop, pause, resume, tokens, reload
+    /// Look at what people did: replay, drop, pause, resume, tokens, reload, clock
     #[command(subcommand)]
     Acts(acts::Command),
 
@@ -128,6 +133,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Send(options) => send::run(options).await,
         Command::Case(command) => cases::run(command).await,
         Command::Lane(command) => lanes::run(command).await,
+        Command::Clock(command) => clock::run(command).await,
         Command::Parked(command) => parked::run(command).await,
         Command::Acts(command) => acts::run(command).await,
         Command::Refusal(command) => refusals::run(command).await,

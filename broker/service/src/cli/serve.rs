@@ -1,9 +1,11 @@
 //! `tierlink serve`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
 use tierlink_edge::environment::{Environment, SystemEnvironment};
+use tierlink_store::LeftBehind;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -11,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::ConfigFile;
 use crate::app::{self, App};
 use crate::config::{Config, LogFormat, LogSettings};
-use crate::desk::{Performed, Person, Reason};
+use crate::desk::{Performed, Person, Reason, Refusal};
 use crate::report::chain;
 
 /// The pool tells of each connection that is broken or slow to be had; what uses the store tells
@@ -74,12 +76,29 @@ async fn reload(file: &ConfigFile, app: &App) {
     };
     warn_of_calendar(&config);
     let organisations = config.profiles.len();
+    let changes = changes(&app.current_config().load(), &config);
     match app.desk().reload(config, &Person::with_signal(), &Reason::hang_up()).await {
-        Ok(Performed::Recorded(_) | Performed::AsBefore) => info!(
-            organisations,
-            "The configuration was read again. Listeners, store and bus stay as they are until a \
-             restart."
-        ),
+        Ok(Performed::Recorded(_) | Performed::AsBefore) => {
+            for change in changes {
+                info!("{change}.");
+            }
+            info!(
+                organisations,
+                "The configuration was read again. Listeners, store and bus stay as they are \
+                 until a restart."
+            );
+        }
+        Err(ref refusal @ Refusal::WouldLeave(ref left)) => {
+            for LeftBehind { lane, open_cases, deliveries, .. } in left {
+                error!(
+                    code = %refusal.code(), lane = %lane,
+                    "The new configuration has no {lane}, which has {open_cases} open case(s) and \
+                     {deliveries} message(s) that it has not received. Put its profile back, or \
+                     agree with `tierlink lane remove {lane} --why …` and reload again."
+                );
+            }
+            error!(code = %refusal.code(), "The configuration stays as it was: {refusal}.");
+        }
         Err(refusal) => error!(
             code = %refusal.code(),
             "The configuration stays as it was, because its reload could not be recorded: {}. \
@@ -87,6 +106,22 @@ async fn reload(file: &ConfigFile, app: &App) {
             chain(&refusal)
         ),
     }
+}
+
+/// What a reload changes about organisations, one by one.
+fn changes(before: &Config, after: &Config) -> Vec<String> {
+    let codes: BTreeSet<_> = before.profiles.keys().chain(after.profiles.keys()).collect();
+    codes
+        .into_iter()
+        .filter_map(|code| match (before.profiles.get(code), after.profiles.get(code)) {
+            (None, Some(_)) => Some(format!("Organisation {code} is new")),
+            (Some(_), None) => Some(format!("Organisation {code} has left")),
+            (Some(before), Some(after)) if before != after => {
+                Some(format!("The profile of organisation {code} has changed"))
+            }
+            (Some(_), Some(_)) | (None, None) => None,
+        })
+        .collect()
 }
 
 fn warn_of_calendar(config: &Config) {

@@ -60,6 +60,17 @@ fn check_tree(
             format!("no profile has the code {lead}; name the lead hospital's code"),
         ));
     }
+    if settings.county.lead.is_none()
+        && profiles.values().any(|profile| profile.organisation.outside)
+        && profiles.values().any(|profile| !profile.organisation.outside)
+    {
+        problems.push(Problem::new(
+            INVALID,
+            "county.lead",
+            "an organisation lies outside the county, and nobody would review what leaves it; \
+             name the lead hospital's code",
+        ));
+    }
     if profiles.contains_key(&settings.county.broker) {
         problems.push(Problem::new(
             INVALID,

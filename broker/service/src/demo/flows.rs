@@ -130,6 +130,7 @@ pub const FLOWS: [Flow; 8] = [
         steps: &[
             Asks(Fengqiao, AskForExperts, Lead),
             Hears(Lead, "consultation.request"),
+            Says(Lead, Review),
             Hears(City, "consultation.request"),
             Says(Lead, AcceptAsExpert),
             Hears(Fengqiao, "consultation.accept"),

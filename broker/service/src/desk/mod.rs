@@ -20,10 +20,10 @@ mod refusal;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tierlink_edge::environment::Environment;
 use tierlink_judge::CoreJudge;
-use tierlink_schemas::OrganisationCode;
+use tierlink_schemas::{LaneName, OrganisationCode};
 pub use tierlink_store::{Act, ActName, ActQuery, ActRow};
 use tierlink_store::{Acted, Acts, NewAct, ReceiptOf};
 use tokio::sync::Notify;
@@ -36,6 +36,9 @@ use crate::tokens;
 
 pub use person::{NAME_CHARS_MAX, Person, REASON_CHARS_MAX, Reason, Unsaid};
 pub use refusal::{Refusal, state_word};
+
+/// How long an agreement to a removal counts: until the change that it was meant for is made.
+const AGREED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// What came of an act that was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,15 +128,27 @@ impl Desk {
     }
 
     /// Puts another configuration in force, from when this is recorded. If it cannot be recorded,
-    /// the one in force stays.
+    /// the one in force stays; so it does if a system would leave that nobody has named for it: a
+    /// folder in the middle of a copy looks just like that.
     pub async fn reload(
         &self,
         config: Config,
         by: &Person,
         why: &Reason,
     ) -> Result<Performed, Refusal> {
-        let before = self.current_config.load().fingerprint;
-        let act = Act::Reload { before, after: config.fingerprint };
+        let in_force = self.current_config.load();
+        let agreed_since = self.environment.now().checked_sub(AGREED_FOR);
+        let leaving = leaving(&in_force, &config);
+        if !leaving.is_empty() {
+            let agreed_since = agreed_since.unwrap_or(Timestamp::MIN);
+            let left = self.store.left_behind(leaving, agreed_since).await;
+            let mut left = left.map_err(Refusal::Store)?;
+            left.retain(|left| !left.agreed);
+            if !left.is_empty() {
+                return Err(Refusal::WouldLeave(left));
+            }
+        }
+        let act = Act::Reload { before: in_force.fingerprint, after: config.fingerprint };
         let performed = self.perform(act, by, why).await?;
         self.current_config.exchange(config);
         Ok(performed)
@@ -147,11 +162,32 @@ impl Desk {
     }
 }
 
+/// The systems that have a lane and are in no profile any more. That of the default system stands
+/// for an organisation that leaves as a whole, or comes back under another code.
+fn leaving(before: &Config, after: &Config) -> Vec<LaneName> {
+    let mut leaving: Vec<LaneName> = before
+        .systems()
+        .filter(|system| after.system(&system.lane()).is_none())
+        .map(|system| {
+            let code = &system.organisation.code;
+            if after.profiles.contains_key(code) { system.lane() } else { code.clone().into() }
+        })
+        .collect();
+    leaving.sort();
+    leaving.dedup();
+    leaving
+}
+
 /// Whether something may be delivered after it that was not before.
 fn delivers(act: &Act) -> bool {
     match act {
         Act::Replay(_) | Act::Drop(_) | Act::Resume(_) => true,
-        Act::Pause(_) | Act::CreateToken(_) | Act::RevokeToken(_) | Act::Reload { .. } => false,
+        Act::Pause(_)
+        | Act::CreateToken(_)
+        | Act::RevokeToken(_)
+        | Act::Reload { .. }
+        | Act::VouchForClock
+        | Act::AgreeToRemoval(_) => false,
     }
 }
 
@@ -164,7 +200,13 @@ fn expect_known(act: &Act, config: &Config) -> Result<(), Refusal> {
         }
         Act::Pause(lane) | Act::Resume(lane) => Some(lane.organisation()),
         Act::CreateToken(token) => token.organisation.as_ref(),
-        Act::Replay(_) | Act::Drop(_) | Act::RevokeToken(_) | Act::Reload { .. } => None,
+        Act::Replay(_)
+        | Act::Drop(_)
+        | Act::RevokeToken(_)
+        | Act::Reload { .. }
+        | Act::VouchForClock
+        // It may have left the files already, and must be named all the same.
+        | Act::AgreeToRemoval(_) => None,
     };
     match organisation {
         Some(code) if !config.profiles.contains_key(code) => Err(Refusal::unknown(act)),

@@ -2,7 +2,7 @@
 
 use tierlink_core::delivery::State;
 use tierlink_schemas::Code;
-use tierlink_store::Act;
+use tierlink_store::{Act, LeftBehind};
 
 use super::person::Unsaid;
 
@@ -14,6 +14,9 @@ pub const UNKNOWN: Code = Code::new("A013");
 pub const NOT_PARKED: Code = Code::new("A014");
 /// A token of this name works already.
 pub const NAME_TAKEN: Code = Code::new("A015");
+
+/// A reload would drop an organisation or a system.
+pub const WOULD_LEAVE: Code = Code::new("A016");
 
 /// Why an act was not done.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,9 @@ pub enum Refusal {
     /// A token of this name works already.
     #[error("a token of this name works already; choose another, or revoke that one first")]
     NameTaken,
+    /// A reload would drop systems that nobody has named for it.
+    #[error("{} would leave the configuration, and nobody has agreed to it", named(.0))]
+    WouldLeave(Vec<LeftBehind>),
     /// The store did not take it.
     #[error("nothing was done")]
     Store(#[source] tierlink_store::Error),
@@ -52,6 +58,7 @@ impl Refusal {
             Self::NoSuchDelivery | Self::NoSuchOrganisation | Self::NoSuchToken => UNKNOWN,
             Self::NotParked(_) => NOT_PARKED,
             Self::NameTaken => NAME_TAKEN,
+            Self::WouldLeave(_) => WOULD_LEAVE,
             Self::Store(error) => error.code(),
         }
     }
@@ -62,9 +69,16 @@ impl Refusal {
             Act::Replay(_) | Act::Drop(_) => Self::NoSuchDelivery,
             Act::Pause(_) | Act::Resume(_) | Act::CreateToken(_) => Self::NoSuchOrganisation,
             Act::RevokeToken(_) => Self::NoSuchToken,
-            Act::Reload { .. } => unreachable!("a reload names nothing that could be unknown"),
+            Act::Reload { .. } | Act::VouchForClock | Act::AgreeToRemoval(_) => {
+                unreachable!("it names nothing that could be unknown")
+            }
         }
     }
+}
+
+fn named(left: &[LeftBehind]) -> String {
+    let names: Vec<String> = left.iter().map(|left| left.lane.to_string()).collect();
+    names.join(", ")
 }
 
 /// The state of a delivery, as people call it.

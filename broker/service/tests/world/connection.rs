@@ -170,6 +170,20 @@ impl Upkeep for Connection {
         self.transact("escalate deadlines", act).await
     }
 
+    async fn set_right(
+        &self,
+        now: Timestamp,
+        _: Option<(Timestamp, Uuid)>,
+        _: u32,
+        judge: Arc<dyn Judge>,
+    ) -> Result<SetRight, Error> {
+        self.transact("set deadlines right", |memory| memory.set_right(now, &*judge)).await
+    }
+
+    async fn time(&self) -> Result<StoredTime, Error> {
+        self.transact("ask the time", |memory| memory.time()).await
+    }
+
     async fn hold_lease(
         &self,
         name: &str,

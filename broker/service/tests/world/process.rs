@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tierlink::clock::Clock;
+use tierlink::clock_watch::{ClockStatus, ClockWatch};
 use tierlink::codecs::codecs;
 use tierlink::committer::Committer;
 use tierlink::counters::Counters;
@@ -103,6 +104,7 @@ impl Process {
             environment: Arc::clone(&environment),
             wake,
             lease: lease("clock"),
+            watch: ClockWatch::new(ClockStatus::default()),
         };
         tasks.spawn(relay.run(stop.clone()));
         tasks.spawn(deadlines.run(stop.clone()));

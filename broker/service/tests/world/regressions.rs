@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use tierlink_edge::environment::Environment;
+
 use crate::connection::RECORD_OUTCOMES;
 use crate::county::org;
 use crate::plot::{World, tell};
+
+/// Longer than any case waits.
+const MONTH_SECONDS: i64 = 31 * 86_400;
 
 async fn seconds(count: u64) {
     tokio::time::sleep(Duration::from_secs(count)).await;
@@ -52,6 +57,68 @@ fn what_is_lost_while_a_hospital_is_silent_is_found() {
         world.ground.seen.lock().out.clear();
 
         seconds(5).await;
+        world
+    });
+
+    assert_eq!(failures, Vec::<String>::new());
+}
+
+/// The clock of the only process jumps a month ahead for four seconds. Every open case was over
+/// then, and an acceptance that came afterwards was refused.
+#[test]
+fn a_clock_that_jumps_a_month_ahead_for_four_seconds_ends_no_case() {
+    let failures = tell(|world| async move {
+        for case in 0..4 {
+            world.senders().open(case, "township", "lead").await;
+        }
+        seconds(10).await;
+        let process = world.some_process().unwrap();
+
+        process.clock.set_wrong(MONTH_SECONDS);
+        seconds(4).await;
+        process.clock.set_wrong(0);
+        seconds(5).await;
+
+        let at = process.clock.now();
+        let memory = world.ground.memory.lock().unwrap().clone();
+        assert!(memory.cases.values().all(|case| !case.state.is_terminal()), "a case has ended");
+        let notes = memory.diary.events.iter().filter_map(|(_, event)| event.note.as_ref());
+        let doubtful = notes.filter(|note| note.ends_with("clock_in_doubt"));
+        assert_eq!(doubtful.count(), 4, "each is reported, and says so");
+        // Once the clock has agreed for a while, everybody is called again in time.
+        seconds(11 * 60).await;
+        let memory = world.ground.memory.lock().unwrap().clone();
+        for case in memory.cases.values() {
+            assert!(!case.state.is_terminal());
+            let due = case.next_due().unwrap();
+            assert!(due < at + jiff::SignedDuration::from_hours(26), "due at {due}");
+        }
+        drop(memory);
+        world
+    });
+
+    assert_eq!(failures, Vec::<String>::new());
+}
+
+/// A person looks at the clock and vouches for it: cases may end again at once.
+#[test]
+fn a_case_ends_in_its_time_once_somebody_vouches_for_the_clock() {
+    let failures = tell(|world| async move {
+        world.senders().open(0, "township", "lead").await;
+        seconds(10).await;
+        let process = world.some_process().unwrap();
+        let ended = || {
+            let memory = world.ground.memory.lock().unwrap();
+            memory.cases.values().filter(|case| case.state.is_terminal()).count()
+        };
+
+        process.clock.set_wrong(MONTH_SECONDS);
+        seconds(60).await;
+        assert_eq!(ended(), 0);
+        world.ground.memory.lock().unwrap().vouch();
+        seconds(5).await;
+
+        assert_eq!(ended(), 1);
         world
     });
 

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tierlink_core::Change;
 use tierlink_core::case::Case;
+use tierlink_core::deadline::Overdue;
 use tierlink_core::decide::{Event, needs_request};
 use tierlink_core::delivery::{self, Act, Outcome, State as Stand, Step};
 use tierlink_core::find::{self, Key, Picked};
@@ -18,7 +19,7 @@ use tierlink_schemas::message::to_vec;
 use tierlink_schemas::{Code, LaneName, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{
     Attempt, Content, DeliveryId, DeliveryRow, Found, Hold, Judge, Judged, Judgement,
-    LaneCondition, Outgoing, Repair, Settlement, ToJudge, Work,
+    LaneCondition, Outgoing, Repair, SetRight, Settlement, StoredTime, ToJudge, Work,
 };
 use uuid::Uuid;
 
@@ -77,6 +78,7 @@ pub struct Memory {
     lanes: BTreeMap<LaneName, LaneKept>,
     leases: BTreeMap<String, (Uuid, Timestamp)>,
     counter: u64,
+    vouched: u64,
     sabotage: Option<Sabotage>,
     dice: Dice,
 }
@@ -94,6 +96,7 @@ impl Memory {
             lanes: BTreeMap::new(),
             leases: BTreeMap::new(),
             counter: 1,
+            vouched: 0,
             sabotage,
             dice,
         }
@@ -280,16 +283,42 @@ impl Memory {
         let mut escalated = 0;
         for (case, escalation_id) in due.into_iter().zip(escalation_ids) {
             match judge.overdue(&self.cases[&case], now, *escalation_id) {
-                Some(change) => {
+                Overdue::Changed(change) => {
                     self.change(*change);
                     escalated += 1;
                 }
-                None => {
+                Overdue::Waits | Overdue::Nothing => {
                     self.due.insert(case, now + jiff::SignedDuration::from_mins(10));
                 }
             }
         }
         escalated
+    }
+
+    /// Every open case at once: a world is small.
+    pub fn set_right(&mut self, now: Timestamp, judge: &dyn Judge) -> SetRight {
+        let mut corrected = 0;
+        for case in self.cases.values_mut().filter(|case| !case.state.is_terminal()) {
+            if let Some(right) = judge.set_right(case, now) {
+                *case = right;
+                corrected += 1;
+            }
+            if let Some(due) = case.next_due() {
+                self.due.insert(case.id, due);
+            }
+        }
+        SetRight { corrected, next: None }
+    }
+
+    /// The newest time that is stored. A world's store has no clock of its own.
+    pub fn time(&self) -> StoredTime {
+        let newest = self.messages.values().filter_map(|kept| kept.message.received_at).max();
+        StoredTime { server: None, newest, vouched: self.vouched }
+    }
+
+    /// A person vouches for the clock.
+    pub fn vouch(&mut self) {
+        self.vouched += 1;
     }
 
     pub fn to_publish(&self, now: Timestamp, limit: u32, except: &[LaneName]) -> Vec<Outgoing> {

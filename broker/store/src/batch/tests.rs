@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
-use tierlink_core::Change;
 use tierlink_core::case::Case;
+use tierlink_core::deadline::Overdue;
 use tierlink_core::find;
 use tierlink_schemas::message::from_value;
 use tierlink_schemas::{
@@ -39,8 +39,12 @@ impl Judge for Scripted {
         Judgement::Noted
     }
 
-    fn overdue(&self, _: &Case, _: Timestamp, _: Uuid) -> Option<Box<Change>> {
-        None
+    fn set_right(&self, _: &Case, _: Timestamp) -> Option<Case> {
+        unreachable!("nothing is set right here")
+    }
+
+    fn overdue(&self, _: &Case, _: Timestamp, _: Uuid) -> Overdue {
+        Overdue::Nothing
     }
 
     fn settle(&self, _: &DeliveryRow, _: &Settlement) -> Settled {

@@ -52,6 +52,8 @@ async fn one_of_each(store: &dyn Store) -> Vec<Act> {
         Act::CreateToken(token("his")),
         Act::RevokeToken("his".to_owned()),
         reload(),
+        Act::VouchForClock,
+        Act::AgreeToRemoval(code(OTHER_HOSPITAL).into()),
     ]
 }
 
@@ -115,9 +117,9 @@ pub async fn acts_are_found_by_what_where_who_and_when(place: &Place) {
     assert_eq!(pauses, ["pause"]);
     assert_eq!(of_township, ["token-revoke", "token-create"]);
     assert_eq!(of_doctor, ["drop", "replay"]);
-    assert_eq!(lately, ["reload", "token-revoke"]);
-    assert_eq!(page[3].act, "resume");
-    assert_eq!(rest, ["pause", "drop", "replay"]);
+    assert_eq!(lately, ["lane-remove", "clock-vouch", "reload", "token-revoke"]);
+    assert_eq!(page[3].act, "token-revoke");
+    assert_eq!(rest, ["token-create", "resume", "pause", "drop"]);
 }
 
 pub async fn what_is_so_already_is_not_recorded_again(place: &Place) {
@@ -215,7 +217,7 @@ async fn undo(store: &dyn Store, done: &Act, place: &Place) {
         Act::Resume(lane) => Act::Pause(lane.clone()),
         Act::CreateToken(token) => Act::RevokeToken(token.name.clone()),
         Act::RevokeToken(name) => Act::CreateToken(token(name)),
-        Act::Reload { .. } => return,
+        Act::Reload { .. } | Act::VouchForClock | Act::AgreeToRemoval(_) => return,
     };
     assert_eq!(act(store, back, later(1)).await, Acted::Done);
 }
@@ -251,7 +253,7 @@ fn id_literal(place: &Place, id: Uuid) -> String {
 }
 
 /// Runs a statement beside the store.
-async fn execute(place: &Place, sql: &str) {
+pub async fn execute(place: &Place, sql: &str) {
     let sql = AssertSqlSafe(sql.to_owned());
     if place.store.name() == "sqlite" {
         let path = place.url.strip_prefix("sqlite:").unwrap();
@@ -330,4 +332,21 @@ async fn migrate_as_the_release_before(place: &Place) {
         migrator.run(&pool).await.unwrap();
         pool.close().await;
     }
+}
+
+pub async fn what_would_be_left_behind_is_counted_and_agreed_to_by_name(place: &Place) {
+    let store = &*place.store;
+    accepted(store, submit("m-1")).await;
+    let lanes = || vec![code(HOSPITAL).into(), code(TOWNSHIP).into(), code(OTHER_HOSPITAL).into()];
+    let counted = async |since| {
+        let left = store.left_behind(lanes(), since).await.unwrap();
+        left.iter().map(|l| (l.open_cases, l.deliveries, l.agreed)).collect::<Vec<_>>()
+    };
+
+    assert_eq!(counted(noon()).await, [(1, 1, false), (1, 0, false), (0, 0, false)]);
+    let agreed = Act::AgreeToRemoval(code(HOSPITAL).into());
+    assert_eq!(act(store, agreed, later(1)).await, Acted::Done);
+
+    assert_eq!(counted(noon()).await, [(1, 1, true), (1, 0, false), (0, 0, false)]);
+    assert!(counted(later(2)).await.iter().all(|(_, _, agreed)| !agreed), "too long ago");
 }

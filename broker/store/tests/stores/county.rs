@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tierlink_core::Change;
 use tierlink_core::case::Case;
 use tierlink_core::county::{County, Member, System};
 use tierlink_core::deadline::TimeLimits;
+use tierlink_core::deadline::{Clock, Overdue};
 use tierlink_core::delivery::Wants;
 use tierlink_core::traffic::Traffic;
 use tierlink_judge::{CoreJudge, DeliveryPolicy, Policy};
@@ -21,6 +21,7 @@ pub const OTHER_TOWNSHIP: &str = "330199103";
 pub const HOSPITAL: &str = "330199001";
 pub const OTHER_HOSPITAL: &str = "330199002";
 pub const STRANGER: &str = "330199109";
+pub const VILLAGE: &str = "330199201";
 const BROKER: &str = "tierlink";
 
 pub fn code(text: &str) -> OrganisationCode {
@@ -32,6 +33,11 @@ struct Spoilt(CoreJudge);
 
 pub fn core() -> Arc<dyn Judge> {
     Arc::new(judge())
+}
+
+/// The core, while the clock is in doubt.
+pub fn doubtful_core() -> Arc<dyn Judge> {
+    Arc::new(judge().by_clock(Clock::InDoubt))
 }
 
 /// The core, for a hospital of which the system `desk` takes amendments, and a township whose ward
@@ -85,6 +91,7 @@ fn county() -> County {
     add(TOWNSHIP, Tier::Township, Some(HOSPITAL));
     add(OTHER_TOWNSHIP, Tier::Township, Some(HOSPITAL));
     add(STRANGER, Tier::Township, Some(OTHER_HOSPITAL));
+    add(VILLAGE, Tier::Village, Some(TOWNSHIP));
     County {
         members,
         lead: Some(code(HOSPITAL)),
@@ -106,8 +113,12 @@ impl Judge for Spoilt {
         }
     }
 
-    fn overdue(&self, case: &Case, now: Timestamp, escalation_id: Uuid) -> Option<Box<Change>> {
+    fn overdue(&self, case: &Case, now: Timestamp, escalation_id: Uuid) -> Overdue {
         self.0.overdue(case, now, escalation_id)
+    }
+
+    fn set_right(&self, case: &Case, now: Timestamp) -> Option<Case> {
+        self.0.set_right(case, now)
     }
 
     fn settle(&self, row: &DeliveryRow, settlement: &Settlement) -> Settled {

@@ -8,7 +8,7 @@ use tierlink_schemas::{Family, Kind, Priority, Verdict};
 use tierlink_store::{CaseFile, CaseKey, CaseQuery, ParkedQuery, Store};
 use uuid::Uuid;
 
-use crate::county::{HOSPITAL, OTHER_HOSPITAL, OTHER_TOWNSHIP, STRANGER, TOWNSHIP, code};
+use crate::county::{HOSPITAL, OTHER_HOSPITAL, OTHER_TOWNSHIP, STRANGER, TOWNSHIP, VILLAGE, code};
 use crate::open::Place;
 use crate::said::{
     accept, accepted, answer, later, noon, number_of, publish, refused, say, settle, submit,
@@ -401,4 +401,91 @@ pub async fn lanes_and_figures_count_what_is_there(place: &Place) {
     assert_eq!((lane.oldest_at, lane.last_settled_at), (Some(noon()), Some(later(2))));
     assert!(!lane.paused);
     assert_eq!((figures.open, figures.overdue, figures.unpublished), (3, 0, 2), "two receipts");
+}
+
+/// A case of the village that the township has not let go yet, and its id.
+async fn in_review(store: &dyn Store) -> (Uuid, Verdict) {
+    let opened = submit_from(VILLAGE, "v-1");
+    let id = opened.id;
+    (id, accepted(store, opened).await)
+}
+
+pub async fn a_target_sees_nothing_before_the_review_let_the_case_go(place: &Place) {
+    let store = &*place.store;
+    let (id, verdict) = in_review(store).await;
+    let number = tierlink_schemas::CaseNumber::read(&number_of(&verdict)).unwrap();
+    let seen_by = || Some(code(HOSPITAL));
+    let sees = async || {
+        let mut seen = Vec::new();
+        for key in [CaseKey::Id(id), CaseKey::Number(number.clone())] {
+            seen.push(store.case(key, seen_by()).await.unwrap().is_some());
+        }
+        seen.push(store.message(id, seen_by()).await.unwrap().is_some());
+        let none = CaseQuery::default;
+        let queries = [
+            none(),
+            CaseQuery { open: Some(true), ..none() },
+            CaseQuery { open: Some(false), ..none() },
+            CaseQuery { family: Some(Family::Referral), ..none() },
+            CaseQuery { state: Some("in_review".to_owned()), ..none() },
+            CaseQuery { state: Some("submitted".to_owned()), ..none() },
+            CaseQuery { with: Some(code(HOSPITAL)), ..none() },
+            CaseQuery { with: Some(code(TOWNSHIP)), ..none() },
+            CaseQuery { overdue_at: Some(later(365 * 86_400)), ..none() },
+        ];
+        for query in queries {
+            let query = CaseQuery { seen_by: seen_by(), limit: 10, ..query };
+            seen.push(count(store, query).await > 0);
+        }
+        seen.contains(&true)
+    };
+
+    assert!(!sees().await, "in review");
+    // A release before this one wrote down the target, too.
+    let sql = format!(
+        "INSERT INTO case_parties (organisation, case_id, open)
+         SELECT '{HOSPITAL}', id, {} FROM cases",
+        if store.name() == "sqlite" { "1" } else { "true" }
+    );
+    crate::acting::execute(place, &sql).await;
+    assert!(!sees().await, "written down by an earlier release");
+    accepted(store, answer(Kind::ReferralReturn, TOWNSHIP, "t-1", &verdict)).await;
+    assert!(!sees().await, "returned");
+    let township = Some(code(TOWNSHIP));
+    assert!(store.case(CaseKey::Id(id), township).await.unwrap().is_some(), "the reviewer sees it");
+
+    let again = say(Kind::ReferralAmend, VILLAGE, "v-2", |message| {
+        message["case"] = json!({ "number": number.as_str() });
+        message["body"]["from"]["organisation"] = json!(VILLAGE);
+        message["body"]["to"]["organisation"] = json!(HOSPITAL);
+    });
+    accepted(store, again).await;
+    assert!(!sees().await, "amended");
+    accepted(store, answer(Kind::ReferralReview, TOWNSHIP, "t-2", &verdict)).await;
+    assert!(sees().await, "let go");
+    let open = CaseQuery { seen_by: seen_by(), open: Some(true), ..all(10) };
+    assert_eq!(count(store, open).await, 1);
+}
+
+pub async fn a_past_target_is_not_told_how_urgent_a_case_became(place: &Place) {
+    let store = &*place.store;
+    let (id, verdict) = redirected(store).await;
+    let number = number_of(&verdict);
+    let mut urgent = say(Kind::ReferralAmend, TOWNSHIP, "u-1", |message| {
+        message["case"] = json!({ "number": number });
+        message["priority"] = json!("emergency");
+        message["body"]["from"]["organisation"] = json!(TOWNSHIP);
+        message["body"]["to"]["organisation"] = json!(HOSPITAL);
+    });
+    urgent.received_at = later(3);
+    let before = store.case(CaseKey::Id(id), Some(code(OTHER_HOSPITAL))).await.unwrap().unwrap();
+    accepted(store, urgent).await;
+
+    let file = store.case(CaseKey::Id(id), Some(code(OTHER_HOSPITAL))).await.unwrap().unwrap();
+    let mine = CaseQuery { seen_by: Some(code(OTHER_HOSPITAL)), ..all(10) };
+    let listed = store.cases(mine).await.unwrap();
+
+    assert_eq!(file.case.priority, Priority::Emergency);
+    assert_ne!(before.priority, Priority::Emergency);
+    assert_eq!((file.priority, listed[0].priority), (before.priority, before.priority));
 }

@@ -42,6 +42,7 @@ macro_rules! keeps_its_promises {
                 what_is_so_already_is_not_recorded_again
                 an_act_and_its_record_are_written_together_or_not_at_all
                 acts_of_the_release_before_are_listed_too
+                what_would_be_left_behind_is_counted_and_agreed_to_by_name
             }
             arriving {
                 what_was_written_is_what_is_read
@@ -98,6 +99,8 @@ macro_rules! keeps_its_promises {
                 lists_show_what_the_core_says
                 lists_narrow_down
                 lanes_and_figures_count_what_is_there
+                a_target_sees_nothing_before_the_review_let_the_case_go
+                a_past_target_is_not_told_how_urgent_a_case_became
             }
             moving {
                 a_delivery_moves_only_as_the_core_says
@@ -126,6 +129,9 @@ macro_rules! keeps_its_promises {
                 tokens_live_until_they_are_revoked
                 a_dropped_caller_harms_nobody
                 a_healthy_store_says_so
+                no_case_ends_while_the_clock_is_in_doubt
+                a_store_tells_the_time_that_it_knows
+                a_database_that_cannot_hold_every_character_is_refused
             }
         );
     };

@@ -48,9 +48,14 @@ pub async fn postgres() -> Place {
 
 /// A database without tables.
 pub async fn empty_postgres() -> Place {
+    postgres_made_with("ENCODING 'UTF8' TEMPLATE template0").await
+}
+
+/// A database without tables that is made with these options.
+pub async fn postgres_made_with(options: &str) -> Place {
     let server = server();
     let name = format!("tierlink_store_test_{}", Uuid::now_v7().simple());
-    run(&server, &format!("CREATE DATABASE {name}")).await;
+    run(&server, &format!("CREATE DATABASE {name} {options}")).await;
     let options: PgConnectOptions = server.parse().unwrap();
     let host = options.get_host();
     let mut url =

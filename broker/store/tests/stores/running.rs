@@ -3,8 +3,8 @@
 use tierlink_store::{Act, Acted, CaseKey, Error, TokenRow, open};
 use uuid::Uuid;
 
-use crate::county::{HOSPITAL, TOWNSHIP, code, core};
-use crate::open::{Place, empty_postgres, empty_sqlite};
+use crate::county::{HOSPITAL, TOWNSHIP, code, core, doubtful_core};
+use crate::open::{Place, empty_postgres, empty_sqlite, postgres_made_with};
 use crate::said::{accepted, act, commit_one, later, noon, publish, submit};
 
 fn escalation_ids() -> Vec<Uuid> {
@@ -132,4 +132,72 @@ pub async fn a_healthy_store_says_so(place: &Place) {
 
     assert!(matches!(closed, Error::Closing { .. }), "{closed:?}");
     assert_eq!(closed.code().as_str(), "S005");
+}
+
+pub async fn no_case_ends_while_the_clock_is_in_doubt(place: &Place) {
+    let store = &*place.store;
+    let opened = submit("m-1");
+    let id = opened.id;
+    accepted(store, opened).await;
+    let case = async || store.case(CaseKey::Id(id), None).await.unwrap().unwrap();
+    let month = later(31 * 86_400);
+
+    for _ in 0..5 {
+        store.escalate(month, 10, escalation_ids(), doubtful_core()).await.unwrap();
+    }
+
+    let file = case().await;
+    assert!(!file.case.state.is_terminal(), "{}", file.case.state.as_str());
+    let notes: Vec<&str> = file.events.iter().filter_map(|event| event.note.as_deref()).collect();
+    assert_eq!(notes, ["overdue:accept,clock_in_doubt"], "reported once, and it says so");
+    // The clock is right again: what it wrote is set right, and the case is called in its time.
+    let soon = later(60);
+    assert!(file.case.next_due().unwrap() > soon);
+    assert_eq!(store.escalate(later(3 * 86_400), 10, escalation_ids(), core()).await.unwrap(), 0);
+    let page = store.set_right(soon, None, 1, core()).await.unwrap();
+    assert_eq!(page.corrected, 1);
+    let rest = store.set_right(soon, page.next, 1, core()).await.unwrap();
+    assert_eq!((rest.corrected, rest.next), (0, None));
+    let called = store.escalate(later(3 * 86_400), 10, escalation_ids(), core()).await.unwrap();
+    assert_eq!(called, 1);
+    assert_eq!(store.set_right(later(3 * 86_400), None, 10, core()).await.unwrap().corrected, 0);
+    // And it may end by a clock that is certain.
+    store.escalate(month, 10, escalation_ids(), core()).await.unwrap();
+    assert_eq!(case().await.case.state.as_str(), "expired");
+}
+
+pub async fn a_store_tells_the_time_that_it_knows(place: &Place) {
+    let store = &*place.store;
+    assert_eq!(store.time().await.unwrap().newest, None);
+    accepted(store, submit("m-1")).await;
+    assert_eq!(act(store, Act::VouchForClock, later(1)).await, Acted::Done);
+
+    let time = store.time().await.unwrap();
+
+    assert_eq!((time.newest, time.vouched), (Some(noon()), 1));
+    assert_eq!(time.server.is_some(), store.name() == "postgres");
+    let now = jiff::Timestamp::now();
+    assert!(time.server.is_none_or(|at| now.duration_since(at).abs().as_secs() < 60));
+}
+
+pub async fn a_database_that_cannot_hold_every_character_is_refused(place: &Place) {
+    // SQLite knows only encodings that can.
+    if place.store.name() == "sqlite" {
+        return;
+    }
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let options =
+            format!("ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+        let foreign = postgres_made_with(&options).await;
+
+        let migrated = foreign.store.migrate().await.err().unwrap();
+        let opened = open(&foreign.url, 1).await.err().unwrap();
+
+        for refused in [migrated, opened] {
+            assert!(matches!(refused, Error::NotUnicode { .. }), "{refused:?}");
+            assert_eq!(refused.code().as_str(), "S006");
+            assert!(refused.to_string().contains(encoding), "{refused}");
+        }
+        foreign.clear().await;
+    }
 }

@@ -7,21 +7,23 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use tierlink_integration_tests::county::{LEAD, Mode, SECOND};
+use serde_json::{Value, json};
+use tierlink_integration_tests::county::{FENGQIAO, LEAD, Mode, SECOND};
 use tierlink_integration_tests::eventually::eventually;
 use tierlink_integration_tests::for_both_modes;
-use tierlink_integration_tests::hospitals::{Manners, Turn};
+use tierlink_integration_tests::hospitals::{Manners, Turn, new_number, said};
 use tierlink_integration_tests::load::chaos::check_log;
 use tierlink_integration_tests::load::teller::Stage;
 use tierlink_integration_tests::load::trial::{Trial, flow, set_the_stage_in};
 use tierlink_integration_tests::servers::{Broker, MovedClock};
 
-use super::super::hospitals::label;
+use super::super::hospitals::{heard, label};
 use super::start;
 
 for_both_modes! {
     a_clock_set_forward_and_back_costs_nothing,
     a_lease_from_a_clock_that_was_ahead_blocks_nobody,
+    a_clock_a_month_ahead_for_four_seconds_ends_no_case,
 }
 
 const HOUR_SECONDS: i64 = 3_600;
@@ -107,6 +109,67 @@ async fn flow_soon(stage: &Stage) -> Result<()> {
     let took = since.elapsed();
     ensure!(took < TAKEN_OVER_WITHIN, "nothing was delivered for {} s", took.as_secs());
     flow(stage, 10).await
+}
+
+/// Longer than any case waits for anybody.
+const MONTH_SECONDS: i64 = 31 * 86_400;
+
+/// Four looks of the broker's clock.
+const AHEAD_FOR: Duration = Duration::from_secs(4);
+
+/// Cases that wait for their target when the clock jumps.
+const WAITING: usize = 12;
+
+async fn a_clock_a_month_ahead_for_four_seconds_ends_no_case(mode: Mode) {
+    let trial = Trial::of(&format!("{}: clock a month ahead for 4 s", label(mode)));
+    let stage = set_the_stage_in(mode).await.unwrap();
+    let clock = MovedClock::new().await.unwrap();
+    let broker = start(&stage, &clock).await.unwrap();
+    let county = &stage.county;
+    let mut waiting = Vec::new();
+    for _ in 0..WAITING {
+        let number = new_number("DL");
+        let mut message = said(FENGQIAO, "referral.submit", None, Some(SECOND)).unwrap();
+        message["case"] = json!({ "numbers": [{ "organisation": FENGQIAO, "number": number }] });
+        waiting.push(county.must_send(&message).await.unwrap());
+        stage.put_down(heard(FENGQIAO, "referral.submit", (FENGQIAO, &number), 1));
+    }
+
+    clock.move_by(MONTH_SECONDS).unwrap();
+    tokio::time::sleep(AHEAD_FOR).await;
+    clock.move_by(0).unwrap();
+
+    let (mut ended, mut reported) = (0, 0);
+    for case in &waiting {
+        let case = county.case("operator", case).await.unwrap();
+        ended += usize::from(case["state"] != "submitted");
+        let says_so = |event: &Value| {
+            event["note"].as_str().is_some_and(|note| note.ends_with("clock_in_doubt"))
+        };
+        reported += usize::from(case["events"].as_array().unwrap().iter().any(says_so));
+    }
+    eprintln!("cases {WAITING}, ended {ended}, reported as of a clock in doubt {reported}");
+    assert_eq!(ended, 0);
+    assert!(reported > 0, "reports go on");
+    assert!((county.figure("tierlink_clock_in_doubt").await.unwrap() - 1.0).abs() < 0.1);
+    let ready = county.anonymous().unwrap().get("/readyz").await.unwrap();
+    assert_eq!(ready.status, 200);
+    assert!(ready.body.contains("in doubt"), "{}", ready.body);
+    for case in &waiting {
+        let yes = said(SECOND, "referral.accept", Some(case), None).unwrap();
+        assert_eq!(county.send(&yes).await.unwrap().status, 200, "accepting afterwards is taken");
+        stage.put_down(heard(SECOND, "referral.accept", (SECOND, case), 1));
+    }
+    let why = ["clock", "vouch", "--why", "compared with my watch"];
+    county.run(&why).await.unwrap().succeeded().unwrap();
+    eventually("the doubt is over", async || {
+        Ok((county.figure("tierlink_clock_in_doubt").await? < 0.5).then_some(()))
+    })
+    .await
+    .unwrap();
+    let acts = county.run(&["acts", "list", "--act", "clock-vouch", "--json"]).await.unwrap();
+    assert_eq!(acts.json().unwrap()["acts"][0]["why"], "compared with my watch");
+    trial.judge_with_reports(&stage, &[broker]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
