@@ -17,7 +17,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 use tierlink_schemas::problem::Code;
 pub use tierlink_socket::{CannotListen, Peer};
-use tierlink_socket::{Listener, LogThrottle, Place, Places, handshake, tune};
+use tierlink_socket::{ByteBudget, Listener, LogThrottle, Place, Places, handshake, tune};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -32,6 +32,8 @@ use crate::tls;
 
 const CANNOT_LISTEN: Code = Code::new("E006");
 const FULL: Code = Code::new("E018");
+/// The memory for frames unless somebody says otherwise.
+const BUDGET_BYTES: usize = 256 * 1024 * 1024;
 const NOT_ON_THE_LIST: Code = Code::new("E019");
 
 /// How to listen.
@@ -47,6 +49,8 @@ pub struct Settings {
     pub framing: Framing,
     /// TLS, from [`crate::tls::server`]; without it, plain TCP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// The memory for frames that are arriving or not answered yet. Other servers may share it.
+    pub budget: ByteBudget,
 }
 
 impl Settings {
@@ -54,7 +58,8 @@ impl Settings {
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         let (limits, framing) = (MllpLimits::default(), Framing::default());
-        Self { address, peers: Vec::new(), limits, framing, tls: None }
+        let budget = ByteBudget::new(BUDGET_BYTES);
+        Self { address, peers: Vec::new(), limits, framing, tls: None, budget }
     }
 }
 
@@ -87,9 +92,9 @@ impl Server {
     /// answered, closes every connection and returns, after `stop_lasts` at the latest.
     pub async fn run(self, stop: CancellationToken) {
         let Self { listener, settings, door, counts } = self;
-        let Settings { peers, limits, framing, tls, .. } = settings;
+        let Settings { peers, limits, framing, tls, budget, .. } = settings;
         let mut gate = Gate::new(peers, &limits, Arc::clone(&counts));
-        let context = Arc::new(ServerContext { door, limits, framing, counts, stop });
+        let context = Arc::new(ServerContext { door, limits, framing, counts, budget, stop });
         let tls = tls.map(TlsAcceptor::from);
         let address = listener.address();
         info!(listener = %address, "Listening for MLLP on {address}.");
@@ -99,7 +104,7 @@ impl Server {
             |from| gate.admit(from),
             |socket, peer, place| {
                 let (context, tls) = (Arc::clone(&context), tls.clone());
-                async move { context.welcome(socket, peer, &place, tls).await }
+                async move { context.welcome(socket, peer, place, tls).await }
             },
         );
         open.await.end(Instant::now() + limits.stop_lasts).await;
@@ -112,7 +117,7 @@ impl ServerContext {
         &self,
         socket: TcpStream,
         mut peer: Peer,
-        place: &Place,
+        place: Place,
         tls: Option<TlsAcceptor>,
     ) {
         if let Err(error) = tune(&socket) {
@@ -180,7 +185,7 @@ impl Gate {
                 self.log_throttle.say(Instant::now(), |more| {
                     warn!(
                         code = FULL.as_str(), peer = %from, more,
-                        "{FULL}: closed the connection that was silent longest, to let {from} in: too many are open."
+                        "{FULL}: closed a connection that said nothing of its own, to let {from} in: too many are open."
                     );
                 });
             }

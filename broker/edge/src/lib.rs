@@ -22,5 +22,6 @@ pub mod intake;
 pub mod lane;
 pub mod network;
 pub mod organisations;
+pub mod rates;
 pub mod secrets;
 pub mod trouble;

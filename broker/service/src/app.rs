@@ -14,19 +14,21 @@ use anyhow::{Context, anyhow};
 use tierlink_bus::{Bus, InProcessBus, RabbitBus};
 use tierlink_edge::doors::mllp::{Addresses, MllpDoor, peers};
 use tierlink_edge::environment::{Environment, SystemEnvironment};
+use tierlink_edge::rates::{PerMinute, Rates};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
+use tierlink_socket::ByteBudget;
 use tierlink_store::{Queries, Store};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, ApiDoorkeeper};
 use crate::clock::Clock;
 use crate::codecs::codecs;
 use crate::committer::Committer;
-use crate::config::Config;
+use crate::config::{Config, LoadLimits};
 use crate::counters::Counters;
 use crate::crash::watched;
 use crate::current_config::CurrentConfig;
@@ -71,6 +73,22 @@ pub struct App {
     commit_tasks: TaskTracker,
     /// Cancelled when something that must never end by itself has crashed.
     broken: CancellationToken,
+}
+
+/// What all doors share.
+struct Shared {
+    intake: Arc<Intake>,
+    budget: ByteBudget,
+    rates: Arc<Rates>,
+}
+
+fn per_minute(limits: &LoadLimits) -> PerMinute {
+    PerMinute {
+        per_address: limits.per_minute_and_address,
+        per_token: limits.per_minute_and_token,
+        per_organisation: limits.per_minute_and_organisation,
+        bytes_per_organisation: limits.bytes_per_minute_and_organisation,
+    }
 }
 
 /// The store's URL. The path of an SQLite file is relative to the configuration.
@@ -179,9 +197,19 @@ impl App {
             broken,
         };
         app.start_workers(&settler, &wake, &environment);
-        app.open_mllp(&intake).await?;
-        app.open_http(intake).await?;
+        app.open_doors(intake).await?;
         Ok(app)
+    }
+
+    async fn open_doors(&mut self, intake: Arc<Intake>) -> anyhow::Result<()> {
+        let limits = self.current_config.load().settings.limits.clone();
+        let shared = Shared {
+            intake,
+            budget: ByteBudget::new(limits.receiving_bytes_max),
+            rates: Arc::new(Rates::new(per_minute(&limits))),
+        };
+        self.open_mllp(&shared).await?;
+        self.open_http(shared).await
     }
 
     fn start_workers(
@@ -248,12 +276,13 @@ impl App {
         ));
     }
 
-    async fn open_mllp(&mut self, intake: &Arc<Intake>) -> anyhow::Result<()> {
+    async fn open_mllp(&mut self, shared: &Shared) -> anyhow::Result<()> {
         let config = self.current_config.load();
         for settings in &config.settings.mllp {
             let limits = &config.settings.limits;
             let mut listen = mllp::server::Settings::new(settings.listen);
             listen.peers = peers(&*config);
+            listen.budget = shared.budget.clone();
             listen.limits.frame_bytes_max = limits.message_bytes_max;
             listen.limits.connections_max = limits.connections_max;
             listen.limits.connections_per_peer_max = limits.connections_per_peer_max;
@@ -276,7 +305,8 @@ impl App {
                 listener: settings.name.clone(),
                 organisations: Arc::<CurrentConfig>::clone(&self.current_config),
                 codecs: codecs(),
-                intake: Arc::<Intake>::clone(intake),
+                intake: Arc::<Intake>::clone(&shared.intake),
+                rates: Arc::clone(&shared.rates),
             };
             let server = mllp::Server::bind(listen, Arc::new(door))
                 .await
@@ -287,7 +317,7 @@ impl App {
         Ok(())
     }
 
-    async fn open_http(&mut self, intake: Arc<Intake>) -> anyhow::Result<()> {
+    async fn open_http(&mut self, shared: Shared) -> anyhow::Result<()> {
         let config = self.current_config.load();
         let Some(settings) = &config.settings.http else { return Ok(()) };
         let limits = &config.settings.limits;
@@ -318,11 +348,14 @@ impl App {
             .await
             .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
         self.http_address = Some(server.address());
+        let Shared { intake, budget, rates } = shared;
+        let doorkeeper = ApiDoorkeeper::new(Arc::clone(&self.tokens), Arc::clone(&rates));
+        let server = server.with_budget(budget).with_doorkeeper(Arc::new(doorkeeper));
         let router = api::router(Api {
             intake,
             store: self.store.clone(),
             desk: Arc::clone(&self.desk),
-            tokens: Arc::clone(&self.tokens),
+            rates,
             health: Arc::clone(&self.health),
         });
         self.door_tasks.spawn(server.serve(router, self.doors.clone()));

@@ -34,6 +34,15 @@ pub enum Caller {
     },
 }
 
+/// A token that was shown and works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name.
+    pub name: String,
+    /// Whom it speaks for.
+    pub caller: Caller,
+}
+
 /// A new token: the text to hand over once, and the row to store.
 #[must_use]
 pub fn create(
@@ -83,18 +92,19 @@ impl Tokens {
         Self { store, known: RwLock::new(HashMap::new()) }
     }
 
-    /// Whom `text` speaks for. The lookup is by hash, so its time tells nothing about the token.
+    /// The token that is `text`. The lookup is by hash, so its time tells nothing about the token.
     #[must_use]
-    pub fn caller(&self, text: &str) -> Option<Caller> {
+    pub fn find(&self, text: &str) -> Option<Shown> {
         let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let token = known.get(&hash(text))?;
         if token.expires_at.is_some_and(|at| at <= Timestamp::now()) {
             return None;
         }
-        Some(match &token.organisation {
+        let caller = match &token.organisation {
             Some(organisation) => Caller::Organisation(organisation.clone()),
             None => Caller::Operator { token: token.name.clone() },
-        })
+        };
+        Some(Shown { name: token.name.clone(), caller })
     }
 
     /// Reads the tokens from the store.

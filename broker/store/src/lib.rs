@@ -47,7 +47,7 @@ mod write;
 pub use acts::{Act, ActName, ActQuery, ActRow, Acted, ConfigFingerprint, NewAct, Through};
 pub use batch::CONFLICT;
 pub use cases::PAGE_MAX;
-pub use commit::REFUSALS_KEPT_MAX;
+pub use commit::{REFUSAL_BYTES_MAX, REFUSALS_KEPT_MAX, REFUSED_BYTES_KEPT_MAX};
 pub use error::Error;
 pub use judge::{Judge, ReceiptOf};
 pub use open::{Postgres, Sqlite, open, open_to_migrate};

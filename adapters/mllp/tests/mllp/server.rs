@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tierlink_mllp::server::Settings;
 use tierlink_mllp::{Door, Framing, Server, Why};
-use tierlink_socket::places::RESTS_AT_LEAST;
+use tierlink_socket::ByteBudget;
+use tierlink_socket::places::{RESTS_AT_LEAST, SPEAKS_WITHIN};
 use tokio::time::Instant;
 
-use crate::support::{Echo, Sender, frame, serve, until};
+use crate::support::{Echo, Sender, connect_from, frame, serve, until};
 
 #[tokio::test]
 async fn a_message_is_answered() {
@@ -295,6 +296,8 @@ async fn a_connection_that_has_long_been_silent_makes_room_for_another() {
     let server = serve(&door, |it| it.limits.connections_max = 2).await;
     let mut silent = Sender::connect(server.address).await;
     let mut half = Sender::connect(server.address).await;
+    half.write(&frame(b"zero")).await;
+    assert_eq!(half.read().await.unwrap(), "ok:zero");
     // Some systems end a line behind each frame. That begins nothing.
     silent.write(&[frame(b"one"), b"\r\n".to_vec()].concat()).await;
     assert_eq!(silent.read().await.unwrap(), "ok:one");
@@ -310,6 +313,79 @@ async fn a_connection_that_has_long_been_silent_makes_room_for_another() {
     // A message that is on its way is not cut off.
     half.write(&frame(b"two")[2..]).await;
     assert_eq!(half.read().await.unwrap(), "ok:two");
+    assert_eq!(server.counts.refused_full.get(), 0);
+}
+
+#[tokio::test]
+async fn half_frames_of_strangers_fill_no_memory_and_nobody_else_is_refused() {
+    let door = Echo::open();
+    // Strangers have a sixteenth of it: room for one large frame.
+    let budget = ByteBudget::new(16 * 1024 * 1024);
+    let server = serve(&door, |it| it.budget = budget.clone()).await;
+    let half = [b"\x0bstranger".to_vec(), vec![b'x'; 600_000]].concat();
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        let mut stranger = Sender::connect(server.address).await;
+        stranger.write(&half).await;
+        strangers.push(stranger);
+    }
+
+    let mut known = Sender::connect(server.address).await;
+    let large = frame(&vec![b'k'; 1_500_000]);
+    known.write(&large).await;
+
+    assert_eq!(known.read().await.unwrap().len(), "ok:".len() + 1_500_000);
+    assert!(budget.taken() <= 1024 * 1024, "{} bytes are taken", budget.taken());
+    // Whoever had no room hears so at the end of its frame, and is then heard.
+    let last = strangers.last_mut().unwrap();
+    last.write(b"\x1c\r").await;
+    assert_eq!(last.read().await.unwrap(), "E036");
+    last.write(&frame(b"stranger, and short")).await;
+    assert_eq!(last.read().await.unwrap(), "ok:stranger, and short");
+    drop(strangers);
+    until(|| budget.taken() == 0).await;
+}
+
+#[tokio::test]
+async fn one_address_gets_a_quarter_of_the_room_and_the_others_the_rest() {
+    let door = Echo::open();
+    let budget = ByteBudget::new(16 * 1024 * 1024);
+    let server = serve(&door, |it| it.budget = budget.clone()).await;
+    let half = [b"\x0b".to_vec(), vec![b'x'; 1_500_000]].concat();
+    let mut greedy = Vec::new();
+    for _ in 0..8 {
+        let mut sender = Sender::connect(server.address).await;
+        sender.write(&half).await;
+        greedy.push(sender);
+    }
+    let mut other = Sender::on(connect_from("127.0.0.2", server.address).await);
+
+    other.write(&frame(&vec![b'k'; 1_500_000])).await;
+
+    assert_eq!(other.read().await.unwrap().len(), "ok:".len() + 1_500_000);
+    assert!(budget.taken() <= 4 * 1024 * 1024, "{} bytes are taken", budget.taken());
+}
+
+#[tokio::test]
+async fn a_stranger_that_drips_makes_room_and_a_known_sender_does_not() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.connections_max = 2).await;
+    let mut known = Sender::connect(server.address).await;
+    known.write(&frame(b"one")).await;
+    assert_eq!(known.read().await.unwrap(), "ok:one");
+    known.write(b"\x0bslow").await;
+    let mut drips = Sender::connect(server.address).await;
+    drips.write(b"\x0bdrip").await;
+    until(|| server.counts.open.get() == 2).await;
+    tokio::time::sleep(SPEAKS_WITHIN).await;
+
+    let mut third = Sender::connect(server.address).await;
+    third.write(&frame(b"three")).await;
+
+    assert_eq!(third.read().await.unwrap(), "ok:three");
+    assert_eq!(drips.read().await, None);
+    known.write(b"ly\x1c\r").await;
+    assert_eq!(known.read().await.unwrap(), "ok:slowly");
     assert_eq!(server.counts.refused_full.get(), 0);
 }
 

@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use tierlink_schemas::{OrganisationCode, Problem, Tier};
 
 use crate::intake::{Intake, UNKNOWN_ORGANISATION, UNKNOWN_SENDER};
 use crate::organisations::{CurrentOrganisations, Organisations};
+use crate::rates::{self, Rates, TOO_MUCH, Wait};
 
 /// The door for one listener.
 pub struct MllpDoor {
@@ -36,21 +38,35 @@ pub struct MllpDoor {
     pub codecs: CodecRegistry,
     /// Where messages go.
     pub intake: Arc<dyn Intake>,
+    /// How much each sender may send, over all doors.
+    pub rates: Arc<Rates>,
 }
 
 #[async_trait]
 impl Door for MllpDoor {
+    fn knows(&self, peer: &Peer, head: &[u8]) -> bool {
+        self.sender(&*self.organisations.load(), peer, head).is_ok()
+    }
+
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer {
         let organisations = self.organisations.load();
-        match self.sender(&*organisations, &peer, &message) {
-            Ok((system, codec)) => reply(self.intake.take(system, codec, message).await),
-            Err(problem) => match self.stranger() {
-                Some((guess, codec)) => {
-                    reply(self.intake.refuse_unknown(&guess, codec, message, problem).await)
-                }
-                None => Answer::Silent,
-            },
+        let sender = self.sender(&*organisations, &peer, &message);
+        let (known, problem) = match sender {
+            Ok(known) => (Some(known), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let stranger = self.stranger();
+        let Some((system, codec)) = known.or(stranger.as_ref().map(|(it, codec)| (it, *codec)))
+        else {
+            return Answer::Silent;
+        };
+        if let Err(wait) = self.slow_down(&peer, &system.organisation.code, message.len()) {
+            return reply(self.intake.not_now(system, codec, &message, &too_much(wait)));
         }
+        reply(match problem {
+            None => self.intake.take(system, codec, message).await,
+            Some(problem) => self.intake.refuse_unknown(system, codec, message, problem).await,
+        })
     }
 
     async fn broken(&self, peer: Peer, broken: Broken) -> Option<Bytes> {
@@ -68,12 +84,35 @@ impl Door for MllpDoor {
         let known = self.sender(&*organisations, &peer, &broken.raw).ok();
         let known = known.map(|(system, codec)| (system.clone(), codec));
         let (guess, codec) = known.or_else(|| self.stranger())?;
-        let answer = self.intake.refuse_unknown(&guess, codec, broken.raw, problem).await;
+        let slow_down = self.slow_down(&peer, &guess.organisation.code, broken.raw.len());
+        let answer = if let Err(wait) = slow_down {
+            self.intake.not_now(&guess, codec, &broken.raw, &too_much(wait))
+        } else if broken.why == Why::NoRoom {
+            // Nothing is wrong with the message.
+            self.intake.not_now(&guess, codec, &broken.raw, &problem)
+        } else {
+            self.intake.refuse_unknown(&guess, codec, broken.raw, problem).await
+        };
         answer.frames.into_iter().next().map(Bytes::from)
     }
 }
 
 impl MllpDoor {
+    /// Counts a message of this organisation, or says how long it must wait.
+    fn slow_down(
+        &self,
+        peer: &Peer,
+        organisation: &OrganisationCode,
+        bytes: usize,
+    ) -> Result<(), Wait> {
+        let now = Instant::now();
+        self.rates.take(rates::Sender::Address(plain(peer.address.ip())), now)?;
+        self.rates.may_send_bytes(organisation, now)?;
+        self.rates.take(rates::Sender::Organisation(organisation.clone()), now)?;
+        self.rates.charge_bytes(organisation, bytes, now);
+        Ok(())
+    }
+
     fn sender<'a>(
         &self,
         organisations: &'a dyn Organisations,
@@ -142,6 +181,11 @@ fn by_name<'a>(
         .find_map(|name| organisations.directory().resolve(name))
         .and_then(|organisation| organisations.profiles().get(&organisation.code))
         .ok_or_else(nobody)
+}
+
+fn too_much(wait: Wait) -> Problem {
+    let text = format!("more was sent than may be; send it again in {} seconds", wait.seconds());
+    Problem::new(TOO_MUCH, "message", text)
 }
 
 fn nobody() -> Problem {

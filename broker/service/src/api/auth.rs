@@ -1,4 +1,4 @@
-//! Who calls: a bearer token, or nobody.
+//! Who calls: whoever the doorkeeper found, or nobody.
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -21,24 +21,24 @@ pub struct Authenticated(pub Caller);
 impl FromRequestParts<Api> for Authenticated {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
-        tierlink_http::bearer(&parts.headers)
-            .and_then(|token| api.tokens.caller(token))
-            .map(Self)
-            .ok_or_else(|| {
-                let mut response = tierlink_http::problem(
-                    StatusCode::UNAUTHORIZED,
-                    &NO_TOKEN,
-                    "no valid token",
-                    "Send `Authorization: Bearer …` with the token that your operator gave you.",
-                );
-                response.headers_mut().insert(
-                    axum::http::header::WWW_AUTHENTICATE,
-                    axum::http::HeaderValue::from_static("Bearer"),
-                );
-                response
-            })
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Response> {
+        parts.extensions.get::<Caller>().cloned().map(Self).ok_or_else(no_token)
     }
+}
+
+/// The request carries no valid token.
+pub(super) fn no_token() -> Response {
+    let mut response = tierlink_http::problem(
+        StatusCode::UNAUTHORIZED,
+        &NO_TOKEN,
+        "no valid token",
+        "Send `Authorization: Bearer …` with the token that your operator gave you.",
+    );
+    response.headers_mut().insert(
+        axum::http::header::WWW_AUTHENTICATE,
+        axum::http::HeaderValue::from_static("Bearer"),
+    );
+    response
 }
 
 impl Authenticated {

@@ -148,6 +148,8 @@ fn default_listener() -> String {
 pub struct LoadLimits {
     /// Largest message, in bytes.
     pub message_bytes_max: usize,
+    /// Bytes of all messages that are being received or are not answered yet, over all listeners.
+    pub receiving_bytes_max: usize,
     /// Connections per listener.
     pub connections_max: usize,
     /// Connections per listener and peer address.
@@ -156,6 +158,14 @@ pub struct LoadLimits {
     pub idle_seconds: u32,
     /// Seconds that one message may take to arrive.
     pub frame_seconds: u32,
+    /// Requests and messages of one address in a minute.
+    pub per_minute_and_address: u32,
+    /// Requests with one token in a minute.
+    pub per_minute_and_token: u32,
+    /// Messages of one organisation in a minute.
+    pub per_minute_and_organisation: u32,
+    /// Bytes of messages of one organisation in a minute.
+    pub bytes_per_minute_and_organisation: u64,
     /// Messages that share one transaction.
     pub batch_max: usize,
     /// Messages that wait for a transaction before new ones are told to try again.
@@ -174,10 +184,15 @@ impl Default for LoadLimits {
     fn default() -> Self {
         Self {
             message_bytes_max: 12 * 1024 * 1024,
+            receiving_bytes_max: 256 * 1024 * 1024,
             connections_max: 1_024,
-            connections_per_peer_max: 512,
+            connections_per_peer_max: 128,
             idle_seconds: 3_600,
             frame_seconds: 30,
+            per_minute_and_address: 30_000,
+            per_minute_and_token: 6_000,
+            per_minute_and_organisation: 6_000,
+            bytes_per_minute_and_organisation: 512 * 1024 * 1024,
             batch_max: 200,
             waiting_max: 5_000,
             committers: 2,

@@ -54,6 +54,7 @@ macro_rules! keeps_its_promises {
                 a_batch_is_written_whole_or_not_at_all
                 what_cannot_be_stored_is_refused_by_its_field
                 refusals_are_kept_within_a_limit
+                of_what_is_refused_the_beginning_is_kept_and_no_more_than_a_budget
                 a_query_is_answered_to_the_asker_alone
                 a_case_is_found_by_every_name_it_has
             }

@@ -1,0 +1,93 @@
+//! Who may send a body, and how much: asked for each request before its body is read.
+//!
+//! ```text
+//!   address ─▶ token ─▶ organisation ─▶ the body is read ─▶ the handler
+//!      │ 429     │ 401, 429   │ 429
+//! ```
+//!
+//! A request without a token may ask, and may not send: what stands open (health, figures, the
+//! documents) needs no body. Wrong tokens are counted by address, and slowed, because a program that
+//! tries tokens tries many.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{Response, StatusCode};
+use tierlink_edge::rates::{Rates, Sender, TOO_MUCH, Wait};
+use tierlink_http::{Doorkeeper, Peer, Standing};
+
+use super::auth::no_token;
+use crate::tokens::{Caller, Tokens};
+
+/// Stands at the door of the API.
+pub struct ApiDoorkeeper {
+    tokens: Arc<Tokens>,
+    rates: Arc<Rates>,
+}
+
+impl ApiDoorkeeper {
+    /// Asks these.
+    #[must_use]
+    pub fn new(tokens: Arc<Tokens>, rates: Arc<Rates>) -> Self {
+        metrics::counter!("tierlink_wrong_tokens_total").increment(0);
+        for label in Sender::LABELS {
+            metrics::counter!("tierlink_slowed_total", "by" => label).increment(0);
+        }
+        Self { tokens, rates }
+    }
+
+    fn find_caller(
+        &self,
+        head: &mut Parts,
+        address: IpAddr,
+        has_body: bool,
+        now: Instant,
+    ) -> Result<Standing, Response<Body>> {
+        if !head.headers.contains_key(AUTHORIZATION) {
+            return if has_body { Err(no_token()) } else { Ok(Standing::Stranger) };
+        }
+        let shown = tierlink_http::bearer(&head.headers);
+        let Some(token) = shown.and_then(|token| self.tokens.find(token)) else {
+            metrics::counter!("tierlink_wrong_tokens_total").increment(1);
+            self.rates.take(Sender::WrongTokens(address), now).map_err(slow_down)?;
+            return Err(no_token());
+        };
+        self.rates.take(Sender::Token(token.name), now).map_err(slow_down)?;
+        if let (Caller::Organisation(organisation), true) = (&token.caller, has_body) {
+            self.rates.may_send_bytes(organisation, now).map_err(slow_down)?;
+            let sender = Sender::Organisation(organisation.clone());
+            self.rates.take(sender, now).map_err(slow_down)?;
+        }
+        head.extensions.insert(token.caller);
+        Ok(Standing::Known)
+    }
+}
+
+impl Doorkeeper for ApiDoorkeeper {
+    fn admit(
+        &self,
+        head: &mut Parts,
+        peer: &Peer,
+        has_body: bool,
+    ) -> Result<Standing, Box<Response<Body>>> {
+        let (address, now) = (peer.address.ip().to_canonical(), Instant::now());
+        self.rates.take(Sender::Address(address), now).map_err(|wait| Box::new(slow_down(wait)))?;
+        self.find_caller(head, address, has_body, now).map_err(Box::new)
+    }
+}
+
+/// More came than may.
+fn slow_down(wait: Wait) -> Response<Body> {
+    let mut response = tierlink_http::problem(
+        StatusCode::TOO_MANY_REQUESTS,
+        &TOO_MUCH,
+        "too much at once",
+        "Nothing was done with this request; send it again after the seconds in Retry-After.",
+    );
+    response.headers_mut().insert(RETRY_AFTER, wait.seconds().into());
+    response
+}
