@@ -168,7 +168,7 @@ impl App {
         let prometheus = Some(prometheus()?);
         let health =
             Arc::new(Health::new(store.clone(), Arc::clone(&bus), prometheus, last_failure));
-        let tokens = Arc::new(Tokens::new(store.clone()));
+        let tokens = Arc::new(Tokens::new(store.clone(), store.clone()));
         // Before the doors open: a sender must not hear that its token is wrong because we have
         // only just begun.
         tokens.read().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;

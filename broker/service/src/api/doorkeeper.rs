@@ -56,13 +56,13 @@ impl ApiDoorkeeper {
             self.rates.take(Sender::WrongTokens(address), now).map_err(slow_down)?;
             return Err(no_token());
         };
-        self.rates.take(Sender::Token(token.name), now).map_err(slow_down)?;
+        self.rates.take(Sender::Token(token.name.clone()), now).map_err(slow_down)?;
         if let (Caller::Organisation(organisation), true) = (&token.caller, has_body) {
             self.rates.may_send_bytes(organisation, now).map_err(slow_down)?;
             let sender = Sender::Organisation(organisation.clone());
             self.rates.take(sender, now).map_err(slow_down)?;
         }
-        head.extensions.insert(token.caller);
+        head.extensions.insert(token);
         Ok(Standing::Known)
     }
 }

@@ -35,9 +35,8 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
 
-    /// The bearer token for HTTP; TIERLINK_TOKEN is read when absent
-    #[arg(long, env = "TIERLINK_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: BearerToken,
 
     /// What it does, as in ops/examples/simulate; without it, it takes everything
     #[arg(long, value_name = "FILE")]
@@ -99,7 +98,7 @@ fn line(options: &Options, system: &System, script: &Script) -> anyhow::Result<O
             bail!("this hospital speaks over HTTP: --broker http://HOST:PORT")
         }
     };
-    let broker = Broker { mllp, http, token: options.token.clone() };
+    let broker = Broker { mllp, http, token: options.token.read()? };
     Ok(Some(Line::new(broker, ANSWER_LASTS)?))
 }
 

@@ -38,6 +38,7 @@ use self::county::Folder;
 use self::play::Play;
 use self::progress::Board;
 use self::table::Table;
+use crate::tokens::Wanted;
 use crate::app::{self, App};
 use crate::cli::print;
 
@@ -99,7 +100,7 @@ impl Stage {
         organisation: Option<OrganisationCode>,
     ) -> anyhow::Result<String> {
         let (person, why) = play::operator("for the demo")?;
-        let made = self.app.desk().create_token(name, organisation, None, &person, &why).await;
+        let made = self.app.desk().create_token(Wanted::of(name, organisation), &person, &why).await;
         made.context("a token cannot be stored")
     }
 

@@ -7,7 +7,7 @@ use tierlink_core::delivery::State;
 use tierlink_schemas::LaneName;
 use tierlink_store::{
     Act, ActName, ActQuery, ActRow, Acted, ConfigFingerprint, DeliveryId, Error, NewAct, Store,
-    TokenRow,
+    Scope, TokenRow,
 };
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ fn token(name: &str) -> TokenRow {
         hash: [7; 32],
         created_at: noon(),
         expires_at: None,
+        scopes: Scope::all_of(Some(&code(TOWNSHIP))),
+        last_used_at: None,
     }
 }
 
