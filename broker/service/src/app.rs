@@ -18,7 +18,8 @@ use tierlink_edge::rates::{PerMinute, Rates};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
 use tierlink_socket::ByteBudget;
-use tierlink_store::{Queries, Store};
+use tierlink_schemas::Code;
+use tierlink_store::{Queries, ServesAlone, Store};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,6 +46,9 @@ use crate::report::{self, chain};
 use crate::settler::Settler;
 use crate::tls_files::TlsFiles;
 use crate::tokens::Tokens;
+
+/// Another process serves from the SQLite file.
+const SERVED_ALREADY: Code = Code::new("X006");
 
 /// Choices that are not configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +77,8 @@ pub struct App {
     commit_tasks: TaskTracker,
     /// Cancelled when something that must never end by itself has crashed.
     broken: CancellationToken,
+    /// While it is held, no other process serves from the same SQLite file.
+    _alone: Option<ServesAlone>,
 }
 
 /// What all doors share.
@@ -123,6 +129,20 @@ pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dy
     Ok(store)
 }
 
+/// Makes sure that no other process serves from the same SQLite file: each would think that it
+/// alone relays, and the queue of one is not the other's.
+fn serve_alone(config: &Config) -> anyhow::Result<Option<ServesAlone>> {
+    let url = store_url(config);
+    let Some(path) = tierlink_store::sqlite_path(&url) else { return Ok(None) };
+    let taken = ServesAlone::take(path).with_context(|| format!("{path} cannot be locked"))?;
+    taken.map(Some).ok_or_else(|| {
+        anyhow!(
+            "{SERVED_ALREADY}: another process serves from {path}; stop it first, or use PostgreSQL \
+             and RabbitMQ, which several processes can share"
+        )
+    })
+}
+
 /// Opens the bus that the configuration names.
 pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
     let settings = &config.settings.bus;
@@ -144,6 +164,7 @@ pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
 impl App {
     /// Starts everything. When it returns, the doors are open.
     pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
+        let alone = serve_alone(&config)?;
         let store = open_store(&config, options.migrate).await?;
         let bus = open_bus(&config)?;
         let current_config = Arc::new(CurrentConfig::new(config));
@@ -195,6 +216,7 @@ impl App {
             worker_tasks,
             commit_tasks,
             broken,
+            _alone: alone,
         };
         app.start_workers(&settler, &wake, &environment);
         app.open_doors(intake).await?;

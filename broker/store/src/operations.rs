@@ -216,5 +216,5 @@ pub(crate) async fn healthy<S: Session>(session: &mut S) -> Result<(), Failed> {
     let sql = "-- healthy
         UPDATE counters SET next = next WHERE name = ''";
     session.run(sql, vec![]).await?;
-    Ok(())
+    session.expect_rights().await
 }

@@ -1,5 +1,6 @@
 //! What can be set in the broker's file, with the defaults.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -40,6 +41,21 @@ pub struct Settings {
     /// How the program writes its log.
     #[serde(default)]
     pub log: LogSettings,
+    /// What is refused unless it is named here.
+    #[serde(default)]
+    pub allow: BTreeSet<Allowed>,
+}
+
+/// Ways to servers that are refused off this machine unless the configuration names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allowed {
+    /// A PostgreSQL that asks for no password.
+    PostgresWithoutPassword,
+    /// A PostgreSQL whose certificate is not checked.
+    PostgresUnchecked,
+    /// RabbitMQ's user `guest`.
+    RabbitmqGuest,
 }
 
 fn default_profiles() -> PathBuf {
