@@ -197,7 +197,7 @@ impl ServerContext {
             Err(mut response) => {
                 // What the sender still wants to say is not listened to.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                return response.map(|body| Body::new(WithBusy { body, _busy: busy }));
+                return (*response).map(|body| Body::new(WithBusy { body, _busy: busy }));
             }
         };
         if standing == Standing::Known {

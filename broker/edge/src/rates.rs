@@ -15,7 +15,6 @@
 //! It reads no clock: the caller says what time it is.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,6 +29,8 @@ const FILLS_IN: Duration = Duration::from_secs(60);
 /// So many senders are told apart. A prefecture has fewer; a flood from invented addresses has
 /// more, and those beyond share one bucket.
 const SENDERS_MAX: usize = 16_384;
+/// Full buckets are looked for this often at most.
+const PRUNED_EVERY: Duration = Duration::from_secs(1);
 /// An address that shows wrong tokens faster is told to wait. A person who mistypes shows fewer.
 pub const WRONG_TOKENS_PER_MINUTE: u32 = 30;
 
@@ -93,15 +94,23 @@ impl Wait {
 /// The buckets of all senders of this process.
 pub struct Rates {
     allowed: PerMinute,
-    /// When each bucket will be full again. Those that are full are not kept.
-    full_at: Mutex<HashMap<Option<Sender>, Instant>>,
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Default)]
+struct Buckets {
+    /// When each bucket will be full again. `None` is the bucket of all who came when there were
+    /// too many.
+    full_at: HashMap<Option<Sender>, Instant>,
+    /// When those that are full were last thrown away.
+    pruned_at: Option<Instant>,
 }
 
 impl Rates {
     /// Full buckets for everybody.
     #[must_use]
     pub fn new(allowed: PerMinute) -> Self {
-        Self { allowed, full_at: Mutex::default() }
+        Self { allowed, buckets: Mutex::default() }
     }
 
     /// Takes one from the bucket of this sender, or says how long to wait.
@@ -127,16 +136,14 @@ impl Rates {
         let sender = Sender::Bytes(organisation.clone());
         let each = self.each_byte();
         let cost = each.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
-        let mut full_at = self.full_at();
-        let key = place(&mut full_at, sender, now);
-        let at = full_at.entry(key).or_insert(now);
+        let mut buckets = self.buckets();
+        let at = buckets.full_at(sender, now);
         *at = (*at).max(now) + cost;
     }
 
     fn take_from(&self, sender: Sender, each: Duration, now: Instant) -> Result<(), Wait> {
-        let mut full_at = self.full_at();
-        let key = place(&mut full_at, sender, now);
-        let at = full_at.entry(key).or_insert(now);
+        let mut buckets = self.buckets();
+        let at = buckets.full_at(sender, now);
         let then = (*at).max(now) + each;
         let over = then.duration_since(now).saturating_sub(FILLS_IN);
         if over > Duration::ZERO {
@@ -163,23 +170,30 @@ impl Rates {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    fn full_at(&self) -> MutexGuard<'_, HashMap<Option<Sender>, Instant>> {
-        self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The bucket of this sender: its own, or the one that all share who came when there were too many.
-fn place(
-    full_at: &mut HashMap<Option<Sender>, Instant>,
-    sender: Sender,
-    now: Instant,
-) -> Option<Sender> {
-    let sender = Some(sender);
-    if full_at.len() < SENDERS_MAX || full_at.contains_key(&sender) {
-        return sender;
+impl Buckets {
+    /// When the bucket of this sender will be full: its own, or the one that all share who came
+    /// when there were too many.
+    fn full_at(&mut self, sender: Sender, now: Instant) -> &mut Instant {
+        let sender = Some(sender);
+        let fits = self.full_at.contains_key(&sender) || self.has_place(now);
+        self.full_at.entry(if fits { sender } else { None }).or_insert(now)
     }
-    full_at.retain(|_, at| *at > now);
-    if full_at.len() < SENDERS_MAX { sender } else { None }
+
+    /// Whether one more sender can be told apart. Looking for buckets that are full takes long, so it
+    /// is done once in a while.
+    fn has_place(&mut self, now: Instant) -> bool {
+        let may_prune = self.pruned_at.is_none_or(|at| now.duration_since(at) >= PRUNED_EVERY);
+        if self.full_at.len() >= SENDERS_MAX && may_prune {
+            self.full_at.retain(|_, at| *at > now);
+            self.pruned_at = Some(now);
+        }
+        self.full_at.len() < SENDERS_MAX
+    }
 }
 
 #[cfg(test)]
@@ -240,7 +254,7 @@ mod tests {
             let _slowed = rates.take(Sender::Address(address(last)), now);
         }
 
-        assert!(rates.full_at().len() <= SENDERS_MAX + 1);
+        assert!(rates.buckets().full_at.len() <= SENDERS_MAX + 1);
         assert!(rates.take(token(), now).is_ok());
     }
 }

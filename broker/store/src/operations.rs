@@ -8,7 +8,7 @@ use crate::acts::Acted;
 use crate::cases::PAGE_MAX;
 use crate::fields::Reader;
 use crate::records::{Hold, RefusalQuery, RefusalRow, Scope, SlotRow, TokenRow};
-use crate::session::{Failed, Session, values};
+use crate::session::{Failed, Given, Session, Type, values};
 
 /// Counters that one process takes at a time, so that a case number costs no round trip.
 pub const COUNTERS_TOGETHER: u64 = 100;

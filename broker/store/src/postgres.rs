@@ -214,7 +214,7 @@ impl Engine for PostgresEngine {
             .max_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        let before = applied(&mut *alone.acquire().await?).await?;
+        let before = applied(&mut *alone.acquire().await.map_err(name_pooler)?).await?;
         migrations::postgres().run(&alone).await?;
         alone.close().await;
         Ok(migrations::missing(&before))

@@ -262,7 +262,8 @@ impl Keeper {
             .ask_anew("try to write and to read", async |channel| {
                 let (options, properties) =
                     (BasicPublishOptions::default(), BasicProperties::default());
-                channel.basic_publish(to, key, options, b"", properties).await?.await?;
+                let _unconfirmed =
+                    channel.basic_publish(to, key, options, b"", properties).await?.await?;
                 let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
                 channel.queue_bind(queue, exchange, dead_key, options, arguments).await
             })

@@ -6,12 +6,13 @@ use tierlink_codec::profile::PEOPLE;
 
 use super::{ConfigFile, print};
 use crate::codecs::codecs;
-use crate::config::{Config, ConfigError, trust};
+use crate::config::{Config, ConfigError};
+use crate::secret_files;
 
 pub fn run(file: &ConfigFile) -> ExitCode {
     match Config::load(&file.path()) {
         Ok(config) => {
-            let problems = trust::secret_problems(&config);
+            let problems = secret_files::problems(&config);
             if !problems.is_empty() {
                 return refuse(&ConfigError(problems));
             }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tierlink_simulator::play::{Event, Player, Summary};
 use tierlink_simulator::{Broker, Hospital, Line, Script, Speaks, System, Told};
 
+use super::BearerToken;
 use super::print;
 
 /// How long the broker's answer is waited for.

@@ -13,7 +13,7 @@ mod codes;
 mod policy;
 mod settings;
 mod systems;
-pub mod trust;
+mod trust;
 mod validate;
 
 use std::collections::{BTreeSet, HashMap};
