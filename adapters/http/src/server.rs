@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use tierlink_schemas::Code;
 pub use tierlink_socket::{CannotListen, Peer};
@@ -56,6 +57,13 @@ impl Server {
         let budget = ByteBudget::new(BUDGET_BYTES);
         let doorkeeper = Arc::new(OpenDoor);
         Ok(Self { listener, tls, limits, budget, doorkeeper, counts: Arc::default() })
+    }
+
+    /// Believes these load balancers whose each connection is ([`Listener::behind`]).
+    #[must_use]
+    pub fn behind(mut self, proxies: Vec<IpNet>) -> Self {
+        self.listener = self.listener.behind(proxies);
+        self
     }
 
     /// Takes the memory for bodies from `budget`, which other servers may share.

@@ -43,6 +43,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// From where connections may come. Empty means from this machine only.
     pub peers: Vec<IpNet>,
+    /// Load balancers, which say whose each connection is ([`Listener::behind`]).
+    pub proxies: Vec<IpNet>,
     /// How much, how long.
     pub limits: MllpLimits,
     /// What ends a frame.
@@ -59,7 +61,8 @@ impl Settings {
     pub fn new(address: SocketAddr) -> Self {
         let (limits, framing) = (MllpLimits::default(), Framing::default());
         let budget = ByteBudget::new(BUDGET_BYTES);
-        Self { address, peers: Vec::new(), limits, framing, tls: None, budget }
+        let (peers, proxies) = (Vec::new(), Vec::new());
+        Self { address, peers, proxies, limits, framing, tls: None, budget }
     }
 }
 
@@ -75,6 +78,7 @@ impl Server {
     /// Takes the port.
     pub async fn bind(settings: Settings, door: Arc<dyn Door>) -> Result<Self, CannotListen> {
         let listener = Listener::bind(settings.address, CANNOT_LISTEN).await?;
+        let listener = listener.behind(settings.proxies.clone());
         Ok(Self { listener, settings, door, counts: Arc::default() })
     }
 

@@ -21,6 +21,7 @@ pub mod handshake;
 pub mod listen;
 pub mod log_throttle;
 pub mod places;
+mod proxied;
 pub mod tls;
 pub mod tune;
 

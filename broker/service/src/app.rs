@@ -29,7 +29,7 @@ use crate::api::{self, Api, ApiDoorkeeper};
 use crate::clock::Clock;
 use crate::codecs::codecs;
 use crate::committer::Committer;
-use crate::config::{Config, LoadLimits};
+use crate::config::{Config, LoadLimits, TlsSettings};
 use crate::counters::Counters;
 use crate::crash::watched;
 use crate::current_config::CurrentConfig;
@@ -86,6 +86,11 @@ struct Shared {
     intake: Arc<Intake>,
     budget: ByteBudget,
     rates: Arc<Rates>,
+}
+
+/// Whether a listener makes its clients show a certificate.
+fn asks_certificates(tls: Option<&TlsSettings>) -> bool {
+    tls.is_some_and(|tls| tls.client_authorities.is_some())
 }
 
 fn per_minute(limits: &LoadLimits) -> PerMinute {
@@ -304,6 +309,7 @@ impl App {
             let limits = &config.settings.limits;
             let mut listen = mllp::server::Settings::new(settings.listen);
             listen.peers = peers(&*config);
+            listen.proxies.clone_from(&settings.proxies);
             listen.budget = shared.budget.clone();
             listen.limits.frame_bytes_max = limits.message_bytes_max;
             listen.limits.connections_max = limits.connections_max;
@@ -329,6 +335,7 @@ impl App {
                 codecs: codecs(),
                 intake: Arc::<Intake>::clone(&shared.intake),
                 rates: Arc::clone(&shared.rates),
+                asks_certificates: asks_certificates(settings.tls.as_ref()),
             };
             let server = mllp::Server::bind(listen, Arc::new(door))
                 .await
@@ -371,8 +378,16 @@ impl App {
             .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
         self.http_address = Some(server.address());
         let Shared { intake, budget, rates } = shared;
-        let doorkeeper = ApiDoorkeeper::new(Arc::clone(&self.tokens), Arc::clone(&rates));
-        let server = server.with_budget(budget).with_doorkeeper(Arc::new(doorkeeper));
+        let doorkeeper = ApiDoorkeeper::new(
+            Arc::clone(&self.tokens),
+            Arc::clone(&rates),
+            Arc::clone(&self.current_config),
+            asks_certificates(settings.tls.as_ref()),
+        );
+        let server = server
+            .behind(settings.proxies.clone())
+            .with_budget(budget)
+            .with_doorkeeper(Arc::new(doorkeeper));
         let router = api::router(Api {
             intake,
             store: self.store.clone(),

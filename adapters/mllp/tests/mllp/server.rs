@@ -412,6 +412,35 @@ async fn an_address_that_is_not_on_the_list_is_closed_at_once() {
 }
 
 #[tokio::test]
+async fn only_a_load_balancer_that_is_named_says_whose_a_connection_is() {
+    let door = Echo::open();
+    let server = serve(&door, |it| {
+        it.peers = vec!["192.0.2.0/24".parse().unwrap()];
+        it.proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let through = |source: &str| {
+        [format!("PROXY TCP4 {source} 127.0.0.1 40000 2575\r\n").into_bytes(), frame(b"one")].concat()
+    };
+    let mut listed = Sender::connect(server.address).await;
+    listed.write(&through("192.0.2.7")).await;
+    let mut other = Sender::connect(server.address).await;
+    other.write(&through("198.51.100.7")).await;
+    let mut silent = Sender::connect(server.address).await;
+    silent.write(&frame(b"one")).await;
+    let mut unnamed = Sender::on(connect_from("127.0.0.2", server.address).await);
+
+    assert_eq!(listed.read().await.unwrap(), "ok:one");
+    assert_eq!(door.peers.lock().unwrap()[0].address, "192.0.2.7:40000".parse().unwrap());
+    assert_eq!(other.read().await, None);
+    // It begins as no load balancer does; and whoever is none is not believed.
+    assert_eq!(silent.read().await, None);
+    unnamed.try_write(&through("192.0.2.7")).await;
+    assert_eq!(unnamed.read().await, None);
+    assert_eq!(server.counts.accepted.get(), 1);
+}
+
+#[tokio::test]
 async fn an_ipv4_address_is_known_by_its_network_on_an_ipv6_socket_too() {
     let door = Echo::open();
     let server = serve(&door, |it| {

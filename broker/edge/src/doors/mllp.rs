@@ -40,6 +40,8 @@ pub struct MllpDoor {
     pub intake: Arc<dyn Intake>,
     /// How much each sender may send, over all doors.
     pub rates: Arc<Rates>,
+    /// Whether the listener makes senders show a certificate.
+    pub asks_certificates: bool,
 }
 
 #[async_trait]
@@ -128,11 +130,12 @@ impl MllpDoor {
         let organisation = own.map_or_else(|| by_name(organisations, sender), Ok)?;
         let name = sender.system.as_deref();
         let here = |system: &Profile| self.may_listen(system, own.is_some());
-        let allowed = |system: &Profile| here(system) && may_speak(system, peer).is_ok();
+        let may_speak = |system: &Profile| self.may_speak(system, peer);
+        let allowed = |system: &Profile| here(system) && may_speak(system).is_ok();
         let system = organisation.speaker(name, allowed).or_else(|_| {
             // Somebody who is meant but may not speak from there hears why.
             let meant = organisation.speaker(name, here).map_err(unclear_system)?;
-            may_speak(meant, peer).map(|()| meant)
+            may_speak(meant).map(|()| meant)
         })?;
         let codec = self.codecs.get(&system.format.name).ok_or_else(nobody)?;
         Ok((system, codec))
@@ -160,6 +163,38 @@ impl MllpDoor {
             None => !is_own,
         };
         listens && self.codecs.over(Transport::Mllp).any(|it| it.name() == system.format.name)
+    }
+
+    /// Whether this system may speak from there, with that certificate.
+    fn may_speak(&self, profile: &Profile, peer: &Peer) -> Result<(), Problem> {
+        let address = plain(peer.address.ip());
+        let allowed = if profile.inbound.peers.is_empty() {
+            address.is_loopback()
+        } else {
+            profile.inbound.peers.iter().any(|network| network.contains(&address))
+        };
+        if !allowed {
+            return Err(unknown(
+                "MSH-4",
+                "names an organisation that may not send from this address; see inbound.peers in its \
+                 profile",
+            ));
+        }
+        match &profile.inbound.certificate_name {
+            // Every hospital of the county has some certificate of its authority.
+            None if self.asks_certificates => Err(unknown(
+                "MSH-4",
+                "names an organisation whose profile names no client certificate, which this \
+                 listener needs; set inbound.certificate_name in its profile",
+            )),
+            None => Ok(()),
+            Some(name) if peer.certificate_names.iter().any(|shown| shown == name) => Ok(()),
+            Some(_) => Err(unknown(
+                "MSH-4",
+                "names an organisation that must show another client certificate; see \
+                 inbound.certificate_name in its profile",
+            )),
+        }
     }
 
     /// The profile and the format with which somebody unknown is answered.
@@ -214,32 +249,6 @@ fn unclear_system(unclear: Unclear) -> Problem {
 
 fn unknown(field: &str, text: &str) -> Problem {
     Problem::new(UNKNOWN_SENDER, field, text)
-}
-
-/// Whether this organisation may speak from there, with that certificate.
-fn may_speak(profile: &Profile, peer: &Peer) -> Result<(), Problem> {
-    let address = plain(peer.address.ip());
-    let allowed = if profile.inbound.peers.is_empty() {
-        address.is_loopback()
-    } else {
-        profile.inbound.peers.iter().any(|network| network.contains(&address))
-    };
-    if !allowed {
-        return Err(unknown(
-            "MSH-4",
-            "names an organisation that may not send from this address; see inbound.peers in its \
-             profile",
-        ));
-    }
-    match &profile.inbound.certificate_name {
-        None => Ok(()),
-        Some(name) if peer.certificate_names.iter().any(|shown| shown == name) => Ok(()),
-        Some(_) => Err(unknown(
-            "MSH-4",
-            "names an organisation that must show another client certificate; see \
-             inbound.certificate_name in its profile",
-        )),
-    }
 }
 
 /// An IPv4 address that came in over an IPv6 socket is the IPv4 address.

@@ -19,34 +19,47 @@ use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use tierlink_edge::rates::{Rates, Sender, TOO_MUCH, Wait};
 use tierlink_http::{Doorkeeper, Peer, Standing};
+use tierlink_schemas::{Code, OrganisationCode};
 
 use super::auth::no_token;
+use crate::current_config::CurrentConfig;
 use crate::tokens::{Caller, Tokens};
+
+/// The token is good, and not where it was shown.
+const ELSEWHERE: Code = Code::new("A017");
 
 /// Stands at the door of the API.
 pub struct ApiDoorkeeper {
     tokens: Arc<Tokens>,
     rates: Arc<Rates>,
+    current_config: Arc<CurrentConfig>,
+    asks_certificates: bool,
 }
 
 impl ApiDoorkeeper {
-    /// Asks these.
+    /// Asks these. `asks_certificates` says whether clients have shown one.
     #[must_use]
-    pub fn new(tokens: Arc<Tokens>, rates: Arc<Rates>) -> Self {
+    pub fn new(
+        tokens: Arc<Tokens>,
+        rates: Arc<Rates>,
+        current_config: Arc<CurrentConfig>,
+        asks_certificates: bool,
+    ) -> Self {
         metrics::counter!("tierlink_wrong_tokens_total").increment(0);
         for label in Sender::LABELS {
             metrics::counter!("tierlink_slowed_total", "by" => label).increment(0);
         }
-        Self { tokens, rates }
+        Self { tokens, rates, current_config, asks_certificates }
     }
 
     fn find_caller(
         &self,
         head: &mut Parts,
-        address: IpAddr,
+        peer: &Peer,
         has_body: bool,
         now: Instant,
     ) -> Result<Standing, Response<Body>> {
+        let address = peer.address.ip().to_canonical();
         if !head.headers.contains_key(AUTHORIZATION) {
             return if has_body { Err(no_token()) } else { Ok(Standing::Stranger) };
         }
@@ -57,6 +70,9 @@ impl ApiDoorkeeper {
             return Err(no_token());
         };
         self.rates.take(Sender::Token(token.name.clone()), now).map_err(slow_down)?;
+        if let Caller::Organisation(organisation) = &token.caller {
+            self.expect_at_home(organisation, address, peer)?;
+        }
         if let (Caller::Organisation(organisation), true) = (&token.caller, has_body) {
             self.rates.may_send_bytes(organisation, now).map_err(slow_down)?;
             let sender = Sender::Organisation(organisation.clone());
@@ -64,6 +80,36 @@ impl ApiDoorkeeper {
         }
         head.extensions.insert(token);
         Ok(Standing::Known)
+    }
+
+    /// A token is good only where its organisation is: in the networks of its profile, and with its
+    /// certificate where clients show one. A token that was taken along opens nothing elsewhere.
+    fn expect_at_home(
+        &self,
+        organisation: &OrganisationCode,
+        address: IpAddr,
+        peer: &Peer,
+    ) -> Result<(), Response<Body>> {
+        let config = self.current_config.load();
+        let profile = config.profiles.get(organisation);
+        let inbound = || profile.into_iter().flat_map(|it| &it.systems).map(|it| &it.inbound);
+        let mut networks = inbound().flat_map(|inbound| &inbound.peers).peekable();
+        let near = networks.peek().is_none() || networks.any(|it| it.contains(&address));
+        let mut names = inbound().filter_map(|it| it.certificate_name.as_ref()).peekable();
+        let shown = !self.asks_certificates
+            || names.peek().is_none()
+            || names.any(|name| peer.certificate_names.contains(name));
+        if near && shown {
+            return Ok(());
+        }
+        let detail = if near {
+            "The token needs another client certificate; see inbound.certificate_name in the profile \
+             of your organisation."
+        } else {
+            "The token is not good at this address; see inbound.peers in the profile of your \
+             organisation."
+        };
+        Err(tierlink_http::problem(StatusCode::FORBIDDEN, &ELSEWHERE, "not from here", detail))
     }
 }
 
@@ -76,7 +122,7 @@ impl Doorkeeper for ApiDoorkeeper {
     ) -> Result<Standing, Box<Response<Body>>> {
         let (address, now) = (peer.address.ip().to_canonical(), Instant::now());
         self.rates.take(Sender::Address(address), now).map_err(|wait| Box::new(slow_down(wait)))?;
-        self.find_caller(head, address, has_body, now).map_err(Box::new)
+        self.find_caller(head, peer, has_body, now).map_err(Box::new)
     }
 }
 

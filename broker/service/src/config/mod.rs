@@ -10,6 +10,7 @@
 //! needs.
 
 mod codes;
+mod neighbours;
 mod policy;
 mod settings;
 mod systems;

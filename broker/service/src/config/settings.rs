@@ -135,6 +135,9 @@ pub struct TlsSettings {
 pub struct HttpSettings {
     /// Address and port.
     pub listen: SocketAddr,
+    /// Load balancers that say whose each connection is (PROXY protocol).
+    #[serde(default)]
+    pub proxies: Vec<ipnet::IpNet>,
     /// With it, HTTPS.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
@@ -149,6 +152,9 @@ pub struct MllpSettings {
     pub name: String,
     /// Address and port.
     pub listen: SocketAddr,
+    /// Load balancers that say whose each connection is (PROXY protocol).
+    #[serde(default)]
+    pub proxies: Vec<ipnet::IpNet>,
     /// With it, MLLP over TLS.
     #[serde(default)]
     pub tls: Option<TlsSettings>,

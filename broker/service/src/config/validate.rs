@@ -6,6 +6,7 @@ use tierlink_codec::OrganisationProfile;
 use tierlink_schemas::{OrganisationCode, Problem};
 
 use super::codes::INVALID;
+use super::neighbours;
 use super::settings::Settings;
 use super::systems;
 use crate::codecs::codecs;
@@ -125,4 +126,5 @@ fn check_listeners(
         }
     }
     systems::check(profiles, &codecs(), &listeners, problems);
+    neighbours::check(profiles, &codecs(), &settings.mllp, problems);
 }
