@@ -30,9 +30,13 @@ pub(super) fn check(
     check_certificates(systems(), listeners, problems);
     let mut networks: Vec<(IpNet, &Profile)> = systems()
         .flat_map(|system| system.inbound.peers.iter().map(move |network| (network.trunc(), system)))
+        // This machine is trusted as the broker itself is.
+        .filter(|(network, _)| !network.network().is_loopback())
         .collect();
-    networks.sort_by_key(|(network, system)| {
-        (network.network(), network.prefix_len(), &system.organisation.code)
+    networks.sort_by(|(a, one), (b, other)| {
+        let key = |network: &IpNet| (network.network(), network.prefix_len());
+        let codes = || one.organisation.code.cmp(&other.organisation.code);
+        key(a).cmp(&key(b)).then_with(codes)
     });
     // Networks lie within each other or apart. Those that the present one lies within are open.
     let mut open: Vec<(IpNet, &Profile)> = Vec::new();
@@ -136,7 +140,8 @@ mod tests {
         assert_eq!(fields(PLAIN, &[("A", gateway), ("B", elsewhere)]), NONE);
         assert_eq!(fields(PLAIN, &[("A", &named("B")), ("B", gateway)]), ["A: inbound.peers"]);
         assert_eq!(fields(PLAIN, &[("A", &named("B")), ("B", &named("A"))]), NONE);
-        // This machine is trusted as the broker itself is.
+        let here = "peers = [\"127.0.0.1/32\"]";
+        assert_eq!(fields(PLAIN, &[("A", here), ("B", here)]), NONE);
         assert_eq!(fields(PLAIN, &[("A", ""), ("B", "")]), NONE);
     }
 
