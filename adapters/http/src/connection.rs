@@ -82,7 +82,16 @@ impl ServerContext {
         let router = router.layer(DefaultBodyLimit::disable());
         let requests = limits.requests_max.min(Semaphore::MAX_PERMITS);
         let requests = Arc::new(Semaphore::new(requests));
-        Self { router, limits, counts, stop, budget, doorkeeper, requests, handlers: TaskTracker::new() }
+        Self {
+            router,
+            limits,
+            counts,
+            stop,
+            budget,
+            doorkeeper,
+            requests,
+            handlers: TaskTracker::new(),
+        }
     }
 
     /// Sets up the socket and TLS, then serves.

@@ -11,8 +11,12 @@ pub trait Doorkeeper: Send + Sync + 'static {
     ///
     /// Whoever is known keeps its place and may fill memory. What is found out may be left in the
     /// extensions of `head` for the handlers. Must be quick.
-    fn admit(&self, head: &mut Parts, peer: &Peer, has_body: bool)
-    -> Result<Standing, Box<Response<Body>>>;
+    fn admit(
+        &self,
+        head: &mut Parts,
+        peer: &Peer,
+        has_body: bool,
+    ) -> Result<Standing, Box<Response<Body>>>;
 }
 
 /// What is known of the sender of a request.

@@ -4,9 +4,9 @@
 //! of HTTP are known to disagree about is refused: a missing or second `Host`, and lines that end
 //! with a line feed alone.
 
+use axum::http::Version;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
-use axum::http::Version;
 
 use crate::refusal::Refusal;
 

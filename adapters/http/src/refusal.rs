@@ -100,9 +100,11 @@ impl Refusal {
             Self::Crashed => "It is not known how far this request got; send it again with the \
                               same message id."
                 .to_owned(),
-            Self::Malformed => "Send exactly one Host header, and end each line with a carriage return and \
+            Self::Malformed => {
+                "Send exactly one Host header, and end each line with a carriage return and \
                                 a line feed."
-                .to_owned(),
+                    .to_owned()
+            }
             Self::BrokenOff => "The body ended before its announced length, or its chunks cannot \
                                 be read; send it again."
                 .to_owned(),
@@ -112,7 +114,9 @@ impl Refusal {
     /// Whether unread bytes of the body may still be on their way.
     const fn ends_connection(self) -> bool {
         match self {
-            Self::TooLarge { .. } | Self::TooSlow { .. } | Self::BrokenOff | Self::Malformed => true,
+            Self::TooLarge { .. } | Self::TooSlow { .. } | Self::BrokenOff | Self::Malformed => {
+                true
+            }
             Self::TooBusy | Self::Crashed => false,
         }
     }

@@ -17,10 +17,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn new(
-        share: Share,
-        knows: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn new(share: Share, knows: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
         Self { share, knows: Box::new(knows), known: false }
     }
 

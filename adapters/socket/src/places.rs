@@ -103,8 +103,8 @@ impl Places {
         };
         let theirs_full = taken.by_peer.get(&peer).is_some_and(|it| *it >= self.per_peer_max);
         let all_full = taken.seats.len() >= self.max;
-        let strangers_full = standing == Standing::Stranger
-            && taken.strangers >= self.max - self.max / KEPT_PART;
+        let strangers_full =
+            standing == Standing::Stranger && taken.strangers >= self.max - self.max / KEPT_PART;
         let displaced = theirs_full || all_full || strangers_full;
         if displaced {
             taken.make_room(|seat| {

@@ -200,8 +200,12 @@ impl Buckets {
 mod tests {
     use super::*;
 
-    const ALLOWED: PerMinute =
-        PerMinute { per_address: 60, per_token: 6, per_organisation: 2, bytes_per_organisation: 60 };
+    const ALLOWED: PerMinute = PerMinute {
+        per_address: 60,
+        per_token: 6,
+        per_organisation: 2,
+        bytes_per_organisation: 60,
+    };
 
     fn organisation() -> OrganisationCode {
         OrganisationCode::new("330199001").unwrap()

@@ -35,7 +35,9 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     }
     let http = config.settings.http.as_ref().and_then(|http| http.tls.as_ref());
     let mllp = config.settings.mllp.iter().filter_map(|mllp| mllp.tls.as_ref());
-    for (name, tls) in http.map(|tls| ("http.tls", tls)).into_iter().chain(mllp.map(|tls| ("mllp.tls", tls))) {
+    for (name, tls) in
+        http.map(|tls| ("http.tls", tls)).into_iter().chain(mllp.map(|tls| ("mllp.tls", tls)))
+    {
         check_listener(config, name, tls, &mut problems);
     }
     if let Some(path) = &config.settings.bus.authorities {
@@ -44,12 +46,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     problems
 }
 
-fn check_listener(
-    config: &Config,
-    name: &str,
-    tls: &TlsSettings,
-    problems: &mut Vec<Problem>,
-) {
+fn check_listener(config: &Config, name: &str, tls: &TlsSettings, problems: &mut Vec<Problem>) {
     expect_readable(&format!("{name}.certificate"), &config.path(&tls.certificate), problems);
     if let Some(authorities) = &tls.client_authorities {
         let field = format!("{name}.client_authorities");

@@ -45,8 +45,7 @@ pub(crate) fn keep_for_owner(path: &str) -> io::Result<()> {
 }
 
 fn open_for_owner(path: &Path) -> io::Result<File> {
-    let file =
-        OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(path)?;
+    let file = OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(path)?;
     let permissions = file.metadata()?.permissions();
     if permissions.mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;

@@ -252,8 +252,7 @@ async fn expect_settings(connection: &mut PgConnection) -> Result<(), Error> {
         SELECT current_setting('statement_timeout') = $1
             AND current_setting('synchronous_commit') = 'on'
             AND current_setting('plan_cache_mode') = 'force_generic_plan'";
-    let held: bool =
-        sqlx::query_scalar(sql).bind(STATEMENT_TIMEOUT).fetch_one(connection).await?;
+    let held: bool = sqlx::query_scalar(sql).bind(STATEMENT_TIMEOUT).fetch_one(connection).await?;
     if held { Ok(()) } else { Err(Error::Configuration(POOLER.into())) }
 }
 

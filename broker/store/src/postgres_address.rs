@@ -39,8 +39,7 @@ impl PostgresAddress {
             || in_query("password")
             || in_query("sslcert")
             || ["PGPASSWORD", "PGPASSFILE", "PGSSLCERT"].into_iter().any(set);
-        let is_checked =
-            matches!(checked(&options), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+        let is_checked = matches!(checked(&options), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
         Some(Self { is_remote: is_remote(&options), is_secret, is_checked })
     }
 }

@@ -420,7 +420,8 @@ async fn only_a_load_balancer_that_is_named_says_whose_a_connection_is() {
     })
     .await;
     let through = |source: &str| {
-        [format!("PROXY TCP4 {source} 127.0.0.1 40000 2575\r\n").into_bytes(), frame(b"one")].concat()
+        [format!("PROXY TCP4 {source} 127.0.0.1 40000 2575\r\n").into_bytes(), frame(b"one")]
+            .concat()
     };
     let mut listed = Sender::connect(server.address).await;
     listed.write(&through("192.0.2.7")).await;

@@ -42,7 +42,8 @@ const KEPT_FOR: &str = "public, max-age=3600";
 /// Serves the document, or says that the asker has it already.
 pub async fn serve(asked: HeaderMap) -> Response {
     let tag = DOCUMENT.tag.as_str();
-    let known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let known =
+        asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let named = [(header::ETAG, tag), (header::CACHE_CONTROL, KEPT_FOR)];
     if known {
         return (StatusCode::NOT_MODIFIED, named).into_response();

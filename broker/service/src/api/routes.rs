@@ -248,9 +248,11 @@ pub(super) fn router() -> Router<Api> {
     routes.fold(Router::new(), |router, route| {
         let handler = match route.scope {
             None => route.handler,
-            Some(scope) => route.handler.route_layer(from_fn(move |request: Request, next: Next| {
-                expect_scope(scope, request, next)
-            })),
+            Some(scope) => {
+                route.handler.route_layer(from_fn(move |request: Request, next: Next| {
+                    expect_scope(scope, request, next)
+                }))
+            }
         };
         router.route(route.path, handler)
     })

@@ -29,7 +29,9 @@ pub(super) fn check(
     let systems = || profiles.values().flat_map(|it| &it.systems).filter(speaks);
     check_certificates(systems(), listeners, problems);
     let mut networks: Vec<(IpNet, &Profile)> = systems()
-        .flat_map(|system| system.inbound.peers.iter().map(move |network| (network.trunc(), system)))
+        .flat_map(|system| {
+            system.inbound.peers.iter().map(move |network| (network.trunc(), system))
+        })
         // This machine is trusted as the broker itself is.
         .filter(|(network, _)| !network.network().is_loopback())
         .collect();
@@ -64,8 +66,7 @@ pub(super) fn check(
 /// Whether messages of these could be taken for each other's, and nobody has said so.
 fn are_alike(one: &Profile, other: &Profile) -> bool {
     let (a, b) = (&one.organisation.code, &other.organisation.code);
-    let named =
-        one.inbound.shared_with.contains(b) && other.inbound.shared_with.contains(a);
+    let named = one.inbound.shared_with.contains(b) && other.inbound.shared_with.contains(a);
     let apart = one.inbound.listener != other.inbound.listener
         || match (&one.inbound.certificate_name, &other.inbound.certificate_name) {
             (Some(name), Some(its)) => name != its,
@@ -88,9 +89,7 @@ fn check_certificates<'a>(
             let asks = |it: &MllpSettings| {
                 it.tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some())
             };
-            system.inbound.certificate_name.is_none()
-                && !listeners.is_empty()
-                && there.all(asks)
+            system.inbound.certificate_name.is_none() && !listeners.is_empty() && there.all(asks)
         })
         .collect();
     nameless.sort_by_key(|system| system.lane());
@@ -148,9 +147,8 @@ mod tests {
     #[test]
     fn a_listener_or_a_certificate_of_its_own_tells_an_organisation_apart() {
         let own = "peers = [\"10.1.0.1/32\"]\nlistener = \"own\"";
-        let certificate = |name: &str| {
-            format!("peers = [\"10.1.0.1/32\"]\ncertificate_name = \"{name}\"")
-        };
+        let certificate =
+            |name: &str| format!("peers = [\"10.1.0.1/32\"]\ncertificate_name = \"{name}\"");
 
         assert_eq!(fields(PLAIN, &[("A", own), ("B", "peers = [\"10.1.0.1/32\"]")]), NONE);
         assert_eq!(fields(MUTUAL, &[("A", &certificate("a")), ("B", &certificate("b"))]), NONE);

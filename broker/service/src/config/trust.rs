@@ -89,12 +89,16 @@ mod tests {
         assert_eq!(fields(store, "amqp://guest:guest@rabbit.example.invalid/t", named), none);
         let safe = "postgres://tierlink:secret@db.example.invalid/t";
         assert_eq!(fields(safe, "amqps://tierlink:secret@rabbit.example.invalid/t", ""), none);
-        assert_eq!(fields("postgres://t@localhost/t", "amqp://guest:guest@127.0.0.1:5672", ""), none);
+        assert_eq!(
+            fields("postgres://t@localhost/t", "amqp://guest:guest@127.0.0.1:5672", ""),
+            none
+        );
     }
 
     #[test]
     fn a_name_that_nothing_is_allowed_by_is_an_error() {
-        let text = "allow = [\"everything\"]\n[county]\nname = \"T\"\n[store]\nurl = \"sqlite:t\"\n";
+        let text =
+            "allow = [\"everything\"]\n[county]\nname = \"T\"\n[store]\nurl = \"sqlite:t\"\n";
 
         assert!(toml::from_str::<Settings>(text).is_err());
     }

@@ -16,8 +16,8 @@ use toml::{Table, Value};
 
 use super::actor::Actor;
 use super::cast::Org;
-use crate::tokens::Wanted;
 use crate::config::Config;
+use crate::tokens::Wanted;
 
 /// `ops/examples/county.toml`.
 const COUNTY: &str = include_str!("../../../../ops/examples/county.toml");

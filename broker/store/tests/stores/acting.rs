@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use tierlink_core::delivery::State;
 use tierlink_schemas::LaneName;
 use tierlink_store::{
-    Act, ActName, ActQuery, ActRow, Acted, ConfigFingerprint, DeliveryId, Error, NewAct, Store,
-    Scope, TokenRow,
+    Act, ActName, ActQuery, ActRow, Acted, ConfigFingerprint, DeliveryId, Error, NewAct, Scope,
+    Store, TokenRow,
 };
 use uuid::Uuid;
 

@@ -3,7 +3,10 @@
 use serde_json::json;
 use tierlink_core::find::Key;
 use tierlink_schemas::{Kind, Refusal, Verdict, Version};
-use tierlink_store::{CaseKey, Content, Error, REFUSAL_BYTES_MAX, REFUSALS_KEPT_MAX, REFUSED_BYTES_KEPT_MAX, RefusalQuery};
+use tierlink_store::{
+    CaseKey, Content, Error, REFUSAL_BYTES_MAX, REFUSALS_KEPT_MAX, REFUSED_BYTES_KEPT_MAX,
+    RefusalQuery,
+};
 
 use crate::county::{HOSPITAL, TOWNSHIP, code, core, spoilt_core};
 use crate::open::Place;

@@ -114,7 +114,8 @@ pub async fn tokens_live_until_they_are_revoked(place: &Place) {
     for (name, at) in uses {
         store.note_token_uses(vec![(name.to_owned(), at)]).await.unwrap();
     }
-    let used: Vec<_> = store.tokens().await.unwrap().into_iter().map(|it| it.last_used_at).collect();
+    let used: Vec<_> =
+        store.tokens().await.unwrap().into_iter().map(|it| it.last_used_at).collect();
     assert_eq!(used, [Some(later(9)), None]);
 }
 

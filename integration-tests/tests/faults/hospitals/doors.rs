@@ -124,7 +124,8 @@ async fn half_frames_do_not_end_the_broker(mode: Mode) {
 
     let breaking = async {
         flow(&stage, 5).await?;
-        let head = format!("MSH|^~\\&|HIS|{QINGSHI_FACILITY}|TIERLINK|{LEAD}|2026||REF^I12|1|P|2.4\r");
+        let head =
+            format!("MSH|^~\\&|HIS|{QINGSHI_FACILITY}|TIERLINK|{LEAD}|2026||REF^I12|1|P|2.4\r");
         let half = Arc::new([b"\x0b", head.as_bytes(), &vec![b'x'; HALF_FRAME_BYTES]].concat());
         let attack = async || -> Result<()> {
             let mut holding = JoinSet::new();
@@ -171,13 +172,18 @@ async fn dripping_connections_close_no_door(mode: Mode) {
     let breaking = async {
         flow(&stage, 5).await?;
         let body = b"POST /api/v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n";
-        let kinds: [(u16, &[u8]); 3] =
-            [(http, b"POST /api/v1/messages HTTP/1.1\r\nX-Drip: "), (http, body), (mllp, b"\x0bMSH")];
+        let kinds: [(u16, &[u8]); 3] = [
+            (http, b"POST /api/v1/messages HTTP/1.1\r\nX-Drip: "),
+            (http, body),
+            (mllp, b"\x0bMSH"),
+        ];
         let attack = async || -> Result<()> {
             let drips = (0..DRIPPING * ATTACKERS.len()).map(|at| {
                 let (port, first) = kinds[at % kinds.len()];
                 async move {
-                    let Ok(mut stream) = connect_from(ATTACKERS[at % 2], port).await else { return };
+                    let Ok(mut stream) = connect_from(ATTACKERS[at % 2], port).await else {
+                        return;
+                    };
                     let mut sent = stream.write_all(first).await;
                     for _ in 0..5 {
                         if sent.is_err() {
@@ -201,7 +207,8 @@ async fn dripping_connections_close_no_door(mode: Mode) {
 /// Seen to fail before: 1,000 bodies of 12 MiB were kept.
 async fn refused_bodies_do_not_fill_the_disk(mode: Mode) {
     let trial = Trial::of(&format!("{}: bodies that are refused", label(mode)));
-    let (stage, broker) = set_up(mode, "[limits]\nbytes_per_minute_and_organisation = 100_000_000").await.unwrap();
+    let (stage, broker) =
+        set_up(mode, "[limits]\nbytes_per_minute_and_organisation = 100_000_000").await.unwrap();
     let process = broker.id().unwrap();
     let bodies = if long() { 300 } else { 40 };
 
