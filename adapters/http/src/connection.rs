@@ -24,7 +24,7 @@ use axum::http::{HeaderValue, Request, Response};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures::future::{BoxFuture, poll_fn};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
