@@ -17,11 +17,13 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
+use tierlink_codec::{CodecRegistry, Profile, Transport};
 use tierlink_edge::rates::{Rates, Sender, TOO_MUCH, Wait};
 use tierlink_http::{Doorkeeper, Peer, Standing};
 use tierlink_schemas::{Code, OrganisationCode};
 
 use super::auth::no_token;
+use crate::codecs::codecs;
 use crate::current_config::CurrentConfig;
 use crate::tokens::{Caller, Tokens};
 
@@ -33,6 +35,7 @@ pub struct ApiDoorkeeper {
     tokens: Arc<Tokens>,
     rates: Arc<Rates>,
     current_config: Arc<CurrentConfig>,
+    codecs: CodecRegistry,
     asks_certificates: bool,
 }
 
@@ -49,7 +52,7 @@ impl ApiDoorkeeper {
         for label in Sender::LABELS {
             metrics::counter!("tierlink_slowed_total", "by" => label).increment(0);
         }
-        Self { tokens, rates, current_config, asks_certificates }
+        Self { tokens, rates, current_config, codecs: codecs(), asks_certificates }
     }
 
     fn find_caller(
@@ -91,14 +94,23 @@ impl ApiDoorkeeper {
         peer: &Peer,
     ) -> Result<(), Response<Body>> {
         let config = self.current_config.load();
-        let profile = config.profiles.get(organisation);
-        let inbound = || profile.into_iter().flat_map(|it| &it.systems).map(|it| &it.inbound);
-        let mut networks = inbound().flat_map(|inbound| &inbound.peers).peekable();
-        let near = networks.peek().is_none() || networks.any(|it| it.contains(&address));
-        let mut names = inbound().filter_map(|it| it.certificate_name.as_ref()).peekable();
+        let Some(profile) = config.profiles.get(organisation) else { return Ok(()) };
+        let systems = || profile.systems.iter().filter(|system| !system.is_people());
+        // A system that sends over HTTP and names nothing may send from anywhere.
+        let anywhere = |it: &Profile| {
+            self.codecs.over(Transport::Http).any(|its| its.name() == it.format.name)
+        };
+        let near = systems().all(|it| it.inbound.peers.is_empty())
+            || systems().any(|it| match it.inbound.peers.as_slice() {
+                [] => anywhere(it),
+                networks => networks.iter().any(|network| network.contains(&address)),
+            });
         let shown = !self.asks_certificates
-            || names.peek().is_none()
-            || names.any(|name| peer.certificate_names.contains(name));
+            || systems().all(|it| it.inbound.certificate_name.is_none())
+            || systems().any(|it| match &it.inbound.certificate_name {
+                None => anywhere(it),
+                Some(name) => peer.certificate_names.contains(name),
+            });
         if near && shown {
             return Ok(());
         }
