@@ -101,6 +101,30 @@ async fn wrong_tokens_are_counted_and_slow_down_their_address() {
     assert_eq!(county.http(FENGQIAO).unwrap().get("/api/v1/cases").await.unwrap().status, 200);
 }
 
+/// Seen to fail before: a token that was taken along opened everything from everywhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_good_only_where_its_organisation_is() {
+    let mut county = County::plan(Mode::Embedded).await.unwrap();
+    county.profile(FENGQIAO).unwrap().inbound.push("peers = [\"127.0.0.1/32\"]".to_owned());
+    county.begin().await.unwrap();
+    let ask = async |from: &str, whose: &str| {
+        let client = reqwest::Client::builder().no_proxy().local_address(from.parse().ok());
+        let url = format!("http://127.0.0.1:{}/api/v1/cases", county.http_port());
+        let token = county.token(whose).unwrap();
+        let asked = client.build().unwrap().get(url).bearer_auth(token).send().await.unwrap();
+        (asked.status().as_u16(), asked.text().await.unwrap())
+    };
+
+    let (status, told) = ask("127.0.0.2", FENGQIAO).await;
+
+    assert_eq!(status, 403, "{told}");
+    assert!(told.contains("A017") && told.contains("inbound.peers"), "{told}");
+    assert_eq!(ask("127.0.0.1", FENGQIAO).await.0, 200);
+    // Whose profile names no network may ask from anywhere.
+    assert_eq!(ask("127.0.0.2", LIUWAN).await.0, 200);
+    assert_eq!(ask("127.0.0.2", "operator").await.0, 200);
+}
+
 async fn whoever_sends_too_much_is_told_when_to_come_back_and_nobody_else_is(mode: Mode) {
     let mut county = County::plan(mode).await.unwrap();
     county.settings = "[limits]\nper_minute_and_organisation = 3".to_owned();
