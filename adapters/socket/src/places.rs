@@ -97,10 +97,8 @@ impl Places {
     /// [`RESTS_AT_LEAST`]. An address that has all it may have can only displace its own.
     pub fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
-        let standing = match taken.remembered.contains_key(&peer) {
-            true => Standing::Remembered,
-            false => Standing::Stranger,
-        };
+        let is_remembered = taken.remembered.contains_key(&peer);
+        let standing = if is_remembered { Standing::Remembered } else { Standing::Stranger };
         let theirs_full = taken.by_peer.get(&peer).is_some_and(|it| *it >= self.per_peer_max);
         let all_full = taken.seats.len() >= self.max;
         let strangers_full =
