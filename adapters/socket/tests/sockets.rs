@@ -80,6 +80,7 @@ async fn the_connection_that_has_rested_longest_makes_room() {
     let newcomer = places.take(peer(4)).unwrap();
 
     assert!(newcomer.displaced_another() && !first.displaced_another());
+    newcomer.is_known();
     assert!(is_wanted(&first).await);
     assert!(!is_wanted(&second).await && !is_wanted(&works).await);
     // The second has not rested for long enough.
