@@ -37,6 +37,12 @@ const FAR_FUTURE_AT: i64 = 4_000_000_000_000_000;
 /// How often it is renewed. One that stands still is taken after five seconds.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
+/// What is measured is how fast the broker is, and not how fast it lets one address be.
+const SETTINGS: &str = "[log]\nfilter = \"warn\"\n[limits]\nconnections_per_peer_max = 1_024\n\
+    per_minute_and_address = 4_000_000_000\nper_minute_and_token = 4_000_000_000\n\
+    per_minute_and_organisation = 4_000_000_000\n\
+    bytes_per_minute_and_organisation = 1_000_000_000_000\n";
+
 /// Lines of a broker's log that are shown.
 const LOG_LINES_MAX: usize = 5;
 
@@ -176,7 +182,7 @@ impl Town {
             bus: bus.to_owned(),
             http: self.http,
             mllp: vec![("mllp".to_owned(), self.mllp)],
-            settings: "[log]\nfilter = \"warn\"\n".to_owned(),
+            settings: SETTINGS.to_owned(),
         };
         let mut folder = CountyFolder { county: county.toml(), ..CountyFolder::default() };
         for (place, receiver) in self.receivers.iter().enumerate() {

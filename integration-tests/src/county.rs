@@ -173,7 +173,7 @@ impl County {
             let made = self.create_token(&code, &["--organisation", &code]).await?;
             self.tokens.insert(code, made.succeeded()?.trim().to_owned());
         }
-        let made = self.create_token("operator", &[]).await?;
+        let made = self.create_token("operator", &["--operator"]).await?;
         self.tokens.insert("operator".to_owned(), made.succeeded()?.trim().to_owned());
         self.start().await
     }

@@ -311,9 +311,13 @@ pub enum Acknowledgement {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inbound {
-    /// Addresses that may speak in its name over MLLP. Empty: only this machine.
+    /// Addresses that may speak in its name. Empty: over MLLP only this machine, over HTTP whoever
+    /// has its token.
     pub peers: Vec<ipnet::IpNet>,
-    /// Name in the client certificate that it must show over MLLP with TLS.
+    /// Organisations that send from the same addresses, such as through one gateway. Over MLLP only
+    /// what they say of themselves (MSH-4) tells them apart, so both must know of it.
+    pub shared_with: BTreeSet<OrganisationCode>,
+    /// Name in the client certificate that it must show where a listener asks for one.
     pub certificate_name: Option<String>,
     /// MLLP listener by name, when it has one of its own. Messages on that listener are its own.
     pub listener: Option<String>,

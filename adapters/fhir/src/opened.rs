@@ -5,8 +5,7 @@
 //!
 //! [`Codec::sender`]: tierlink_codec::Codec::sender
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use tierlink_codec::{Head, Reading};
 
 use crate::bundle::Bundle;
@@ -22,7 +21,7 @@ pub fn keep(bundle: Bundle) -> Head {
 
 /// The Bundle that was kept, once.
 pub fn take(with: &Reading<'_>) -> Option<Bundle> {
-    with.known::<Opened>()?.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    with.known::<Opened>()?.0.lock().take()
 }
 
 /// What an answer needs to know of the message that it answers.

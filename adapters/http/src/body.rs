@@ -1,87 +1,40 @@
 //! Reads a request's body: the whole of it, or not at all.
 //!
 //! Three limits hold at once: the bytes of one body, the time that it may take from first byte to
-//! last, and the bytes of all bodies that are in memory at this moment. A sender of one byte per
+//! last, and the bytes of everything that is being received at this moment. A sender of one byte per
 //! second meets the second, a thousand polite senders meet the third.
 //!
 //! It does not look at what it reads.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::future::poll_fn;
 use hyper::body::{Body, Frame};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tierlink_socket::Share;
 use tokio::time::timeout;
 
 use crate::limits::HttpLimits;
 use crate::refusal::Refusal;
 
-/// The unit in which memory is given out: fine enough for a body, few enough to count.
-const UNIT_BYTES: usize = 1024;
-
-/// The memory that bodies may fill, all together.
-#[derive(Clone)]
-pub(crate) struct ByteBudget(Arc<Semaphore>);
-
-/// A body in memory. Its share of the budget is given back when this is dropped.
-pub(crate) struct BufferedBody {
-    pub(crate) bytes: Bytes,
-    pub(crate) budget: Option<OwnedSemaphorePermit>,
-}
-
-impl ByteBudget {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        let units = (bytes_max / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
-        Self(Arc::new(Semaphore::new(units)))
-    }
-
-    /// Makes `taken` large enough for `bytes` in all.
-    fn enlarge(
-        &self,
-        taken: &mut Option<OwnedSemaphorePermit>,
-        bytes: usize,
-    ) -> Result<(), Refusal> {
-        let units = taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = bytes.div_ceil(UNIT_BYTES).saturating_sub(units);
-        if missing == 0 {
-            return Ok(());
-        }
-        let missing = u32::try_from(missing).map_err(|_too_many| Refusal::TooBusy)?;
-        let more = Arc::clone(&self.0)
-            .try_acquire_many_owned(missing)
-            .map_err(|_none_left| Refusal::TooBusy)?;
-        match taken {
-            Some(taken) => taken.merge(more),
-            None => *taken = Some(more),
-        }
-        Ok(())
-    }
-}
-
-/// Reads `body` to its end, within `limits`.
+/// Reads `body` to its end, within `limits`. `share` grows with it.
 pub(crate) async fn whole<B>(
     body: B,
-    budget: &ByteBudget,
+    share: &mut Share,
     limits: &HttpLimits,
-) -> Result<BufferedBody, Refusal>
+) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.is_end_stream() {
-        return Ok(BufferedBody { bytes: Bytes::new(), budget: None });
+        return Ok(Bytes::new());
     }
     let too_slow = Refusal::TooSlow { seconds: limits.body_lasts.as_secs() };
-    let reading = read(body, budget, limits.body_bytes_max);
+    let reading = read(body, share, limits.body_bytes_max);
     timeout(limits.body_lasts, reading).await.unwrap_or(Err(too_slow))
 }
 
-async fn read<B>(
-    mut body: B,
-    budget: &ByteBudget,
-    bytes_max: usize,
-) -> Result<BufferedBody, Refusal>
+async fn read<B>(mut body: B, share: &mut Share, bytes_max: usize) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -89,7 +42,10 @@ where
     if announced > bytes_max {
         return Err(Refusal::TooLarge { bytes_max });
     }
-    let (mut bytes, mut taken) = (BytesMut::new(), None);
+    // A body cannot become longer than it was announced; one without announcement, than it may be.
+    let announced = body.size_hint().upper().and_then(|upper| usize::try_from(upper).ok());
+    let length_max = announced.unwrap_or(bytes_max).min(bytes_max);
+    let mut bytes = Vec::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame: Frame<Bytes> = frame.map_err(|_lost| Refusal::BrokenOff)?;
         // Trailers say nothing that anybody here listens to.
@@ -100,8 +56,13 @@ where
         if length > bytes_max {
             return Err(Refusal::TooLarge { bytes_max });
         }
-        budget.enlarge(&mut taken, length)?;
+        if length > bytes.capacity() {
+            // Doubling, so that a byte is copied once on the average.
+            let capacity = (2 * bytes.capacity()).min(length_max).max(length);
+            share.enlarge(capacity).map_err(|_no_room| Refusal::TooBusy)?;
+            bytes.reserve_exact(capacity - bytes.len());
+        }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(BufferedBody { bytes: bytes.freeze(), budget: taken })
+    Ok(bytes.into())
 }

@@ -1,9 +1,9 @@
 //! One connection's life: TLS, then one request after another, then a goodbye.
 //!
 //! ```text
-//!   headers ──▶ whole body ──▶ a place among the requests in hand ──▶ handler, in a task of its own
-//!                  │ too large, too slow, …     │ none left                    │ panicked
-//!                  └── 413, 408, 400 ───────────┴── 503 ───────────────────────┴── 500
+//!   headers ──▶ doorkeeper ──▶ whole body ──▶ a place among those in hand ──▶ handler, in its task
+//!      │ malformed   │ not you      │ too large, too slow, …    │ none left         │ panicked
+//!      └── 400       └── 401, …     └── 413, 408, 400           └── 503             └── 500
 //! ```
 //!
 //! The handler runs in a task of its own because hyper drops what it awaits as soon as the sender
@@ -18,16 +18,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Request, Response};
+use axum::http::header::CONNECTION;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Request, Response};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures::future::{BoxFuture, poll_fn};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tierlink_schemas::Code;
-use tierlink_socket::{Peer, Place, handshake, tune};
+use tierlink_socket::{ByteBudget, Peer, Place, handshake, tune};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -38,8 +40,10 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{debug, error, warn};
 
-use crate::body::{self, ByteBudget};
+use crate::body;
 use crate::counts::Counts;
+use crate::doorkeeper::{Doorkeeper, Standing};
+use crate::head;
 use crate::limits::HttpLimits;
 use crate::pace::{Busy, Missing, Pace, Paced};
 use crate::refusal::Refusal;
@@ -60,6 +64,7 @@ pub(crate) struct ServerContext {
     counts: Arc<Counts>,
     pub(crate) stop: CancellationToken,
     budget: ByteBudget,
+    doorkeeper: Arc<dyn Doorkeeper>,
     requests: Arc<Semaphore>,
     handlers: TaskTracker,
 }
@@ -70,13 +75,23 @@ impl ServerContext {
         limits: HttpLimits,
         counts: Arc<Counts>,
         stop: CancellationToken,
+        budget: ByteBudget,
+        doorkeeper: Arc<dyn Doorkeeper>,
     ) -> Self {
         // The body is here, and within its limit, before any handler could ask for it.
         let router = router.layer(DefaultBodyLimit::disable());
         let requests = limits.requests_max.min(Semaphore::MAX_PERMITS);
         let requests = Arc::new(Semaphore::new(requests));
-        let (budget, handlers) = (ByteBudget::new(limits.bodies_bytes_max), TaskTracker::new());
-        Self { router, limits, counts, stop, budget, requests, handlers }
+        Self {
+            router,
+            limits,
+            counts,
+            stop,
+            budget,
+            doorkeeper,
+            requests,
+            handlers: TaskTracker::new(),
+        }
     }
 
     /// Sets up the socket and TLS, then serves.
@@ -120,8 +135,11 @@ impl ServerContext {
         let pace = Pace::new(self.limits, place);
         let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
         let service = service_fn(|request| -> BoxFuture<'static, _> {
-            let (context, peer, busy) = (Arc::clone(self), peer.clone(), pace.begin());
-            Box::pin(async move { Ok::<_, Infallible>(context.answer(request, peer, busy).await) })
+            let (context, peer) = (Arc::clone(self), peer.clone());
+            let (bare_feed, busy) = pace.begin();
+            Box::pin(async move {
+                Ok::<_, Infallible>(context.answer(request, peer, bare_feed, busy).await)
+            })
         });
         let mut connection = http1::Builder::new()
             .header_read_timeout(None)
@@ -135,7 +153,14 @@ impl ServerContext {
             tokio::select! {
                 biased;
                 ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
-                () = ends_soon(&self.stop, pace.place()), if !stopping => {
+                () = self.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                () = pace.place().wanted(), if !stopping => {
+                    if pace.is_mid_headers() {
+                        return self.give_up(Missing::Headers, &peer);
+                    }
                     stopping = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -163,11 +188,32 @@ impl ServerContext {
         self: Arc<Self>,
         request: Request<Incoming>,
         peer: Peer,
+        bare_feed: bool,
         busy: Busy,
     ) -> Response<Body> {
         self.counts.requests.add_one();
         let from = peer.address;
-        let response = self.hand_over(request, peer).await.unwrap_or_else(|refusal| {
+        let (mut head, body) = request.into_parts();
+        let admitted = match head::check(&head, bare_feed) {
+            Ok(()) => self.doorkeeper.admit(&mut head, &peer, !body.is_end_stream()),
+            Err(refusal) => {
+                self.count(refusal);
+                Err(Box::new(refusal.into_response()))
+            }
+        };
+        let standing = match admitted {
+            Ok(standing) => standing,
+            Err(mut response) => {
+                // What the sender still wants to say is not listened to.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                return (*response).map(|body| Body::new(WithBusy { body, _busy: busy }));
+            }
+        };
+        if standing == Standing::Known {
+            busy.place().is_known();
+        }
+        let handed = self.hand_over(head, body, standing, peer).await;
+        let response = handed.unwrap_or_else(|refusal| {
             self.count(refusal);
             let code = refusal.code();
             if refusal == Refusal::Crashed {
@@ -182,22 +228,27 @@ impl ServerContext {
 
     async fn hand_over(
         &self,
-        request: Request<Incoming>,
+        head: Parts,
+        body: Incoming,
+        standing: Standing,
         peer: Peer,
     ) -> Result<Response<Body>, Refusal> {
-        let (parts, body) = request.into_parts();
-        let buffered = body::whole(body, &self.budget, &self.limits).await?;
+        let mut share = self.budget.share(peer.address.ip().to_canonical());
+        if standing == Standing::Known {
+            share.becomes_known();
+        }
+        let bytes = body::whole(body, &mut share, &self.limits).await?;
         let turn = Arc::clone(&self.requests)
             .try_acquire_owned()
             .map_err(|_none_left| Refusal::TooBusy)?;
 
-        let mut request = Request::from_parts(parts, Body::from(buffered.bytes));
+        let mut request = Request::from_parts(head, Body::from(bytes));
         request.extensions_mut().insert(peer);
         let mut router = self.router.clone();
         let handler = self.handlers.spawn(async move {
             // A router is always ready, so nothing needs to be asked first.
             let Ok(response) = router.call(request).await;
-            drop((turn, buffered.budget));
+            drop((turn, share));
             response
         });
         handler.await.map_err(|_panicked| Refusal::Crashed)
@@ -208,6 +259,7 @@ impl ServerContext {
             Refusal::TooLarge { .. } => &self.counts.too_large,
             Refusal::TooSlow { .. } => &self.counts.too_slow,
             Refusal::BrokenOff => &self.counts.broken_off,
+            Refusal::Malformed => &self.counts.malformed,
             Refusal::TooBusy => &self.counts.too_busy,
             Refusal::Crashed => &self.counts.crashed,
         };
@@ -219,14 +271,6 @@ impl ServerContext {
         self.handlers.close();
         let waited = timeout_at(until, self.handlers.wait()).await;
         waited.is_err().then(|| self.handlers.len())
-    }
-}
-
-/// Waits until the server stops or somebody else needs the place.
-async fn ends_soon(stop: &CancellationToken, place: &Place) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = place.wanted() => {}
     }
 }
 

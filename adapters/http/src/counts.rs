@@ -23,6 +23,8 @@ pub struct Counts {
     pub closed_slow_readers: Count,
     /// Requests whose headers were read.
     pub requests: Count,
+    /// Requests refused because their head could be read in two ways.
+    pub malformed: Count,
     /// Requests refused because their body was too large.
     pub too_large: Count,
     /// Requests refused because their body came too slowly.

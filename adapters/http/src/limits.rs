@@ -7,13 +7,11 @@ use std::time::Duration;
 pub struct HttpLimits {
     /// The longest body.
     pub body_bytes_max: usize,
-    /// All bodies that are in memory at one time.
-    pub bodies_bytes_max: usize,
     /// The longest request line with its headers.
     pub header_bytes_max: usize,
     /// The most headers of one request.
     pub headers_max: usize,
-    /// Open connections in all. A further one takes the place of the one that has rested longest
+    /// Open connections in all. A further one takes the place of another
     /// ([`tierlink_socket::places`]), or is closed at once.
     pub connections_max: usize,
     /// Open connections from one address.
@@ -38,7 +36,6 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             body_bytes_max: 8 * 1024 * 1024,
-            bodies_bytes_max: 256 * 1024 * 1024,
             header_bytes_max: 32 * 1024,
             headers_max: 100,
             connections_max: 1024,

@@ -21,6 +21,7 @@ use tierlink_socket::Place;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
+use crate::head::LineEnds;
 use crate::limits::HttpLimits;
 
 /// The clocks of one connection.
@@ -32,6 +33,8 @@ pub(crate) struct Pace {
 
 struct State {
     phase: Phase,
+    /// How the lines of the head that is arriving end.
+    line_ends: LineEnds,
     /// Since when the other side has taken nothing of what we want to write.
     unread_since: Option<Instant>,
 }
@@ -54,7 +57,8 @@ impl Pace {
     /// A new connection owes us headers at once: whoever connects has something to say.
     pub(crate) fn new(limits: HttpLimits, place: Place) -> Arc<Self> {
         let phase = Phase::Headers { since: Instant::now() };
-        Arc::new(Self { limits, place, state: Mutex::new(State { phase, unread_since: None }) })
+        let state = State { phase, line_ends: LineEnds::new(), unread_since: None };
+        Arc::new(Self { limits, place, state: Mutex::new(state) })
     }
 
     /// The connection's place among all.
@@ -62,10 +66,18 @@ impl Pace {
         &self.place
     }
 
-    /// The headers are read. The request lasts until the result is dropped.
-    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
-        self.state().phase = Phase::Busy;
-        Busy(Arc::clone(self))
+    /// The headers are read. Says whether one of their lines ended with a line feed alone. The
+    /// request lasts until the second result is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> (bool, Busy) {
+        let mut state = self.state();
+        state.phase = Phase::Busy;
+        let ends = std::mem::replace(&mut state.line_ends, LineEnds::new());
+        (ends.bare_feed(), Busy(Arc::clone(self)))
+    }
+
+    /// Whether the other side has begun a request and not said all of its headers.
+    pub(crate) fn is_mid_headers(&self) -> bool {
+        matches!(self.state().phase, Phase::Headers { .. })
     }
 
     /// Waits until patience has run out.
@@ -98,12 +110,17 @@ impl Pace {
         waiting.into_iter().chain(unread).min_by_key(|(until, _)| *until)
     }
 
-    fn heard(&self) {
+    fn heard(&self, bytes: &[u8]) {
         let mut state = self.state();
-        if matches!(state.phase, Phase::Idle { .. }) {
-            state.phase = Phase::Headers { since: Instant::now() };
-            self.place.works();
+        match state.phase {
+            Phase::Idle { .. } => {
+                state.phase = Phase::Headers { since: Instant::now() };
+                self.place.works();
+            }
+            Phase::Headers { .. } => {}
+            Phase::Busy => return,
         }
+        state.line_ends.look_at(bytes);
     }
 
     fn wrote(&self, anything: bool) {
@@ -123,6 +140,13 @@ impl Pace {
 
 /// A request in hand.
 pub(crate) struct Busy(Arc<Pace>);
+
+impl Busy {
+    /// The place of its connection.
+    pub(crate) fn place(&self) -> &Place {
+        self.0.place()
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -145,8 +169,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.pace.heard();
+        if let Some(heard) = buffer.filled().get(before..).filter(|heard| !heard.is_empty()) {
+            self.pace.heard(heard);
         }
         outcome
     }

@@ -46,6 +46,8 @@ pub(crate) enum Refusal {
     BrokenOff,
     /// Too many requests, or too many bytes of them, are in hand.
     TooBusy,
+    /// The head could be read in two ways.
+    Malformed,
     /// The handler panicked.
     Crashed,
 }
@@ -57,6 +59,7 @@ impl Refusal {
             Self::TooSlow { .. } => Code::new("E023"),
             Self::TooBusy => Code::new("E024"),
             Self::Crashed => Code::new("E026"),
+            Self::Malformed => Code::new("E029"),
             Self::BrokenOff => Code::new("E028"),
         }
     }
@@ -67,7 +70,7 @@ impl Refusal {
             Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Crashed => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::BrokenOff => StatusCode::BAD_REQUEST,
+            Self::BrokenOff | Self::Malformed => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -78,6 +81,7 @@ impl Refusal {
             Self::TooBusy => "too much is in hand",
             Self::Crashed => "an error of ours",
             Self::BrokenOff => "the body broke off",
+            Self::Malformed => "the head of the request is malformed",
         }
     }
 
@@ -96,6 +100,11 @@ impl Refusal {
             Self::Crashed => "It is not known how far this request got; send it again with the \
                               same message id."
                 .to_owned(),
+            Self::Malformed => {
+                "Send exactly one Host header, and end each line with a carriage return and \
+                                a line feed."
+                    .to_owned()
+            }
             Self::BrokenOff => "The body ended before its announced length, or its chunks cannot \
                                 be read; send it again."
                 .to_owned(),
@@ -105,7 +114,9 @@ impl Refusal {
     /// Whether unread bytes of the body may still be on their way.
     const fn ends_connection(self) -> bool {
         match self {
-            Self::TooLarge { .. } | Self::TooSlow { .. } | Self::BrokenOff => true,
+            Self::TooLarge { .. } | Self::TooSlow { .. } | Self::BrokenOff | Self::Malformed => {
+                true
+            }
             Self::TooBusy | Self::Crashed => false,
         }
     }

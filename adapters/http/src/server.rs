@@ -16,10 +16,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use tierlink_schemas::Code;
+use tierlink_socket::{ByteBudget, Listener, LogThrottle, Place, Places};
 pub use tierlink_socket::{CannotListen, Peer};
-use tierlink_socket::{Listener, LogThrottle, Place, Places};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -27,9 +28,12 @@ use tracing::{info, warn};
 
 use crate::connection::ServerContext;
 use crate::counts::Counts;
+use crate::doorkeeper::{Doorkeeper, OpenDoor};
 pub use crate::limits::HttpLimits;
 
 const CANNOT_LISTEN: Code = Code::new("E020");
+/// The memory for bodies unless somebody says otherwise.
+const BUDGET_BYTES: usize = 256 * 1024 * 1024;
 const TOO_MANY_CONNECTIONS: Code = Code::new("E021");
 
 /// A bound listener. Nothing is accepted before [`Server::serve`].
@@ -37,6 +41,8 @@ pub struct Server {
     listener: Listener,
     tls: Option<Arc<ServerConfig>>,
     limits: HttpLimits,
+    budget: ByteBudget,
+    doorkeeper: Arc<dyn Doorkeeper>,
     counts: Arc<Counts>,
 }
 
@@ -48,7 +54,30 @@ impl Server {
         limits: HttpLimits,
     ) -> Result<Self, CannotListen> {
         let listener = Listener::bind(address, CANNOT_LISTEN).await?;
-        Ok(Self { listener, tls, limits, counts: Arc::default() })
+        let budget = ByteBudget::new(BUDGET_BYTES);
+        let doorkeeper = Arc::new(OpenDoor);
+        Ok(Self { listener, tls, limits, budget, doorkeeper, counts: Arc::default() })
+    }
+
+    /// Believes these load balancers whose each connection is ([`Listener::behind`]).
+    #[must_use]
+    pub fn behind(mut self, proxies: Vec<IpNet>) -> Self {
+        self.listener = self.listener.behind(proxies);
+        self
+    }
+
+    /// Takes the memory for bodies from `budget`, which other servers may share.
+    #[must_use]
+    pub fn with_budget(mut self, budget: ByteBudget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Asks `doorkeeper` about each request before its body is read.
+    #[must_use]
+    pub fn with_doorkeeper(mut self, doorkeeper: Arc<dyn Doorkeeper>) -> Self {
+        self.doorkeeper = doorkeeper;
+        self
     }
 
     /// The address that we really listen on; tells the port when 0 was asked for.
@@ -66,8 +95,10 @@ impl Server {
     ///
     /// Every handler gets the whole body at once, and runs to its end even if the sender hangs up.
     pub async fn serve(self, router: Router, stop: CancellationToken) {
-        let Self { listener, tls, limits, counts } = self;
-        let context = Arc::new(ServerContext::new(router, limits, Arc::clone(&counts), stop));
+        let Self { listener, tls, limits, budget, doorkeeper, counts } = self;
+        let counting = Arc::clone(&counts);
+        let context = ServerContext::new(router, limits, counting, stop, budget, doorkeeper);
+        let context = Arc::new(context);
         let mut gate = Gate::new(&limits, counts);
         let tls = tls.map(TlsAcceptor::from);
         let address = listener.address();
@@ -116,7 +147,7 @@ impl Gate {
                 self.log_throttle.say(Instant::now(), |more| {
                     warn!(
                         code = code.as_str(), peer = %from, more,
-                        "{code}: closed the connection that was silent longest, to let {from} in: too many are open."
+                        "{code}: closed a connection that said nothing of its own, to let {from} in: too many are open."
                     );
                 });
             }

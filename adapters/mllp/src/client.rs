@@ -290,7 +290,12 @@ impl Client {
                     }
                     Why::CutOff => return Err(self.lost(true, answers)),
                     Why::TooSlow => return Err(self.timed_out(answers)),
-                    Why::TooLarge | Why::TooMuchJunk | Why::HalfFrame | Why::NoFinalReturn => {
+                    // A client asks nobody for room.
+                    Why::NoRoom
+                    | Why::TooLarge
+                    | Why::TooMuchJunk
+                    | Why::HalfFrame
+                    | Why::NoFinalReturn => {
                         let (address, heard) = (self.address.clone(), ReceivedAnswers(answers));
                         return Err(NoAnswer::BrokenAnswer { address, why: broken.why, heard });
                     }

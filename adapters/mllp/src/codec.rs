@@ -98,6 +98,7 @@ struct Reading {
 
 #[derive(Debug)]
 struct Skipping {
+    why: Why,
     raw: Bytes,
     skipped: usize,
 }
@@ -221,11 +222,31 @@ impl Codec {
 
     /// Drops what came of a frame that has grown too large, so that memory stays bounded.
     fn skip_if_too_large(&self, buffer: &mut BytesMut, reading: &mut Reading, certain: usize) {
-        if reading.skipping.is_none() && certain <= self.limits.frame_bytes_max {
-            return;
+        if reading.skipping.is_some() || certain > self.limits.frame_bytes_max {
+            self.skip(buffer, reading, certain, Why::TooLarge);
         }
+    }
+
+    /// Skips the rest of the frame that is arriving, for `why` unless it is skipped already. It is
+    /// told as broken once its end has come.
+    ///
+    /// Call it only after `decode` returned `None`, in the middle of a frame.
+    pub fn skip_frame(&mut self, buffer: &mut BytesMut, why: Why) {
+        let place = std::mem::replace(&mut self.place, Place::Lost);
+        self.place = match place {
+            Place::Reading(mut reading) => {
+                let certain = reading.searched;
+                self.skip(buffer, &mut reading, certain, why);
+                Place::Reading(reading)
+            }
+            Place::Outside { .. } | Place::Lost => place,
+        };
+    }
+
+    fn skip(&self, buffer: &mut BytesMut, reading: &mut Reading, certain: usize, why: Why) {
         let kept = certain.min(self.raw_of_too_large());
         let skipping = reading.skipping.get_or_insert_with(|| Skipping {
+            why,
             raw: buffer.get(..kept).map(Bytes::copy_from_slice).unwrap_or_default(),
             skipped: 0,
         });
@@ -257,9 +278,9 @@ impl Codec {
 
     /// The frame `reading` is broken: for `why`, unless it had broken before.
     fn broke(&self, reading: &Reading, content: BytesMut, why: Why) -> Frame {
-        if let Some(Skipping { raw, skipped }) = &reading.skipping {
+        if let Some(Skipping { why, raw, skipped }) = &reading.skipping {
             let length = skipped + content.len();
-            return Frame::Broken(Broken { why: Why::TooLarge, raw: raw.clone(), length });
+            return Frame::Broken(Broken { why: *why, raw: raw.clone(), length });
         }
         if content.len() > self.limits.frame_bytes_max {
             return keep(Why::TooLarge, &content, self.raw_of_too_large());

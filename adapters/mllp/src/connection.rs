@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tierlink_schemas::problem::Code;
-use tierlink_socket::{Peer, Place};
+use tierlink_socket::{ByteBudget, Peer, Place};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -21,6 +21,7 @@ use crate::codec::{Codec, Framing, write_frame};
 use crate::counts::Counts;
 use crate::door::{Answer, Door, MllpLimits};
 use crate::frame::{Broken, Frame};
+use crate::room::Room;
 use crate::wire::{Next, Patience, Wire};
 
 const ANSWER_NOT_FRAMED: Code = Code::new("E005");
@@ -33,6 +34,7 @@ pub(crate) struct ServerContext {
     pub(crate) limits: MllpLimits,
     pub(crate) framing: Framing,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) budget: ByteBudget,
     pub(crate) stop: CancellationToken,
 }
 
@@ -45,17 +47,33 @@ enum After {
 
 impl ServerContext {
     /// Serves one connection until either side ends it.
-    pub(crate) async fn serve<S>(&self, stream: S, peer: Peer, place: &Place)
+    pub(crate) async fn serve<S>(&self, stream: S, peer: Peer, place: Place)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let codec = Codec::new(self.limits.codec(), self.framing);
-        let mut wire = Wire::new(stream, codec);
-        while let Some(frame) = self.next(&mut wire, place).await {
+        let (door, from) = (Arc::clone(&self.door), peer.clone());
+        let share = self.budget.share(peer.address.ip().to_canonical());
+        let place = Arc::new(place);
+        let standing = Arc::clone(&place);
+        let room = Room::new(share, move |head| {
+            let known = door.knows(&from, head);
+            if known {
+                standing.is_known();
+            }
+            known
+        });
+        let mut wire = Wire::new(stream, codec).within(room);
+        while let Some(frame) = self.next(&mut wire, &place).await {
             let after = match frame {
-                Frame::Message(message) => self.receive(&mut wire, &peer, message).await,
+                Frame::Message(message) => {
+                    wire.look_at(&message);
+                    self.receive(&mut wire, &peer, message).await
+                }
                 Frame::Broken(broken) => self.tell_broken(&mut wire, &peer, broken).await,
             };
+            // The message is answered, and what it filled is free.
+            wire.gives_back_room();
             if after == After::End {
                 break;
             }
@@ -89,6 +107,8 @@ impl ServerContext {
         let next = tokio::select! {
             biased;
             () = self.stop.cancelled() => return wire.next_buffered(),
+            // Somebody who drips half a frame has to go for somebody who speaks.
+            () = place.wanted() => return None,
             next = wire.next(Patience { idle_lasts, frame_lasts }) => next,
         };
         match next {

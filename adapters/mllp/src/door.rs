@@ -11,6 +11,10 @@ use crate::frame::Broken;
 /// Where messages go. One door serves all connections of a server, many at a time.
 #[async_trait::async_trait]
 pub trait Door: Send + Sync + 'static {
+    /// Whether a message that begins like this is from somebody who may speak here. Asked until it
+    /// is true once, so it must be quick: those who are known keep their places and get more room.
+    fn knows(&self, peer: &Peer, head: &[u8]) -> bool;
+
     /// Takes one message and says what to answer. Runs to its end even if the sender hangs up.
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer;
 
@@ -33,7 +37,7 @@ pub enum Answer {
 
 /// How much a server takes, and how long it waits.
 ///
-/// The most memory that frames can fill is `frame_bytes_max` times `connections_max`.
+/// The memory that frames fill is the server's `ByteBudget`, whatever these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MllpLimits {
     /// The longest message.
@@ -42,7 +46,7 @@ pub struct MllpLimits {
     pub junk_bytes_max: usize,
     /// How much of a broken frame the door gets to see.
     pub raw_bytes_max: usize,
-    /// Open connections in all. A further one takes the place of the one that has rested longest
+    /// Open connections in all. A further one takes the place of another
     /// ([`tierlink_socket::places`]), or is closed at once.
     pub connections_max: usize,
     /// Open connections from one address.

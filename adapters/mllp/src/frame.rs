@@ -59,6 +59,9 @@ pub enum Why {
     /// The connection ended in the middle of a frame.
     #[error("the connection ended in the middle of a frame; send the message again")]
     CutOff,
+    /// Too much is being received for this frame to have room. It was skipped; the next is read.
+    #[error("too much is being received at this moment; send the message again in a moment")]
+    NoRoom,
     /// The frame took too long to arrive. The connection ends.
     #[error("the frame took too long to arrive; send the message again, in one piece")]
     TooSlow,
@@ -66,7 +69,7 @@ pub enum Why {
 
 impl Why {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TooLarge,
         Self::Junk,
         Self::TooMuchJunk,
@@ -74,6 +77,7 @@ impl Why {
         Self::NoFinalReturn,
         Self::Empty,
         Self::CutOff,
+        Self::NoRoom,
         Self::TooSlow,
     ];
 
@@ -89,6 +93,7 @@ impl Why {
             Self::Empty => Code::new("E015"),
             Self::CutOff => Code::new("E016"),
             Self::TooSlow => Code::new("E017"),
+            Self::NoRoom => Code::new("E036"),
         }
     }
 
@@ -98,9 +103,12 @@ impl Why {
     pub const fn ends_the_connection(self) -> bool {
         match self {
             Self::TooMuchJunk | Self::CutOff | Self::TooSlow => true,
-            Self::TooLarge | Self::Junk | Self::HalfFrame | Self::NoFinalReturn | Self::Empty => {
-                false
-            }
+            Self::TooLarge
+            | Self::Junk
+            | Self::HalfFrame
+            | Self::NoFinalReturn
+            | Self::Empty
+            | Self::NoRoom => false,
         }
     }
 }

@@ -22,6 +22,7 @@ mod connection;
 pub mod counts;
 mod door;
 pub mod frame;
+mod room;
 pub mod server;
 pub mod tls;
 mod wire;

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rustls::ServerConfig;
 use tierlink_schemas::problem::Code;
+use tierlink_socket::{ByteBudget, Listener, LogThrottle, Place, Places, handshake, tune};
 pub use tierlink_socket::{CannotListen, Peer};
-use tierlink_socket::{Listener, LogThrottle, Place, Places, handshake, tune};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -32,6 +32,8 @@ use crate::tls;
 
 const CANNOT_LISTEN: Code = Code::new("E006");
 const FULL: Code = Code::new("E018");
+/// The memory for frames unless somebody says otherwise.
+const BUDGET_BYTES: usize = 256 * 1024 * 1024;
 const NOT_ON_THE_LIST: Code = Code::new("E019");
 
 /// How to listen.
@@ -41,12 +43,16 @@ pub struct Settings {
     pub address: SocketAddr,
     /// From where connections may come. Empty means from this machine only.
     pub peers: Vec<IpNet>,
+    /// Load balancers, which say whose each connection is ([`Listener::behind`]).
+    pub proxies: Vec<IpNet>,
     /// How much, how long.
     pub limits: MllpLimits,
     /// What ends a frame.
     pub framing: Framing,
     /// TLS, from [`crate::tls::server`]; without it, plain TCP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// The memory for frames that are arriving or not answered yet. Other servers may share it.
+    pub budget: ByteBudget,
 }
 
 impl Settings {
@@ -54,7 +60,9 @@ impl Settings {
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         let (limits, framing) = (MllpLimits::default(), Framing::default());
-        Self { address, peers: Vec::new(), limits, framing, tls: None }
+        let budget = ByteBudget::new(BUDGET_BYTES);
+        let (peers, proxies) = (Vec::new(), Vec::new());
+        Self { address, peers, proxies, limits, framing, tls: None, budget }
     }
 }
 
@@ -70,6 +78,7 @@ impl Server {
     /// Takes the port.
     pub async fn bind(settings: Settings, door: Arc<dyn Door>) -> Result<Self, CannotListen> {
         let listener = Listener::bind(settings.address, CANNOT_LISTEN).await?;
+        let listener = listener.behind(settings.proxies.clone());
         Ok(Self { listener, settings, door, counts: Arc::default() })
     }
 
@@ -87,9 +96,9 @@ impl Server {
     /// answered, closes every connection and returns, after `stop_lasts` at the latest.
     pub async fn run(self, stop: CancellationToken) {
         let Self { listener, settings, door, counts } = self;
-        let Settings { peers, limits, framing, tls, .. } = settings;
+        let Settings { peers, limits, framing, tls, budget, .. } = settings;
         let mut gate = Gate::new(peers, &limits, Arc::clone(&counts));
-        let context = Arc::new(ServerContext { door, limits, framing, counts, stop });
+        let context = Arc::new(ServerContext { door, limits, framing, counts, budget, stop });
         let tls = tls.map(TlsAcceptor::from);
         let address = listener.address();
         info!(listener = %address, "Listening for MLLP on {address}.");
@@ -99,7 +108,7 @@ impl Server {
             |from| gate.admit(from),
             |socket, peer, place| {
                 let (context, tls) = (Arc::clone(&context), tls.clone());
-                async move { context.welcome(socket, peer, &place, tls).await }
+                async move { context.welcome(socket, peer, place, tls).await }
             },
         );
         open.await.end(Instant::now() + limits.stop_lasts).await;
@@ -112,7 +121,7 @@ impl ServerContext {
         &self,
         socket: TcpStream,
         mut peer: Peer,
-        place: &Place,
+        place: Place,
         tls: Option<TlsAcceptor>,
     ) {
         if let Err(error) = tune(&socket) {
@@ -180,7 +189,7 @@ impl Gate {
                 self.log_throttle.say(Instant::now(), |more| {
                     warn!(
                         code = FULL.as_str(), peer = %from, more,
-                        "{FULL}: closed the connection that was silent longest, to let {from} in: too many are open."
+                        "{FULL}: closed a connection that said nothing of its own, to let {from} in: too many are open."
                     );
                 });
             }

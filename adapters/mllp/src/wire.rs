@@ -16,6 +16,7 @@ use tokio_util::codec::Decoder;
 
 use crate::codec::Codec;
 use crate::frame::{Frame, Why};
+use crate::room::Room;
 
 /// How much to ask the network for at once. Most messages fit.
 const READ_BYTES: usize = 16 * 1024;
@@ -37,6 +38,8 @@ pub(crate) struct Wire<S> {
     /// When the frame that is arriving was first seen to be incomplete.
     frame_since: Option<Instant>,
     ended: bool,
+    /// Where memory for frames is asked for. A client, which asked for what it reads, has none.
+    room: Option<Room>,
 }
 
 /// How long to wait for what.
@@ -75,7 +78,28 @@ enum Then {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(crate) fn new(stream: S, codec: Codec) -> Self {
         let (inbox, outbox) = (BytesMut::new(), BytesMut::new());
-        Self { stream, codec, inbox, outbox, frame_since: None, ended: false }
+        Self { stream, codec, inbox, outbox, frame_since: None, ended: false, room: None }
+    }
+
+    /// From now on frames need room.
+    pub(crate) fn within(mut self, room: Room) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// Looks who sent this message, until that is known.
+    pub(crate) fn look_at(&mut self, message: &[u8]) {
+        if let Some(room) = &mut self.room {
+            room.look_at(message);
+        }
+    }
+
+    /// The last message is not held any more: only the bytes behind it are.
+    pub(crate) fn gives_back_room(&mut self) {
+        let kept = self.inbox.capacity();
+        if let Some(room) = &mut self.room {
+            room.keep(kept);
+        }
     }
 
     /// The next frame. May be dropped at any await and called again: no byte is lost.
@@ -89,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return self.finish(Why::CutOff).map_or(Next::Closed, Next::Frame);
             }
             let (until, then) = self.wait(patience, idle_until);
-            self.inbox.reserve(READ_BYTES);
+            self.make_room();
             match timeout_at(until, self.stream.read_buf(&mut self.inbox)).await {
                 Ok(Ok(0) | Err(_)) => self.ended = true,
                 Ok(Ok(_)) => {}
@@ -125,6 +149,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Ok(Ok(_)) => true,
             Err(_elapsed) => false,
         }
+    }
+
+    /// Makes room for the next bytes of a frame, or skips the frame because there is none.
+    fn make_room(&mut self) {
+        let capacity = self.inbox.capacity();
+        let needed = self.inbox.len() + READ_BYTES;
+        if needed > capacity
+            && let Some(room) = &mut self.room
+            // A buffer that grows doubles.
+            && room.take(needed.max(2 * capacity), &self.inbox).is_err()
+            && self.codec.is_mid_frame()
+        {
+            self.codec.skip_frame(&mut self.inbox, Why::NoRoom);
+            self.inbox = BytesMut::from(&self.inbox[..]);
+            room.keep(self.inbox.capacity());
+        }
+        self.inbox.reserve(READ_BYTES);
     }
 
     /// The next frame among the bytes that are already here.

@@ -6,22 +6,26 @@
 //!                               └── closed at once, with a LogThrottle
 //! ```
 //!
-//! Here are the port, the places, the names in certificates, and TLS from PEM text. What is sent
+//! Here are the port, the places, the room for what is being received, the names in certificates,
+//! and TLS from PEM text. What is sent
 //! over a connection is the business of `tierlink-mllp` and `tierlink-http`: this crate reads and
 //! writes no message, and declares no error code. Each transport lends it its own, so that an
 //! operator learns from the code which of the two is meant.
 //!
 //! Where to read next: `listen.rs` (who comes in), `tls.rs` (whom we believe).
 
+pub mod budget;
 pub mod certificates;
 pub mod counts;
 pub mod handshake;
 pub mod listen;
 pub mod log_throttle;
 pub mod places;
+mod proxied;
 pub mod tls;
 pub mod tune;
 
+pub use budget::{ByteBudget, NoRoom, Share};
 pub use counts::Count;
 pub use handshake::handshake;
 pub use listen::{CannotListen, Listener, Peer};

@@ -11,20 +11,24 @@
 //! `admit` and `welcome`.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tierlink_schemas::Code;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::log_throttle::LogThrottle;
 use crate::places::Place;
+use crate::proxied::read_source;
 
+/// So many connections of load balancers may be about to say whose they are.
+const ARRIVING_MAX: usize = 256;
 /// Running out of files or memory does not end by asking again at once.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
@@ -63,6 +67,8 @@ pub struct Listener {
     inner: TcpListener,
     address: SocketAddr,
     cannot_listen: Code,
+    /// Load balancers, which say whose each connection is.
+    proxies: Vec<IpNet>,
     log_throttle: LogThrottle,
     accept_again_at: Option<Instant>,
 }
@@ -74,7 +80,16 @@ impl Listener {
         let inner = TcpListener::bind(address).await.map_err(&cannot)?;
         let address = inner.local_addr().map_err(&cannot)?;
         let log_throttle = LogThrottle::default();
-        Ok(Self { inner, address, cannot_listen, log_throttle, accept_again_at: None })
+        let proxies = Vec::new();
+        Ok(Self { inner, address, cannot_listen, proxies, log_throttle, accept_again_at: None })
+    }
+
+    /// Believes these load balancers, and nobody else, whose each connection is: they say so by the
+    /// PROXY protocol.
+    #[must_use]
+    pub fn behind(mut self, proxies: Vec<IpNet>) -> Self {
+        self.proxies = proxies;
+        self
     }
 
     /// The address that we really listen on; tells the port when 0 was asked for.
@@ -96,12 +111,28 @@ impl Listener {
         Served: Future<Output = ()> + Send + 'static,
     {
         let mut connections = JoinSet::new();
+        // Those of load balancers that have not said yet whose they are.
+        let mut arriving = JoinSet::new();
         loop {
             let (socket, from) = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(_ended) = connections.join_next() => continue,
-                accepted = self.accept() => accepted,
+                Some(arrived) = arriving.join_next() => match arrived {
+                    Ok(Some(arrived)) => arrived,
+                    Ok(None) | Err(_) => continue,
+                },
+                accepted = self.accept() => {
+                    let (socket, from) = accepted;
+                    if !self.is_proxy(from.ip()) {
+                        (socket, from)
+                    } else if arriving.len() < ARRIVING_MAX {
+                        arriving.spawn(source_of(socket, from));
+                        continue;
+                    } else {
+                        continue;
+                    }
+                }
             };
             let Some(place) = admit(from) else {
                 continue;
@@ -111,6 +142,11 @@ impl Listener {
             connections.spawn(welcome(socket, peer, place));
         }
         Open { connections, listener: self.address }
+    }
+
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.proxies.iter().any(|network| network.contains(&address))
     }
 
     /// The next connection. May be dropped at any await and called again: none is lost, and the
@@ -138,6 +174,17 @@ impl Listener {
             );
         });
         self.accept_again_at = Some(now + ACCEPT_AGAIN_AFTER);
+    }
+}
+
+/// Whose connection of a load balancer this is; none if it does not say.
+async fn source_of(mut socket: TcpStream, proxy: SocketAddr) -> Option<(TcpStream, SocketAddr)> {
+    match read_source(&mut socket).await {
+        Ok(source) => Some((socket, source.unwrap_or(proxy))),
+        Err(error) => {
+            debug!(%proxy, %error, "A connection of {proxy} was closed: it does not say whose it is.");
+            None
+        }
     }
 }
 

@@ -5,8 +5,9 @@
 //! No file of ours is read here.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -120,7 +121,7 @@ pub fn client(
 ) -> Result<Arc<ClientConfig>, Fault> {
     static MADE: Mutex<BTreeMap<[u8; 32], Weak<ClientConfig>>> = Mutex::new(BTreeMap::new());
     let key = hash_of(roots, identity);
-    let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = || MADE.lock();
     if let Some(known) = made().get(&key).and_then(Weak::upgrade) {
         return Ok(known);
     }

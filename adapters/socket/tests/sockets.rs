@@ -12,9 +12,10 @@ use rustls::pki_types::CertificateDer;
 use socket2::SockRef;
 use tierlink_schemas::Code;
 use tierlink_socket::log_throttle::LOG_EVERY;
-use tierlink_socket::places::RESTS_AT_LEAST;
+use tierlink_socket::places::{RESTS_AT_LEAST, SPEAKS_WITHIN};
 use tierlink_socket::{
-    CannotListen, Count, Listener, LogThrottle, Place, Places, certificates, tune,
+    ByteBudget, CannotListen, Count, Listener, LogThrottle, NoRoom, Place, Places, certificates,
+    tune,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -68,6 +69,9 @@ async fn is_wanted(place: &Place) -> bool {
 async fn the_connection_that_has_rested_longest_makes_room() {
     let (places, open) = places(3, 3);
     let [works, first, second] = [1, 2, 3].map(|it| places.take(peer(it)).unwrap());
+    for place in [&works, &first, &second] {
+        place.is_known();
+    }
     first.rests();
     advance(RESTS_AT_LEAST / 2).await;
     second.rests();
@@ -76,6 +80,7 @@ async fn the_connection_that_has_rested_longest_makes_room() {
     let newcomer = places.take(peer(4)).unwrap();
 
     assert!(newcomer.displaced_another() && !first.displaced_another());
+    newcomer.is_known();
     assert!(is_wanted(&first).await);
     assert!(!is_wanted(&second).await && !is_wanted(&works).await);
     // The second has not rested for long enough.
@@ -92,6 +97,9 @@ async fn an_address_that_has_all_its_places_displaces_its_own_only() {
     let (places, open) = places(9, 2);
     let [theirs, first, second] = [1, 2, 2].map(|it| places.take(peer(it)).unwrap());
     for place in [&theirs, &first, &second] {
+        place.is_known();
+    }
+    for place in [&theirs, &first, &second] {
         place.rests();
         advance(RESTS_AT_LEAST).await;
     }
@@ -104,6 +112,79 @@ async fn an_address_that_has_all_its_places_displaces_its_own_only() {
     assert_eq!(open.get(), 1);
     drop(newcomer);
     assert_eq!(open.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_that_say_nothing_leave_first_and_longest_first() {
+    let (places, _open) = places(3, 3);
+    let [known, first, second] = [1, 2, 3].map(|it| places.take(peer(it)).unwrap());
+    known.is_known();
+    known.rests();
+    advance(SPEAKS_WITHIN / 2).await;
+    assert!(places.take(peer(4)).is_none(), "whoever has just come may be about to speak");
+    advance(RESTS_AT_LEAST).await;
+
+    let newcomers = [4, 5].map(|it| places.take(peer(it)).unwrap());
+
+    assert!(is_wanted(&first).await && is_wanted(&second).await);
+    assert!(!is_wanted(&known).await);
+    drop(newcomers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarter_of_the_places_is_kept_for_addresses_that_are_known() {
+    let (places, open) = places(8, 8);
+    let known = places.take(peer(1)).unwrap();
+    known.is_known();
+    drop(known);
+    let strangers: Vec<Option<Place>> = (10..20).map(|it| places.take(peer(it))).collect();
+    assert_eq!(strangers.iter().flatten().count(), 6);
+
+    let back: Vec<Option<Place>> = (0..3).map(|_| places.take(peer(1))).collect();
+
+    assert_eq!(back.iter().flatten().count(), 2);
+    assert_eq!(open.get(), 8);
+    // A stranger never drives out somebody from an address that is known.
+    advance(SPEAKS_WITHIN).await;
+    let more: Vec<Option<Place>> = (20..30).map(|it| places.take(peer(it))).collect();
+    assert_eq!(more.iter().flatten().count(), 6);
+    for place in back.iter().flatten() {
+        assert!(!is_wanted(place).await);
+    }
+}
+
+#[test]
+fn strangers_share_a_small_part_of_the_room_and_give_it_back() {
+    let budget = ByteBudget::new(1_600);
+    let (mut one, mut other) = (budget.share(peer(1)), budget.share(peer(2)));
+    assert_eq!(one.enlarge(60), Ok(()));
+    assert_eq!(other.enlarge(60), Err(NoRoom));
+    assert_eq!(budget.taken(), 60);
+
+    one.becomes_known();
+
+    assert_eq!(other.enlarge(100), Ok(()));
+    assert_eq!(one.enlarge(400), Ok(()));
+    one.shrink(10);
+    assert_eq!(budget.taken(), 110);
+    drop((one, other));
+    assert_eq!(budget.taken(), 0);
+}
+
+#[test]
+fn one_address_gets_a_quarter_of_the_room() {
+    let budget = ByteBudget::new(1_600);
+    let known = |address| {
+        let mut share = budget.share(peer(address));
+        share.becomes_known();
+        share
+    };
+    let (mut one, mut more, mut other) = (known(1), known(1), known(2));
+    assert_eq!(one.enlarge(300), Ok(()));
+
+    assert_eq!(more.enlarge(101), Err(NoRoom));
+    assert_eq!(more.enlarge(100), Ok(()));
+    assert_eq!(other.enlarge(400), Ok(()));
 }
 
 #[test]

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tierlink_schemas::LaneName;
 use tierlink_schemas::delivery::Outcome;
 
@@ -128,7 +128,7 @@ impl LaneFigures {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<LaneName, Figures>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

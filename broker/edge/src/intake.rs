@@ -19,6 +19,15 @@ pub trait Intake: Send + Sync {
     /// that of the format in which it came.
     async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Arrived) -> Answer;
 
+    /// Answers that the message was not stored and may be sent again. Keeps nothing.
+    fn not_now(
+        &self,
+        sender: &Profile,
+        codec: &Arc<dyn Codec>,
+        message: &[u8],
+        problem: &Problem,
+    ) -> Answer;
+
     /// Refuses bytes whose sender cannot be told, and keeps them for the operator. `guess` and
     /// `codec` say how to answer.
     async fn refuse_unknown(

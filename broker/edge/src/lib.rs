@@ -24,5 +24,6 @@ pub mod intake;
 pub mod lane;
 pub mod network;
 pub mod organisations;
+pub mod rates;
 pub mod secrets;
 pub mod trouble;

@@ -5,6 +5,12 @@ use std::path::Path;
 /// Longest secret that makes sense.
 const SECRET_BYTES_MAX: usize = 4_096;
 
+/// The environment variable in which a secret may stand.
+#[must_use]
+pub fn variable(name: &str) -> String {
+    format!("TIERLINK_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
 /// The secret `name`: `TIERLINK_SECRET_<NAME>`, or the file `secrets/<name>` beside the
 /// configuration, which is in `folder`.
 #[must_use]
@@ -13,8 +19,7 @@ pub fn read(folder: &Path, name: &str) -> Option<String> {
     if !plain || name.is_empty() {
         return None;
     }
-    let variable = format!("TIERLINK_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
-    let secret = std::env::var(variable)
+    let secret = std::env::var(variable(name))
         .ok()
         .or_else(|| std::fs::read_to_string(folder.join("secrets").join(name)).ok())?;
     let secret = secret.trim().to_owned();

@@ -15,20 +15,23 @@ use tierlink_bus::{Bus, InProcessBus, RabbitBus};
 use tierlink_edge::doors::mllp::{Addresses, MllpDoor, peers};
 use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_edge::figures::LaneFigures;
+use tierlink_edge::rates::{PerMinute, Rates};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
-use tierlink_store::{Queries, Store};
+use tierlink_schemas::Code;
+use tierlink_socket::ByteBudget;
+use tierlink_store::{Queries, ServesAlone, Store};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, ApiDoorkeeper};
 use crate::clock::Clock;
 use crate::clock_watch::ClockWatch;
 use crate::codecs::codecs;
 use crate::committer::Committer;
-use crate::config::Config;
+use crate::config::{Config, LoadLimits, TlsSettings};
 use crate::counters::Counters;
 use crate::crash::watched;
 use crate::current_config::CurrentConfig;
@@ -45,6 +48,9 @@ use crate::report::{self, chain};
 use crate::settler::Settler;
 use crate::tls_files::TlsFiles;
 use crate::tokens::Tokens;
+
+/// Another process serves from the SQLite file.
+const SERVED_ALREADY: Code = Code::new("X006");
 
 /// Choices that are not configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +79,29 @@ pub struct App {
     commit_tasks: TaskTracker,
     /// Cancelled when something that must never end by itself has crashed.
     broken: CancellationToken,
+    /// While it is held, no other process serves from the same SQLite file.
+    _alone: Option<ServesAlone>,
+}
+
+/// What all doors share.
+struct Shared {
+    intake: Arc<Intake>,
+    budget: ByteBudget,
+    rates: Arc<Rates>,
+}
+
+/// Whether a listener makes its clients show a certificate.
+fn asks_certificates(tls: Option<&TlsSettings>) -> bool {
+    tls.is_some_and(|tls| tls.client_authorities.is_some())
+}
+
+fn per_minute(limits: &LoadLimits) -> PerMinute {
+    PerMinute {
+        per_address: limits.per_minute_and_address,
+        per_token: limits.per_minute_and_token,
+        per_organisation: limits.per_minute_and_organisation,
+        bytes_per_organisation: limits.bytes_per_minute_and_organisation,
+    }
 }
 
 /// The store's URL. The path of an SQLite file is relative to the configuration.
@@ -107,6 +136,20 @@ pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dy
     Ok(store)
 }
 
+/// Makes sure that no other process serves from the same SQLite file: each would think that it
+/// alone relays, and the queue of one is not the other's.
+fn serve_alone(config: &Config) -> anyhow::Result<Option<ServesAlone>> {
+    let url = store_url(config);
+    let Some(path) = tierlink_store::sqlite_path(&url) else { return Ok(None) };
+    let taken = ServesAlone::take(path).with_context(|| format!("{path} cannot be locked"))?;
+    taken.map(Some).ok_or_else(|| {
+        anyhow!(
+            "{SERVED_ALREADY}: another process serves from {path}; stop it first, or use PostgreSQL \
+             and RabbitMQ, which several processes can share"
+        )
+    })
+}
+
 /// Opens the bus that the configuration names.
 pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
     let settings = &config.settings.bus;
@@ -128,6 +171,7 @@ pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
 impl App {
     /// Starts everything. When it returns, the doors are open.
     pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
+        let alone = serve_alone(&config)?;
         let store = open_store(&config, options.migrate).await?;
         let bus = open_bus(&config)?;
         let current_config = Arc::new(CurrentConfig::new(config));
@@ -158,7 +202,7 @@ impl App {
             Arc::clone(&figures),
             last_failure,
         ));
-        let tokens = Arc::new(Tokens::new(store.clone(), Arc::clone(&environment)));
+        let tokens = Arc::new(Tokens::new(store.clone(), store.clone(), Arc::clone(&environment)));
         // Before the doors open: a sender must not hear that its token is wrong because we have
         // only just begun.
         tokens.read().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
@@ -185,11 +229,22 @@ impl App {
             worker_tasks,
             commit_tasks,
             broken,
+            _alone: alone,
         };
         app.start_workers(&settler, &wake, &environment, &figures);
-        app.open_mllp(&intake).await?;
-        app.open_http(intake, environment).await?;
+        app.open_doors(intake).await?;
         Ok(app)
+    }
+
+    async fn open_doors(&mut self, intake: Arc<Intake>) -> anyhow::Result<()> {
+        let limits = self.current_config.load().settings.limits.clone();
+        let shared = Shared {
+            intake,
+            budget: ByteBudget::new(limits.receiving_bytes_max),
+            rates: Arc::new(Rates::new(per_minute(&limits))),
+        };
+        self.open_mllp(&shared).await?;
+        self.open_http(shared).await
     }
 
     fn start_workers(
@@ -266,12 +321,14 @@ impl App {
         ));
     }
 
-    async fn open_mllp(&mut self, intake: &Arc<Intake>) -> anyhow::Result<()> {
+    async fn open_mllp(&mut self, shared: &Shared) -> anyhow::Result<()> {
         let config = self.current_config.load();
         for settings in &config.settings.mllp {
             let limits = &config.settings.limits;
             let mut listen = mllp::server::Settings::new(settings.listen);
             listen.peers = peers(&*config);
+            listen.proxies.clone_from(&settings.proxies);
+            listen.budget = shared.budget.clone();
             listen.limits.frame_bytes_max = limits.message_bytes_max;
             listen.limits.connections_max = limits.connections_max;
             listen.limits.connections_per_peer_max = limits.connections_per_peer_max;
@@ -294,7 +351,9 @@ impl App {
                 listener: settings.name.clone(),
                 organisations: Arc::<CurrentConfig>::clone(&self.current_config),
                 codecs: codecs(),
-                intake: Arc::<Intake>::clone(intake),
+                intake: Arc::<Intake>::clone(&shared.intake),
+                rates: Arc::clone(&shared.rates),
+                asks_certificates: asks_certificates(settings.tls.as_ref()),
             };
             let server = mllp::Server::bind(listen, Arc::new(door))
                 .await
@@ -305,11 +364,7 @@ impl App {
         Ok(())
     }
 
-    async fn open_http(
-        &mut self,
-        intake: Arc<Intake>,
-        environment: Arc<dyn Environment>,
-    ) -> anyhow::Result<()> {
+    async fn open_http(&mut self, shared: Shared) -> anyhow::Result<()> {
         let config = self.current_config.load();
         let Some(settings) = &config.settings.http else { return Ok(()) };
         let limits = &config.settings.limits;
@@ -340,11 +395,22 @@ impl App {
             .await
             .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
         self.http_address = Some(server.address());
+        let Shared { intake, budget, rates } = shared;
+        let doorkeeper = ApiDoorkeeper::new(
+            Arc::clone(&self.tokens),
+            Arc::clone(&rates),
+            Arc::clone(&self.current_config),
+            asks_certificates(settings.tls.as_ref()),
+        );
+        let server = server
+            .behind(settings.proxies.clone())
+            .with_budget(budget)
+            .with_doorkeeper(Arc::new(doorkeeper));
         let router = api::router(Api {
             intake,
             store: self.store.clone(),
             desk: Arc::clone(&self.desk),
-            tokens: Arc::clone(&self.tokens),
+            rates,
             health: Arc::clone(&self.health),
             environment,
         });

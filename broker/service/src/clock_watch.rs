@@ -10,10 +10,11 @@
 //!
 //! Deliberately absent: what a doubt delays. That is for the clock task and the core.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tierlink_core::deadline;
 use tierlink_core::doubt::{AGREES_FOR, Doubts, Look, Seen, Why};
 use tierlink_store::StoredTime;
@@ -28,7 +29,7 @@ impl ClockStatus {
     /// Why the clock is in doubt, in words; `None` if it is not.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
-        let why = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = *self.0.lock();
         why.map(|why| {
             format!(
                 "in doubt: {}; no case expires or is closed by itself until it has agreed for \
@@ -40,7 +41,7 @@ impl ClockStatus {
     }
 
     fn set(&self, why: Option<Why>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        *self.0.lock() = why;
         metrics::gauge!("tierlink_clock_in_doubt").set(f64::from(u8::from(why.is_some())));
     }
 }

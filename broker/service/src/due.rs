@@ -6,8 +6,9 @@
 //! out at once and alone.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tierlink_schemas::Problem;
 use tierlink_schemas::delivery::DeliveryId;
 use tierlink_store::{DeliveryRow, Error, Outbox};
@@ -131,6 +132,6 @@ impl DueRows {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tierlink_bus::{Bus, LaneTrouble};
+use tierlink_bus::{Bus, BusError, LaneTrouble};
 use tierlink_edge::figures::LaneFigures;
 use tierlink_store::Upkeep;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,8 @@ pub struct Report {
     pub store: Result<(), String>,
     /// The bus, or what to do about it.
     pub bus: Result<(), String>,
+    /// Whether the bus answers and refuses us.
+    pub barred_from_bus: bool,
     /// Whether all lanes are open; if not, which are not and why.
     pub lanes: Result<(), String>,
     /// How many lanes are not open.
@@ -42,12 +44,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether messages can be taken. A bus that is away, or a lane that is not open, delays
-    /// deliveries, and a clock in doubt the end of cases; messages are safe in the store meanwhile,
-    /// so none of them makes us unready.
+    /// Whether messages can be taken and passed on. A bus that is away, or a lane that is not open,
+    /// delays deliveries, and a clock in doubt the end of cases; messages are safe in the store
+    /// meanwhile, so none of them makes us unready.
+    /// A bus that refuses us does: it will not come back by itself, and another process may have
+    /// the right user.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.store.is_ok() && !self.stopping
+        self.store.is_ok() && !self.barred_from_bus && !self.stopping
     }
 }
 
@@ -94,6 +98,7 @@ impl Health {
         let (store, bus) = tokio::join!(store, bus);
         let not_open = self.bus.lanes_in_trouble();
         Report {
+            barred_from_bus: matches!(&bus, Ok(Err(BusError::NotAllowed { .. }))),
             lanes: lanes_report(&not_open),
             lanes_not_open: not_open.len(),
             clock: self.clock.doubt().map_or(Ok(()), Err),

@@ -120,6 +120,24 @@ impl Intake {
         }
     }
 
+    /// Answers that the message was not stored and may be sent again. Keeps nothing.
+    pub fn not_now(
+        &self,
+        sender: &Profile,
+        codec: &Arc<dyn Codec>,
+        raw: &[u8],
+        problem: &Problem,
+    ) -> Answer {
+        let config = self.current_config.load();
+        metrics::counter!(
+            "tierlink_messages_total",
+            "format" => codec.name(),
+            "verdict" => problem.code.as_str().to_owned()
+        )
+        .increment(1);
+        codec.answer(raw, &Reply::TryAgain(problem), &self.reading(sender, &config))
+    }
+
     /// Refuses bytes whose sender cannot be told, and keeps them for the operator.
     pub async fn refuse_unknown(
         &self,
@@ -240,6 +258,16 @@ impl Intake {
 impl tierlink_edge::intake::Intake for Intake {
     async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Arrived) -> Answer {
         Self::take(self, sender, codec, message).await
+    }
+
+    fn not_now(
+        &self,
+        sender: &Profile,
+        codec: &Arc<dyn Codec>,
+        message: &[u8],
+        problem: &Problem,
+    ) -> Answer {
+        Self::not_now(self, sender, codec, message, problem)
     }
 
     async fn refuse_unknown(

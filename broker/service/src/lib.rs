@@ -30,6 +30,7 @@ mod recorder;
 pub mod relay;
 pub mod remote;
 pub mod report;
+mod secret_files;
 pub mod settler;
 mod tls_files;
 pub mod tokens;

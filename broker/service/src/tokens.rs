@@ -3,9 +3,9 @@
 //! A token is 32 random bytes; only its hash is stored, and it is shown once. Tokens are read from
 //! the store every few seconds, so a revoked one stops working soon everywhere.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ use rand::Rng;
 use sha2::{Digest, Sha256};
 use tierlink_edge::environment::Environment;
 use tierlink_schemas::OrganisationCode;
-use tierlink_store::{Queries, TokenRow};
+use tierlink_store::{Queries, Scope, TokenRow, Upkeep};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -23,6 +23,8 @@ use crate::report::{Trouble, chain};
 
 /// How often tokens are read anew.
 const READ_EVERY: Duration = Duration::from_secs(5);
+/// How often it is written down when tokens were used.
+const NOTE_EVERY: Duration = Duration::from_mins(1);
 
 /// Whom a token speaks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,20 +38,56 @@ pub enum Caller {
     },
 }
 
+/// A token that was shown and works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name.
+    pub name: String,
+    /// Whom it speaks for.
+    pub caller: Caller,
+    /// What it may be used for.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// A token that somebody asks for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// A name to revoke it by.
+    pub name: String,
+    /// Whose it is; `None` for an operator.
+    pub organisation: Option<OrganisationCode>,
+    /// What it may be used for.
+    pub scopes: BTreeSet<Scope>,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Wanted {
+    /// A token for everything that its owner may do. It does not end.
+    #[must_use]
+    pub fn of(name: &str, organisation: Option<OrganisationCode>) -> Self {
+        let scopes = Scope::all_of(organisation.as_ref());
+        Self { name: name.to_owned(), organisation, scopes, expires_at: None }
+    }
+}
+
 /// A new token: the text to hand over once, and the row to store.
 ///
 /// Its secret is the one random value that nobody hands in: no test may play the same one twice.
 #[must_use]
-pub fn create(
-    name: &str,
-    organisation: Option<OrganisationCode>,
-    created_at: Timestamp,
-    expires_at: Option<Timestamp>,
-) -> (String, TokenRow) {
+pub fn create(wanted: Wanted, created_at: Timestamp) -> (String, TokenRow) {
     let secret: [u8; 32] = rand::rng().random();
     let text = format!("tl_{}", URL_SAFE_NO_PAD.encode(secret));
-    let row =
-        TokenRow { name: name.to_owned(), organisation, hash: hash(&text), created_at, expires_at };
+    let Wanted { name, organisation, scopes, expires_at } = wanted;
+    let row = TokenRow {
+        name,
+        organisation,
+        scopes,
+        last_used_at: None,
+        hash: hash(&text),
+        created_at,
+        expires_at,
+    };
     (text, row)
 }
 
@@ -73,28 +111,39 @@ type Known = HashMap<[u8; 32], TokenRow>;
 pub struct Tokens {
     store: Arc<dyn Queries>,
     environment: Arc<dyn Environment>,
+    notes: Arc<dyn Upkeep>,
     known: RwLock<Known>,
+    /// When tokens were used since that was noted last, by their names.
+    used: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Tokens {
     /// No tokens yet; [`Tokens::read`] them.
     #[must_use]
-    pub fn new(store: Arc<dyn Queries>, environment: Arc<dyn Environment>) -> Self {
-        Self { store, environment, known: RwLock::new(HashMap::new()) }
+    pub fn new(
+        store: Arc<dyn Queries>,
+        notes: Arc<dyn Upkeep>,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
+        Self { store, notes, environment, known: RwLock::default(), used: Mutex::default() }
     }
 
-    /// Whom `text` speaks for. The lookup is by hash, so its time tells nothing about the token.
+    /// The token that is `text`. The lookup is by hash, so its time tells nothing about the token.
     #[must_use]
-    pub fn caller(&self, text: &str) -> Option<Caller> {
+    pub fn find(&self, text: &str) -> Option<Shown> {
         let known = self.known.read();
         let token = known.get(&hash(text))?;
-        if token.expires_at.is_some_and(|at| at <= self.environment.now()) {
+        let now = self.environment.now();
+        if token.expires_at.is_some_and(|at| at <= now) {
             return None;
         }
-        Some(match &token.organisation {
+        let caller = match &token.organisation {
             Some(organisation) => Caller::Organisation(organisation.clone()),
             None => Caller::Operator { token: token.name.clone() },
-        })
+        };
+        let shown = Shown { name: token.name.clone(), caller, scopes: token.scopes.clone() };
+        self.used.lock().insert(shown.name.clone(), now);
+        Some(shown)
     }
 
     /// Reads the tokens from the store.
@@ -106,10 +155,23 @@ impl Tokens {
         Ok(())
     }
 
+    /// Writes down when tokens were used. What cannot be written is told by reading them.
+    async fn note_uses(&self) {
+        let used = std::mem::take(&mut *self.used.lock());
+        if !used.is_empty() {
+            let _not_noted = self.notes.note_token_uses(used.into_iter().collect()).await;
+        }
+    }
+
     /// Keeps reading them until told to stop.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         let trouble = Trouble::new("API tokens cannot be read");
+        let mut noted_at = Instant::now();
         loop {
+            if noted_at.elapsed() >= NOTE_EVERY {
+                self.note_uses().await;
+                noted_at = Instant::now();
+            }
             match self.read().await {
                 Ok(()) => trouble.is_over(),
                 Err(error) => {
@@ -119,7 +181,7 @@ impl Tokens {
                 }
             }
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.note_uses().await,
                 () = tokio::time::sleep(READ_EVERY) => {}
             }
         }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tierlink::app::{App, Options};
 use tierlink::config::Config;
 use tierlink::desk::{Person, Reason};
+use tierlink::tokens::Wanted;
 
 async fn start(folder: &Path) -> (App, String) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ops/examples");
@@ -83,9 +84,9 @@ async fn what_the_routes_answer_is_what_the_document_says() {
     let (app, base) = start(folder.path()).await;
     let (by, why) = (Person::with_token("test"), Reason::new("a test").unwrap());
     let desk = app.desk();
-    let operator = desk.create_token("operator", None, None, &by, &why).await.unwrap();
+    let operator = desk.create_token(Wanted::of("operator", None), &by, &why).await.unwrap();
     let sender = tierlink_schemas::OrganisationCode::new("330199101").unwrap();
-    let token = desk.create_token("sender", Some(sender), None, &by, &why).await.unwrap();
+    let token = desk.create_token(Wanted::of("sender", Some(sender)), &by, &why).await.unwrap();
     app.tokens().read().await.unwrap();
     let client = reqwest::Client::new();
     let message = include_str!("../../../schemas/examples/referral.submit.json");

@@ -34,6 +34,10 @@ use crate::write::{system_text, write};
 /// Refused messages that are kept for each organisation, newest first. Enough to see what goes
 /// wrong, and a sender that is refused all night does not fill the disk.
 pub const REFUSALS_KEPT_MAX: u32 = 1_000;
+/// So much of each is kept: the header and the first segments or elements, to see what it was.
+pub const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of refused messages that are kept for each organisation, newest first.
+pub const REFUSED_BYTES_KEPT_MAX: u32 = 16 * 1024 * 1024;
 
 /// Judges and writes a batch.
 pub(crate) async fn commit<S: Session>(
@@ -436,7 +440,7 @@ async fn write_refusals<S: Session>(session: &mut S, batch: &Batch) -> Result<()
             refusal.source_message_id.as_deref(),
             json(&refusal.problems),
             work.code_map.as_ref().map(|version| version.hash.as_str()),
-            work.raw.clone(),
+            work.raw.slice(..work.raw.len().min(REFUSAL_BYTES_MAX)),
         ]);
     }
     let sql = insert!("insert_refusals", "refusals", refusal_columns);
@@ -446,8 +450,16 @@ async fn write_refusals<S: Session>(session: &mut S, batch: &Batch) -> Result<()
         DELETE FROM refusals WHERE organisation = $1 AND id <=
             (SELECT id FROM refusals WHERE organisation = $1
             ORDER BY id DESC LIMIT 1 OFFSET $2)";
+    let by_size = "-- prune_refusals_by_size
+        DELETE FROM refusals WHERE organisation = $1 AND id <=
+            (SELECT id FROM
+                (SELECT id, sum(length(raw)) OVER (ORDER BY id DESC) AS bytes
+                FROM refusals WHERE organisation = $1) AS newest
+            WHERE bytes > $2
+            ORDER BY id DESC LIMIT 1)";
     for organisation in organisations {
         session.run(sql, values![&organisation, REFUSALS_KEPT_MAX]).await?;
+        session.run(by_size, values![&organisation, REFUSED_BYTES_KEPT_MAX]).await?;
     }
     Ok(())
 }

@@ -53,7 +53,9 @@ pub fn open_to_migrate(url: &str, connections: u32) -> Result<Arc<dyn Store>, Er
     })
 }
 
-fn sqlite_path(url: &str) -> Option<&str> {
+/// The path of the file if `url` is the address of an SQLite store.
+#[must_use]
+pub fn sqlite_path(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:")?;
     Some(path.strip_prefix("//").unwrap_or(path))
 }

@@ -7,9 +7,11 @@ use uuid::Uuid;
 use crate::acts::{ActName, Acted};
 use crate::cases::{Filter, PAGE_MAX};
 use crate::fields::Reader;
-use crate::records::{Hold, RefusalQuery, RefusalRow, SlotQuery, SlotRow, StoredTime, TokenRow};
+use crate::records::{
+    Hold, RefusalQuery, RefusalRow, Scope, SlotQuery, SlotRow, StoredTime, TokenRow,
+};
 use crate::rows;
-use crate::session::{Failed, Session, values};
+use crate::session::{Failed, Given, Session, Type, values};
 
 /// Counters that one process takes at a time, so that a case number costs no round trip.
 pub const COUNTERS_TOGETHER: u64 = 100;
@@ -168,14 +170,16 @@ pub(crate) async fn create_token<S: Session>(
         DELETE FROM tokens WHERE name = $1 AND revoked_at IS NOT NULL";
     session.run(sql, values![token.name.as_str()]).await?;
     let sql = "-- create_token
-        INSERT INTO tokens (name, organisation, hash, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING";
+        INSERT INTO tokens (name, organisation, hash, created_at, expires_at, scopes)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING";
+    let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
     let values = values![
         token.name.as_str(),
         token.organisation.as_ref(),
         token.hash.to_vec(),
         token.created_at,
-        token.expires_at
+        token.expires_at,
+        scopes.join(" ").as_str()
     ];
     let added = session.run(sql, values).await?;
     Ok(if added == 0 { Acted::NameTaken } else { Acted::Done })
@@ -184,20 +188,45 @@ pub(crate) async fn create_token<S: Session>(
 /// Every token that is not revoked.
 pub(crate) async fn tokens<S: Session>(session: &mut S) -> Result<Vec<TokenRow>, Failed> {
     let sql = "-- tokens
-        SELECT name, organisation, hash, created_at, expires_at FROM tokens
+        SELECT name, organisation, hash, created_at, expires_at, scopes, last_used_at FROM tokens
         WHERE revoked_at IS NULL ORDER BY name LIMIT $1";
     let found = session.rows(sql, values![TOKENS_MAX]).await?;
     let tokens = found.iter().map(|row| {
         let row = Reader::new(row, "tokens");
+        let organisation = row.organisation_if_any("organisation")?;
+        // A word that we do not know is a later release's, and opens nothing here.
+        let scopes = match row.text_if_any("scopes")? {
+            Some(words) => words.split(' ').filter_map(Scope::read).collect(),
+            None => Scope::all_of(organisation.as_ref()),
+        };
         Ok(TokenRow {
             name: row.text("name")?,
-            organisation: row.organisation_if_any("organisation")?,
+            organisation,
+            scopes,
+            last_used_at: row.at_if_any("last_used_at")?,
             hash: row.bytes("hash")?.try_into().map_err(|_| row.damaged())?,
             created_at: row.at("created_at")?,
             expires_at: row.at_if_any("expires_at")?,
         })
     });
     tokens.collect()
+}
+
+/// Notes when tokens were used last.
+pub(crate) async fn note_token_uses<S: Session>(
+    session: &mut S,
+    uses: Vec<(String, Timestamp)>,
+) -> Result<(), Failed> {
+    let mut given = Given::new(&[("name", Type::Text), ("at", Type::Int)]);
+    for (name, at) in uses {
+        given.push(values![name.as_str(), at]);
+    }
+    let sql = "-- note_token_uses
+        UPDATE tokens SET last_used_at = given.at FROM given
+        WHERE tokens.name = given.name
+            AND (tokens.last_used_at IS NULL OR tokens.last_used_at < given.at)";
+    session.run_for(sql, given, vec![]).await?;
+    Ok(())
 }
 
 /// Revokes a token. Gives whose it was, with `Some(None)` for an operator's; `None` if no token of
@@ -248,5 +277,5 @@ pub(crate) async fn healthy<S: Session>(session: &mut S) -> Result<(), Failed> {
     let sql = "-- healthy
         UPDATE counters SET next = next WHERE name = ''";
     session.run(sql, vec![]).await?;
-    Ok(())
+    session.expect_rights().await
 }

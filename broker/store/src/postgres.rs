@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::connections::{Connections, InUse, IsAlive};
 use crate::migrations;
+use crate::postgres_address;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Type, Value, with_given};
 
 /// No statement of ours runs longer, migrations apart. A little less than `ANSWERS_WITHIN`, so that
@@ -94,8 +95,10 @@ async fn is_alive(
 impl PostgresEngine {
     /// Prepares connections; none is made before it is needed.
     pub(crate) fn new(url: &str, connections: u32) -> Result<Self, Error> {
-        let options = url
-            .parse::<PgConnectOptions>()?
+        let options: PgConnectOptions = url.parse()?;
+        let ssl_mode = postgres_address::checked(&options);
+        let options = options
+            .ssl_mode(ssl_mode)
             .application_name("tierlink")
             .statement_cache_capacity(STATEMENTS_MAX)
             .options([
@@ -223,14 +226,15 @@ impl Engine for PostgresEngine {
             .max_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        let before = applied(&mut *alone.acquire().await?).await?;
+        let before = applied(&mut *alone.acquire().await.map_err(name_pooler)?).await?;
         migrations::postgres().run(&alone).await?;
         alone.close().await;
         Ok(migrations::missing(&before))
     }
 
     async fn applied(&self) -> Result<Vec<i64>, Error> {
-        let mut held = self.connections.take().await?;
+        let mut held = self.connections.take().await.map_err(name_pooler)?;
+        expect_settings(held.connection()).await?;
         let versions = applied(held.connection()).await?;
         held.give_back();
         Ok(versions)
@@ -239,6 +243,29 @@ impl Engine for PostgresEngine {
     async fn close(&self) {
         self.connections.close().await;
     }
+}
+
+/// A pooler that drops what we set would let a statement run for ever, and acknowledge messages
+/// that are not on disk.
+const POOLER: &str = "the settings of our sessions do not reach PostgreSQL: a pooler such as PgBouncer \
+                      stands in between; connect to PostgreSQL itself, see ops/README.md";
+
+/// A pooler that refuses our settings says so in words that nobody would understand.
+fn name_pooler(error: Error) -> Error {
+    let refuses = error
+        .as_database_error()
+        .is_some_and(|error| error.message().contains("unsupported startup parameter"));
+    if refuses { Error::Configuration(POOLER.into()) } else { error }
+}
+
+/// Whether what we set for our sessions is in force.
+async fn expect_settings(connection: &mut PgConnection) -> Result<(), Error> {
+    let sql = "-- expect_settings
+        SELECT current_setting('statement_timeout') = $1
+            AND current_setting('synchronous_commit') = 'on'
+            AND current_setting('plan_cache_mode') = 'force_generic_plan'";
+    let held: bool = sqlx::query_scalar(sql).bind(STATEMENT_TIMEOUT).fetch_one(connection).await?;
+    if held { Ok(()) } else { Err(Error::Configuration(POOLER.into())) }
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, Error> {
@@ -307,6 +334,23 @@ impl Session for PostgresSession {
         }
         bound_together(parts, last).execute(self.connection()).await?;
         Ok(())
+    }
+
+    async fn expect_rights(&mut self) -> Result<(), Failed> {
+        let sql = "-- expect_rights
+            SELECT count(*) AS barred FROM pg_class
+            WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+                AND relname <> '_sqlx_migrations'
+                AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+                    AND (relname NOT IN ('messages', 'cases', 'deliveries', 'counters', 'leases')
+                        OR has_table_privilege(oid, 'UPDATE')))";
+        let row = sqlx::query(sql).fetch_one(self.connection()).await?;
+        if row.try_get::<i64, _>("barred")? == 0 {
+            return Ok(());
+        }
+        let text = "the database user has no right to write some of the tables; grant it SELECT, \
+                    INSERT, UPDATE and DELETE on all of them";
+        Err(Failed::Sql(Error::Configuration(text.into())))
     }
 
     async fn commit(mut self) -> Result<(), Error> {

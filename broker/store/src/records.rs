@@ -1,5 +1,7 @@
 //! What goes into and comes out of a store: plain records, no rules.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use tierlink_core::access::View;
@@ -566,6 +568,51 @@ pub struct TokenRow {
     pub created_at: Timestamp,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
+    /// What it may be used for.
+    pub scopes: BTreeSet<Scope>,
+    /// When it was used last, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What a token may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Send messages. For organisations.
+    Messages,
+    /// Read cases, their messages and slots.
+    CasesRead,
+    /// Look at lanes and parked deliveries, and act on them. For operators.
+    Operate,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Messages, Self::CasesRead, Self::Operate];
+
+    /// What people and the database call it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::CasesRead => "cases:read",
+            Self::Operate => "operate",
+        }
+    }
+
+    /// The scope of this name.
+    #[must_use]
+    pub fn read(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+
+    /// Everything that an organisation's token can be used for, or an operator's.
+    #[must_use]
+    pub fn all_of(organisation: Option<&OrganisationCode>) -> BTreeSet<Self> {
+        match organisation {
+            Some(_) => BTreeSet::from([Self::Messages, Self::CasesRead]),
+            None => BTreeSet::from([Self::CasesRead, Self::Operate]),
+        }
+    }
 }
 
 /// Figures for metrics.

@@ -129,6 +129,10 @@ pub(crate) trait Session: Send + Sized + 'static {
     /// Lets nobody else take bookings until the transaction ends.
     async fn lock_bookings(&mut self) -> Result<(), Failed>;
 
+    /// Whether we may write every table that messages need, also those that no statement of this
+    /// transaction touches.
+    async fn expect_rights(&mut self) -> Result<(), Failed>;
+
     /// Runs statements for lists that do not depend on each other and touch different rows: in
     /// PostgreSQL one round trip for all of them.
     async fn run_together(&mut self, parts: Vec<Part>) -> Result<(), Failed>;

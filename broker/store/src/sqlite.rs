@@ -16,6 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Error, Executor, Sqlite, SqliteConnection};
 
 use crate::connections::{Connections, InUse, IsAlive};
+use crate::file_locks;
 use crate::migrations;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Value, with_given};
 
@@ -44,6 +45,7 @@ const STATEMENTS_MAX: usize = 300;
 /// The file.
 #[derive(Clone)]
 pub(crate) struct SqliteEngine {
+    path: Arc<str>,
     writer: Connections<Sqlite>,
     readers: Connections<Sqlite>,
 }
@@ -78,6 +80,7 @@ impl SqliteEngine {
         // A file is there or it is not: whoever uses the connection finds out.
         let is_alive: IsAlive<Sqlite> = Arc::new(|_, _| Box::pin(std::future::ready(true)));
         Self {
+            path: path.into(),
             writer: Connections::of(writer, Arc::clone(&is_alive)),
             readers: Connections::of(readers, is_alive),
         }
@@ -154,6 +157,13 @@ impl Engine for SqliteEngine {
     }
 
     async fn migrate(&self) -> Result<Vec<String>, MigrateError> {
+        // Many programs may start on a new file at once, and SQLite cannot be made ready by two.
+        let path = Arc::clone(&self.path);
+        let alone = tokio::task::spawn_blocking(move || {
+            file_locks::keep_for_owner(&path)?;
+            file_locks::wait_to_migrate(&path)
+        });
+        let _alone = alone.await.map_err(|_| Error::WorkerCrashed)?.map_err(Error::Io)?;
         let before = self.applied().await?;
         migrations::sqlite().run(self.writer.pool()).await?;
         Ok(migrations::missing(&before))
@@ -235,6 +245,11 @@ impl Session for SqliteSession {
         for part in parts {
             self.run_for(part.sql, part.given, Vec::new()).await?;
         }
+        Ok(())
+    }
+
+    /// A file that cannot be written says so itself.
+    async fn expect_rights(&mut self) -> Result<(), Failed> {
         Ok(())
     }
 

@@ -194,6 +194,9 @@ pub trait Upkeep: Send + Sync {
     /// Gives the lease up, so that another process need not wait for its end.
     async fn release_lease(&self, name: &str, holder: Uuid) -> Result<(), Error>;
 
+    /// Notes when tokens were used last, by their names.
+    async fn note_token_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), Error>;
+
     /// Whether the store answers and may be written, for readiness.
     async fn healthy(&self) -> Result<(), Error>;
 }

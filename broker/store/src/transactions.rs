@@ -430,6 +430,12 @@ impl<E: Engine> Upkeep for Transactions<E> {
         })
     }
 
+    async fn note_token_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), Error> {
+        in_one!(self, Statement, "note the use of tokens", [uses], |session| {
+            operations::note_token_uses(session, uses)
+        })
+    }
+
     async fn healthy(&self) -> Result<(), Error> {
         in_one!(self, Change, "check the store", [], |session| operations::healthy(session))
     }

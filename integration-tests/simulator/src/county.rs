@@ -5,9 +5,14 @@
 //! a silent hospital is quick. A test in which hospitals think for long says so.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+
+/// Only the owner reads and writes a secret.
+const OWNER_ONLY: u32 = 0o600;
 
 /// What `county.toml` says.
 #[derive(Clone, Debug)]
@@ -155,7 +160,10 @@ impl CountyFolder {
             write(&format!("profiles/{name}"), text)?;
         }
         for (name, secret) in &self.secrets {
-            write(&format!("secrets/{name}"), secret)?;
+            let path = format!("secrets/{name}");
+            write(&path, secret)?;
+            std::fs::set_permissions(folder.join(&path), Permissions::from_mode(OWNER_ONLY))
+                .with_context(|| format!("{path} cannot be kept for its owner"))?;
         }
         Ok(())
     }

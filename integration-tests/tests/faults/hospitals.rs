@@ -5,11 +5,13 @@
 //! | [`destinations`] | whoever receives |
 //! | [`senders`] | whoever sends: the same message many times at once, two contents under one id |
 //! | [`early`] | whoever decides before the request was acknowledged |
+//! | [`doors`] | whoever attacks the doors |
 //! | [`flood`] | whoever sends without measure |
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod destinations;
+mod doors;
 mod early;
 mod flood;
 mod senders;

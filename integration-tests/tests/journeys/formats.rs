@@ -1,7 +1,9 @@
 //! HL7 v2 in GB 18030 to FHIR and back, both ways of a patient.
 
 use serde_json::json;
-use tierlink_integration_tests::county::{County, Mode, QINGSHI, QINGSHI_FACILITY, SECOND};
+use tierlink_integration_tests::county::{
+    BAIMA, County, FENGQIAO, Mode, QINGSHI, QINGSHI_FACILITY, SECOND,
+};
 use tierlink_integration_tests::for_both_modes;
 use tierlink_integration_tests::hospitals::{
     Charset, Person, fhir_answer, fhir_transfer, hl7_answer, hl7_referral, hl7_visit,
@@ -14,6 +16,25 @@ for_both_modes! {
     an_hl7_referral_reaches_a_fhir_hospital_and_its_acceptance_comes_back,
     a_fhir_transfer_hands_the_patient_back_to_an_hl7_township,
     a_repeat_over_hl7_gets_the_same_answer,
+    over_mllp_everybody_is_answered_in_hl7,
+}
+
+/// Also whoever speaks in the name of an organisation that speaks JSON, or of none.
+async fn over_mllp_everybody_is_answered_in_hl7(mode: Mode) {
+    let county = County::open(mode).await.unwrap();
+    let mut line = county.mllp(QINGSHI).await.unwrap();
+
+    for facility in [FENGQIAO, BAIMA, "NOBODY"] {
+        let (control_id, number) = (new_control_id(), new_number("QS"));
+        let sides = (facility, SECOND);
+        let referral = hl7_referral(sides, (&control_id, &number), &rare(), Charset::Utf8).unwrap();
+
+        let answer = line.exchange(&referral).await.unwrap();
+
+        assert_eq!(answer.field("MSA", 2), control_id, "{facility}");
+        assert!(["AE", "AR"].contains(&answer.field("MSA", 1)), "{facility}");
+        assert!(answer.all("ERR").concat().contains("A003"), "{facility}");
+    }
 }
 
 fn rare() -> Person {

@@ -39,7 +39,7 @@ impl Stage {
         std::fs::write(&path, script).unwrap();
         Command::new(program().await.unwrap())
             .args(["simulate", "--json", "--listen", &self.listen, "--broker", broker])
-            .args(["--token", self.county.token(self.code).unwrap()])
+            .env("TIERLINK_TOKEN", self.county.token(self.code).unwrap())
             .arg("--profile")
             .arg(self.profile())
             .arg("--script")

@@ -8,6 +8,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use tierlink_http::client::Settings;
 use tierlink_http::{Client, HttpLimits};
+use tierlink_socket::ByteBudget;
 use tokio::io::AsyncWriteExt;
 
 use crate::handlers::{check_problem, measure, say};
@@ -130,8 +131,9 @@ async fn chunks_that_make_no_sense_are_refused() {
 #[tokio::test]
 async fn bodies_together_fill_no_more_memory_than_allowed() {
     let router = Router::new().route("/take", post(async |_body: Bytes| "taken"));
-    let many = HttpLimits { bodies_bytes_max: 64 * 1024, ..limits() };
-    let running = Running::start(router, many).await;
+    // One address has a quarter of it.
+    let budget = ByteBudget::new(4 * 64 * 1024);
+    let running = Running::guarded(router, limits(), budget, None).await;
     // One sender has sent most of what there is room for, and keeps it.
     let mut first = running.connect().await;
     let head =

@@ -6,6 +6,7 @@
 mod bodies;
 mod clocks;
 mod crowds;
+mod doors;
 mod endings;
 
 // The client.

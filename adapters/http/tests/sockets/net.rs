@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
-use tierlink_http::{Counts, HttpLimits, Server};
+use tierlink_http::{Counts, Doorkeeper, HttpLimits, Server};
+use tierlink_socket::ByteBudget;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -49,6 +50,25 @@ impl Running {
         tls: Option<Arc<ServerConfig>>,
     ) -> Self {
         let server = Server::bind(anywhere(), tls, limits).await.unwrap();
+        Self::serve(server, router)
+    }
+
+    /// A server with this memory for bodies, which asks `doorkeeper` if there is one.
+    pub async fn guarded(
+        router: Router,
+        limits: HttpLimits,
+        budget: ByteBudget,
+        doorkeeper: Option<Arc<dyn Doorkeeper>>,
+    ) -> Self {
+        let server = Server::bind(anywhere(), None, limits).await.unwrap().with_budget(budget);
+        let server = match doorkeeper {
+            Some(doorkeeper) => server.with_doorkeeper(doorkeeper),
+            None => server,
+        };
+        Self::serve(server, router)
+    }
+
+    fn serve(server: Server, router: Router) -> Self {
         let (address, counts) = (server.address(), server.counts());
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.serve(router, stop.clone()));

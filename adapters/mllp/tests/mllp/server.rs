@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tierlink_mllp::server::Settings;
 use tierlink_mllp::{Door, Framing, Server, Why};
-use tierlink_socket::places::RESTS_AT_LEAST;
+use tierlink_socket::ByteBudget;
+use tierlink_socket::places::{RESTS_AT_LEAST, SPEAKS_WITHIN};
 use tokio::time::Instant;
 
-use crate::support::{Echo, Sender, frame, serve, until};
+use crate::support::{Echo, Sender, connect_from, frame, serve, until};
 
 #[tokio::test]
 async fn a_message_is_answered() {
@@ -295,6 +296,8 @@ async fn a_connection_that_has_long_been_silent_makes_room_for_another() {
     let server = serve(&door, |it| it.limits.connections_max = 2).await;
     let mut silent = Sender::connect(server.address).await;
     let mut half = Sender::connect(server.address).await;
+    half.write(&frame(b"zero")).await;
+    assert_eq!(half.read().await.unwrap(), "ok:zero");
     // Some systems end a line behind each frame. That begins nothing.
     silent.write(&[frame(b"one"), b"\r\n".to_vec()].concat()).await;
     assert_eq!(silent.read().await.unwrap(), "ok:one");
@@ -310,6 +313,79 @@ async fn a_connection_that_has_long_been_silent_makes_room_for_another() {
     // A message that is on its way is not cut off.
     half.write(&frame(b"two")[2..]).await;
     assert_eq!(half.read().await.unwrap(), "ok:two");
+    assert_eq!(server.counts.refused_full.get(), 0);
+}
+
+#[tokio::test]
+async fn half_frames_of_strangers_fill_no_memory_and_nobody_else_is_refused() {
+    let door = Echo::open();
+    // Strangers have a sixteenth of it: for each half frame alone that is too little.
+    let budget = ByteBudget::new(8 * 1024 * 1024);
+    let server = serve(&door, |it| it.budget = budget.clone()).await;
+    let half = [b"\x0bstranger".to_vec(), vec![b'x'; 600_000]].concat();
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        let mut stranger = Sender::connect(server.address).await;
+        stranger.write(&half).await;
+        strangers.push(stranger);
+    }
+
+    let mut known = Sender::on(connect_from("127.0.0.2", server.address).await);
+    let large = frame(&vec![b'k'; 900_000]);
+    known.write(&large).await;
+
+    assert_eq!(known.read().await.unwrap().len(), "ok:".len() + 900_000);
+    until(|| budget.taken() <= 512 * 1024).await;
+    // Whoever had no room hears so at the end of its frame, and is then heard.
+    let last = strangers.last_mut().unwrap();
+    last.write(b"\x1c\r").await;
+    assert_eq!(last.read().await.unwrap(), "E036");
+    last.write(&frame(b"stranger, and short")).await;
+    assert_eq!(last.read().await.unwrap(), "ok:stranger, and short");
+    drop(strangers);
+    until(|| budget.taken() == 0).await;
+}
+
+#[tokio::test]
+async fn one_address_gets_a_quarter_of_the_room_and_the_others_the_rest() {
+    let door = Echo::open();
+    let budget = ByteBudget::new(16 * 1024 * 1024);
+    let server = serve(&door, |it| it.budget = budget.clone()).await;
+    let half = [b"\x0b".to_vec(), vec![b'x'; 1_500_000]].concat();
+    let mut greedy = Vec::new();
+    for _ in 0..8 {
+        let mut sender = Sender::connect(server.address).await;
+        sender.write(&half).await;
+        greedy.push(sender);
+    }
+    let mut other = Sender::on(connect_from("127.0.0.2", server.address).await);
+
+    other.write(&frame(&vec![b'k'; 1_500_000])).await;
+
+    assert_eq!(other.read().await.unwrap().len(), "ok:".len() + 1_500_000);
+    until(|| budget.taken() <= 4 * 1024 * 1024).await;
+}
+
+#[tokio::test]
+async fn a_stranger_that_drips_makes_room_and_a_known_sender_does_not() {
+    let door = Echo::open();
+    let server = serve(&door, |it| it.limits.connections_max = 2).await;
+    let mut known = Sender::connect(server.address).await;
+    known.write(&frame(b"one")).await;
+    assert_eq!(known.read().await.unwrap(), "ok:one");
+    known.write(b"\x0bslow").await;
+    let mut drips = Sender::connect(server.address).await;
+    drips.write(b"\x0bdrip").await;
+    until(|| server.counts.open.get() == 2).await;
+    tokio::time::sleep(SPEAKS_WITHIN).await;
+
+    let mut third = Sender::connect(server.address).await;
+    third.write(&frame(b"three")).await;
+
+    assert_eq!(third.read().await.unwrap(), "ok:three");
+    assert_eq!(drips.read().await, None);
+    known.write(b"ly\x1c\r").await;
+    assert_eq!(known.read().await.unwrap(), "ok:slowly");
     assert_eq!(server.counts.refused_full.get(), 0);
 }
 
@@ -333,6 +409,36 @@ async fn an_address_that_is_not_on_the_list_is_closed_at_once() {
     assert_eq!(Sender::connect(server.address).await.read().await, None);
     assert_eq!(server.counts.refused_address.get(), 1);
     assert_eq!(server.counts.accepted.get(), 0);
+}
+
+#[tokio::test]
+async fn only_a_load_balancer_that_is_named_says_whose_a_connection_is() {
+    let door = Echo::open();
+    let server = serve(&door, |it| {
+        it.peers = vec!["192.0.2.0/24".parse().unwrap()];
+        it.proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let through = |source: &str| {
+        [format!("PROXY TCP4 {source} 127.0.0.1 40000 2575\r\n").into_bytes(), frame(b"one")]
+            .concat()
+    };
+    let mut listed = Sender::connect(server.address).await;
+    listed.write(&through("192.0.2.7")).await;
+    let mut other = Sender::connect(server.address).await;
+    other.write(&through("198.51.100.7")).await;
+    let mut silent = Sender::connect(server.address).await;
+    silent.write(&frame(b"one")).await;
+    let mut unnamed = Sender::on(connect_from("127.0.0.2", server.address).await);
+
+    assert_eq!(listed.read().await.unwrap(), "ok:one");
+    assert_eq!(door.peers.lock().unwrap()[0].address, "192.0.2.7:40000".parse().unwrap());
+    assert_eq!(other.read().await, None);
+    // It begins as no load balancer does; and whoever is none is not believed.
+    assert_eq!(silent.read().await, None);
+    unnamed.try_write(&through("192.0.2.7")).await;
+    assert_eq!(unnamed.read().await, None);
+    assert_eq!(server.counts.accepted.get(), 1);
 }
 
 #[tokio::test]

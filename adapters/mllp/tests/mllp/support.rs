@@ -68,6 +68,10 @@ impl Echo {
 
 #[async_trait::async_trait]
 impl Door for Echo {
+    fn knows(&self, _peer: &Peer, head: &[u8]) -> bool {
+        !head.starts_with(b"stranger")
+    }
+
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer {
         self.arrived.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
@@ -109,6 +113,13 @@ pub async fn serve(door: &Arc<Echo>, change: impl FnOnce(&mut Settings)) -> Runn
     let stop = CancellationToken::new();
     let ended = tokio::spawn(server.run(stop.clone()));
     Running { address, counts, stop, ended }
+}
+
+/// A connection from another address of this machine.
+pub async fn connect_from(from: &str, to: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    socket.connect(to).await.unwrap()
 }
 
 /// A hospital that writes bytes as the test says, and reads frames.

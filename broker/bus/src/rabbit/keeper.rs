@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream;
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
-use lapin::{Channel, ExchangeKind};
+use lapin::{BasicProperties, Channel, ExchangeKind};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -39,6 +41,9 @@ const ASKED_AT_ONCE_MAX: usize = 2;
 /// A single queue may have lost the servers that carry it and give no answer. When so many are
 /// silent in one call, RabbitMQ is, and the rest need not wait for it one after the other.
 const SILENT_MAX: usize = 3;
+
+/// A routing key that leads nowhere: no lane has a name with a space.
+const NOBODY: &str = "is this allowed";
 
 /// Waits before a lane that was refused is declared again: who asks for it does so many times a
 /// second, and a person has to mend it.
@@ -247,7 +252,28 @@ impl Keeper {
                 channel.exchange_declare(exchange, kind, options, arguments).await
             })
             .await;
-        named(answer, &name)
+        named(answer, &name)?;
+        if self.declares { self.check_rights().await } else { Ok(()) }
+    }
+
+    /// Whether we may still write and read. RabbitMQ remembers for each channel what was allowed
+    /// when it was asked first, so this asks on a new one.
+    ///
+    /// The message goes to no queue, and the binding is there already.
+    async fn check_rights(&self) -> Result<(), BusError> {
+        let (deliver, dead) = (self.topology.deliver(), self.topology.dead());
+        let (to, key) = (short(&deliver)?, short(NOBODY)?);
+        let (queue, exchange, dead_key) = (short(&dead)?, short(&dead)?, short("")?);
+        self.asking
+            .ask_anew("try to write and to read", async |channel| {
+                let (options, properties) =
+                    (BasicPublishOptions::default(), BasicProperties::default());
+                let _unconfirmed =
+                    channel.basic_publish(to, key, options, b"", properties).await?.await?;
+                let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+                channel.queue_bind(queue, exchange, dead_key, options, arguments).await
+            })
+            .await
     }
 
     async fn ground(&self) -> Result<(), BusError> {
@@ -371,6 +397,27 @@ impl Questions {
             // An answer may still come that the next question must not get. Closed here and now: a
             // channel that is dropped while RabbitMQ closes it costs the whole connection.
             let _closed = within("close a channel", channel.close(200, "giving up".into())).await;
+        }
+        answer
+    }
+
+    /// Asks something on a channel of its own, which is closed afterwards.
+    async fn ask_anew<T>(
+        &self,
+        doing: &'static str,
+        question: impl AsyncFnOnce(&Channel) -> lapin::Result<T>,
+    ) -> Result<T, BusError> {
+        let Ok(_turn) = self.turns.acquire().await else {
+            return Err(BusError::Unavailable { doing, source: "no turn".into() });
+        };
+        let channel = self.link.channel().await?;
+        let answer = match timeout(ANSWER_WAIT, question(&channel)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(said(doing, error)),
+            Err(_) => Err(BusError::Silent { doing, waited: ANSWER_WAIT }),
+        };
+        if channel.status().connected() {
+            let _closed = within("close a channel", channel.close(200, "asked".into())).await;
         }
         answer
     }

@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use tierlink_schemas::{OrganisationCode, Problem, Tier};
 
 use crate::intake::{Intake, UNKNOWN_ORGANISATION, UNKNOWN_SENDER};
 use crate::organisations::{CurrentOrganisations, Organisations};
+use crate::rates::{self, Rates, TOO_MUCH, Wait};
 
 /// The door for one listener.
 pub struct MllpDoor {
@@ -36,21 +38,36 @@ pub struct MllpDoor {
     pub codecs: CodecRegistry,
     /// Where messages go.
     pub intake: Arc<dyn Intake>,
+    /// How much each sender may send, over all doors.
+    pub rates: Arc<Rates>,
+    /// Whether the listener makes senders show a certificate.
+    pub asks_certificates: bool,
 }
 
 #[async_trait]
 impl Door for MllpDoor {
+    fn knows(&self, peer: &Peer, head: &[u8]) -> bool {
+        self.sender(&*self.organisations.load(), peer, head).is_ok()
+    }
+
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer {
         let organisations = self.organisations.load();
         let Some((stated, spoken)) = self.stated(&message) else { return Answer::Silent };
-        let arrived = Arrived { bytes: message, head: stated.head.clone() };
-        match self.sender(&*organisations, &peer, &stated) {
-            Ok((system, codec)) => reply(self.intake.take(system, codec, arrived).await),
-            Err(problem) => {
-                let guess = stranger(spoken);
-                reply(self.intake.refuse_unknown(&guess, spoken, arrived, problem).await)
-            }
+        let sender = self.sender(&*organisations, &peer, &stated);
+        let (known, problem) = match sender {
+            Ok(known) => (Some(known), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let stranger = stranger(spoken);
+        let (system, codec) = known.unwrap_or((&stranger, spoken));
+        if let Err(wait) = self.slow_down(&peer, &system.organisation.code, message.len()) {
+            return reply(self.intake.not_now(system, codec, &message, &too_much(wait)));
         }
+        let arrived = Arrived { bytes: message, head: stated.head.clone() };
+        reply(match problem {
+            None => self.intake.take(system, codec, arrived).await,
+            Some(problem) => self.intake.refuse_unknown(system, codec, arrived, problem).await,
+        })
     }
 
     async fn broken(&self, peer: Peer, broken: Broken) -> Option<Bytes> {
@@ -69,13 +86,36 @@ impl Door for MllpDoor {
         let known = self.sender(&*organisations, &peer, &stated).ok();
         let known = known.map(|(system, codec)| (system.clone(), codec));
         let (guess, codec) = known.unwrap_or_else(|| (stranger(spoken), spoken));
-        let arrived = Arrived { bytes: broken.raw, head: stated.head };
-        let answer = self.intake.refuse_unknown(&guess, codec, arrived, problem).await;
+        let slow_down = self.slow_down(&peer, &guess.organisation.code, broken.raw.len());
+        let answer = if let Err(wait) = slow_down {
+            self.intake.not_now(&guess, codec, &broken.raw, &too_much(wait))
+        } else if broken.why == Why::NoRoom {
+            // Nothing is wrong with the message.
+            self.intake.not_now(&guess, codec, &broken.raw, &problem)
+        } else {
+            let arrived = Arrived { bytes: broken.raw, head: stated.head };
+            self.intake.refuse_unknown(&guess, codec, arrived, problem).await
+        };
         answer.frames.into_iter().next().map(Bytes::from)
     }
 }
 
 impl MllpDoor {
+    /// Counts a message of this organisation, or says how long it must wait.
+    fn slow_down(
+        &self,
+        peer: &Peer,
+        organisation: &OrganisationCode,
+        bytes: usize,
+    ) -> Result<(), Wait> {
+        let now = Instant::now();
+        self.rates.take(rates::Sender::Address(plain(peer.address.ip())), now)?;
+        self.rates.may_send_bytes(organisation, now)?;
+        self.rates.take(rates::Sender::Organisation(organisation.clone()), now)?;
+        self.rates.charge_bytes(organisation, bytes, now);
+        Ok(())
+    }
+
     /// Who a message says it is from, and the format in which it says so. Read once for everybody.
     fn stated(&self, message: &[u8]) -> Option<(Sender, &Arc<dyn Codec>)> {
         let mut stated: Vec<(Sender, &Arc<dyn Codec>)> =
@@ -95,11 +135,12 @@ impl MllpDoor {
         let organisation = own.map_or_else(|| by_name(organisations, sender), Ok)?;
         let name = sender.system.as_deref();
         let here = |system: &Profile| self.may_listen(system, own.is_some());
-        let allowed = |system: &Profile| here(system) && may_speak(system, peer).is_ok();
+        let may_speak = |system: &Profile| self.may_speak(system, peer);
+        let allowed = |system: &Profile| here(system) && may_speak(system).is_ok();
         let system = organisation.speaker(name, allowed).or_else(|_| {
             // Somebody who is meant but may not speak from there hears why.
             let meant = organisation.speaker(name, here).map_err(unclear_system)?;
-            may_speak(meant, peer).map(|()| meant)
+            may_speak(meant).map(|()| meant)
         })?;
         let codec = self.codecs.get(&system.format.name).ok_or_else(nobody)?;
         Ok((system, codec))
@@ -128,6 +169,38 @@ impl MllpDoor {
         };
         listens && self.codecs.over(Transport::Mllp).any(|it| it.name() == system.format.name)
     }
+
+    /// Whether this system may speak from there, with that certificate.
+    fn may_speak(&self, profile: &Profile, peer: &Peer) -> Result<(), Problem> {
+        let address = plain(peer.address.ip());
+        let allowed = if profile.inbound.peers.is_empty() {
+            address.is_loopback()
+        } else {
+            profile.inbound.peers.iter().any(|network| network.contains(&address))
+        };
+        if !allowed {
+            return Err(unknown(
+                "MSH-4",
+                "names an organisation that may not send from this address; see inbound.peers in its \
+                 profile",
+            ));
+        }
+        match &profile.inbound.certificate_name {
+            // Every hospital of the county has some certificate of its authority.
+            None if self.asks_certificates => Err(unknown(
+                "MSH-4",
+                "names an organisation whose profile names no client certificate, which this \
+                 listener needs; set inbound.certificate_name in its profile",
+            )),
+            None => Ok(()),
+            Some(name) if peer.certificate_names.iter().any(|shown| shown == name) => Ok(()),
+            Some(_) => Err(unknown(
+                "MSH-4",
+                "names an organisation that must show another client certificate; see \
+                 inbound.certificate_name in its profile",
+            )),
+        }
+    }
 }
 
 /// The profile with which somebody unknown is answered in this format.
@@ -147,6 +220,11 @@ fn by_name<'a>(
         .find_map(|name| organisations.directory().resolve(name))
         .and_then(|organisation| organisations.profiles().get(&organisation.code))
         .ok_or_else(nobody)
+}
+
+fn too_much(wait: Wait) -> Problem {
+    let text = format!("more was sent than may be; send it again in {} seconds", wait.seconds());
+    Problem::new(TOO_MUCH, "message", text)
 }
 
 fn nobody() -> Problem {
@@ -175,32 +253,6 @@ fn unclear_system(unclear: Unclear) -> Problem {
 
 fn unknown(field: &str, text: &str) -> Problem {
     Problem::new(UNKNOWN_SENDER, field, text)
-}
-
-/// Whether this organisation may speak from there, with that certificate.
-fn may_speak(profile: &Profile, peer: &Peer) -> Result<(), Problem> {
-    let address = plain(peer.address.ip());
-    let allowed = if profile.inbound.peers.is_empty() {
-        address.is_loopback()
-    } else {
-        profile.inbound.peers.iter().any(|network| network.contains(&address))
-    };
-    if !allowed {
-        return Err(unknown(
-            "MSH-4",
-            "names an organisation that may not send from this address; see inbound.peers in its \
-             profile",
-        ));
-    }
-    match &profile.inbound.certificate_name {
-        None => Ok(()),
-        Some(name) if peer.certificate_names.iter().any(|shown| shown == name) => Ok(()),
-        Some(_) => Err(unknown(
-            "MSH-4",
-            "names an organisation that must show another client certificate; see \
-             inbound.certificate_name in its profile",
-        )),
-    }
 }
 
 /// An IPv4 address that came in over an IPv6 socket is the IPv4 address.

@@ -1,14 +1,16 @@
-//! Who calls: a bearer token, or nobody.
+//! Who calls: whoever the doorkeeper found, or nobody.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tierlink_schemas::{Code, OrganisationCode};
+use tierlink_store::Scope;
 
 use super::shared::Api;
 use crate::desk::Person;
-use crate::tokens::Caller;
+use crate::tokens::{Caller, Shown};
 
 /// The request carries no valid token.
 pub const NO_TOKEN: Code = Code::new("A005");
@@ -21,24 +23,25 @@ pub struct Authenticated(pub Caller);
 impl FromRequestParts<Api> for Authenticated {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
-        tierlink_http::bearer(&parts.headers)
-            .and_then(|token| api.tokens.caller(token))
-            .map(Self)
-            .ok_or_else(|| {
-                let mut response = tierlink_http::problem(
-                    StatusCode::UNAUTHORIZED,
-                    &NO_TOKEN,
-                    "no valid token",
-                    "Send `Authorization: Bearer …` with the token that your operator gave you.",
-                );
-                response.headers_mut().insert(
-                    axum::http::header::WWW_AUTHENTICATE,
-                    axum::http::HeaderValue::from_static("Bearer"),
-                );
-                response
-            })
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Response> {
+        let shown = parts.extensions.get::<Shown>();
+        shown.map(|shown| Self(shown.caller.clone())).ok_or_else(no_token)
     }
+}
+
+/// The request carries no valid token.
+pub(super) fn no_token() -> Response {
+    let mut response = tierlink_http::problem(
+        StatusCode::UNAUTHORIZED,
+        &NO_TOKEN,
+        "no valid token",
+        "Send `Authorization: Bearer …` with the token that your operator gave you.",
+    );
+    response.headers_mut().insert(
+        axum::http::header::WWW_AUTHENTICATE,
+        axum::http::HeaderValue::from_static("Bearer"),
+    );
+    response
 }
 
 impl Authenticated {
@@ -68,6 +71,23 @@ impl Authenticated {
             Caller::Organisation(_) => {
                 Err(not_for_you("This is for operators; ask the IT staff of the county."))
             }
+        }
+    }
+}
+
+/// Lets a request through if its token may be used for `scope`.
+pub(super) async fn expect_scope(scope: Scope, request: Request, next: Next) -> Response {
+    match request.extensions().get::<Shown>() {
+        None => no_token(),
+        Some(shown) if shown.scopes.contains(&scope) => next.run(request).await,
+        Some(_) => {
+            let name = scope.as_str();
+            let more = match scope {
+                Scope::Messages => "messages are sent by organisations",
+                Scope::CasesRead => "ask the IT staff of the county for one that may",
+                Scope::Operate => "this is for operators; ask the IT staff of the county",
+            };
+            not_for_you(&format!("The token may not be used for `{name}`; {more}."))
         }
     }
 }

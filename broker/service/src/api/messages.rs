@@ -1,6 +1,7 @@
 //! Messages in: native JSON and FHIR. A 2xx is a promise: the message is on disk.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::body::Body;
@@ -37,6 +38,7 @@ async fn take(caller: &Authenticated, api: &Api, format: &str, body: Bytes) -> R
         Ok(organisation) => organisation,
         Err(refusal) => return refusal,
     };
+    api.rates.charge_bytes(organisation, body.len(), Instant::now());
     let config = api.intake.config();
     let (Some(profile), Some(codec)) =
         (config.profiles.get(organisation), api.intake.codecs().get(format))

@@ -7,6 +7,7 @@
 mod auth;
 mod cases;
 mod desk;
+mod doorkeeper;
 mod health;
 mod messages;
 mod openapi;
@@ -18,6 +19,7 @@ mod views;
 use axum::Router;
 use axum::routing::get;
 
+pub use doorkeeper::ApiDoorkeeper;
 pub use openapi::document;
 pub use shared::Api;
 pub use views::{

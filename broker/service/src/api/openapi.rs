@@ -7,34 +7,55 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use serde_with::skip_serializing_none;
+use sha2::{Digest, Sha256};
 use tierlink_schemas::{Kind, schema};
 
 use super::routes::{self, Body, Media, Route};
 
 /// The document as it is served.
-static DOCUMENT: LazyLock<(Value, String)> = LazyLock::new(|| {
+static DOCUMENT: LazyLock<Made> = LazyLock::new(|| {
     let document = serde_json::to_value(Document::new(&routes::all()))
         .unwrap_or_else(|_| unreachable!("the document has string keys and no failing writers"));
     let text = document.to_string();
-    (document, text)
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes())));
+    Made { document, text, tag }
 });
 
-/// Serves the document.
-pub async fn serve() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.1.as_str())
+/// The document, its text, and the name of exactly this text (`ETag`).
+struct Made {
+    document: Value,
+    text: String,
+    tag: String,
+}
+
+/// It changes with a release only; an hour is soon enough to notice.
+const KEPT_FOR: &str = "public, max-age=3600";
+
+/// Serves the document, or says that the asker has it already.
+pub async fn serve(asked: HeaderMap) -> Response {
+    let tag = DOCUMENT.tag.as_str();
+    let known =
+        asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let named = [(header::ETAG, tag), (header::CACHE_CONTROL, KEPT_FOR)];
+    if known {
+        return (StatusCode::NOT_MODIFIED, named).into_response();
+    }
+    (named, [(header::CONTENT_TYPE, "application/json")], DOCUMENT.text.as_str()).into_response()
 }
 
 /// The document.
 #[must_use]
 pub fn document() -> &'static Value {
-    &DOCUMENT.0
+    &DOCUMENT.document
 }
 
 #[derive(Serialize)]
@@ -104,7 +125,7 @@ struct Content {
     schema: Schema,
 }
 
-/// What a token must be allowed to do: OpenAPI asks for the list, and ours is empty.
+/// What a token must be good for.
 type Scopes = Vec<&'static str>;
 
 /// The name of the only way to log in.
@@ -165,10 +186,9 @@ impl Operation {
             parameters: path.chain(query.into_iter().flatten()).collect(),
             request_body,
             responses: responses(route, generator),
-            security: if route.token {
-                vec![BTreeMap::from([(TOKEN, Scopes::new())])]
-            } else {
-                Vec::new()
+            security: match route.scope {
+                Some(scope) => vec![BTreeMap::from([(TOKEN, vec![scope.as_str()])])],
+                None => Vec::new(),
             },
         }
     }
@@ -204,7 +224,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> BTreeMap<&'stati
     let mut add = |status: &'static str, description: &'static str| {
         responses.insert(status, Answer { description, content: BTreeMap::new() });
     };
-    if route.token {
+    if route.scope.is_some() {
         add("401", "No valid token.");
         add("403", "The token may not do this.");
         add("404", "It does not exist, or is not yours: the two look alike.");

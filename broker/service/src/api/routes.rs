@@ -3,11 +3,15 @@
 //! The router and the OpenAPI document are both made from this list.
 
 use axum::Router;
+use axum::extract::Request;
 use axum::handler::Handler;
+use axum::middleware::{Next, from_fn};
 use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use tierlink_schemas::Verdict;
+use tierlink_store::Scope;
 
+use super::auth::expect_scope;
 use super::schemas::{any_message, fhir_resource, inline_schema_of, schema_of};
 use super::shared::Api;
 use super::{cases, desk, health, messages, views};
@@ -34,8 +38,8 @@ pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) method: &'static str,
     pub(super) summary: &'static str,
-    /// Whether it asks for a token.
-    pub(super) token: bool,
+    /// What its token must be good for; `None` if it asks for none.
+    pub(super) scope: Option<Scope>,
     /// Names and meanings of what stands in the path.
     pub(super) in_path: &'static [(&'static str, &'static str)],
     /// The type that the query is read into.
@@ -61,7 +65,7 @@ impl Route {
             path,
             method,
             summary,
-            token: true,
+            scope: Some(Scope::CasesRead),
             in_path: &[],
             query: None,
             body: None,
@@ -88,7 +92,13 @@ impl Route {
 
     /// Anybody may call it.
     fn without_token(mut self) -> Self {
-        self.token = false;
+        self.scope = None;
+        self
+    }
+
+    /// It needs an operator's token.
+    fn for_operators(mut self) -> Self {
+        self.scope = Some(Scope::Operate);
         self
     }
 
@@ -104,6 +114,7 @@ impl Route {
 
     fn takes(mut self, r#type: &'static str, schema: SchemaFn) -> Self {
         self.body = Some(Body::Message(Media { r#type, schema }));
+        self.scope = Some(Scope::Messages);
         self
     }
 
@@ -111,7 +122,7 @@ impl Route {
     fn acts<A: JsonSchema>(mut self) -> Self {
         let reason = Media { r#type: JSON, schema: schema_of::<desk::Why> };
         self.body = Some(Body::Reason(reason));
-        self.gives::<A>()
+        self.for_operators().gives::<A>()
     }
 
     fn gives<A: JsonSchema>(mut self) -> Self {
@@ -171,6 +182,7 @@ pub(super) fn all() -> Vec<Route> {
             .query::<cases::SlotsQuery>()
             .gives::<views::Slots<'_>>(),
         Route::get("/api/v1/lanes", desk::lanes, "All lanes. For operators.")
+            .for_operators()
             .gives::<views::Lanes<'_>>(),
         Route::post(
             "/api/v1/lanes/{lane}/pause",
@@ -191,6 +203,7 @@ pub(super) fn all() -> Vec<Route> {
             desk::parked,
             "Deliveries that need a person, oldest first. For operators.",
         )
+        .for_operators()
         .query::<desk::ParkedQuery>()
         .gives::<views::Parked<'_>>(),
         Route::post(
@@ -212,6 +225,7 @@ pub(super) fn all() -> Vec<Route> {
             desk::acts,
             "What people did, newest first: who, why and when. For operators.",
         )
+        .for_operators()
         .query::<desk::ActsQuery>()
         .gives::<views::Acts<'_>>(),
         Route::post("/fhir/$process-message", messages::fhir, "Send a FHIR R4 message Bundle.")
@@ -231,5 +245,15 @@ pub(super) fn all() -> Vec<Route> {
 /// The router over all of them.
 pub(super) fn router() -> Router<Api> {
     let routes = all().into_iter();
-    routes.fold(Router::new(), |router, route| router.route(route.path, route.handler))
+    routes.fold(Router::new(), |router, route| {
+        let handler = match route.scope {
+            None => route.handler,
+            Some(scope) => {
+                route.handler.route_layer(from_fn(move |request: Request, next: Next| {
+                    expect_scope(scope, request, next)
+                }))
+            }
+        };
+        router.route(route.path, handler)
+    })
 }

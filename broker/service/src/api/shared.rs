@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tierlink_edge::environment::Environment;
+use tierlink_edge::rates::Rates;
 use tierlink_store::Queries;
 
 use crate::desk::Desk;
 use crate::health::Health;
 use crate::intake::Intake;
-use crate::tokens::Tokens;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -19,8 +19,8 @@ pub struct Api {
     pub store: Arc<dyn Queries>,
     /// What operators do.
     pub desk: Arc<Desk>,
-    /// Who may call.
-    pub tokens: Arc<Tokens>,
+    /// How much each sender may send.
+    pub rates: Arc<Rates>,
     /// How we are.
     pub health: Arc<Health>,
     /// The time.

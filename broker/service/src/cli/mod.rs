@@ -4,6 +4,7 @@
 //! failed, 2 the input was refused or the call made no sense.
 
 mod acts;
+mod bearer;
 mod cases;
 mod check;
 mod clock;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use bearer::BearerToken;
 use config_file::ConfigFile;
 use signature::Signature;
 

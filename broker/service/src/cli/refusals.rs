@@ -33,7 +33,7 @@ pub enum Command {
         file: ConfigFile,
         /// The id, as `tierlink refusal list` prints it
         id: Uuid,
-        /// Print the bytes as they came. They hold patient data.
+        /// Print the bytes as they came, of a long message the first 64 KiB. They hold patient data
         #[arg(long)]
         raw: bool,
     },
@@ -99,7 +99,7 @@ async fn show(file: &ConfigFile, id: Uuid, raw: bool) -> anyhow::Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     print::line(&format!(
-        "{}  {}  {}  {} bytes of {}",
+        "{}  {}  {}  {} bytes kept of {}",
         found.id,
         print::time(found.received_at),
         sender(&found),

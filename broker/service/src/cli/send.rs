@@ -9,7 +9,7 @@ use clap::Args;
 use tierlink_edge::address::Address;
 use tierlink_mllp::client::{Client, Match, Settings};
 
-use super::print;
+use super::{BearerToken, print};
 
 /// Send files to an endpoint.
 #[derive(Clone, Debug, Args)]
@@ -18,9 +18,8 @@ pub struct Options {
     #[arg(long)]
     to: String,
 
-    /// The bearer token for HTTP; TIERLINK_TOKEN is read when absent
-    #[arg(long, env = "TIERLINK_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: BearerToken,
 
     /// PEM file with the authorities that the server's certificate may come from
     #[arg(long)]
@@ -61,8 +60,9 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
         Address::Http { url } => {
             let client = http_client(&options)?;
+            let token = options.token.read()?;
             for file in &options.files {
-                refused += usize::from(!post(&client, &url, &options, file).await?);
+                refused += usize::from(!post(&client, &url, token.as_deref(), file).await?);
             }
         }
     }
@@ -111,14 +111,14 @@ fn http_client(options: &Options) -> anyhow::Result<reqwest::Client> {
 async fn post(
     client: &reqwest::Client,
     url: &str,
-    options: &Options,
+    token: Option<&str>,
     file: &Path,
 ) -> anyhow::Result<bool> {
     let media_type =
         if url.contains("/fhir") { "application/fhir+json" } else { "application/json" };
     let mut request =
         client.post(url).header(reqwest::header::CONTENT_TYPE, media_type).body(read(file)?);
-    if let Some(token) = &options.token {
+    if let Some(token) = token {
         request = request.bearer_auth(token);
     }
     print::line(&format!("{}:", file.display()));

@@ -12,6 +12,7 @@ use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_simulator::play::{Event, Player, Summary};
 use tierlink_simulator::{Broker, Hospital, Line, Script, Speaks, System, Told};
 
+use super::BearerToken;
 use super::print;
 
 /// How long the broker's answer is waited for.
@@ -36,9 +37,8 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
 
-    /// The bearer token for HTTP; TIERLINK_TOKEN is read when absent
-    #[arg(long, env = "TIERLINK_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: BearerToken,
 
     /// What it does, as in ops/examples/simulate; without it, it takes everything
     #[arg(long, value_name = "FILE")]
@@ -100,7 +100,7 @@ fn line(options: &Options, system: &System, script: &Script) -> anyhow::Result<O
             bail!("this hospital speaks over HTTP: --broker http://HOST:PORT")
         }
     };
-    let broker = Broker { mllp, http, token: options.token.clone() };
+    let broker = Broker { mllp, http, token: options.token.read()? };
     Ok(Some(Line::new(broker, ANSWER_LASTS)?))
 }
 

@@ -10,9 +10,11 @@
 //! needs.
 
 mod codes;
+mod neighbours;
 mod policy;
 mod settings;
 mod systems;
+mod trust;
 mod validate;
 
 use std::collections::{BTreeSet, HashMap};
@@ -32,7 +34,7 @@ use tierlink_store::ConfigFingerprint;
 pub use codes::{INVALID, UNREADABLE};
 pub(crate) use policy::retry_policy;
 pub use settings::{
-    BusSettings, CalendarSettings, CountySettings, HttpSettings, LoadLimits, LogFormat,
+    Allowed, BusSettings, CalendarSettings, CountySettings, HttpSettings, LoadLimits, LogFormat,
     LogSettings, MllpSettings, Settings, StoreSettings, TlsSettings,
 };
 
@@ -88,6 +90,7 @@ impl Config {
         if let Some(url) = variable("TIERLINK_BUS") {
             settings.bus.url = url;
         }
+        trust::check(&settings, &variable, &mut problems);
         let profiles = read_profiles(&folder.join(&settings.profiles), &mut print, &mut problems);
         if let Some(days) = &settings.calendar.days
             && let Ok(text) = std::fs::read(folder.join(days))

@@ -1,5 +1,6 @@
 //! What can be set in the broker's file, with the defaults.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -40,6 +41,21 @@ pub struct Settings {
     /// How the program writes its log.
     #[serde(default)]
     pub log: LogSettings,
+    /// What is refused unless it is named here.
+    #[serde(default)]
+    pub allow: BTreeSet<Allowed>,
+}
+
+/// Ways to servers that are refused off this machine unless the configuration names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allowed {
+    /// A PostgreSQL that asks for no password.
+    PostgresWithoutPassword,
+    /// A PostgreSQL whose certificate is not checked.
+    PostgresUnchecked,
+    /// RabbitMQ's user `guest`.
+    RabbitmqGuest,
 }
 
 fn default_profiles() -> PathBuf {
@@ -119,6 +135,9 @@ pub struct TlsSettings {
 pub struct HttpSettings {
     /// Address and port.
     pub listen: SocketAddr,
+    /// Load balancers that say whose each connection is (PROXY protocol).
+    #[serde(default)]
+    pub proxies: Vec<ipnet::IpNet>,
     /// With it, HTTPS.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
@@ -133,6 +152,9 @@ pub struct MllpSettings {
     pub name: String,
     /// Address and port.
     pub listen: SocketAddr,
+    /// Load balancers that say whose each connection is (PROXY protocol).
+    #[serde(default)]
+    pub proxies: Vec<ipnet::IpNet>,
     /// With it, MLLP over TLS.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
@@ -148,6 +170,8 @@ fn default_listener() -> String {
 pub struct LoadLimits {
     /// Largest message, in bytes.
     pub message_bytes_max: usize,
+    /// Bytes of all messages that are being received or are not answered yet, over all listeners.
+    pub receiving_bytes_max: usize,
     /// Connections per listener.
     pub connections_max: usize,
     /// Connections per listener and peer address.
@@ -156,6 +180,14 @@ pub struct LoadLimits {
     pub idle_seconds: u32,
     /// Seconds that one message may take to arrive.
     pub frame_seconds: u32,
+    /// Requests and messages of one address in a minute.
+    pub per_minute_and_address: u32,
+    /// Requests with one token in a minute.
+    pub per_minute_and_token: u32,
+    /// Messages of one organisation in a minute.
+    pub per_minute_and_organisation: u32,
+    /// Bytes of messages of one organisation in a minute.
+    pub bytes_per_minute_and_organisation: u64,
     /// Messages that share one transaction.
     pub batch_max: usize,
     /// Messages that wait for a transaction before new ones are told to try again.
@@ -174,10 +206,15 @@ impl Default for LoadLimits {
     fn default() -> Self {
         Self {
             message_bytes_max: 12 * 1024 * 1024,
+            receiving_bytes_max: 256 * 1024 * 1024,
             connections_max: 1_024,
-            connections_per_peer_max: 512,
+            connections_per_peer_max: 128,
             idle_seconds: 3_600,
             frame_seconds: 30,
+            per_minute_and_address: 30_000,
+            per_minute_and_token: 6_000,
+            per_minute_and_organisation: 6_000,
+            bytes_per_minute_and_organisation: 512 * 1024 * 1024,
             batch_max: 200,
             waiting_max: 5_000,
             committers: 2,

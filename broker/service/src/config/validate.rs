@@ -6,6 +6,7 @@ use tierlink_codec::OrganisationProfile;
 use tierlink_schemas::{OrganisationCode, Problem};
 
 use super::codes::INVALID;
+use super::neighbours;
 use super::settings::Settings;
 use super::systems;
 use crate::codecs::codecs;
@@ -42,6 +43,20 @@ fn check_settings(settings: &Settings, problems: &mut Vec<Problem>) {
     }
     if limits.message_bytes_max < 1_024 || limits.message_bytes_max > 14 * 1024 * 1024 {
         problem("limits.message_bytes_max", "must be 1024 to 14680064, such as 12582912");
+    }
+    if limits.receiving_bytes_max / 8 < limits.message_bytes_max {
+        // One address has a quarter, and a buffer that grows may have twice what is in it.
+        problem(
+            "limits.receiving_bytes_max",
+            "must be 8 times message_bytes_max or more, such as 268435456",
+        );
+    }
+    if limits.per_minute_and_address == 0
+        || limits.per_minute_and_token == 0
+        || limits.per_minute_and_organisation == 0
+        || limits.bytes_per_minute_and_organisation == 0
+    {
+        problem("limits.per_minute", "must be at least 1, such as 6000");
     }
     if limits.lane_prefetch == 0 || limits.relay_batch == 0 || limits.waiting_max == 0 {
         problem("limits", "relay_batch, lane_prefetch and waiting_max must be at least 1");
@@ -122,4 +137,5 @@ fn check_listeners(
         }
     }
     systems::check(profiles, &codecs(), &listeners, problems);
+    neighbours::check(profiles, &codecs(), &settings.mllp, problems);
 }

@@ -16,6 +16,7 @@ use toml::{Table, Value};
 use super::actor::{Actor, Played};
 use super::cast::Org;
 use crate::config::Config;
+use crate::tokens::Wanted;
 
 /// `ops/examples/county.toml`.
 const COUNTY: &str = include_str!("../../../../ops/examples/county.toml");
@@ -102,7 +103,7 @@ pub async fn open_hospitals() -> anyhow::Result<BTreeMap<Org, Arc<Actor>>> {
 pub async fn open(org: Org) -> anyhow::Result<Actor> {
     let found = PROFILES.iter().find(|(name, _)| name.starts_with(org.code()));
     let (name, profile) = found.ok_or_else(|| anyhow!("{} has no profile", org.code()))?;
-    let secret = crate::tokens::create(org.code(), None, SystemEnvironment.now(), None).0;
+    let secret = crate::tokens::create(Wanted::of(org.code(), None), SystemEnvironment.now()).0;
     let opened = Actor::open(org, profile, secret).await;
     opened.with_context(|| format!("{name}: its hospital cannot be played"))
 }

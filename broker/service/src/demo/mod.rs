@@ -40,6 +40,7 @@ use self::progress::Board;
 use self::table::Table;
 use crate::app::{self, App};
 use crate::cli::print;
+use crate::tokens::Wanted;
 
 /// How the demo is played.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -99,7 +100,8 @@ impl Stage {
         organisation: Option<OrganisationCode>,
     ) -> anyhow::Result<String> {
         let (person, why) = play::operator("for the demo")?;
-        let made = self.app.desk().create_token(name, organisation, None, &person, &why).await;
+        let made =
+            self.app.desk().create_token(Wanted::of(name, organisation), &person, &why).await;
         made.context("a token cannot be stored")
     }
 

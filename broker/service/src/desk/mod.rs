@@ -23,7 +23,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tierlink_edge::environment::Environment;
 use tierlink_judge::CoreJudge;
-use tierlink_schemas::{LaneName, OrganisationCode};
+use tierlink_schemas::LaneName;
 pub use tierlink_store::{Act, ActName, ActQuery, ActRow};
 use tierlink_store::{Acted, Acts, NewAct, ReceiptOf};
 use tokio::sync::Notify;
@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::current_config::CurrentConfig;
-use crate::tokens;
+use crate::tokens::{self, Wanted};
 
 pub use person::{NAME_CHARS_MAX, Person, REASON_CHARS_MAX, Reason, Unsaid};
 pub use refusal::{Refusal, state_word};
@@ -114,14 +114,12 @@ impl Desk {
     /// Makes a token and gives its text, which nobody can read again.
     pub async fn create_token(
         &self,
-        name: &str,
-        organisation: Option<OrganisationCode>,
-        expires_at: Option<Timestamp>,
+        mut wanted: Wanted,
         by: &Person,
         why: &Reason,
     ) -> Result<String, Refusal> {
-        let name = person::name(name).ok_or(Unsaid::TokenName)?;
-        let (text, row) = tokens::create(&name, organisation, self.environment.now(), expires_at);
+        wanted.name = person::name(&wanted.name).ok_or(Unsaid::TokenName)?;
+        let (text, row) = tokens::create(wanted, self.environment.now());
         match self.perform(Act::CreateToken(row), by, why).await? {
             Performed::Recorded(_) | Performed::AsBefore => Ok(text),
         }

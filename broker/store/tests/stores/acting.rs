@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use tierlink_core::delivery::State;
 use tierlink_schemas::LaneName;
 use tierlink_store::{
-    Act, ActName, ActQuery, ActRow, Acted, ConfigFingerprint, DeliveryId, Error, NewAct, Store,
-    TokenRow,
+    Act, ActName, ActQuery, ActRow, Acted, ConfigFingerprint, DeliveryId, Error, NewAct, Scope,
+    Store, TokenRow,
 };
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ fn token(name: &str) -> TokenRow {
         hash: [7; 32],
         created_at: noon(),
         expires_at: None,
+        scopes: Scope::all_of(Some(&code(TOWNSHIP))),
+        last_used_at: None,
     }
 }
 

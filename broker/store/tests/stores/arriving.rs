@@ -3,7 +3,10 @@
 use serde_json::json;
 use tierlink_core::find::Key;
 use tierlink_schemas::{Kind, Refusal, SystemName, Verdict, Version};
-use tierlink_store::{CaseKey, Content, Error, REFUSALS_KEPT_MAX, RefusalQuery};
+use tierlink_store::{
+    CaseKey, Content, Error, REFUSAL_BYTES_MAX, REFUSALS_KEPT_MAX, REFUSED_BYTES_KEPT_MAX,
+    RefusalQuery,
+};
 
 use crate::county::{HOSPITAL, TOWNSHIP, code, core, spoilt_core};
 use crate::open::Place;
@@ -237,6 +240,29 @@ pub async fn a_refusal_shows_the_system_and_the_code_map_that_read_it(place: &Pl
     }
     let unmapped = RefusalQuery { limit: 10, ..RefusalQuery::default() };
     assert_eq!(store.refusals(unmapped).await.unwrap().len(), 2);
+}
+
+pub async fn of_what_is_refused_the_beginning_is_kept_and_no_more_than_a_budget(place: &Place) {
+    let refusal = |at: u32| {
+        let mut work = submit(&format!("m-{at}"));
+        let verdict = Verdict::refused(Refusal::Unreadable, crate::said::problem());
+        work.content = Content::Refused { verdict, source_message_id: None };
+        work.raw = vec![b'x'; 3 * REFUSAL_BYTES_MAX].into();
+        work
+    };
+    let whole = REFUSED_BYTES_KEPT_MAX / u32::try_from(REFUSAL_BYTES_MAX).unwrap();
+    let mut ids = Vec::new();
+    for at in 0..whole + 10 {
+        let work = refusal(at);
+        ids.push(work.id);
+        commit(&*place.store, vec![work]).await;
+    }
+
+    let one = |id| RefusalQuery { id: Some(id), ..RefusalQuery::default() };
+    let newest = place.store.refusals(one(*ids.last().unwrap())).await.unwrap();
+    assert_eq!(newest[0].raw, vec![b'x'; REFUSAL_BYTES_MAX]);
+    assert!(place.store.refusals(one(ids[9])).await.unwrap().is_empty());
+    assert_eq!(place.store.refusals(one(ids[10])).await.unwrap().len(), 1);
 }
 
 pub async fn a_query_is_answered_to_the_asker_alone(place: &Place) {

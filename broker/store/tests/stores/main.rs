@@ -56,6 +56,7 @@ macro_rules! keeps_its_promises {
                 what_cannot_be_stored_is_refused_by_its_field
                 refusals_are_kept_within_a_limit
                 a_refusal_shows_the_system_and_the_code_map_that_read_it
+                of_what_is_refused_the_beginning_is_kept_and_no_more_than_a_budget
                 a_query_is_answered_to_the_asker_alone
                 a_case_is_found_by_every_name_it_has
             }

@@ -1,6 +1,8 @@
 //! Promises about running a store: deadlines, tables, tokens, health.
 
-use tierlink_store::{Act, Acted, CaseKey, Error, TokenRow, open};
+use std::collections::BTreeSet;
+
+use tierlink_store::{Act, Acted, CaseKey, Error, Scope, TokenRow, open};
 use uuid::Uuid;
 
 use crate::county::{HOSPITAL, TOWNSHIP, code, core, doubtful_core};
@@ -91,6 +93,8 @@ pub async fn tokens_live_until_they_are_revoked(place: &Place) {
         hash: [7; 32],
         created_at: noon(),
         expires_at: Some(later(60)),
+        scopes: BTreeSet::from([Scope::CasesRead]),
+        last_used_at: None,
     };
     let create = |name: &str, whose| Act::CreateToken(token(name, whose));
     let made = act(store, create("his", Some(code(TOWNSHIP))), noon()).await;
@@ -105,6 +109,14 @@ pub async fn tokens_live_until_they_are_revoked(place: &Place) {
     assert_eq!(store.tokens().await.unwrap(), [token("operator", None)]);
     let anew = act(store, create("his", Some(code(HOSPITAL))), later(3)).await;
     assert_eq!((anew, store.tokens().await.unwrap().len()), (Acted::Done, 2));
+    // Uses are noted whole processes later, in any order: the last one counts.
+    let uses = [("his", later(9)), ("his", later(8)), ("gone", later(9))];
+    for (name, at) in uses {
+        store.note_token_uses(vec![(name.to_owned(), at)]).await.unwrap();
+    }
+    let used: Vec<_> =
+        store.tokens().await.unwrap().into_iter().map(|it| it.last_used_at).collect();
+    assert_eq!(used, [Some(later(9)), None]);
 }
 
 pub async fn a_dropped_caller_harms_nobody(place: &Place) {

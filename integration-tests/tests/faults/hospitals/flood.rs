@@ -83,7 +83,7 @@ async fn watch(process: u32) -> anyhow::Error {
 }
 
 /// What a process has in memory now.
-fn memory_kib(process: u32) -> Result<u64> {
+pub(super) fn memory_kib(process: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
