@@ -214,7 +214,7 @@ pub(super) fn all() -> Vec<Route> {
         )
         .query::<desk::ActsQuery>()
         .gives::<views::Acts<'_>>(),
-        Route::post("/fhir/$process-message", messages::fhir, "Send a FHIR R4 message Bundle.")
+        Route::post(PROCESS_MESSAGE, messages::fhir, "Send a FHIR R4 message Bundle.")
             .takes(FHIR, fhir_resource)
             .gives_as(FHIR, fhir_resource),
         Route::get("/fhir/metadata", messages::fhir_metadata, "The CapabilityStatement.")
@@ -228,8 +228,17 @@ pub(super) fn all() -> Vec<Route> {
     ]
 }
 
+/// Where FHIR messages are posted.
+const PROCESS_MESSAGE: &str = "/fhir/$process-message";
+
+/// The same as HTTP libraries write it: RFC 3986 lets a client encode the `$`, and many add a slash.
+const PROCESS_MESSAGE_TOO: [&str; 3] =
+    ["/fhir/%24process-message", "/fhir/$process-message/", "/fhir/%24process-message/"];
+
 /// The router over all of them.
 pub(super) fn router() -> Router<Api> {
     let routes = all().into_iter();
-    routes.fold(Router::new(), |router, route| router.route(route.path, route.handler))
+    let router =
+        routes.fold(Router::new(), |router, route| router.route(route.path, route.handler));
+    PROCESS_MESSAGE_TOO.iter().fold(router, |router, path| router.route(path, post(messages::fhir)))
 }
