@@ -56,12 +56,22 @@ pub fn answer(bytes: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
                 .iter()
                 .take(FINDINGS_MAX)
                 .map(|problem| issue("error", issue_code(*refusal, problem), problem));
-            (status_of(*refusal), outcome(&issues.collect::<Vec<Value>>()))
+            let read = problems.iter().all(|problem| !is_structural(problem));
+            let unread = *refusal == Refusal::Unreadable && !problems.is_empty();
+            let status = if unread && read { 422 } else { status_of(*refusal) };
+            (status, outcome(&issues.collect::<Vec<Value>>()))
         }
     };
     // Writing a tree of texts cannot fail; an empty body would still carry the status.
     let frame = serde_json::to_vec(&body).unwrap_or_default();
     Answer { frames: vec![frame], status, media_type: MEDIA_TYPE }
+}
+
+/// Writes what the sender of a body in another form hears.
+pub fn unsupported(problem: &Problem) -> Answer {
+    let body = outcome(&[issue("error", "not-supported", problem)]);
+    let frame = serde_json::to_vec(&body).unwrap_or_default();
+    Answer { frames: vec![frame], status: 415, media_type: MEDIA_TYPE }
 }
 
 const fn status_of(refusal: Refusal) -> u16 {
@@ -75,25 +85,35 @@ const fn status_of(refusal: Refusal) -> u16 {
     }
 }
 
+/// Whether the bytes are no FHIR message at all, in contrast to one that says something wrong.
+fn is_structural(problem: &Problem) -> bool {
+    !problem.code.as_str().starts_with(['C', 'D'])
+        || [codes::UNREADABLE, codes::NO_MESSAGE].contains(&problem.code)
+}
+
+/// FHIR's issue types for what the decoder and the checks find.
+const ISSUES: [(&str, &[&str]); 7] = [
+    ("required", &["C001", "C002", "C009", "C010", "C020", "C024", "D069", "D071", "D072"]),
+    ("invariant", &["C008", "C012", "C014", "C018", "C023", "C027", "C033", "D064", "D068"]),
+    ("not-supported", &["C030", "D063", "D074"]),
+    ("too-long", &["C022", "D061", "D084"]),
+    ("code-invalid", &["C006", "C015", "D067", "D077"]),
+    ("duplicate", &["C028"]),
+    ("forbidden", &["D065"]),
+];
+
 /// The FHIR issue type that comes nearest.
 fn issue_code(refusal: Refusal, problem: &Problem) -> &'static str {
     match refusal {
-        Refusal::Unreadable => "structure",
+        Refusal::Unreadable if is_structural(problem) => "structure",
         Refusal::Sender => "forbidden",
         Refusal::NotFound => "not-found",
         Refusal::Conflict => "conflict",
         Refusal::Rule => "business-rule",
         Refusal::Early => "transient",
-        Refusal::Invalid => {
-            let known = [
-                (codes::MISSING, "required"),
-                (codes::CASE_UNNAMED, "required"),
-                (codes::CONTRADICTION, "invariant"),
-                (codes::DIRECTION_CONTRADICTS, "invariant"),
-                (codes::EVENT_UNKNOWN, "not-supported"),
-                (codes::TOO_MUCH, "too-long"),
-            ];
-            known.iter().find(|(code, _)| *code == problem.code).map_or("value", |(_, name)| name)
+        Refusal::Invalid | Refusal::Unreadable => {
+            let known = |(_, found): &&(&str, &[&str])| found.contains(&problem.code.as_str());
+            ISSUES.iter().find(known).map_or("value", |(name, _)| name)
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Appointments, visits, care plans and consents: single resources that several kinds share.
 
+use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 use tierlink_schemas::answer::Appointment;
 use tierlink_schemas::request::{Consent, PlannedFollowUp};
 
 use crate::bundle::At;
+use crate::codes;
 use crate::party::write_practitioner;
 use crate::reader::Reader;
 use crate::writer::{Rest, Writer, put, resource};
@@ -19,32 +21,25 @@ impl Reader<'_> {
     pub fn appointment(&mut self, at: At) -> Appointment {
         let mut appointment = Appointment {
             number: self.short(at, "identifier/0/value", 100),
-            start: self.time(at, "start"),
-            end: self.time(at, "end"),
+            start: self.exact(at, "start"),
+            end: self.exact(at, "end"),
             department: self
                 .department(at, "specialty/0")
                 .or_else(|| self.department(at, "serviceType/0")),
             slot: self.short(at, "slot/0/identifier/value", 64),
-            instructions: self.short(at, "patientInstruction", 1_000),
+            instructions: self.short(at, "patientInstruction", 4_000),
             ..Appointment::default()
         };
-        for index in 0..self.bundle.count(at, "participant") {
-            let actor = format!("participant/{index}/actor");
-            let Some(who) = self.bundle.follow(at, &actor) else {
-                continue;
-            };
-            match self.bundle.kind(who) {
-                "Practitioner" if appointment.practitioner.is_none() => {
-                    appointment.practitioner = self.practitioner(who);
-                }
-                "PractitionerRole" if appointment.practitioner.is_none() => {
-                    appointment.practitioner = self.person(at, &actor);
-                }
-                "Location" if appointment.place.is_none() => {
-                    appointment.place = self.short(who, "name", 200);
-                }
-                _ => {}
-            }
+        if appointment.start.is_none() {
+            self.requested_period(at, &mut appointment);
+        }
+        let minutes = self.bundle.take_code(at, "minutesDuration").and_then(|it| it.parse().ok());
+        if let (Some(start), None, Some(minutes)) = (appointment.start, appointment.end, minutes) {
+            let length = jiff::SignedDuration::from_mins(i64::from(u16::min(minutes, 10_080)));
+            appointment.end = start.checked_add(length).ok();
+        }
+        for index in 0..self.bundle.count(at, "participant").min(50) {
+            self.participant(at, index, &mut appointment);
         }
         if let Some(slot) = self.bundle.follow(at, "slot/0") {
             appointment.slot = self.short(slot, "identifier/0/value", 64).or_else(|| {
@@ -53,7 +48,60 @@ impl Reader<'_> {
             });
         }
         let rest = Rest(self.extensions(at, ""));
-        self.filled_in(at, "extension", appointment, rest)
+        let appointment = self.filled_in(at, "extension", appointment, rest);
+        if let Some(number) = &appointment.queue_number {
+            self.bundle.take_if(at, "comment", &queued(number));
+        }
+        appointment
+    }
+
+    /// The day of a planned follow-up. Words such as 出院后一周 stay words.
+    fn planned_day(&mut self, at: At, detail: &str) -> Option<Date> {
+        let words = format!("{detail}/scheduledString");
+        let is_day =
+            self.bundle.peek(at, &words).is_some_and(|it| it.trim().parse::<Date>().is_ok());
+        if is_day {
+            return self.day(at, &words);
+        }
+        self.day(at, &format!("{detail}/scheduledPeriod/start"))
+    }
+
+    /// A time that is only asked for may be a period. A day of it is said in words.
+    fn requested_period(&mut self, at: At, appointment: &mut Appointment) {
+        appointment.start = self.about(at, "requestedPeriod/0/start", "期望开始");
+        appointment.end = self.about(at, "requestedPeriod/0/end", "期望结束");
+    }
+
+    fn participant(&mut self, at: At, index: usize, appointment: &mut Appointment) {
+        let one = format!("participant/{index}");
+        let actor = format!("{one}/actor");
+        if self.bundle.peek(at, &format!("{one}/status")) == Some("declined") {
+            self.bundle.take_all(at, &one);
+            let text = "this participant has declined and does not take part; left out";
+            self.deviation(codes::LEFT_OUT, self.bundle.field(at, &format!("{one}/status")), text);
+            return;
+        }
+        let who = self.bundle.follow(at, &actor);
+        let person = match who.map(|who| self.bundle.kind(who).to_owned()).as_deref() {
+            Some("Practitioner" | "PractitionerRole") => self.person(at, &actor),
+            Some("Location") => {
+                let name = who.and_then(|who| self.short(who, "name", 200));
+                appointment.place = appointment.place.take().or(name);
+                None
+            }
+            Some("HealthcareService") => {
+                let department = who.and_then(|who| self.department(who, "specialty/0"));
+                appointment.department = appointment.department.take().or(department);
+                None
+            }
+            Some(_) | None => None,
+        };
+        match person {
+            Some(person) if appointment.practitioner.is_none() => {
+                appointment.practitioner = Some(person);
+            }
+            other => appointment.other_practitioners.extend(other),
+        }
     }
 
     /// Reads the informed consent. Consents to other things, such as sharing records, are not it.
@@ -82,16 +130,31 @@ impl Reader<'_> {
         let Some(at) = self.bundle.first("CarePlan") else {
             return;
         };
+        let status = self.bundle.take_code(at, "status");
+        if let Some(status) = status.filter(|status| status != "active") {
+            self.said.push((self.bundle.field(at, "status"), format!("治疗计划状态：{status}")));
+        }
+        self.bundle.take(at, "intent");
         if let Some(treatment) = self.short(at, "description", 20_000) {
             body.put_at("plan/treatment", treatment.into());
         }
         let mut planned = Vec::new();
         for index in 0..self.bundle.count(at, "activity").min(100) {
             let detail = format!("activity/{index}/detail");
+            let status = format!("{detail}/status");
+            match self.bundle.take_code(at, &status).as_deref() {
+                None
+                | Some("not-started" | "scheduled" | "in-progress" | "on-hold" | "unknown") => {}
+                Some(_) => {
+                    self.bundle.take_all(at, &detail);
+                    let text = "this is not planned any more, or its status is not known; left out";
+                    self.deviation(codes::LEFT_OUT, self.bundle.field(at, &status), text);
+                    self.left_out.push(self.bundle.field(at, &detail));
+                    continue;
+                }
+            }
             let item = PlannedFollowUp {
-                on: self
-                    .day(at, &format!("{detail}/scheduledPeriod/start"))
-                    .or_else(|| self.day(at, &format!("{detail}/scheduledString"))),
+                on: self.planned_day(at, &detail),
                 what: self.short(at, &format!("{detail}/description"), 1_000).unwrap_or_default(),
                 by: self.short(at, &format!("{detail}/performer/0/display"), 200),
             };
@@ -103,6 +166,11 @@ impl Reader<'_> {
             body.put_at("plan/follow_ups", planned.into());
         }
     }
+}
+
+/// The place in the queue, in words.
+fn queued(number: &str) -> String {
+    format!("号序：{number}")
 }
 
 /// Writes an appointment.
@@ -118,9 +186,25 @@ pub fn write(writer: &mut Writer<'_>, label: &str, status: &str, mut rest: Rest)
     put(&mut out, "slot", slot);
     put(&mut out, "patientInstruction", rest.take("instructions"));
     let doctor = rest.object("practitioner").and_then(|person| write_practitioner(writer, person));
+    let others = match rest.take("other_practitioners") {
+        Some(Value::Array(others)) => others,
+        Some(_) | None => Vec::new(),
+    };
+    let others: Vec<Value> = others
+        .into_iter()
+        .filter_map(|person| {
+            let Value::Object(person) = person else { return None };
+            write_practitioner(writer, Rest(person))
+        })
+        .collect();
+    if let Some(number) = rest.0.get("queue_number").and_then(Value::as_str) {
+        // FHIR has no element for it; whoever does not know our extension reads the comment.
+        put(&mut out, "comment", Value::from(queued(number)));
+    }
     let mut participants: Vec<Value> = [writer.subject.clone(), doctor]
         .into_iter()
         .flatten()
+        .chain(others)
         .map(|actor| json!({ "actor": actor, "status": "accepted" }))
         .collect();
     if participants.is_empty() {

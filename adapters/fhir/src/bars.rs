@@ -134,8 +134,17 @@ impl Reader<'_> {
         let found = Found { appointment: Some(at), ..Found::default() };
         let meaning = match status.as_str() {
             "booked" => Meaning::Statement { kind: Kind::ReferralSchedule, exact: false, found },
-            "cancelled" | "entered-in-error" => {
+            "cancelled" | "entered-in-error"
+                if matches!(statuses.request.as_deref(), Some("revoked" | "entered-in-error")) =>
+            {
                 self.cancellation(statuses, status == "entered-in-error")
+            }
+            "cancelled" | "entered-in-error" => {
+                let text = "this cancels an appointment and not the referral, which goes on; no \
+                            message of this broker carries that yet: call the other side, and \
+                            send the new appointment once it is made";
+                self.problem(codes::EVENT_UNKNOWN, self.bundle.field(at, "status"), text);
+                return None;
             }
             "noshow" => Meaning::Statement { kind: Kind::ReferralNoShow, exact: false, found },
             "arrived" | "checked-in" | "fulfilled" => {

@@ -33,6 +33,12 @@ pub struct Resource {
     pub body: Value,
     /// Pointers of the leaves that somebody took.
     pub taken: HashSet<String>,
+    /// Those of them that were taken as words beside what the kind of message reads.
+    in_words: HashSet<String>,
+    /// Whether it is left out: it is no fact, or about somebody else.
+    pub left_out: bool,
+    /// The resource that contains it.
+    parent: Option<At>,
 }
 
 /// A whole message.
@@ -45,6 +51,10 @@ pub struct Bundle {
     /// Places whose shape was bent.
     pub bent: BTreeSet<String>,
 }
+
+/// Elements that every resource has, and those that name its patient.
+const EVERYWHERE: [&str; 9] =
+    ["resourceType", "id", "meta", "text", "status", "subject", "patient", "for", "beneficiary"];
 
 /// The Bundle's own elements are kept as a resource too, at this place.
 pub const BUNDLE: At = 0;
@@ -135,7 +145,17 @@ impl Bundle {
         if id.is_some_and(|id| full_url.as_ref().is_some_and(|url| url.ends_with(&id))) {
             taken.insert("/id".to_owned());
         }
-        self.resources.push(Resource { kind, path: String::new(), full_url, body, taken });
+        let path = String::new();
+        self.resources.push(Resource {
+            kind,
+            path,
+            full_url,
+            body,
+            taken,
+            in_words: HashSet::new(),
+            left_out: false,
+            parent,
+        });
         if let Some(Value::Array(contained)) = contained {
             for inner in contained {
                 self.add(inner, None, Some(at))?;
@@ -168,14 +188,90 @@ impl Bundle {
         }
     }
 
-    /// Every resource of a type, in the order of the message.
+    /// Every resource of a type that is not left out, in the order of the message.
     pub fn all(&self, kind: &str) -> Vec<At> {
-        (1..self.resources.len()).filter(|at| self.resources[*at].kind == kind).collect()
+        self.present().filter(|at| self.resources[*at].kind == kind).collect()
     }
 
-    /// The first resource of a type.
+    /// The first resource of a type that is not left out.
     pub fn first(&self, kind: &str) -> Option<At> {
-        (1..self.resources.len()).find(|at| self.resources[*at].kind == kind)
+        self.present().find(|at| self.resources[*at].kind == kind)
+    }
+
+    /// Every resource that is not left out. The Bundle itself is none.
+    pub fn present(&self) -> impl Iterator<Item = At> + '_ {
+        (1..self.resources.len()).filter(|at| !self.resources[*at].left_out)
+    }
+
+    /// Whether a resource refers to another.
+    pub fn refers(&self, at: At, to: At) -> bool {
+        let mut refers = false;
+        each_leaf(&self.resources[at].body, &mut String::new(), &mut |pointer, text| {
+            refers |= pointer.ends_with("/reference") && self.target(at, text) == Some(to);
+        });
+        refers
+    }
+
+    /// Leaves a resource out, with what it contains: nobody reads it, and nothing of it is kept.
+    pub fn leave_out(&mut self, at: At) {
+        self.take_whole(at);
+        self.resources[at].left_out = true;
+        for inner in at + 1..self.resources.len() {
+            if self.resources[inner].parent == Some(at) {
+                self.take_whole(inner);
+                self.resources[inner].left_out = true;
+            }
+        }
+    }
+
+    /// Every leaf of a resource that nobody has taken, with its pointer.
+    pub fn untaken(&self, at: At) -> Vec<(String, String)> {
+        let resource = &self.resources[at];
+        let mut found = Vec::new();
+        each_leaf(&resource.body, &mut String::new(), &mut |pointer, text| {
+            if !resource.taken.contains(pointer) {
+                found.push((pointer.to_owned(), text.to_owned()));
+            }
+        });
+        found
+    }
+
+    /// Whether anything of a resource was taken but what every resource has.
+    pub fn is_read(&self, at: At) -> bool {
+        let routine = |leaf: &String| {
+            let first = leaf.split('/').nth(1).unwrap_or_default();
+            EVERYWHERE.contains(&first)
+        };
+        self.resources[at].taken.iter().any(|leaf| !routine(leaf))
+    }
+
+    /// Takes the leaf at a pointer as words.
+    pub fn take_as_words(&mut self, at: At, pointer: String) {
+        self.resources[at].in_words.insert(pointer.clone());
+        self.resources[at].taken.insert(pointer);
+    }
+
+    /// Takes the leaf at a pointer.
+    pub fn take_pointer(&mut self, at: At, pointer: String) {
+        self.resources[at].taken.insert(pointer);
+    }
+
+    /// Every element that was read as what it is, such as `Patient.name.text`: what our own
+    /// extensions hold, and what was only taken as words, does not count.
+    pub fn elements_read(&self) -> BTreeSet<String> {
+        let mut elements = BTreeSet::new();
+        for resource in self.resources.iter().filter(|resource| !resource.left_out) {
+            for pointer in resource.taken.difference(&resource.in_words) {
+                let steps = pointer.split('/').skip(1);
+                let steps = steps.filter(|step| !step.bytes().all(|b| b.is_ascii_digit()));
+                let steps: Vec<&str> = steps.take_while(|step| *step != "extension").collect();
+                let everywhere = ["resourceType", "id", "meta", "text"];
+                if steps.first().is_some_and(|first| !everywhere.contains(first)) {
+                    elements.insert(format!("{}.{}", resource.kind, steps.join(".")));
+                }
+            }
+        }
+        elements
     }
 
     /// The type of a resource.
@@ -289,7 +385,7 @@ impl Bundle {
     }
 
     /// Marks a whole resource as read.
-    pub fn take_whole(&mut self, at: At) {
+    fn take_whole(&mut self, at: At) {
         let resource = &mut self.resources[at];
         let taken = &mut resource.taken;
         each_leaf(&resource.body, &mut String::new(), &mut |leaf, _| {
@@ -310,6 +406,9 @@ impl Bundle {
     pub fn follow(&mut self, at: At, path: &str) -> Option<At> {
         let reference = format!("{path}/reference");
         let target = self.target(at, self.peek(at, &reference)?)?;
+        if self.resources[target].left_out {
+            return None;
+        }
         self.take(at, &reference);
         Some(target)
     }
@@ -321,20 +420,46 @@ impl Bundle {
         Some(target)
     }
 
-    /// The resource that a reference in the resource at `at` means.
+    /// The resource that a reference in the resource at `at` means (R4, Bundle, "Resolving
+    /// references in Bundles").
+    ///
+    /// An absolute one means the entry with an equal `fullUrl` and no other: the same id on another
+    /// server is another resource. A relative one means a resource of the server that its own
+    /// resource is from, where the `fullUrl` says which.
     pub fn target(&self, at: At, reference: &str) -> Option<At> {
         let reference = reference.trim();
-        if reference.starts_with('#') {
-            return *self.by_reference.get(&format!("{at}{reference}"))?;
+        if let Some(id) = reference.strip_prefix('#') {
+            let container = self.resources[at].parent.unwrap_or(at);
+            if id.is_empty() {
+                return Some(container);
+            }
+            return *self.by_reference.get(&format!("{container}#{id}"))?;
         }
-        if let Some(found) = self.by_reference.get(reference) {
-            return *found;
-        }
-        // An absolute address, or one with a version, of a resource that stands here by its id.
-        let plain = reference.split("/_history/").next()?;
-        let mut steps = plain.rsplit('/');
-        let (id, kind) = (steps.next()?, steps.next()?);
-        *self.by_reference.get(&format!("{kind}/{id}"))?
+        let (plain, version) = match reference.split_once("/_history/") {
+            Some((plain, version)) => (plain, Some(version)),
+            None => (reference, None),
+        };
+        let found = if plain.contains(':') {
+            *self.by_reference.get(plain)?
+        } else {
+            let owner = self.resources[at].parent.unwrap_or(at);
+            let base = self.full_url(owner).and_then(base_of);
+            let absolute = base.map(|base| format!("{base}{plain}"));
+            let known = absolute.and_then(|absolute| self.by_reference.get(&absolute));
+            match known {
+                Some(found) => *found,
+                // Not of the same server as far as the addresses say; then it is none of these.
+                None => {
+                    let found = *self.by_reference.get(plain)?;
+                    let theirs = found.and_then(|found| self.full_url(found)).and_then(base_of);
+                    found.filter(|_| base.is_none() || theirs.is_none())
+                }
+            }
+        };
+        found.filter(|found| {
+            let stated = self.peek(*found, "meta/versionId");
+            version.is_none() || stated.is_none() || stated == version
+        })
     }
 
     /// Takes our own extensions below `path` (`""` for those of the resource itself).
@@ -365,6 +490,13 @@ impl Bundle {
         }
         found
     }
+}
+
+/// The address of the server in a `fullUrl` such as `https://his.example/fhir/Patient/1`, with its
+/// last slash. A `urn:uuid:` has none.
+fn base_of(full_url: &str) -> Option<&str> {
+    let (rest, _) = full_url.rsplit_once('/').filter(|_| full_url.contains("://"))?;
+    rest.rsplit_once('/').map(|(base, _)| &full_url[..=base.len()])
 }
 
 /// Takes the Bundle out of the Parameters of `$process-message`, where it may be wrapped.
@@ -428,7 +560,37 @@ mod tests {
 
         let found = ["a", "b", "c", "d"].map(|path| bundle.follow(1, path));
 
-        assert_eq!(found, [Some(3), Some(3), Some(2), None]);
+        assert_eq!(found, [Some(3), None, Some(2), None]);
+    }
+
+    #[test]
+    fn a_relative_reference_stays_on_its_server_and_a_version_must_be_the_one_that_stands_here() {
+        let mut bundle = bundle(&json!([
+            {"fullUrl": "https://a/fhir/Task/1", "resource": {"resourceType": "Task",
+                "a": {"reference": "Patient/1"}, "b": {"reference": "https://a/fhir/Patient/1"},
+                "c": {"reference": "Patient/2"}, "d": {"reference": "Patient/1/_history/7"},
+                "e": {"reference": "Patient/1/_history/8"}}},
+            {"fullUrl": "https://a/fhir/Patient/1",
+                "resource": {"resourceType": "Patient", "id": "1", "meta": {"versionId": "7"}}},
+            {"fullUrl": "https://b/fhir/Patient/2", "resource": {"resourceType": "Patient", "id": "2"}},
+        ]));
+
+        let found = ["a", "b", "c", "d", "e"].map(|path| bundle.follow(1, path));
+
+        assert_eq!(found, [Some(2), Some(2), None, Some(2), None]);
+    }
+
+    #[test]
+    fn what_is_contained_refers_to_its_container_and_its_neighbours() {
+        let mut bundle =
+            bundle(&json!([{"resource": {"resourceType": "Task", "id": "t", "contained": [
+                {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "#p"},
+                    "task": {"reference": "#"}},
+                {"resourceType": "Practitioner", "id": "p"},
+            ]}}]));
+
+        assert_eq!(bundle.follow(2, "practitioner"), Some(3));
+        assert_eq!(bundle.follow(2, "task"), Some(1));
     }
 
     #[test]

@@ -10,22 +10,43 @@
 //! Which list a kind of message has, and which texts, is in `parts.rs`; this file knows one item.
 
 use serde::Serialize;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 use tierlink_schemas::clinical::{
-    Allergy, Attachment, AttachmentKind, Comparator, Diagnosis, Medication, Observation, Procedure,
+    Allergy, Attachment, AttachmentKind, Criticality, Diagnosis, Procedure, Severity,
 };
 
 use crate::bundle::At;
-use crate::modifiers::{self, Modifier};
+use crate::items::{NOTE_CHARS_MAX, annotation, modifier, value_of};
+use crate::modifiers;
 use crate::reader::Reader;
 use crate::writer::{Rest, Writer, organisation_identifier, put, resource};
-use crate::{codes, systems};
+use crate::{codes, medication, observation, systems};
 
-/// Longest remark beside an item that the canonical schema takes.
-const NOTE_CHARS_MAX: usize = 4_000;
+/// What stands for a reaction of which only the severity is known.
+const UNTOLD: &str = "未描述";
 
-/// Longest text that is taken for a number. A longer one is a text made of digits.
-const NUMBER_CHARS_MAX: usize = 24;
+/// What of each resource has no field of its own and goes into the remark on the item.
+const CONDITION_NOTES: [(&str, &str); 7] = [
+    ("severity", "程度"),
+    ("bodySite/0", "部位"),
+    ("stage/0/summary", "分期"),
+    ("onsetString", "起病"),
+    ("onsetDateTime", "起病"),
+    ("abatementString", "转归"),
+    ("abatementDateTime", "转归"),
+];
+const ALLERGY_NOTES: [(&str, &str); 4] = [
+    ("type", "类型"),
+    ("category/0", "类别"),
+    ("onsetDateTime", "起病"),
+    ("lastOccurrence", "最近发作"),
+];
+const PROCEDURE_NOTES: [(&str, &str); 4] = [
+    ("bodySite/0", "部位"),
+    ("outcome", "结果"),
+    ("complication/0", "并发症"),
+    ("performedPeriod/end", "结束"),
+];
 
 /// What kind of resource an item becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +107,15 @@ impl Reader<'_> {
                 if self.modifier(at, &modifiers::DOCUMENT).is_err() {
                     return Vec::new();
                 }
+                match self.modifier(at, &modifiers::PAPER) {
+                    Ok(Some("preliminary")) => {
+                        let place = self.bundle.field(at, "docStatus");
+                        let text = format!("{}为初步文书", self.bundle.field(at, ""));
+                        self.said.push((place, text));
+                    }
+                    Ok(_) => {}
+                    Err(_) => return Vec::new(),
+                }
                 let contents = self.bundle.count(at, "content").max(1);
                 (0..contents).map(|index| self.paper(at, index)).map(|p| json(&p)).collect()
             }
@@ -108,7 +138,7 @@ impl Reader<'_> {
         let status = self.modifier(at, &modifiers::CONDITION_STATUS).ok()?.map(value_of);
         let what = self.concept(at, "code")?;
         let on = self.day(at, "recordedDate");
-        let note = self.short(at, "note/0/text", NOTE_CHARS_MAX);
+        let note = self.notes(at, &CONDITION_NOTES, Vec::new());
         let item = Diagnosis {
             what,
             on,
@@ -123,116 +153,83 @@ impl Reader<'_> {
     fn allergy(&mut self, at: At) -> Option<Allergy> {
         let certainty = self.modifier(at, &modifiers::ALLERGY_CERTAINTY).ok()?.map(value_of);
         let status = self.modifier(at, &modifiers::ALLERGY_STATUS).ok()?.map(value_of);
+        let substance =
+            self.concept(at, "code").or_else(|| self.concept(at, "reaction/0/substance"))?;
         let item = Allergy {
+            substance,
+            reaction: self.reactions(at),
+            severity: self.severity(at),
+            criticality: self.criticality(at),
             certainty: certainty.flatten(),
             status: status.flatten(),
-            note: self.short(at, "note/0/text", NOTE_CHARS_MAX),
-            substance: self
-                .concept(at, "code")
-                .or_else(|| self.concept(at, "reaction/0/substance"))?,
-            reaction: self
-                .short(at, "reaction/0/manifestation/0/text", 400)
-                .or_else(|| self.short(at, "reaction/0/manifestation/0/coding/0/display", 400))
-                .or_else(|| self.short(at, "reaction/0/description", 400)),
-            ..Allergy::default()
+            note: self.notes(at, &ALLERGY_NOTES, Vec::new()),
         };
         Some(self.with_rest(at, item))
     }
 
-    fn observation(&mut self, at: At) -> Option<Observation> {
-        let status = self.modifier(at, &modifiers::OBSERVATION).ok()?;
-        let mut item = Observation { what: self.concept(at, "code")?, ..Observation::default() };
-        item.status = status.and_then(value_of).unwrap_or_default();
-        item.note = self.short(at, "note/0/text", NOTE_CHARS_MAX);
-        item.value = self.value(at);
-        item.comparator = self.comparator(at, "valueQuantity/comparator");
-        item.absent_reason = self.concept(at, "dataAbsentReason");
-        item.unit = self
-            .short(at, "valueQuantity/unit", 64)
-            .or_else(|| self.short(at, "valueQuantity/code", 64));
-        item.range = self.short(at, "referenceRange/0/text", 128).or_else(|| {
-            let low = self.short(at, "referenceRange/0/low/value", 40)?;
-            let high = self.short(at, "referenceRange/0/high/value", 40)?;
-            Some(format!("{low}-{high}"))
-        });
-        item.flag = self
-            .short(at, "interpretation/0/text", 32)
-            .or_else(|| self.short(at, "interpretation/0/coding/0/code", 32));
-        item.at = self.time(at, "effectiveDateTime").or_else(|| self.time(at, "effectiveInstant"));
-        Some(self.with_rest(at, item))
+    /// Every reaction in words.
+    fn reactions(&mut self, at: At) -> Option<String> {
+        let mut words = Vec::new();
+        for index in 0..self.bundle.count(at, "reaction").min(20) {
+            let one = format!("reaction/{index}");
+            for nth in 0..self.bundle.count(at, &format!("{one}/manifestation")).min(20) {
+                let said = self.phrase(at, &format!("{one}/manifestation/{nth}"));
+                words.extend(said.filter(|words| words != UNTOLD));
+            }
+            words.extend(self.short(at, &format!("{one}/description"), NOTE_CHARS_MAX));
+        }
+        let words = words.join("；");
+        (!words.is_empty() && words.chars().count() <= NOTE_CHARS_MAX).then_some(words)
     }
 
-    /// The value as it was written: a number keeps its zeros, a code its words.
-    fn value(&mut self, at: At) -> Option<String> {
-        let number = self.short(at, "valueQuantity/value", 20_000);
-        if let Some(number) = number {
-            let written = self.extensions(at, "valueQuantity").remove("as_written");
-            let written = written.as_ref().and_then(Value::as_str);
-            let same = |text: &&str| text.parse::<f64>().ok() == number.parse::<f64>().ok();
-            let number = written.filter(same).map_or(number, str::to_owned);
-            return Some(number);
+    /// How bad the worst reaction was.
+    fn severity(&mut self, at: At) -> Option<Severity> {
+        let mut worst = None;
+        for index in 0..self.bundle.count(at, "reaction").min(20) {
+            let path = format!("reaction/{index}/severity");
+            let Some(code) = self.bundle.take_code(at, &path) else { continue };
+            let found = match code.as_str() {
+                "mild" => 0,
+                "moderate" => 1,
+                "severe" => 2,
+                _ => {
+                    let text = "the severity is not known; send mild, moderate or severe";
+                    self.problem(codes::MODIFIER, self.bundle.field(at, &path), text);
+                    continue;
+                }
+            };
+            worst = worst.max(Some(found));
         }
-        for name in ["valueString", "valueInteger", "valueBoolean", "valueDateTime", "valueTime"] {
-            if let Some(text) = self.short(at, name, 20_000) {
-                return Some(text);
+        worst.and_then(|worst| {
+            [Severity::Mild, Severity::Moderate, Severity::Severe].get(worst).copied()
+        })
+    }
+
+    fn criticality(&mut self, at: At) -> Option<Criticality> {
+        match self.bundle.take_code(at, "criticality")?.as_str() {
+            "low" => Some(Criticality::Low),
+            "high" => Some(Criticality::High),
+            "unable-to-assess" => Some(Criticality::UnableToAssess),
+            _ => {
+                let text = "the criticality is not known; send low, high or unable-to-assess";
+                self.problem(codes::MODIFIER, self.bundle.field(at, "criticality"), text);
+                None
             }
         }
-        self.short(at, "valueCodeableConcept/text", 20_000)
-            .or_else(|| self.short(at, "valueCodeableConcept/coding/0/display", 20_000))
-            .or_else(|| self.short(at, "valueCodeableConcept/coding/0/code", 20_000))
-    }
-
-    /// The sign before a quantity. One that is not understood refuses the message.
-    fn comparator(&mut self, at: At, path: &str) -> Option<Comparator> {
-        let sign = self.bundle.take_code(at, path)?;
-        let known = Comparator::ALL.into_iter().find(|it| it.as_str() == sign);
-        if known.is_none() {
-            let text = "the comparator is not known; send <, <=, >= or >";
-            self.problem(codes::MODIFIER, self.bundle.field(at, path), text);
-        }
-        known
     }
 
     fn procedure(&mut self, at: At) -> Option<Procedure> {
         let status = self.modifier(at, &modifiers::PROCEDURE).ok()?;
+        let what = self.concept(at, "code")?;
+        let mut words = Vec::new();
+        let done_at = self
+            .instant_or_words(at, "performedDateTime", "时间", &mut words)
+            .or_else(|| self.instant_or_words(at, "performedPeriod/start", "开始", &mut words));
         let item = Procedure {
+            what,
+            at: done_at,
             status: status.and_then(value_of).unwrap_or_default(),
-            what: self.concept(at, "code")?,
-            at: self
-                .time(at, "performedDateTime")
-                .or_else(|| self.time(at, "performedPeriod/start")),
-            note: self.short(at, "note/0/text", NOTE_CHARS_MAX),
-        };
-        Some(self.with_rest(at, item))
-    }
-
-    fn medication(&mut self, at: At, status: &Modifier) -> Option<Medication> {
-        let status = self.modifier(at, status).ok()?;
-        let drug = self.concept(at, "medicationCodeableConcept").or_else(|| {
-            let medication = self.bundle.follow(at, "medicationReference")?;
-            self.concept(medication, "code")
-        })?;
-        let quantity = "dosage/0/doseAndRate/0/doseQuantity";
-        let dose = self.short(at, &format!("{quantity}/value"), 40).map(|value| {
-            let unit = self.short(at, &format!("{quantity}/unit"), 40).unwrap_or_default();
-            format!("{value} {unit}").trim().to_owned()
-        });
-        // MedicationRequest calls the same element `dosageInstruction`.
-        let text = |r: &mut Self, path: &str, max| {
-            r.short(at, &format!("dosage/0/{path}"), max)
-                .or_else(|| r.short(at, &format!("dosageInstruction/0/{path}"), max))
-        };
-        let item = Medication {
-            drug,
-            status: status.and_then(value_of).unwrap_or_default(),
-            dose,
-            frequency: text(self, "timing/code/text", 200),
-            route: text(self, "route/text", 200)
-                .or_else(|| text(self, "route/coding/0/display", 200)),
-            note: self
-                .short(at, "note/0/text", NOTE_CHARS_MAX)
-                .or_else(|| text(self, "text", NOTE_CHARS_MAX)),
-            ..Medication::default()
+            note: self.notes(at, &PROCEDURE_NOTES, words),
         };
         Some(self.with_rest(at, item))
     }
@@ -252,6 +249,11 @@ impl Reader<'_> {
             .bundle
             .take(at, &part("data"))
             .or_else(|| binary.and_then(|binary| self.bundle.take(binary, "data")));
+        // R4 allows white space in base64Binary, and many libraries break its lines.
+        let inline = inline.map(|mut data| {
+            data.retain(|letter| !letter.is_ascii_whitespace());
+            data
+        });
         let media_type = self
             .short(at, &part("contentType"), 100)
             .or_else(|| binary.and_then(|binary| self.short(binary, "contentType", 100)));
@@ -312,11 +314,6 @@ impl Reader<'_> {
         slot.0.entry("places").or_insert_with(|| 1.into());
         slot
     }
-
-    fn with_rest<T: Serialize + serde::de::DeserializeOwned>(&mut self, at: At, item: T) -> T {
-        let rest = Rest(self.extensions(at, ""));
-        self.filled_in(at, "extension", item, rest)
-    }
 }
 
 /// Writes one item as a part of the message.
@@ -337,14 +334,17 @@ pub fn write(writer: &mut Writer<'_>, shape: Shape, label: &str, item: Value) {
             modifier(&mut rest, &mut out, "status", &modifiers::ALLERGY_STATUS);
             put(&mut out, "note", annotation(&mut rest));
             put(&mut out, "code", rest.concept("substance"));
-            let reaction = rest.text("reaction");
-            put(
-                &mut out,
-                "reaction",
-                reaction.map(|r| json!([{ "manifestation": [{ "text": r }] }])),
-            );
+            let criticality = rest.text("criticality").map(|it| it.replace('_', "-"));
+            put(&mut out, "criticality", criticality.map(Value::from));
+            let mut reaction = Map::new();
+            put(&mut reaction, "severity", rest.take("severity"));
+            let words = rest.text("reaction");
+            // FHIR requires a manifestation; where only the severity is known, it says just that.
+            let told = words.or_else(|| (!reaction.is_empty()).then(|| UNTOLD.to_owned()));
+            put(&mut reaction, "manifestation", told.map(|text| json!([{ "text": text }])));
+            put(&mut out, "reaction", (!reaction.is_empty()).then(|| json!([reaction])));
         }
-        Shape::Observation => write_observation(&mut rest, &mut out),
+        Shape::Observation => observation::write(&mut rest, &mut out),
         Shape::Procedure => {
             put(&mut out, "status", Value::from("completed"));
             modifier(&mut rest, &mut out, "status", &modifiers::PROCEDURE);
@@ -353,12 +353,12 @@ pub fn write(writer: &mut Writer<'_>, shape: Shape, label: &str, item: Value) {
             put(&mut out, "note", annotation(&mut rest));
         }
         Shape::Statement => {
-            write_medication(&mut rest, &mut out, "dosage", &modifiers::STATEMENT);
+            medication::write(&mut rest, &mut out, "dosage", &modifiers::STATEMENT);
         }
         Shape::Prescription => {
             put(&mut out, "intent", Value::from("plan"));
             let status = &modifiers::PRESCRIPTION;
-            write_medication(&mut rest, &mut out, "dosageInstruction", status);
+            medication::write(&mut rest, &mut out, "dosageInstruction", status);
         }
         Shape::Document => write_paper(&mut rest, &mut out),
         Shape::Slot => write_slot(&mut rest, &mut out),
@@ -368,64 +368,6 @@ pub fn write(writer: &mut Writer<'_>, shape: Shape, label: &str, item: Value) {
         put(&mut out, name, subject);
     }
     writer.add_part(label, out);
-}
-
-/// Writes a field as the modifier that it is.
-fn modifier(rest: &mut Rest, out: &mut Map<String, Value>, field: &str, which: &Modifier) {
-    let value = rest.text(field);
-    put(out, which.element, value.and_then(|value| which.write(&value)));
-}
-
-fn annotation(rest: &mut Rest) -> Option<Value> {
-    rest.text("note").map(|note| json!([{ "text": note }]))
-}
-
-fn write_observation(rest: &mut Rest, out: &mut Map<String, Value>) {
-    put(out, "status", Value::from("final"));
-    modifier(rest, out, "status", &modifiers::OBSERVATION);
-    put(out, "dataAbsentReason", rest.concept("absent_reason"));
-    put(out, "note", annotation(rest));
-    put(out, "code", rest.concept("what"));
-    put(out, "effectiveDateTime", rest.take("at"));
-    if let Some(text) = rest.text("value") {
-        // Only what JSON calls a number is a quantity; `阴性` and `7.10 (复查)` are words.
-        match serde_json::from_str::<Number>(&text).ok().filter(|_| text.len() <= NUMBER_CHARS_MAX)
-        {
-            Some(number) => {
-                let same = number.to_string() == text;
-                let mut quantity = Map::new();
-                put(&mut quantity, "value", Value::Number(number));
-                put(&mut quantity, "comparator", rest.take("comparator"));
-                put(&mut quantity, "unit", rest.take("unit"));
-                if !same {
-                    let mut written = Rest::default();
-                    written.0.insert("as_written".to_owned(), text.into());
-                    written.close(&mut quantity);
-                }
-                put(out, "valueQuantity", Value::Object(quantity));
-            }
-            None => put(out, "valueString", Value::from(text)),
-        }
-    }
-    put(out, "referenceRange", rest.text("range").map(|range| json!([{ "text": range }])));
-    put(out, "interpretation", rest.text("flag").map(|flag| json!([{ "text": flag }])));
-}
-
-fn write_medication(
-    rest: &mut Rest,
-    out: &mut Map<String, Value>,
-    element: &str,
-    status: &Modifier,
-) {
-    put(out, "status", Value::from("active"));
-    modifier(rest, out, "status", status);
-    put(out, "medicationCodeableConcept", rest.concept("drug"));
-    let mut dosage = Map::new();
-    let frequency = rest.text("frequency");
-    put(&mut dosage, "timing", frequency.map(|text| json!({ "code": { "text": text } })));
-    put(&mut dosage, "route", rest.text("route").map(|text| json!({ "text": text })));
-    put(out, element, (!dosage.is_empty()).then(|| json!([dosage])));
-    put(out, "note", annotation(rest));
 }
 
 fn write_paper(rest: &mut Rest, out: &mut Map<String, Value>) {
@@ -463,11 +405,6 @@ fn write_slot(rest: &mut Rest, out: &mut Map<String, Value>) {
     put(out, "status", Value::from("free"));
     put(out, "start", rest.take("start"));
     put(out, "end", rest.take("end"));
-}
-
-/// The canonical value that goes by this name.
-fn value_of<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
-    serde_json::from_value(Value::from(name)).ok()
 }
 
 fn json<T: Serialize>(value: &T) -> Value {

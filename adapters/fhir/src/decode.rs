@@ -1,5 +1,7 @@
 //! From bytes to a canonical message: the straight line through the readers.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tierlink_codec::{Decoded, FamilyKnown, Head, Reading};
 use tierlink_schemas::kind::{Family, Kind};
@@ -12,6 +14,7 @@ use crate::events::{Dialect, dialect};
 use crate::limits::EXTRAS_MAX;
 use crate::meaning::Meaning;
 use crate::opened::{self, Arrived};
+use crate::period::When;
 use crate::reader::{Named, Reader};
 use crate::{codes, json, systems};
 
@@ -55,6 +58,19 @@ fn read(bundle: Bundle, id: Option<String>, with: &Reading<'_>) -> Decoded {
     }
 }
 
+/// The elements that reading a message takes, such as `Patient.name.text`.
+pub fn elements_read(bytes: &[u8], with: &Reading<'_>) -> BTreeSet<String> {
+    let Ok(bundle) = json::read(bytes).and_then(Bundle::open) else {
+        return BTreeSet::new();
+    };
+    let id = message_id(&bundle);
+    let mut reader = Reader::new(bundle, with);
+    if reader.message(id).is_none() {
+        return BTreeSet::new();
+    }
+    reader.bundle.elements_read()
+}
+
 /// The sender's id for the message: that of the header, or else that of the Bundle.
 ///
 /// A message that is sent again in a new Bundle keeps the id of its header and is seen as a repeat;
@@ -75,6 +91,14 @@ impl Reader<'_> {
         };
         self.bundle.take(header, "id");
         self.check_sender(header);
+        self.choose_what_is_meant(header);
+        self.leave_out_what_is_no_fact();
+        self.refuse_unknown_modifiers();
+        self.refuse_unknown_codes();
+        self.settle_subjects();
+        if !self.problems.is_empty() {
+            return None;
+        }
         let system = self.bundle.peek(header, "eventCoding/system").map(str::to_owned);
         let dialect = dialect(system.as_deref());
         let receiver = self.receiver(header);
@@ -141,6 +165,32 @@ impl Reader<'_> {
         Some(header)
     }
 
+    /// Of several requests or tasks the one counts that the focus names. One that it refers to is
+    /// said in words; any other would be lost, so it refuses the message.
+    fn choose_what_is_meant(&mut self, header: At) {
+        let focused: Vec<At> = (0..self.bundle.count(header, "focus").min(20))
+            .filter_map(|index| self.bundle.follow(header, &format!("focus/{index}")))
+            .collect();
+        for kind in ["ServiceRequest", "Task"] {
+            let all = self.bundle.all(kind);
+            if all.len() < 2 {
+                continue;
+            }
+            let mut meant = all.iter().copied().filter(|at| focused.contains(at));
+            let one = meant.next().filter(|_| meant.next().is_none());
+            for other in all.iter().copied().filter(|at| Some(*at) != one) {
+                if one.is_some_and(|one| self.bundle.refers(one, other)) {
+                    self.say_whole(other);
+                    self.bundle.leave_out(other);
+                } else {
+                    let text = "there are several of these and one message says one thing; send \
+                                each in a message of its own";
+                    self.problem(codes::CONTRADICTION, self.bundle.field(other, ""), text);
+                }
+            }
+        }
+    }
+
     /// Refuses a message that names another sender than the one who sent it.
     fn check_sender(&mut self, header: At) {
         let sender = self.whom(header, "sender");
@@ -185,17 +235,14 @@ impl Reader<'_> {
         }
     }
 
+    /// When it was said: the Bundle's time, because the request of a statement is older than it.
     fn occurred_at(&mut self) -> jiff::Timestamp {
         let mut stated = self.time(BUNDLE, "timestamp");
         for kind in ["Task", "ServiceRequest"] {
-            let Some(at) = self.bundle.first(kind) else {
-                continue;
-            };
-            let same = self.bundle.peek(at, "authoredOn").and_then(|t| t.parse().ok()) == stated;
-            if stated.is_none() {
-                stated = self.time(at, "authoredOn");
-            } else if same {
-                self.bundle.take(at, "authoredOn");
+            if let Some(at) = self.bundle.first(kind)
+                && let Some(When::Instant(authored)) = self.when(at, "authoredOn")
+            {
+                stated.get_or_insert(authored);
             }
         }
         stated.unwrap_or_else(|| {
@@ -238,6 +285,7 @@ impl Reader<'_> {
     fn case(&mut self, dialect: Dialect, other: Option<&OrganisationCode>, message: &mut Message) {
         let kind = message.kind();
         let mut places = Vec::new();
+        let (asker, answerer) = self.sides_of_the_request(kind, other);
         for (resource, lists) in [
             ("Task", &["basedOn", "identifier", "focus"][..]),
             ("ServiceRequest", &["identifier"][..]),
@@ -253,12 +301,21 @@ impl Reader<'_> {
                         "focus" => "focus/identifier".to_owned(),
                         _ => format!("{list}/{index}/identifier"),
                     };
-                    places.push((at, one));
+                    // A Task has the number of who works on it; everything else is the request's.
+                    let own = resource == "Task" && *list == "identifier";
+                    places.push((at, one, own));
                 }
             }
         }
-        for (at, place) in places {
-            self.case_identifier(at, &place, message);
+        for (at, place, own) in places {
+            let whose = match self.bundle.peek(at, &format!("{place}/type/coding/0/code")) {
+                Some("PLAC") => asker.clone(),
+                Some("FILL") => answerer.clone(),
+                Some(_) | None if own => self.own().clone(),
+                Some(_) | None => asker.clone(),
+            };
+            let assigner = self.whom(at, &format!("{place}/assigner")).0.code();
+            self.case_identifier(at, &place, &assigner.unwrap_or(whose), message);
         }
         let named = |m: &Message| {
             m.case.id.is_some() || m.case.number.is_some() || !m.case.numbers.is_empty()
@@ -279,7 +336,33 @@ impl Reader<'_> {
         }
     }
 
-    fn case_identifier(&mut self, at: At, place: &str, message: &mut Message) {
+    /// Who asked and who answers, for numbers of a request that do not say whose they are.
+    ///
+    /// `ServiceRequest.identifier` is given by whoever asks (R4). Who that is the request says, or
+    /// else what is said: a decision is said by the one who was asked.
+    fn sides_of_the_request(
+        &mut self,
+        kind: Kind,
+        other: Option<&OrganisationCode>,
+    ) -> (OrganisationCode, OrganisationCode) {
+        let own = self.own().clone();
+        let other = other.cloned().unwrap_or_else(|| own.clone());
+        let request = self.bundle.first("ServiceRequest");
+        let requester = request.and_then(|at| self.whom(at, "requester").0.code());
+        let own_asked = match requester {
+            Some(requester) => requester == own,
+            None => !is_said_by_the_one_asked(kind),
+        };
+        if own_asked { (own, other) } else { (other, own) }
+    }
+
+    fn case_identifier(
+        &mut self,
+        at: At,
+        place: &str,
+        whose_it_is: &OrganisationCode,
+        message: &mut Message,
+    ) {
         let (value, system) = (format!("{place}/value"), format!("{place}/system"));
         let Some(number) = self.bundle.peek(at, &value).map(|v| v.trim().to_owned()) else {
             return;
@@ -308,10 +391,7 @@ impl Reader<'_> {
                     message.case.number = Some(number);
                     true
                 }
-                _ => {
-                    let own = self.own().clone();
-                    added(message, &own, &number)
-                }
+                _ => added(message, whose_it_is, &number),
             },
         };
         if read {
@@ -352,6 +432,61 @@ impl Reader<'_> {
     fn id_of(&self, at: At) -> Option<String> {
         let id = self.bundle.peek(at, "id").or_else(|| self.bundle.full_url(at))?;
         Some(id.to_owned())
+    }
+}
+
+/// Whether a kind is a decision or a report of the organisation that was asked. What either side may
+/// say counts as said by the one that asked.
+const fn is_said_by_the_one_asked(kind: Kind) -> bool {
+    match kind {
+        Kind::ReferralReview
+        | Kind::ReferralReturn
+        | Kind::ReferralAccept
+        | Kind::ReferralDecline
+        | Kind::ReferralRedirect
+        | Kind::ReferralSchedule
+        | Kind::ReferralArrive
+        | Kind::ReferralNoShow
+        | Kind::ReferralFeedback
+        | Kind::ReferralConfirmCancel
+        | Kind::ReferralRefuseCancel
+        | Kind::TransferAccept
+        | Kind::TransferDecline
+        | Kind::TransferRedirect
+        | Kind::TransferReceive
+        | Kind::TransferFollowUp
+        | Kind::ConsultationReview
+        | Kind::ConsultationReturn
+        | Kind::ConsultationAccept
+        | Kind::ConsultationDecline
+        | Kind::ConsultationSchedule
+        | Kind::ConsultationStart
+        | Kind::ConsultationOpinion
+        | Kind::ConsultationNoShow
+        | Kind::ConsultationClaim
+        | Kind::ConsultationRecollect
+        | Kind::ConsultationReport
+        | Kind::ConsultationAudit
+        | Kind::ConsultationCritical
+        | Kind::StatusReport => true,
+        Kind::ReferralSubmit
+        | Kind::ReferralAmend
+        | Kind::ReferralCancel
+        | Kind::ReferralClose
+        | Kind::TransferOffer
+        | Kind::TransferAmend
+        | Kind::TransferDischarge
+        | Kind::TransferCancel
+        | Kind::TransferClose
+        | Kind::ConsultationRequest
+        | Kind::ConsultationAmend
+        | Kind::ConsultationAcknowledge
+        | Kind::ConsultationCancel
+        | Kind::ConsultationClose
+        | Kind::SlotPublish
+        | Kind::SlotWithdraw
+        | Kind::StatusQuery
+        | Kind::Receipt => false,
     }
 }
 

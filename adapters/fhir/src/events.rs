@@ -17,7 +17,7 @@ use tierlink_schemas::kind::Kind;
 use crate::bundle::At;
 use crate::codes;
 use crate::meaning::{Found, Meaning, Opening, Statuses};
-use crate::reader::Reader;
+use crate::reader::{Named, Reader};
 use crate::statement::task_status;
 use crate::systems;
 
@@ -91,12 +91,9 @@ impl Reader<'_> {
             at.and_then(|at| r.bundle.peek(at, "status")).map(|s| s.trim().to_owned())
         };
         let request = self.bundle.first("ServiceRequest");
-        // The receiver's visit is the focus, or else the one that the request does not name.
-        let senders = request.and_then(|request| self.bundle.follow(request, "encounter"));
-        let visits = self.bundle.all("Encounter");
         let visit = focus
             .filter(|at| self.bundle.kind(*at) == "Encounter")
-            .or_else(|| visits.iter().copied().find(|at| Some(*at) != senders));
+            .or_else(|| self.visit_of_the_speaker(request));
         let appointment = focus
             .filter(|at| self.bundle.kind(*at) == "Appointment")
             .or_else(|| self.bundle.first("Appointment"));
@@ -107,6 +104,30 @@ impl Reader<'_> {
             appointment: appointment.and_then(|at| Some((at, status(self, Some(at))?))),
             reason: self.bundle.peek(header, "reason/coding/0/code").map(str::to_owned),
         }
+    }
+
+    /// The visit that the message speaks of: one at the organisation that speaks, or else one that
+    /// is neither the request's nor at another organisation. Several with unlike statuses say
+    /// nothing for certain.
+    fn visit_of_the_speaker(&mut self, request: Option<At>) -> Option<At> {
+        let of_request = request.and_then(|request| self.bundle.follow(request, "encounter"));
+        let (mut own, mut open) = (Vec::new(), Vec::new());
+        for at in self.bundle.all("Encounter") {
+            match self.whom(at, "serviceProvider").0 {
+                Named::As(code) if code == *self.own() => own.push(at),
+                Named::As(_) => {}
+                Named::Unknown | Named::Silent if Some(at) == of_request => {}
+                Named::Unknown | Named::Silent => open.push(at),
+            }
+        }
+        let candidates = if own.is_empty() { open } else { own };
+        let status = |at: &At| self.bundle.peek(*at, "status").map(str::trim);
+        let first = candidates.first().copied()?;
+        if candidates.iter().any(|at| status(at) != status(&first)) {
+            self.contradiction("several visits have unlike statuses, and none is marked as yours");
+            return None;
+        }
+        Some(first)
     }
 
     /// The resource that the header points at, if it is one that decides.
@@ -182,7 +203,8 @@ impl Reader<'_> {
             );
             return None;
         }
-        if task.is_some_and(|task| task != task_status(kind)) {
+        let ends = kind == Kind::ReferralFeedback && task == Some("completed");
+        if !ends && task.is_some_and(|task| task != task_status(kind)) {
             let text = "the event was followed; our profile gives this event another Task.status";
             self.deviation(codes::EVENT_INFERRED, "Task.status", text);
         }

@@ -6,7 +6,7 @@
 use tierlink_schemas::Problem;
 use tierlink_schemas::message::Extra;
 
-use crate::bundle::{BUNDLE, Bundle};
+use crate::bundle::Bundle;
 use crate::codes;
 use crate::leaves::each_leaf;
 use crate::limits::{EXTRA_CHARS_MAX, EXTRA_PATH_CHARS_MAX, EXTRAS_MAX};
@@ -49,7 +49,7 @@ impl Bundle {
         for (at, resource) in self.resources.iter().enumerate() {
             each_leaf(&resource.body, &mut String::new(), &mut |pointer, text| {
                 let read = resource.taken.contains(pointer)
-                    || (at == BUNDLE && pointer == "/id" && is_ours(text))
+                    || is_of_the_transmission(pointer)
                     || is_routine(&resource.kind, pointer, text)
                     || (pointer.ends_with("/reference") && self.target(at, text).is_some());
                 if !read && extras.len() <= EXTRAS_MAX {
@@ -65,12 +65,14 @@ impl Bundle {
     }
 }
 
-/// Whether a Bundle id is one that we made: those are of UUID version 5 and say nothing new.
-fn is_ours(id: &str) -> bool {
-    uuid::Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == 5)
+/// Whether an element belongs to this transmission and not to what is said. A message that is sent
+/// again may have others, and is the same message all the same: its id is that of the header.
+fn is_of_the_transmission(pointer: &str) -> bool {
+    matches!(pointer, "/id" | "/meta/lastUpdated" | "/meta/versionId" | "/lastModified")
 }
 
-fn is_routine(kind: &str, pointer: &str, text: &str) -> bool {
+/// Whether our own writers always fill in an element in this way.
+pub fn is_routine(kind: &str, pointer: &str, text: &str) -> bool {
     let matches = |(its_kind, its_path, its_text): &(&str, &str, &str)| {
         *its_kind == kind && *its_text == text && same_place(pointer, its_path)
     };

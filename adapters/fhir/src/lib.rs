@@ -14,6 +14,7 @@
 //! Deliberately absent: typed models of all of FHIR, validation against profiles, terminology
 //! servers, XML, sockets and clocks.
 
+mod address;
 mod answer;
 mod appointment;
 mod asking;
@@ -25,17 +26,22 @@ mod decode;
 mod encode;
 mod events;
 mod extension;
+mod items;
 mod json;
 mod leaves;
 mod leftovers;
 pub mod limits;
 mod meaning;
+mod medication;
 mod metadata;
 mod modifiers;
+mod names;
+mod observation;
 mod opened;
 mod parts;
 mod party;
 mod patient;
+mod period;
 mod reader;
 mod remarks;
 mod request;
@@ -44,7 +50,11 @@ mod settle;
 mod statement;
 mod subject;
 mod systems;
+mod telecom;
+mod words;
 mod writer;
+
+use std::collections::BTreeSet;
 
 use tierlink_codec::{
     Answer, Answered, CodeMaps, Codec, Decoded, Encoded, Reading, Reply, Sender, Transport, Writing,
@@ -52,6 +62,19 @@ use tierlink_codec::{
 use tierlink_schemas::{Message, OrganisationCode, Problem};
 
 pub use metadata::metadata;
+
+/// The answer to a body that no reader looks into: an OperationOutcome with HTTP status 415.
+#[must_use]
+pub fn unsupported(problem: &Problem) -> Answer {
+    answer::unsupported(problem)
+}
+
+/// The elements that reading a message takes, by resource and path without numbers
+/// (`Patient.name.text`). For the check that `MAPPING.md` names every one of them.
+#[must_use]
+pub fn elements_read(bytes: &[u8], with: &Reading<'_>) -> BTreeSet<String> {
+    decode::elements_read(bytes, with)
+}
 
 /// FHIR R4 messaging, in JSON.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,7 +12,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bundle::At;
+use crate::bundle::{At, BUNDLE};
 use crate::codes;
 use crate::reader::Reader;
 
@@ -195,6 +195,141 @@ pub const DOCUMENT: Modifier = Modifier {
     words: &[],
 };
 
+/// `DocumentReference.docStatus`: how far the paper itself has come.
+pub const PAPER: Modifier = Modifier {
+    element: "docStatus",
+    system: None,
+    codes: &[
+        ("final", Fact("final")),
+        ("amended", Fact("amended")),
+        ("preliminary", Fact("preliminary")),
+        ("entered-in-error", NoFact),
+    ],
+    words: &[],
+};
+
+/// `Consent.status`: one in error says nothing; the others are read with the consent.
+const CONSENT: Modifier = Modifier {
+    element: "status",
+    system: None,
+    codes: &[("entered-in-error", NoFact)],
+    words: &[],
+};
+
+/// `CarePlan.status`.
+const CARE_PLAN: Modifier = Modifier {
+    element: "status",
+    system: None,
+    codes: &[("revoked", NoFact), ("entered-in-error", NoFact)],
+    words: &[],
+};
+
+/// `DiagnosticReport.status` and `Communication.status`.
+const REPORT: Modifier = Modifier {
+    element: "status",
+    system: None,
+    codes: &[
+        ("cancelled", NoFact),
+        ("not-done", NoFact),
+        ("stopped", NoFact),
+        ("entered-in-error", NoFact),
+    ],
+    words: &[],
+};
+
+/// `Slot.status`: what is not free is no offer.
+const SLOT: Modifier = Modifier {
+    element: "status",
+    system: None,
+    codes: &[
+        ("busy", NoFact),
+        ("busy-unavailable", NoFact),
+        ("busy-tentative", NoFact),
+        ("entered-in-error", NoFact),
+    ],
+    words: &[],
+};
+
+/// Which resources may say of themselves that they are no fact, and where.
+const MODIFIED: [(&str, &[Modifier]); 12] = [
+    ("Observation", &[OBSERVATION]),
+    ("Condition", &[CONDITION_CERTAINTY]),
+    ("AllergyIntolerance", &[ALLERGY_CERTAINTY]),
+    ("MedicationStatement", &[STATEMENT]),
+    ("MedicationRequest", &[PRESCRIPTION]),
+    ("Procedure", &[PROCEDURE]),
+    ("DocumentReference", &[DOCUMENT, PAPER]),
+    ("Consent", &[CONSENT]),
+    ("CarePlan", &[CARE_PLAN]),
+    ("DiagnosticReport", &[REPORT]),
+    ("Communication", &[REPORT]),
+    ("Slot", &[SLOT]),
+];
+
+/// Codes of elements that decide what a resource means and are read in other files. One that is not
+/// here is not understood, wherever the resource stands.
+const KNOWN: &[(&str, &str, &[&str])] = &[
+    ("ServiceRequest", "status", REQUEST_STATUSES),
+    ("ServiceRequest", "intent", INTENTS),
+    ("Task", "status", TASK_STATUSES),
+    ("Task", "intent", INTENTS),
+    ("Appointment", "status", APPOINTMENT_STATUSES),
+    ("Encounter", "status", VISIT_STATUSES),
+    ("Slot", "status", &["free"]),
+    ("CarePlan", "status", &["active", "draft", "on-hold", "completed", "unknown"]),
+    ("CarePlan", "intent", &["plan", "order"]),
+    ("Consent", "status", &["draft", "proposed", "active", "rejected", "inactive"]),
+    ("Consent", "provision/type", &["deny", "permit"]),
+    ("MessageHeader", "response/code", &["ok", "transient-error", "fatal-error"]),
+];
+
+const REQUEST_STATUSES: &[&str] =
+    &["draft", "active", "on-hold", "revoked", "completed", "entered-in-error"];
+/// A proposal, an option or a directive asks nobody to act.
+const INTENTS: &[&str] =
+    &["order", "original-order", "reflex-order", "filler-order", "instance-order", "plan"];
+const TASK_STATUSES: &[&str] = &[
+    "draft",
+    "requested",
+    "received",
+    "accepted",
+    "rejected",
+    "ready",
+    "cancelled",
+    "in-progress",
+    "on-hold",
+    "failed",
+    "completed",
+    "entered-in-error",
+];
+const APPOINTMENT_STATUSES: &[&str] = &[
+    "proposed",
+    "pending",
+    "booked",
+    "arrived",
+    "fulfilled",
+    "cancelled",
+    "noshow",
+    "entered-in-error",
+    "checked-in",
+    "waitlist",
+];
+const VISIT_STATUSES: &[&str] = &[
+    "planned",
+    "arrived",
+    "triaged",
+    "in-progress",
+    "onleave",
+    "finished",
+    "cancelled",
+    "entered-in-error",
+    "unknown",
+];
+
+/// What the sender reads of a resource that is no fact.
+pub const NO_FACT: &str = "this says that its resource is no fact (withdrawn, ruled out, not taken, \
+                       not done, replaced, not free); the resource was left out and not sent on";
+
 impl Modifier {
     fn of(&self, code: &str) -> Option<Standing> {
         let code = code.trim();
@@ -231,6 +366,11 @@ impl Reader<'_> {
             standing = Some(found);
         }
         if places.is_empty() {
+            // R4 requires every plain status, and makes the others optional.
+            if which.system.is_none() && which.element == "status" {
+                let text = "the status is missing; it was read as what such a resource mostly is";
+                self.deviation(codes::SHAPE, self.bundle.field(at, which.element), text);
+            }
             return Ok(None);
         }
         let field = self.bundle.field(at, which.element);
@@ -249,7 +389,7 @@ impl Reader<'_> {
                 Ok(Some(value))
             }
             NoFact => {
-                self.leave_out(at, &field);
+                self.leave_out(at, which.element, NO_FACT);
                 Err(NotAFact)
             }
         }
@@ -272,12 +412,86 @@ impl Reader<'_> {
         places
     }
 
-    /// Leaves a resource out because it is no fact about the patient.
-    pub fn leave_out(&mut self, at: At, field: &str) {
-        self.bundle.take_whole(at);
-        let text = "this says that its resource is no fact (withdrawn, ruled out, not taken, not \
-                    done, replaced); the resource was left out and not sent on";
-        self.deviation(codes::LEFT_OUT, field, text);
+    /// Leaves out every resource that says of itself that it is no fact. Comes before anything is
+    /// read, so that nothing refers to one of them.
+    pub fn leave_out_what_is_no_fact(&mut self) {
+        for (kind, modifiers) in MODIFIED {
+            for at in self.bundle.all(kind) {
+                let no_fact = modifiers.iter().find(|which| {
+                    let places = self.places(at, which);
+                    places.iter().any(|place| {
+                        self.bundle.peek(at, place).and_then(|code| which.of(code)) == Some(NoFact)
+                    })
+                });
+                if let Some(which) = no_fact {
+                    self.leave_out(at, which.element, NO_FACT);
+                }
+            }
+        }
+        for at in self.bundle.all("MedicationRequest") {
+            if self.bundle.take(at, "doNotPerform").as_deref() == Some("true") {
+                self.leave_out(at, "doNotPerform", NO_FACT);
+            }
+        }
+    }
+
+    /// Refuses what changes the meaning of the message and is not understood: FHIR forbids to
+    /// process a resource with an unknown `modifierExtension` or `implicitRules`, and whoever reads
+    /// past `doNotPerform` does the opposite.
+    pub fn refuse_unknown_modifiers(&mut self) {
+        let places: Vec<At> = std::iter::once(BUNDLE).chain(self.bundle.present()).collect();
+        for at in places {
+            let mut told = String::new();
+            for (pointer, text) in self.bundle.untaken(at) {
+                let path = pointer.trim_start_matches('/');
+                let last = path.rsplit('/').next().unwrap_or_default();
+                let why = if path.split('/').any(|step| step == "modifierExtension") {
+                    "this extension changes the meaning of its resource and is not known here; \
+                     leave it out only if the resource means the same without it"
+                } else if last == "implicitRules" {
+                    "these rules are not known here; send the message without them"
+                } else if last == "doNotPerform" && text == "true" {
+                    "this forbids what it names; a prohibition is no request"
+                } else if last == "active" && text == "false" && self.bundle.kind(at) != "Patient" {
+                    "this is marked as no longer in use; name the one that is"
+                } else {
+                    if matches!(last, "doNotPerform" | "active")
+                        && self.bundle.kind(at) != "Patient"
+                    {
+                        self.bundle.take_pointer(at, pointer);
+                    }
+                    continue;
+                };
+                let element = match pointer.split_once("/modifierExtension") {
+                    Some((before, _)) => format!("{before}/modifierExtension"),
+                    None => pointer.clone(),
+                };
+                if element != told {
+                    self.problem(codes::MODIFIER, self.bundle.field(at, &element), why);
+                }
+                told = element;
+            }
+        }
+    }
+
+    /// Refuses codes of deciding elements that are not known.
+    pub fn refuse_unknown_codes(&mut self) {
+        for (kind, element, known) in KNOWN {
+            for at in self.bundle.all(kind) {
+                let code = self.bundle.peek(at, element).map(str::trim);
+                if code.is_some_and(|code| !known.contains(&code)) {
+                    let text = "this decides what the message means, and its code is not understood \
+                                here; send one that adapters/fhir/MAPPING.md lists";
+                    self.problem(codes::MODIFIER, self.bundle.field(at, element), text);
+                }
+            }
+        }
+    }
+
+    /// Leaves a resource out, and remembers it for the receiver.
+    pub fn leave_out(&mut self, at: At, element: &str, why: &str) {
+        self.bundle.leave_out(at);
+        self.deviation(codes::LEFT_OUT, self.bundle.field(at, element), why);
         self.left_out.push(self.bundle.field(at, ""));
     }
 }

@@ -10,8 +10,8 @@ use tierlink_schemas::Kind;
 use crate::bundle::At;
 use crate::clinical::{self, Shape};
 use crate::reader::Reader;
-use crate::systems;
 use crate::writer::{Rest, Writer, put, resource};
+use crate::{modifiers, systems};
 
 /// A long text: its code, its name for people, its canonical place.
 type Text = (&'static str, &'static str, &'static str);
@@ -241,6 +241,11 @@ impl Reader<'_> {
         for (at, (_, name, path)) in sections {
             if body.has(path) || self.bundle.peek(at, "valueString").is_none() {
                 continue;
+            }
+            let Ok(status) = self.modifier(at, &modifiers::OBSERVATION) else { continue };
+            if let Some(status) = status.filter(|status| *status != "final") {
+                let place = self.bundle.field(at, "status");
+                self.said.push((place, format!("{name}的状态：{status}")));
             }
             if let Some(text) = self.bundle.take(at, "valueString") {
                 self.bundle.take(at, "code/coding/0/system");

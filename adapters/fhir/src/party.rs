@@ -56,6 +56,16 @@ impl Side {
         self.phone = self.phone.take().or(other.phone);
     }
 
+    /// Whether a person is named.
+    pub fn has_practitioner(&self) -> bool {
+        self.practitioner.is_some()
+    }
+
+    /// The name of the person.
+    pub fn practitioner_name(&self) -> Option<&str> {
+        self.practitioner.as_ref()?.name.as_deref()
+    }
+
     /// The party, once its organisation is known.
     pub fn party(self, organisation: tierlink_schemas::OrganisationCode) -> (Party, Rest) {
         let mut party = Party::of(organisation);
@@ -213,7 +223,7 @@ impl Reader<'_> {
     pub fn practitioner(&mut self, at: At) -> Option<Practitioner> {
         let person = Practitioner {
             code: self.short(at, "identifier/0/value", 64).map(|code| code.trim().to_owned()),
-            name: self.human_name(at, "name/0"),
+            name: self.name_in_use(at),
             title: self
                 .short(at, "qualification/0/code/text", 100)
                 .or_else(|| self.short(at, "qualification/0/code/coding/0/display", 100)),

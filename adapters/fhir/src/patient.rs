@@ -12,16 +12,15 @@ use tierlink_codec::code_maps::{Meaning, Table};
 use tierlink_schemas::codes::{TableId, by_name};
 use tierlink_schemas::identity::{IdentityNumber, Tolerance};
 use tierlink_schemas::person::{
-    Address, Contact, IdentifierKind, Identity, IdentityDocument, Patient, PatientIdentifier, Sex,
+    IdentifierKind, Identity, IdentityDocument, Patient, PatientIdentifier, Sex,
 };
 
 use crate::bundle::At;
+use crate::period::{Currency, When};
 use crate::reader::Reader;
 use crate::writer::{Rest, Writer, put, resource};
-use crate::{codes, systems};
+use crate::{address, codes, names, systems, telecom};
 
-/// HL7's extension that says how a name is written.
-const REPRESENTATION: &str = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation";
 /// HL7's types of identifiers.
 const HL7_TYPES: &str = "http://terminology.hl7.org/CodeSystem/v2-0203";
 /// The name that emergency rooms give to patients nobody knows.
@@ -69,22 +68,11 @@ impl Use {
 
 impl Reader<'_> {
     /// Reads the patient whom the request is about, or refuses the message.
-    pub fn patient(&mut self, subject: Option<At>) -> Option<Patient> {
-        let all = self.bundle.all("Patient");
-        let at = match (subject.filter(|at| self.bundle.kind(*at) == "Patient"), all.as_slice()) {
-            (Some(at), _) => at,
-            (None, [at]) => *at,
-            (None, []) => {
-                let text = "the request names no patient; add a Patient resource";
-                self.problem(codes::PATIENT_UNCERTAIN, "Patient", text);
-                return None;
-            }
-            (None, _) => {
-                let text = "there are several patients and no subject; let ServiceRequest.subject \
-                            refer to one";
-                self.problem(codes::PATIENT_UNCERTAIN, "ServiceRequest.subject", text);
-                return None;
-            }
+    pub fn patient(&mut self) -> Option<Patient> {
+        let Some(at) = self.about else {
+            let text = "the request names no patient; add a Patient resource";
+            self.problem(codes::PATIENT_UNCERTAIN, "Patient", text);
+            return None;
         };
         Some(self.patient_at(at, Use::Taken))
     }
@@ -95,11 +83,12 @@ impl Reader<'_> {
         self.identifiers(at, used, &mut patient);
         self.names(at, &mut patient);
         patient.sex = self.sex(at, used);
-        patient.birth_date = self.day(at, "birthDate");
-        patient.phone = self.phone(at, "telecom");
-        patient.address = self.address(at, "address/0");
+        self.birth(at, &mut patient);
+        self.record(at, used, &mut patient);
+        (patient.phone, patient.telecoms) = self.reached(at, "telecom");
+        self.addresses(at, &mut patient);
         patient.marital_status = self.concept(at, "maritalStatus");
-        patient.contact = self.contact(at, "contact/0");
+        self.contacts(at, &mut patient);
         let rest = Rest(self.extensions(at, ""));
         let mut patient = self.filled_in(at, "Patient", patient, rest);
         if patient.name.as_deref() == Some(NOBODY)
@@ -114,7 +103,66 @@ impl Reader<'_> {
         patient
     }
 
+    /// Reads the birth date. A year or a month alone is no day, and stays as words.
+    fn birth(&mut self, at: At, patient: &mut Patient) {
+        let part = self.bundle.peek(at, "birthDate").map(str::trim);
+        let part = part.filter(|text| matches!(text.len(), 4 | 7)).map(str::to_owned);
+        match part {
+            Some(part) => {
+                if self.when(at, "birthDate").is_some() {
+                    let text = "the day of birth is missing; what was sent was kept in words";
+                    self.deviation(codes::TIME, self.bundle.field(at, "birthDate"), text);
+                    let year = if part.len() == 4 { "年" } else { "" };
+                    patient.age_text = Some(format!("{part}{year}出生"));
+                }
+            }
+            None => patient.birth_date = self.day(at, "birthDate"),
+        }
+    }
+
+    /// Reads whether the patient has died, and whether the record is the one to use.
+    fn record(&mut self, at: At, used: Use, patient: &mut Patient) {
+        if self.bundle.take_code(at, "deceasedBoolean").as_deref() == Some("true") {
+            patient.deceased = true;
+        }
+        if let Some(when) = self.when(at, "deceasedDateTime") {
+            patient.deceased = true;
+            patient.deceased_on = match when {
+                When::Instant(instant) => Some(instant.to_zoned(self.zone()).date()),
+                When::Day(day) => Some(day),
+                When::Part(_) => {
+                    let text = "the day of death is missing; only the death itself was read";
+                    self.deviation(codes::TIME, self.bundle.field(at, "deceasedDateTime"), text);
+                    None
+                }
+            };
+        }
+        let mut replaced = None;
+        if self.bundle.take_code(at, "active").as_deref() == Some("false") {
+            replaced = Some("active".to_owned());
+        }
+        for index in 0..self.bundle.count(at, "link") {
+            let kind = format!("link/{index}/type");
+            match self.bundle.take_code(at, &kind).as_deref() {
+                Some("replaced-by") => replaced = Some(kind),
+                Some("replaces" | "refer" | "seealso") => {
+                    let text = "a link to another record of the patient is not followed";
+                    self.deviation(codes::LEFT_OUT, self.bundle.field(at, &kind), text);
+                }
+                Some(_) | None => {}
+            }
+        }
+        let Some(place) = replaced else { return };
+        let field = self.bundle.field(at, &place);
+        let text = "this record of the patient is no longer in use; send the one that is";
+        match used {
+            Use::Taken => self.problem(codes::MODIFIER, field, text),
+            Use::Compared => self.deviation(codes::MODIFIER, field, text),
+        }
+    }
+
     fn identifiers(&mut self, at: At, used: Use, patient: &mut Patient) {
+        let mut place_of_document = String::new();
         for index in 0..self.bundle.count(at, "identifier").min(used.numbers_max()) {
             let path = format!("identifier/{index}");
             let most = used.number_chars_max();
@@ -122,27 +170,111 @@ impl Reader<'_> {
                 continue;
             };
             let value = value.trim().to_owned();
+            let in_use = self.is_in_use(at, &path);
             match self.document_kind(at, &path) {
-                Some(kind) if patient.document.is_none() => {
+                Some(kind) if in_use => {
                     let of_mother = self
                         .extensions(at, &path)
                         .get("of_mother")
                         .is_some_and(|value| *value == Value::Bool(true));
                     let number = self.document_number(at, &path, &kind, value, used);
-                    patient.document = Some(IdentityDocument { kind, number, of_mother });
+                    let document = IdentityDocument { kind, number, of_mother };
+                    let place = self.bundle.field(at, &format!("{path}/value"));
+                    self.document(document, place, &mut place_of_document, patient);
                 }
-                Some(kind) => patient.identifiers.push(PatientIdentifier {
-                    kind: IdentifierKind::Other,
-                    value,
-                    assigner: None,
-                    label: Some(format!("CV02.01.101:{kind}")),
-                }),
+                Some(kind) => {
+                    let label = format!("CV02.01.101:{kind} 已停用");
+                    patient.identifiers.push(PatientIdentifier {
+                        kind: IdentifierKind::Other,
+                        value,
+                        assigner: None,
+                        label: Some(label),
+                    });
+                }
                 None => {
-                    let identifier = self.other_identifier(at, &path, value);
+                    let mut identifier = self.other_identifier(at, &path, value);
+                    if !in_use {
+                        let kind = serde_json::to_value(identifier.kind).unwrap_or_default();
+                        let kind = kind.as_str().unwrap_or_default().to_owned();
+                        let label = identifier.label.take().unwrap_or(kind);
+                        identifier.kind = IdentifierKind::Other;
+                        identifier.label = Some(format!("{label} 已停用"));
+                    }
                     patient.identifiers.push(identifier);
                 }
             }
         }
+    }
+
+    /// Whether an identifier is the one in use, by its use and its period. One that is not finds
+    /// nobody, so it is kept as an old number, and that is told.
+    fn is_in_use(&mut self, at: At, path: &str) -> bool {
+        let field = format!("{path}/use");
+        let given = self.bundle.take_code(at, &field);
+        let current = self.currency(at, path) == Currency::Now;
+        let known = match given.as_deref() {
+            None | Some("usual" | "official" | "secondary") => true,
+            Some("old") => false,
+            Some("temp") => {
+                let text = "the number is marked as one for a time; it was read as any other";
+                self.deviation(codes::IDENTITY_FORM, self.bundle.field(at, &field), text);
+                true
+            }
+            Some(_) => {
+                let text = "the use of an identifier is not one of FHIR's; send usual, official, \
+                            temp, secondary or old";
+                self.problem(codes::MODIFIER, self.bundle.field(at, &field), text);
+                true
+            }
+        };
+        if !(known && current) {
+            let text = "the identifier is no longer in use; it was kept as an old number and \
+                        identifies nobody";
+            self.deviation(codes::IDENTITY_FORM, self.bundle.field(at, path), text);
+        }
+        known && current
+    }
+
+    /// Takes a document. Of several the resident identity card counts; two of one kind with unlike
+    /// numbers contradict each other, and which one is wrong nobody could tell.
+    fn document(
+        &mut self,
+        document: IdentityDocument,
+        place: String,
+        place_of_first: &mut String,
+        patient: &mut Patient,
+    ) {
+        let Some(first) = &patient.document else {
+            *place_of_first = place;
+            patient.document = Some(document);
+            return;
+        };
+        if first.kind == document.kind && first.of_mother == document.of_mother {
+            if first.number != document.number {
+                let text = format!(
+                    "this number and the one at {place_of_first} are of one kind of document and \
+                     differ; send the right one"
+                );
+                self.problem(codes::IDENTITY_NUMBER, place, text);
+            }
+            return;
+        }
+        let better = |one: &IdentityDocument| (one.kind != "01", one.of_mother);
+        let other = if better(&document) < better(first) {
+            *place_of_first = place;
+            patient.document.replace(document)
+        } else {
+            Some(document)
+        };
+        patient.identifiers.extend(other.map(|other| {
+            let whose = if other.of_mother { " 母亲" } else { "" };
+            PatientIdentifier {
+                kind: IdentifierKind::Other,
+                value: other.number,
+                assigner: None,
+                label: Some(format!("CV02.01.101:{}{whose}", other.kind)),
+            }
+        }));
     }
 
     /// The kind of identity document (CV02.01.101), where the identifier is one.
@@ -251,24 +383,6 @@ impl Reader<'_> {
         }
     }
 
-    fn names(&mut self, at: At, patient: &mut Patient) {
-        let count = self.bundle.count(at, "name");
-        let latin = (0..count).find(|i| {
-            self.bundle.peek(at, &format!("name/{i}/extension/0/url")) == Some(REPRESENTATION)
-                && self.bundle.peek(at, &format!("name/{i}/extension/0/valueCode")) == Some("SYL")
-        });
-        let main = (0..count)
-            .filter(|i| Some(*i) != latin)
-            .min_by_key(|i| self.bundle.peek(at, &format!("name/{i}/use")) != Some("official"));
-        if let Some(i) = main {
-            patient.name = self.human_name(at, &format!("name/{i}"));
-        }
-        if let Some(i) = latin {
-            self.bundle.take_all(at, &format!("name/{i}/extension/0"));
-            patient.name_latin = self.short(at, &format!("name/{i}/text"), 200);
-        }
-    }
-
     fn sex(&mut self, at: At, used: Use) -> Option<Sex> {
         let given = self.bundle.take_code(at, "gender")?;
         let meaning = CodeMaps::of(self.with.profile).read(Table::Sex, &given);
@@ -314,48 +428,6 @@ impl Reader<'_> {
         }
         sex
     }
-
-    /// Reads an address with the levels that Chinese addresses have.
-    fn address(&mut self, at: At, path: &str) -> Option<Address> {
-        let part = |name: &str| format!("{path}/{name}");
-        let text = self.short(at, &part("text"), 400);
-        let mut lines = Vec::new();
-        for index in 0..self.bundle.count(at, &part("line")) {
-            let line = part(&format!("line/{index}"));
-            // A line that the whole text repeats says nothing new.
-            let repeated = index > 0
-                && self
-                    .bundle
-                    .peek(at, &line)
-                    .is_some_and(|l| text.as_ref().is_some_and(|t| t.contains(l)));
-            if let Some(line) = self.bundle.take(at, &line).filter(|_| !repeated) {
-                lines.push(line);
-            }
-        }
-        let address = Address {
-            text,
-            province: self.short(at, &part("state"), 100),
-            city: self.short(at, &part("city"), 100),
-            county: self.short(at, &part("district"), 100),
-            street: (!lines.is_empty()).then(|| lines.join(" ")),
-            postal_code: self.short(at, &part("postalCode"), 20),
-            ..Address::default()
-        };
-        let rest = Rest(self.extensions(at, path));
-        let address = self.filled_in(at, &part("extension"), address, rest);
-        (address != Address::default()).then_some(address)
-    }
-
-    fn contact(&mut self, at: At, path: &str) -> Option<Contact> {
-        let contact = Contact {
-            name: self.human_name(at, &format!("{path}/name")),
-            relation: self.concept(at, &format!("{path}/relationship/0")),
-            phone: self.phone(at, &format!("{path}/telecom")),
-            address: self.address(at, &format!("{path}/address")),
-            ..Contact::default()
-        };
-        (contact != Contact::default()).then_some(contact)
-    }
 }
 
 /// Writes the patient and gives the reference. A sex that the receiver has no code for is told
@@ -375,13 +447,7 @@ pub fn write(writer: &mut Writer<'_>, patient: &Patient, path_of_sex: &str) -> V
         .chain(patient.identifiers.iter().map(write_identifier))
         .collect();
     put(&mut out, "identifier", (!identifiers.is_empty()).then(|| identifiers.into()));
-    let mut names = Vec::new();
-    names.extend(rest.text("name").map(|name| json!({ "use": "official", "text": name })));
-    names.extend(rest.text("name_latin").map(|name| {
-        let syllabic = json!([{ "url": REPRESENTATION, "valueCode": "SYL" }]);
-        json!({ "text": name, "extension": syllabic })
-    }));
-    put(&mut out, "name", (!names.is_empty()).then(|| names.into()));
+    put(&mut out, "name", names::write(&mut rest));
     rest.take("sex");
     if let Some(sex) = patient.sex {
         let ours = serde_json::to_value(sex).unwrap_or_default();
@@ -389,10 +455,14 @@ pub fn write(writer: &mut Writer<'_>, patient: &Patient, path_of_sex: &str) -> V
         put(&mut out, "gender", writer.code(Table::Sex, ours, gender(sex), path_of_sex));
     }
     put(&mut out, "birthDate", rest.take("birth_date"));
-    put(&mut out, "telecom", rest.phone("phone"));
-    put(&mut out, "address", rest.object("address").map(|a| json!([write_address(a)])));
+    put(&mut out, "telecom", telecom::write(&mut rest));
+    match (rest.take("deceased"), rest.take("deceased_on")) {
+        (_, Some(on)) => put(&mut out, "deceasedDateTime", on),
+        (dead, None) => put(&mut out, "deceasedBoolean", dead),
+    }
+    put(&mut out, "address", address::write_all(&mut rest));
     put(&mut out, "maritalStatus", rest.concept("marital_status"));
-    put(&mut out, "contact", rest.object("contact").map(|c| json!([write_contact(c)])));
+    put(&mut out, "contact", address::write_contacts(&mut rest));
     rest.close(&mut out);
     writer.add("Patient", out)
 }
@@ -437,30 +507,4 @@ fn write_identifier(identifier: &PatientIdentifier) -> Value {
         None => {}
     }
     Value::Object(out)
-}
-
-fn write_address(mut address: Rest) -> Map<String, Value> {
-    let mut out = Map::new();
-    for (ours, theirs) in [
-        ("text", "text"),
-        ("province", "state"),
-        ("city", "city"),
-        ("county", "district"),
-        ("postal_code", "postalCode"),
-    ] {
-        put(&mut out, theirs, address.take(ours));
-    }
-    put(&mut out, "line", address.take("street").map(|street| json!([street])));
-    address.close(&mut out);
-    out
-}
-
-fn write_contact(mut contact: Rest) -> Map<String, Value> {
-    let mut out = Map::new();
-    put(&mut out, "name", contact.text("name").map(|name| json!({ "text": name })));
-    put(&mut out, "relationship", contact.concept("relation").map(|relation| json!([relation])));
-    put(&mut out, "telecom", contact.phone("phone"));
-    put(&mut out, "address", contact.object("address").map(|a| write_address(a).into()));
-    contact.close(&mut out);
-    out
 }

@@ -3,8 +3,6 @@
 //! Problems refuse the message, deviations are told and the message is read. Neither ever holds a
 //! value: a value may be a patient's.
 
-use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use serde_json::{Map, Value};
 use tierlink_codec::Reading;
@@ -36,6 +34,12 @@ pub struct Reader<'a> {
     pub deviations: Vec<Deviation>,
     /// Texts of our extensions that fitted nowhere.
     pub set_aside: Vec<Extra>,
+    /// Words for the receiver that have no field of their own, with the place where they stood.
+    pub said: Vec<(String, String)>,
+    /// The Patient whom the message is about.
+    pub about: Option<At>,
+    /// How the message refers to its patient, where no Patient of it is meant.
+    pub about_elsewhere: Option<String>,
     /// Resources that were left out because they are no facts about the patient.
     pub left_out: Vec<String>,
 }
@@ -70,6 +74,9 @@ impl<'a> Reader<'a> {
             problems: Vec::new(),
             deviations: Vec::new(),
             set_aside: Vec::new(),
+            said: Vec::new(),
+            about: None,
+            about_elsewhere: None,
             left_out: Vec::new(),
         }
     }
@@ -138,56 +145,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes an instant. One without a zone is read in the zone of the profile, and told.
-    pub fn time(&mut self, at: At, path: &str) -> Option<Timestamp> {
-        let text = self.bundle.take_code(at, path)?;
-        if let Ok(instant) = text.parse::<Timestamp>() {
-            return Some(instant);
-        }
-        let field = self.bundle.field(at, path);
-        let civil = text
-            .parse::<DateTime>()
-            .ok()
-            .or_else(|| text.parse::<Date>().ok().map(|day| day.at(0, 0, 0, 0)));
-        let instant = civil.and_then(|civil| self.zone().to_timestamp(civil).ok());
-        if instant.is_some() {
-            let text =
-                "the time has no zone or no hour; it was read in the profile's zone, from midnight";
-            self.deviation(codes::TIME, field, text);
-        } else {
-            self.bundle.give_back(at, path);
-            let text = "this is no FHIR time; it was kept as it is beside the message";
-            self.deviation(codes::TIME, field, text);
-        }
-        instant
-    }
-
-    /// Takes a day. An instant is read as its day in the zone of the profile.
-    pub fn day(&mut self, at: At, path: &str) -> Option<Date> {
-        let text = self.bundle.take_code(at, path)?;
-        if let Ok(day) = text.parse::<Date>() {
-            if text.len() != "2026-11-21".len() {
-                let field = self.bundle.field(at, path);
-                self.deviation(codes::TIME, field, "a FHIR day is written YYYY-MM-DD");
-            }
-            return Some(day);
-        }
-        let field = self.bundle.field(at, path);
-        if let Ok(instant) = text.parse::<Timestamp>() {
-            self.deviation(codes::TIME, field, "only the day of the instant was read");
-            return Some(instant.to_zoned(self.zone()).date());
-        }
-        self.bundle.give_back(at, path);
-        self.deviation(
-            codes::TIME,
-            field,
-            "this is no whole day; it was kept as it is beside the message",
-        );
-        None
-    }
-
     /// The zone of times without one.
-    fn zone(&self) -> TimeZone {
+    pub fn zone(&self) -> TimeZone {
         let name = &self.with.profile.format.zone;
         let china = TimeZone::fixed(Offset::constant(8));
         // China has one zone without summer time; asking no zone files keeps this crate pure.
@@ -252,53 +211,5 @@ impl<'a> Reader<'a> {
             return None;
         }
         self.bundle.take(at, path)
-    }
-
-    /// Takes the first telephone number of a list of contact points.
-    pub fn phone(&mut self, at: At, path: &str) -> Option<String> {
-        for index in 0..self.bundle.count(at, path) {
-            let one = format!("{path}/{index}");
-            let system = self.bundle.peek(at, &format!("{one}/system"));
-            if matches!(system, None | Some("phone" | "mobile" | "sms"))
-                && self.bundle.peek(at, &format!("{one}/value")).is_some()
-            {
-                self.bundle.take(at, &format!("{one}/system"));
-                return self.short(at, &format!("{one}/value"), 64);
-            }
-        }
-        None
-    }
-
-    /// Takes a person's name: the text, or its parts in the order that the script asks for.
-    pub fn human_name(&mut self, at: At, path: &str) -> Option<String> {
-        let text = self.short(at, &format!("{path}/text"), 100);
-        let givens = self.bundle.count(at, &format!("{path}/given"));
-        let Some(text) = text else {
-            let family = self.short(at, &format!("{path}/family"), 50).unwrap_or_default();
-            let given: Vec<String> = (0..givens)
-                .filter_map(|i| self.short(at, &format!("{path}/given/{i}"), 50))
-                .collect();
-            if family.is_empty() && given.is_empty() {
-                return self.short(at, path, 100);
-            }
-            // 张三 is written family first and without a space; Li Ming is not.
-            let latin = family.is_ascii() && given.iter().all(|part| part.is_ascii());
-            return Some(if latin {
-                format!("{} {family}", given.join(" ")).trim().to_owned()
-            } else {
-                family + &given.concat()
-            });
-        };
-        for part in ["family", "prefix/0", "suffix/0"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain((0..givens).map(|i| format!("given/{i}")))
-        {
-            let part = format!("{path}/{part}");
-            if self.bundle.peek(at, &part).is_some_and(|part| text.contains(part)) {
-                self.bundle.take(at, &part);
-            }
-        }
-        Some(text)
     }
 }

@@ -17,6 +17,8 @@ const PLACES_TOLD_MAX: usize = 20;
 const REMARK_CHARS_MAX: usize = 4_000;
 /// The same of the fields that hold reports.
 const REPORT_CHARS_MAX: usize = 20_000;
+/// Longest text of one note; a longer remark goes on in the next.
+const NOTE_CHARS_MAX: usize = 60_000;
 /// Most remarks of a request, as the canonical schema allows.
 const REMARKS_MAX: usize = 500;
 
@@ -51,31 +53,36 @@ impl Reader<'_> {
 
 /// Adds a text at a path, and says whether there was room.
 fn add(body: &mut Rest, path: &str, text: &str) -> bool {
-    let report = matches!(path, "summary" | "findings" | "text");
-    let most = if report { REPORT_CHARS_MAX } else { REMARK_CHARS_MAX };
     let there = body.take_at(path);
     let (value, fits) = match there {
-        Some(Value::Array(mut items)) => {
-            let fits = items.len() < REMARKS_MAX;
-            if fits {
-                items.push(text.into());
-            }
-            (Value::Array(items), fits)
-        }
+        Some(Value::Array(items)) => into_list(items, text),
+        None if path.ends_with("notes") => into_list(Vec::new(), text),
         Some(Value::String(before)) => {
             let both = format!("{before}\n{text}");
-            let fits = both.chars().count() <= most;
+            let fits = both.chars().count() <= room(path);
             (Value::from(if fits { both } else { before }), fits)
         }
-        None if path.ends_with("notes") => (Value::from(vec![text]), true),
-        None => {
-            if text.chars().count() > most {
-                return false;
-            }
-            (Value::from(text), true)
-        }
+        None if text.chars().count() > room(path) => return false,
+        None => (Value::from(text), true),
         Some(other) => (other, false),
     };
     body.put_at(path, value);
     fits
+}
+
+/// How many characters the field at a path takes.
+fn room(path: &str) -> usize {
+    let report = matches!(path, "summary" | "findings" | "text");
+    if report { REPORT_CHARS_MAX } else { REMARK_CHARS_MAX }
+}
+
+/// Adds a text to a list of notes, in parts where it is longer than one may be.
+fn into_list(mut items: Vec<Value>, text: &str) -> (Value, bool) {
+    let letters: Vec<char> = text.chars().collect();
+    let parts = letters.chunks(NOTE_CHARS_MAX);
+    let fits = items.len() + parts.len() <= REMARKS_MAX;
+    if fits {
+        items.extend(parts.map(|part| Value::from(String::from_iter(part))));
+    }
+    (Value::Array(items), fits)
 }

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 use tierlink_schemas::kind::{Body, Family, Kind};
+use tierlink_schemas::person::Coded;
 use tierlink_schemas::{CaseNumber, OrganisationCode};
 
 use crate::bundle::At;
@@ -25,9 +26,13 @@ impl Reader<'_> {
             self.problem(codes::MISSING, "ServiceRequest", text);
             return None;
         };
-        self.bundle.take(at, "status");
+        if self.bundle.take(at, "status").is_none() {
+            let text = "the request has no status; it was read as active";
+            self.deviation(codes::SHAPE, self.bundle.field(at, "status"), text);
+        }
         let from = self.side(at, "requester");
         let mut to = self.side(at, "performer/0");
+        self.further_performers(at, &mut to);
         let header = self.bundle.first("MessageHeader");
         if let (Named::Silent, Some(header)) = (&to.organisation, header) {
             // Nobody is named to perform it: whoever receives the message is asked.
@@ -36,8 +41,7 @@ impl Reader<'_> {
         }
         let from_code = self.origin(&from);
         let to_code = self.target(&to, receiver);
-        let subject = self.bundle.follow(at, "subject");
-        let patient = self.patient(subject);
+        let patient = self.patient();
         let mut rest = Rest(self.extensions(at, ""));
         if let Some(task) = self.bundle.first("Task") {
             for (name, value) in self.extensions(task, "") {
@@ -59,6 +63,8 @@ impl Reader<'_> {
                 body.0.insert("direction".into(), json!(direction));
             }
         }
+        self.say_times(at);
+        self.bundle.take(at, "intent");
         self.visit_of_request(at, family, &mut body);
         self.elements(at, family, &mut body);
         if family == Family::Transfer {
@@ -91,7 +97,7 @@ impl Reader<'_> {
             }
         };
         self.parts(kind, &mut body);
-        self.tell_what_was_left_out(kind, &mut body);
+        self.say_the_rest(kind, &mut body);
         let read = Body::read(kind, Value::Object(body.0)).ok();
         if read.is_none() {
             self.missing(kind, at, Missing(None));
@@ -120,6 +126,31 @@ impl Reader<'_> {
         serde_json::to_value(party).unwrap_or_default()
     }
 
+    /// A request goes to one organisation; further performers are people in it.
+    fn further_performers(&mut self, at: At, to: &mut Side) {
+        for index in 1..self.bundle.count(at, "performer").min(20) {
+            let path = format!("performer/{index}");
+            let other = self.side(at, &path);
+            let elsewhere = match (&to.organisation, &other.organisation) {
+                (Named::As(one), Named::As(other)) => one != other,
+                (_, Named::Unknown) => true,
+                (_, Named::As(_) | Named::Silent) => false,
+            };
+            if elsewhere {
+                let text = "a second organisation is asked; send it a request of its own";
+                self.problem(codes::CONTRADICTION, self.bundle.field(at, &path), text);
+                continue;
+            }
+            if to.has_practitioner()
+                && let Some(name) = other.practitioner_name()
+            {
+                let field = self.bundle.field(at, &path);
+                self.said.push((field, format!("另请：{name}")));
+            }
+            to.fill_in(other);
+        }
+    }
+
     fn visit_of_request(&mut self, at: At, family: Family, body: &mut Rest) {
         let Some(visit) = self.bundle.follow(at, "encounter") else {
             return;
@@ -130,15 +161,52 @@ impl Reader<'_> {
         if family != Family::Transfer {
             return;
         }
-        for (element, path) in
-            [("period/start", "stay/admitted_at"), ("period/end", "stay/discharged_at")]
-        {
-            if let Some(at) = self.time(visit, element) {
+        for (element, label, path) in [
+            ("period/start", "入院时间", "stay/admitted_at"),
+            ("period/end", "出院时间", "stay/discharged_at"),
+        ] {
+            if let Some(at) = self.about(visit, element, label) {
                 body.put_at(path, at.to_string().into());
             }
         }
         if let Some(ended) = self.concept(visit, "hospitalization/dischargeDisposition") {
             body.put_at("stay/disposition", json!(ended));
+        }
+    }
+
+    /// The reasons that are diagnoses, findings or papers of the same message.
+    fn reasons_referred_to(&mut self, at: At) -> Vec<Coded> {
+        let mut reasons = Vec::new();
+        for index in 0..self.bundle.count(at, "reasonReference").min(20) {
+            let path = format!("reasonReference/{index}");
+            let found = match self.bundle.follow(at, &path) {
+                Some(target) if self.bundle.kind(target) == "DocumentReference" => self
+                    .bundle
+                    .peek(target, "description")
+                    .or_else(|| self.bundle.peek(target, "content/0/attachment/title"))
+                    .map(Coded::text),
+                Some(target) => self.concept(target, "code"),
+                None => None,
+            };
+            let found = found.or_else(|| {
+                let words = self.short(at, &format!("{path}/display"), 1_000)?;
+                Some(Coded::text(words))
+            });
+            reasons.extend(found);
+        }
+        reasons
+    }
+
+    /// Times of the request that no field holds are said in words.
+    fn say_times(&mut self, at: At) {
+        for (element, label) in
+            [("occurrencePeriod/start", "期望开始时间"), ("occurrenceDateTime", "期望时间")]
+        {
+            if let Some(instant) = self.about(at, element, label) {
+                let zoned = instant.to_zoned(self.zone());
+                let text = format!("{label}：{}", zoned.strftime("%Y-%m-%d %H:%M"));
+                self.said.push((self.bundle.field(at, element), text));
+            }
         }
     }
 
@@ -170,10 +238,13 @@ impl Reader<'_> {
                 body.put_at("parent", json!(number));
             }
         } else {
-            let reasons: Vec<Value> = (0..self.bundle.count(at, "reasonCode").min(20))
+            let mut reasons: Vec<Value> = (0..self.bundle.count(at, "reasonCode").min(20))
                 .filter_map(|i| self.concept(at, &format!("reasonCode/{i}")))
                 .map(|reason| json!(reason))
                 .collect();
+            let referred = self.reasons_referred_to(at);
+            reasons.extend(referred.into_iter().map(|reason| json!(reason)));
+            reasons.truncate(20);
             if !reasons.is_empty() {
                 body.put_at("reasons", reasons.into());
             }
@@ -184,7 +255,7 @@ impl Reader<'_> {
             body.put_at("parent_referral", number.into());
         }
         if family == Family::Referral
-            && let Some(until) = self.time(at, "occurrencePeriod/end")
+            && let Some(until) = self.end(at, "occurrencePeriod/end")
         {
             body.put_at("valid_until", until.to_string().into());
         }

@@ -17,6 +17,7 @@ use tierlink_schemas::answer::{Reason, ReceiptOutcome};
 use tierlink_schemas::codes::{self as tables, TableId};
 use tierlink_schemas::kind::{Body, Kind};
 use tierlink_schemas::person::Coded;
+use tierlink_schemas::remarks::field_of;
 
 use crate::appointment::{write as write_appointment, write_visit};
 use crate::bundle::At;
@@ -184,6 +185,11 @@ const fn has_appointment(kind: Kind) -> bool {
     }
 }
 
+/// The field of a kind that holds words alone, and nothing but words of the one who speaks.
+fn plain_words(kind: Kind) -> Option<&'static str> {
+    field_of(kind).filter(|field| matches!(*field, "opinion" | "note"))
+}
+
 /// The status that our own Task has for a kind.
 pub const fn task_status(kind: Kind) -> &'static str {
     match kind {
@@ -253,6 +259,7 @@ impl Reader<'_> {
         {
             rest.0.insert("stage".into(), json!(stage));
         }
+        self.words_of_the_task(kind, task, &mut body);
         self.appointment_of(kind, found, &mut body);
         self.visit_of(kind, found, &mut body);
         self.communication(kind, &mut body);
@@ -266,6 +273,19 @@ impl Reader<'_> {
             body.0.insert("numbers".into(), numbers.into());
         }
         self.built(kind, at, body, rest)
+    }
+
+    /// Reads `Task.note` where the kind has a field for words alone. Where words stand beside
+    /// something else, such as a reason, they are added to it later.
+    fn words_of_the_task(&mut self, kind: Kind, task: Option<At>, body: &mut Rest) {
+        let Some((task, field)) = task.zip(plain_words(kind)) else { return };
+        let notes = self.bundle.count(task, "note").min(50);
+        let texts: Vec<String> = (0..notes)
+            .filter_map(|index| self.bundle.take(task, &format!("note/{index}/text")))
+            .collect();
+        if !texts.is_empty() {
+            body.0.insert(field.to_owned(), texts.join("\n").into());
+        }
     }
 
     /// Reads the coded reason.
@@ -331,6 +351,10 @@ impl Reader<'_> {
         let at = found.appointment.or_else(|| self.bundle.first("Appointment"));
         if let (true, Some(at)) = (scheduled, at) {
             self.bundle.take_if(at, "status", "booked");
+            if self.bundle.peek(at, "status").is_none() {
+                let text = "the appointment has no status; it was read as booked";
+                self.deviation(codes::SHAPE, self.bundle.field(at, "status"), text);
+            }
             body.0.insert("appointment".into(), json!(self.appointment(at)));
         }
     }
@@ -344,7 +368,7 @@ impl Reader<'_> {
                 if let Some(number) = self.short(at, "identifier/0/value", 64) {
                     body.0.insert("encounter".into(), number.into());
                 }
-                if let Some(time) = self.time(at, "period/start") {
+                if let Some(time) = self.about(at, "period/start", "到诊时间") {
                     body.0.insert("at".into(), json!(time));
                 }
                 self.bundle.take_if(at, "status", "arrived");
@@ -356,7 +380,7 @@ impl Reader<'_> {
                 }
             }
             Kind::TransferDischarge => {
-                if let Some(time) = self.time(at, "period/end") {
+                if let Some(time) = self.about(at, "period/end", "出院时间") {
                     body.0.insert("at".into(), json!(time));
                 }
                 if let Some(ended) = self.concept(at, "hospitalization/dischargeDisposition") {
@@ -545,12 +569,18 @@ pub fn write_task(
     request: Option<Value>,
     reason: Option<Value>,
     sides: Option<(Value, Value)>,
-    body: Rest,
+    mut body: Rest,
 ) -> Value {
     let message = writer.message;
     let mut out = resource("Task");
+    let kind = message.kind();
+    let words = plain_words(kind).and_then(|field| body.text(field));
+    put(&mut out, "note", words.map(|text| json!([{ "text": text }])));
+    // The last feedback ends the task; our field beside it says the same.
+    let ends = body.0.get("stage").and_then(Value::as_str) == Some("outcome");
+    let status = if ends { "completed" } else { task_status(kind) };
     body.close(&mut out);
-    put(&mut out, "status", Value::from(task_status(message.kind())));
+    put(&mut out, "status", Value::from(status));
     put(&mut out, "intent", Value::from("order"));
     put(&mut out, "statusReason", reason);
     put(&mut out, "for", writer.subject.clone());

@@ -443,9 +443,12 @@ fn take_repeated_words(tree: &Tree) {
             }
         }
     }
-    let sent = tree.first("MSH").and_then(|msh| msh.first(7).peek(1));
-    if let Some(rf1) = tree.first("RF1").filter(|rf1| rf1.first(9).peek(1) == sent) {
-        rf1.text(9, 1);
+    // When a message was processed is MSH-7's to say. An engine that sends one again writes some of
+    // these times anew and some not, and it is the same message all the same.
+    for (name, field) in [("RF1", 9), ("ORC", 9), ("MSH", 13)] {
+        if let Some(segment) = tree.first(name) {
+            segment.text(field, 1);
+        }
     }
 }
 

@@ -410,6 +410,25 @@ fn one_wrong_field_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_resend_with_a_new_time_is_the_same_message() {
+    let read = |sent: &str, processed: &str| {
+        let text = plain().replacen("20260310090000", sent, 1).replacen(
+            "|QS2026-0008",
+            &format!("|QS2026-0008|||{processed}"),
+            1,
+        );
+        let (mut message, _) = decode(text.as_bytes(), &profile("QS")).outcome.unwrap();
+        message.occurred_at = Timestamp::UNIX_EPOCH;
+        message
+    };
+
+    let first = read("20260310090000", "20260310090000");
+
+    assert_eq!(first, read("20260310090500", "20260310090000"));
+    assert_eq!(first, read("20260310090500", "20260310090500"));
+}
+
+#[test]
 fn a_field_is_forgiven_where_another_says_the_same_for_certain() {
     let township = profile("QS");
     for (from, to) in [("PRD|RT^", "PRD|XX^")] {

@@ -68,6 +68,49 @@ async fn every_documented_route_is_there_and_asks_for_a_token_where_it_says_so()
 }
 
 #[tokio::test]
+async fn the_operation_of_fhir_is_found_however_a_client_writes_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, base) = start(folder.path()).await;
+    let client = reqwest::Client::new();
+
+    for path in
+        ["$process-message", "%24process-message", "$process-message/", "%24process-message/"]
+    {
+        let answer = client.post(format!("{base}/fhir/{path}")).send().await.unwrap();
+
+        assert_eq!(answer.status().as_u16(), 401, "{path}: asks who is there");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_compressed_or_xml_body_is_told_so_and_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, base) = start(folder.path()).await;
+    let (by, why) = (Person::with_token("test"), Reason::new("a test").unwrap());
+    let sender = tierlink_schemas::OrganisationCode::new("330199101").unwrap();
+    let token = app.desk().create_token("sender", Some(sender), None, &by, &why).await.unwrap();
+    app.tokens().read().await.unwrap();
+    let client = reqwest::Client::new();
+
+    for path in ["/api/v1/messages", "/fhir/$process-message"] {
+        for (header, value) in
+            [("Content-Encoding", "gzip"), ("Content-Type", "application/fhir+xml")]
+        {
+            let request = client.post(format!("{base}{path}")).bearer_auth(&token).body("x");
+
+            let answer = request.header(header, value).send().await.unwrap();
+
+            assert_eq!(answer.status().as_u16(), 415, "{path} {header}");
+            let told = answer.text().await.unwrap();
+            assert!(told.contains("A019"), "{told}");
+            assert_eq!(told.contains("not-supported"), path.starts_with("/fhir"), "{told}");
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn the_document_has_a_schema_for_every_kind() {
     let document = tierlink::api::document();
 

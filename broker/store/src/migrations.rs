@@ -37,6 +37,7 @@ const TWINS: &[Twin] = twins![
     7 "acts" "0007_acts.sql",
     8 "systems" "0008_systems.sql",
     9 "refusals" "0009_refusals.sql",
+    10 "token scopes" "0010_token_scopes.sql",
 ];
 
 /// Those for PostgreSQL.

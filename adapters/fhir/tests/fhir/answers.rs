@@ -58,23 +58,30 @@ fn a_repeat_is_a_success_and_bars_hears_duplicate() {
 
 #[test]
 fn each_refusal_has_its_status_and_names_code_and_field() {
-    for (refusal, status, code) in [
-        (Refusal::Unreadable, 400, "structure"),
-        (Refusal::Sender, 403, "forbidden"),
-        (Refusal::NotFound, 404, "not-found"),
-        (Refusal::Conflict, 409, "conflict"),
-        (Refusal::Rule, 409, "business-rule"),
-        (Refusal::Invalid, 422, "value"),
-        (Refusal::Early, 425, "transient"),
+    for (refusal, found, status, code) in [
+        (Refusal::Unreadable, "D060", 400, "structure"),
+        (Refusal::Sender, "D065", 403, "forbidden"),
+        (Refusal::NotFound, "R001", 404, "not-found"),
+        (Refusal::Conflict, "S010", 409, "conflict"),
+        (Refusal::Rule, "R021", 409, "business-rule"),
+        (Refusal::Invalid, "C013", 422, "value"),
+        (Refusal::Early, "R003", 425, "transient"),
+        // What the decoder finds is told as what it is, too.
+        (Refusal::Unreadable, "D071", 422, "required"),
+        (Refusal::Unreadable, "D063", 422, "not-supported"),
+        (Refusal::Unreadable, "D074", 422, "not-supported"),
+        (Refusal::Unreadable, "D064", 422, "invariant"),
+        (Refusal::Invalid, "C001", 422, "required"),
+        (Refusal::Invalid, "C028", 422, "duplicate"),
     ] {
-        let problem = Problem::new(Code::new("D067"), "ServiceRequest.priority", "send another");
+        let problem = Problem::new(Code::new(found), "ServiceRequest.priority", "send another");
         let verdict = Verdict::refused(refusal, problem);
 
         let (answer, body) = answer(b"anything at all", &Reply::Verdict(&verdict));
 
         let issue = &body["issue"][0];
         assert_eq!((answer.status, issue["code"].as_str()), (status, Some(code)));
-        assert_eq!(issue["details"]["coding"][0]["code"], "D067");
+        assert_eq!(issue["details"]["coding"][0]["code"], found);
         assert_eq!(issue["expression"][0], "ServiceRequest.priority");
     }
 }

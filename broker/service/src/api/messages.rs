@@ -19,17 +19,49 @@ use super::shared::Api;
 
 /// The token's organisation has no profile any more.
 const NO_PROFILE: Code = Code::new("A007");
+/// The body is compressed, or no JSON as its headers say.
+const MEDIA_TYPE: Code = Code::new("A019");
 /// There is no such route, or nothing that the caller may see.
 pub(super) const NOT_FOUND: Code = Code::new("A008");
 
 /// Takes a canonical message.
-pub async fn native(caller: Authenticated, State(api): State<Api>, body: Bytes) -> Response {
+pub async fn native(
+    caller: Authenticated,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Some(why) = unreadable(&headers) {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return tierlink_http::problem(status, &MEDIA_TYPE, "unsupported body", why);
+    }
     take(&caller, &api, "json", body).await
 }
 
 /// Takes a FHIR message Bundle.
-pub async fn fhir(caller: Authenticated, State(api): State<Api>, body: Bytes) -> Response {
+pub async fn fhir(
+    caller: Authenticated,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Some(why) = unreadable(&headers) {
+        let answer = tierlink_fhir::unsupported(&Problem::new(MEDIA_TYPE, "HTTP", why));
+        return respond(answer);
+    }
     take(&caller, &api, "fhir", body).await
+}
+
+/// Why the body cannot be read, as far as its headers say. Bodies are neither unpacked, because a
+/// small one may become gigabytes, nor read as XML.
+fn unreadable(headers: &HeaderMap) -> Option<&'static str> {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let packed = text(header::CONTENT_ENCODING).map(str::trim);
+    if packed.is_some_and(|it| !it.is_empty() && !it.eq_ignore_ascii_case("identity")) {
+        return Some("The body is compressed; send it as it is, without Content-Encoding.");
+    }
+    let media_type = text(header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+    media_type.contains("xml").then_some("The body is XML; send JSON.")
 }
 
 /// The token says which organisation it is; the route and the stated name say which system.

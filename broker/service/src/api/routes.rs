@@ -228,7 +228,7 @@ pub(super) fn all() -> Vec<Route> {
         .for_operators()
         .query::<desk::ActsQuery>()
         .gives::<views::Acts<'_>>(),
-        Route::post("/fhir/$process-message", messages::fhir, "Send a FHIR R4 message Bundle.")
+        Route::post(PROCESS_MESSAGE, messages::fhir, "Send a FHIR R4 message Bundle.")
             .takes(FHIR, fhir_resource)
             .gives_as(FHIR, fhir_resource),
         Route::get("/fhir/metadata", messages::fhir_metadata, "The CapabilityStatement.")
@@ -242,18 +242,26 @@ pub(super) fn all() -> Vec<Route> {
     ]
 }
 
+/// Where FHIR messages are posted.
+const PROCESS_MESSAGE: &str = "/fhir/$process-message";
+
+/// The same as HTTP libraries write it: RFC 3986 lets a client encode the `$`, and many add a slash.
+const PROCESS_MESSAGE_TOO: [&str; 3] =
+    ["/fhir/%24process-message", "/fhir/$process-message/", "/fhir/%24process-message/"];
+
 /// The router over all of them.
 pub(super) fn router() -> Router<Api> {
     let routes = all().into_iter();
-    routes.fold(Router::new(), |router, route| {
-        let handler = match route.scope {
-            None => route.handler,
-            Some(scope) => {
-                route.handler.route_layer(from_fn(move |request: Request, next: Next| {
-                    expect_scope(scope, request, next)
-                }))
-            }
-        };
-        router.route(route.path, handler)
+    let scoped = |handler: MethodRouter<Api>, scope: Option<Scope>| match scope {
+        None => handler,
+        Some(scope) => handler.route_layer(from_fn(move |request: Request, next: Next| {
+            expect_scope(scope, request, next)
+        })),
+    };
+    let router = routes.fold(Router::new(), |router, route| {
+        router.route(route.path, scoped(route.handler, route.scope))
+    });
+    PROCESS_MESSAGE_TOO.iter().fold(router, |router, path| {
+        router.route(path, scoped(post(messages::fhir), Some(Scope::Messages)))
     })
 }
