@@ -9,8 +9,6 @@
 //! 2,500 lanes, which is more than a connection to RabbitMQ has channels; 10,000 with
 //! `ops/test --faults`. All hospitals are one listener, which knows them by the path they are
 //! addressed by.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

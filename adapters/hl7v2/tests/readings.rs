@@ -431,12 +431,10 @@ fn a_resend_with_a_new_time_is_the_same_message() {
 #[test]
 fn a_field_is_forgiven_where_another_says_the_same_for_certain() {
     let township = profile("QS");
-    for (from, to) in [("PRD|RT^", "PRD|XX^")] {
-        let bytes = plain().replacen(from, to, 1);
-        assert_ne!(bytes, plain(), "{from}");
+    let bytes = plain().replacen("PRD|RT^", "PRD|XX^", 1);
+    assert_ne!(bytes, plain());
 
-        assert!(decode(bytes.as_bytes(), &township).outcome.is_ok(), "{from}");
-    }
+    assert!(decode(bytes.as_bytes(), &township).outcome.is_ok());
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn seen(sender: &str, value: &Value) -> String {
     let directory = Directory::default();
     let id = Uuid::from_u128(0x019c_d5a0_0000_7000_8000_0000_0000_0001);
     let received_at = "2026-03-10T01:00:05Z".parse().unwrap();
-    let with = Reading { profile: &profile, directory: &directory, id, received_at };
+    let with = Reading { profile: &profile, directory: &directory, id, received_at, head: None };
     let decoded = Json.decode(value.to_string().as_bytes(), &with);
     let read = decoded.outcome.map(|(mut message, family)| {
         message.extras.clear();

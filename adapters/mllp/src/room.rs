@@ -8,11 +8,14 @@ use tierlink_socket::{NoRoom, Share};
 /// A buffer up to this size is not counted: the places bound how many there are.
 const FREE_BYTES: usize = 16 * 1024;
 
+/// Says whether a frame that begins with these bytes is from somebody known.
+type Knows = dyn Fn(&[u8]) -> bool + Send + Sync;
+
 /// The room of one connection.
 pub(crate) struct Room {
     share: Share,
     /// Whether a frame that begins like this is from somebody known.
-    knows: Box<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    knows: Box<Knows>,
     known: bool,
 }
 

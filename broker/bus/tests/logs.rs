@@ -1,8 +1,6 @@
 //! Nothing of a body reaches a log, whatever goes wrong, once the filter has our directive.
 //!
 //! Alone in its file because it listens to everything that this process logs.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
 #[expect(dead_code, reason = "most of it is for tests/rabbit.rs")]
 #[path = "rabbitmq/mod.rs"]
 mod fixture;

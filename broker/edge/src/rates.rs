@@ -25,7 +25,7 @@ use tierlink_schemas::{Code, OrganisationCode};
 pub const TOO_MUCH: Code = Code::new("A018");
 
 /// A bucket holds what may be sent in this time.
-const FILLS_IN: Duration = Duration::from_secs(60);
+const FILLS_IN: Duration = Duration::from_mins(1);
 /// So many senders are told apart. A prefecture has fewer; a flood from invented addresses has
 /// more, and those beyond share one bucket.
 const SENDERS_MAX: usize = 16_384;

@@ -88,6 +88,7 @@ struct Shared {
     intake: Arc<Intake>,
     budget: ByteBudget,
     rates: Arc<Rates>,
+    environment: Arc<dyn Environment>,
 }
 
 /// Whether a listener makes its clients show a certificate.
@@ -232,16 +233,21 @@ impl App {
             _alone: alone,
         };
         app.start_workers(&settler, &wake, &environment, &figures);
-        app.open_doors(intake).await?;
+        app.open_doors(intake, environment).await?;
         Ok(app)
     }
 
-    async fn open_doors(&mut self, intake: Arc<Intake>) -> anyhow::Result<()> {
+    async fn open_doors(
+        &mut self,
+        intake: Arc<Intake>,
+        environment: Arc<dyn Environment>,
+    ) -> anyhow::Result<()> {
         let limits = self.current_config.load().settings.limits.clone();
         let shared = Shared {
             intake,
             budget: ByteBudget::new(limits.receiving_bytes_max),
             rates: Arc::new(Rates::new(per_minute(&limits))),
+            environment,
         };
         self.open_mllp(&shared).await?;
         self.open_http(shared).await
@@ -395,7 +401,7 @@ impl App {
             .await
             .map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
         self.http_address = Some(server.address());
-        let Shared { intake, budget, rates } = shared;
+        let Shared { intake, budget, rates, environment } = shared;
         let doorkeeper = ApiDoorkeeper::new(
             Arc::clone(&self.tokens),
             Arc::clone(&rates),

@@ -31,6 +31,7 @@ use tierlink_edge::figures::LaneFigures;
 use tierlink_edge::idle::IdleConnections;
 use tierlink_edge::lane::{JOINING_MAX, Lane, Troubles, parcel_id};
 use tierlink_edge::network::Network;
+use tierlink_edge::rates::{PerMinute, Rates};
 use tierlink_hl7v2::Hl7v2;
 use tierlink_mllp::server::{Answer as Frames, Door, Peer};
 use tierlink_schemas::delivery::{DeliveryId, Outcome};
@@ -172,7 +173,20 @@ async fn the_head_of_an_arriving_message_is_read_once() {
         Arc::new(SystemEnvironment),
     ));
     let organisations = Arc::<CurrentConfig>::clone(&current_config);
-    let door = MllpDoor { listener: "mllp".to_owned(), organisations, codecs, intake };
+    let rates = Arc::new(Rates::new(PerMinute {
+        per_address: 1000,
+        per_token: 1000,
+        per_organisation: 1000,
+        bytes_per_organisation: 1 << 30,
+    }));
+    let door = MllpDoor {
+        listener: "mllp".to_owned(),
+        organisations,
+        codecs,
+        intake,
+        rates,
+        asks_certificates: false,
+    };
     let config = current_config.load();
     let to: OrganisationCode = HOSPITAL.parse().unwrap();
     let profile = config.profiles[&TOWNSHIP.parse::<OrganisationCode>().unwrap()].default_system();

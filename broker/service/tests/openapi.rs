@@ -89,7 +89,8 @@ async fn a_compressed_or_xml_body_is_told_so_and_not_read() {
     let (app, base) = start(folder.path()).await;
     let (by, why) = (Person::with_token("test"), Reason::new("a test").unwrap());
     let sender = tierlink_schemas::OrganisationCode::new("330199101").unwrap();
-    let token = app.desk().create_token("sender", Some(sender), None, &by, &why).await.unwrap();
+    let token =
+        app.desk().create_token(Wanted::of("sender", Some(sender)), &by, &why).await.unwrap();
     app.tokens().read().await.unwrap();
     let client = reqwest::Client::new();
 

@@ -33,12 +33,10 @@ pub(crate) async fn act<S: Session>(
         Act::Resume(lane) => lanes::resume(session, lane).await?,
         Act::CreateToken(token) => operations::create_token(session, token).await?,
         Act::RevokeToken(name) => return revoke_token(session, &new, name).await,
-        // What changes is the configuration in the memory of the process that asks.
-        Act::Reload { .. } => Acted::Done,
-        // Every process that doubts its clock looks for the record.
-        Act::VouchForClock => Acted::Done,
-        // Every process that reads its configuration again looks for the record.
-        Act::AgreeToRemoval(_) => Acted::Done,
+        // A reload changes the configuration in the memory of the process that asks. Every process
+        // that doubts its clock, or reads its configuration again, looks for the record of the
+        // other two.
+        Act::Reload { .. } | Act::VouchForClock | Act::AgreeToRemoval(_) => Acted::Done,
     };
     if acted == Acted::Done {
         record(session, &new, Concerns::of(&new.act)).await?;

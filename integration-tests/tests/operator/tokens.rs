@@ -128,7 +128,7 @@ async fn a_token_is_good_only_where_its_organisation_is() {
 
 async fn whoever_sends_too_much_is_told_when_to_come_back_and_nobody_else_is(mode: Mode) {
     let mut county = County::plan(mode).await.unwrap();
-    county.settings = "[limits]\nper_minute_and_organisation = 3".to_owned();
+    "[limits]\nper_minute_and_organisation = 3".clone_into(&mut county.settings);
     county.begin().await.unwrap();
     let message = said(FENGQIAO, "referral.submit", None, Some(SECOND)).unwrap();
     let mut line = county.mllp(QINGSHI).await.unwrap();

@@ -47,7 +47,10 @@ pub struct MllpDoor {
 #[async_trait]
 impl Door for MllpDoor {
     fn knows(&self, peer: &Peer, head: &[u8]) -> bool {
-        self.sender(&*self.organisations.load(), peer, head).is_ok()
+        let stated = self.stated(head);
+        stated.is_some_and(|(stated, _)| {
+            self.sender(&*self.organisations.load(), peer, &stated).is_ok()
+        })
     }
 
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer {

@@ -80,14 +80,14 @@ fn a_clock_that_jumps_a_month_ahead_for_four_seconds_ends_no_case() {
         seconds(5).await;
 
         let at = process.clock.now();
-        let memory = world.ground.memory.lock().unwrap().clone();
+        let memory = world.ground.memory.lock().clone();
         assert!(memory.cases.values().all(|case| !case.state.is_terminal()), "a case has ended");
         let notes = memory.diary.events.iter().filter_map(|(_, event)| event.note.as_ref());
         let doubtful = notes.filter(|note| note.ends_with("clock_in_doubt"));
         assert_eq!(doubtful.count(), 4, "each is reported, and says so");
         // Once the clock has agreed for a while, everybody is called again in time.
         seconds(11 * 60).await;
-        let memory = world.ground.memory.lock().unwrap().clone();
+        let memory = world.ground.memory.lock().clone();
         for case in memory.cases.values() {
             assert!(!case.state.is_terminal());
             let due = case.next_due().unwrap();
@@ -108,14 +108,14 @@ fn a_case_ends_in_its_time_once_somebody_vouches_for_the_clock() {
         seconds(10).await;
         let process = world.some_process().unwrap();
         let ended = || {
-            let memory = world.ground.memory.lock().unwrap();
+            let memory = world.ground.memory.lock();
             memory.cases.values().filter(|case| case.state.is_terminal()).count()
         };
 
         process.clock.set_wrong(MONTH_SECONDS);
         seconds(60).await;
         assert_eq!(ended(), 0);
-        world.ground.memory.lock().unwrap().vouch();
+        world.ground.memory.lock().vouch();
         seconds(5).await;
 
         assert_eq!(ended(), 1);

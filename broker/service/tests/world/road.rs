@@ -98,7 +98,7 @@ impl Bus for Road {
     }
 
     fn is_open(&self, lane: &Lane) -> bool {
-        self.lanes.lock().unwrap().open.contains_key(lane)
+        self.lanes.lock().open.contains_key(lane)
     }
 
     fn lanes_in_trouble(&self) -> Vec<LaneTrouble> {
