@@ -185,6 +185,10 @@ fn request(bundle: &mut Bundle, s: &Statement<'_>, to: &Party) -> Result<Value> 
     if let Some(parent) = &s.parent {
         let parent = json!({ "system": CASE_NUMBER, "value": parent });
         request["basedOn"] = json!([{ "identifier": parent }]);
+    } else if is_transfer {
+        let reason = json!({ "code": "NR02", "text": "急诊或120直接送达" });
+        let reason = extension(&format!("{EXTENSION}no_referral_reason"), &reason);
+        request["extension"] = reason.into_iter().collect::<Value>();
     }
     Ok(bundle.add(request))
 }
