@@ -1,4 +1,4 @@
-//! The strict reader of `tierlink_codec` with the limits and the words of this format.
+//! Reads JSON strictly, with the limits and error texts of this format.
 
 use tierlink_codec::strict_json::{self, Limits, Numbers, Refused};
 use tierlink_schemas::Problem;
@@ -7,16 +7,16 @@ use crate::codes::D090_NOT_JSON;
 
 pub(crate) use strict_json::{Read, unmarked};
 
-/// Largest message. A handful of inline attachments fit; more should travel by reference.
+/// Largest message, in bytes. A few inline attachments fit; more should be sent by reference.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Deepest nesting. Messages need eight levels.
 pub const DEPTH_MAX: usize = 32;
 
-/// Most values in one message. The fullest discharge has some ten thousand.
+/// Most values in one message. The largest discharge has about ten thousand.
 pub const VALUES_MAX: usize = 200_000;
 
-/// Where a problem stands that concerns no single field.
+/// The field of a problem that concerns the whole message.
 pub(crate) const WHOLE: &str = "(message)";
 
 const LIMITS: Limits = Limits {
@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits {
     numbers: Numbers::Read,
 };
 
-/// Reads JSON. The problem names the place by line and column, never by what stands there.
+/// Reads JSON. A problem gives the place by line and column, never by content.
 pub(crate) fn read(bytes: &[u8]) -> Result<Read, Problem> {
     strict_json::read(bytes, &LIMITS).map_err(|refused| {
         let text = match refused {
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn other_charsets_are_refused_with_their_place() {
-        // 汪 in GBK.
+        // `汪` in GBK.
         assert!(text_of_problem(b"{\"name\":\"\xCD\xF4\"}").contains("byte 9"));
         assert!(text_of_problem(b"\xFF\xFE{\0").contains("UTF-8"));
     }
