@@ -1,5 +1,5 @@
-//! The pure core: what a message means for its case, who must hear of it, and until when somebody
-//! must act.
+//! The pure core: what a message means for its case, which organisations are told, and until when
+//! somebody must act.
 //!
 //! ```text
 //!   case + message + who says it + now ──decide──▶ next case, event, dispatches, deadlines
@@ -7,13 +7,14 @@
 //! ```
 //!
 //! Architecture Invariant: this crate has no tokio, sqlx, lapin, axum or reqwest in its manifest.
-//! It reads no clock and draws no random number: the shell passes both in.
+//! It reads no clock and draws no random number: the caller passes both in.
 //!
-//! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`mod@decide`] (the
-//! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
-//! hears, by which system), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
-//! Before all of that, [`find`] says which case a message means and [`subject`] whether it is about
-//! the same patient; [`rule`] lists why one is refused; [`access`] says who may see what.
+//! Read in this order: [`county`] (organisations and rules), [`case`] (what is remembered),
+//! [`mod@decide`] (the entry point), the state machines [`referral`], [`transfer`] and
+//! [`consultation`], [`routing`] (who is told, on which system), [`deadline`] (until when),
+//! [`delivery`] (one message on its way to one organisation). Before these, [`find`] says which
+//! case a message is about, and [`subject`] whether it is about the same patient; [`rule`] lists
+//! the reasons for a refusal, and [`access`] says who may see what.
 
 #![expect(
     clippy::unnested_or_patterns,

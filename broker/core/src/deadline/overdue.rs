@@ -1,5 +1,5 @@
-//! What happens when nobody acted: a report to those who must, then to those above, again and
-//! again; or the end of the case.
+//! What happens when a deadline has passed: reports to those who must act, later also to those
+//! above them; or the end of the case.
 
 use std::time::Duration;
 
@@ -19,19 +19,20 @@ use crate::decide::change::{Change, Dispatch, Event};
 use crate::decide::outgoing;
 use crate::routing;
 
-/// How often a deadline is reported at its full pace. After that the distance doubles each time,
-/// up to a day: still never silent, and a forgotten case does not flood a lane.
+/// Number of reports at the configured interval. After that the interval doubles each time, up to a
+/// day, so that a forgotten case is still reported and does not flood a lane.
 pub const ESCALATIONS_AT_FULL_PACE: u32 = 12;
 
-/// From this report on the origin and the lead hospital hear of it too.
+/// From this report on, the origin and the lead hospital are told too.
 const LEVEL_OF_THOSE_ABOVE: u32 = 2;
 
-/// One day, the longest distance between two reports.
+/// One day, the longest interval between two reports.
 const DAY: Duration = Duration::from_hours(24);
 
-/// What the most urgent passed deadline of `case` means, if one has passed.
+/// What the most urgent passed deadline of `case` leads to; `None` if none has passed.
 ///
-/// The end of a case comes before reports: a report on a case that ends now helps nobody.
+/// A deadline that ends the case comes before others: nobody needs a report on a case that ends
+/// now.
 #[must_use]
 pub fn overdue(
     case: &Case,
@@ -50,13 +51,13 @@ pub fn overdue(
     Some(escalate(case, county, now, escalation_id, *deadline))
 }
 
-/// Where a case goes when it ends by itself.
+/// The state of a case that the broker ends.
 fn ended(state: &State) -> Option<State> {
     match state {
         State::Referral(state) => state.expired().map(State::Referral),
         State::Transfer(state) => state.closed_by_itself().map(State::Transfer),
         State::Consultation(state) => {
-            // What was read and never closed ends as if it had been.
+            // A case that was acknowledged and never closed counts as closed.
             let ended = if *state == consultation::State::Acknowledged {
                 Some(consultation::State::Closed)
             } else {
@@ -127,7 +128,7 @@ fn escalate(
     change(county, case, after, message, once, format!("overdue:{}", passed.name.as_str()), now)
 }
 
-/// The case with one event more.
+/// A copy of the case with one more event.
 fn next(case: &Case, now: Timestamp) -> Case {
     let mut after = case.clone();
     after.events = after.events.saturating_add(1);
@@ -167,7 +168,7 @@ fn change(
     Change { case: after, event, messages: vec![message], dispatches }
 }
 
-/// How long until the next report.
+/// Time until the next report.
 fn pause(case: &Case, county: &County, name: Name, level: u32) -> Duration {
     let limits = &county.limits;
     let minutes = match name {
@@ -198,7 +199,7 @@ fn pause(case: &Case, county: &County, name: Name, level: u32) -> Duration {
     slower.min(DAY.max(pace))
 }
 
-/// Who must act on it.
+/// The organisations that must act on the deadline.
 fn must_act(case: &Case, name: Name) -> Vec<OrganisationCode> {
     match name {
         Name::Review => vec![case.reviews.first().unwrap_or(&case.target).clone()],

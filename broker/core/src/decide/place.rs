@@ -1,4 +1,4 @@
-//! Where a case may go, and whose review it must pass on the way.
+//! Where a case may go, and which reviews it must pass.
 //!
 //! ```text
 //!   referral  up, lateral, out; never down      reviews: village → township; out → … → lead
@@ -6,7 +6,7 @@
 //!   consultation  anywhere else                 village → township; out → lead; readings none
 //! ```
 //!
-//! Authority follows the organisation tree, never a level that somebody wrote into a message. The
+//! Reviewers follow from the organisation tree, never from a level stated in a message. The
 //! direction is a safety field: one that contradicts the tiers is refused, not corrected.
 
 use tierlink_schemas::request::{ConsultationForm, Direction};
@@ -15,8 +15,8 @@ use tierlink_schemas::{Family, OrganisationCode, Tier};
 use crate::county::County;
 use crate::rule::Rule;
 
-/// Which way a referral from `origin` to `target` goes. `None` where the origin has left the
-/// county since.
+/// The direction of a referral from `origin` to `target`; `None` if the origin is no longer a
+/// member of the county.
 pub(super) fn direction(
     county: &County,
     origin: &OrganisationCode,
@@ -38,7 +38,8 @@ pub(super) fn direction(
     }))
 }
 
-/// Whether a case of `family` may go from `origin` to `target`; for a referral, which way.
+/// Whether a case of `family` may go from `origin` to `target`; returns the direction of a
+/// referral.
 pub(super) fn may_go(
     county: &County,
     family: Family,
@@ -62,7 +63,7 @@ pub(super) fn may_go(
     }
 }
 
-/// Whether the way leads out of the county, so that the lead hospital must let it pass.
+/// Whether the target is outside the county, so that the lead hospital must review the case.
 pub(super) fn leads_out(
     county: &County,
     origin: &OrganisationCode,
@@ -72,8 +73,8 @@ pub(super) fn leads_out(
         && county.member(origin).is_some_and(|from| !from.outside)
 }
 
-/// Whose review a case must pass on its way from `origin` to `target`, in order, the priority left
-/// aside.
+/// The organisations that must review a case from `origin` to `target`, in order, whatever its
+/// priority.
 pub(super) fn reviews(
     county: &County,
     family: Family,
@@ -106,7 +107,7 @@ pub(super) fn reviews(
     chain
 }
 
-/// The organisations above the origin that stand between it and the target.
+/// The organisations above the origin and below the target.
 fn below_target(
     county: &County,
     origin: &OrganisationCode,
@@ -122,7 +123,7 @@ fn below_target(
     chain
 }
 
-/// The township above a village.
+/// The township health centre above a village clinic.
 fn township(county: &County, origin: &OrganisationCode) -> Vec<OrganisationCode> {
     let Some(from) = county.member(origin).filter(|from| from.tier == Tier::Village) else {
         return Vec::new();
