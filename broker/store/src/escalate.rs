@@ -1,5 +1,5 @@
-//! Cases whose deadline has passed: the judge says what that means, and it is written like any
-//! other change.
+//! Cases whose deadline has passed: the judge decides what follows, which is written like any other
+//! change.
 
 use jiff::{SignedDuration, Timestamp};
 use tierlink_core::case::Case;
@@ -14,8 +14,8 @@ use crate::session::{Failed, Given, Session, Type, values};
 use crate::storable;
 use crate::write::write;
 
-/// When the query finds a case and the judge does nothing with it, the two disagree. It is looked
-/// at again after this, so that it cannot stand in front of others for ever.
+/// When the query finds a case and the judge does nothing with it, the two disagree about it. It is
+/// tried again only after this time, so that it does not block the cases behind it for ever.
 const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// Escalates up to `limit` cases. Returns how many.
@@ -47,7 +47,7 @@ pub(crate) async fn escalate<S: Session>(
     Ok(escalated)
 }
 
-/// The most overdue cases that nobody else has in hand.
+/// Finds and locks the most overdue cases. Skips those that another transaction has locked.
 async fn find_overdue<S: Session>(
     session: &mut S,
     now: Timestamp,

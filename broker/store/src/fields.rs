@@ -1,6 +1,7 @@
 //! Reading one row, of either database, field by field.
 //!
-//! A field that is missing or holds something else is a damaged row, never a default.
+//! A column that is missing, or holds something that its type cannot, makes the row unreadable. It
+//! is never replaced by a default.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use crate::failed::Failed;
 
-/// A row. `column` names are those of the SQL text.
+/// A row of either database. `column` is the name that the SQL text gives the column.
 pub(crate) trait Fields {
     fn id(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error>;
     fn int(&self, column: &str) -> Result<Option<i64>, sqlx::Error>;
@@ -45,7 +46,7 @@ macro_rules! fields {
 
 fields!(PgRow, SqliteRow);
 
-/// One row of a table, for reading: knows the table's name for the error.
+/// Reads columns of one row; knows the table's name for the error.
 pub(crate) struct Reader<'r, R: Fields> {
     row: &'r R,
     table: &'static str,
@@ -57,7 +58,7 @@ impl<'r, R: Fields> Reader<'r, R> {
         Self { row, table }
     }
 
-    /// The row cannot be read.
+    /// The error for a row that cannot be read.
     pub(crate) fn damaged(&self) -> Failed {
         Failed::Unreadable(self.table)
     }
@@ -125,7 +126,7 @@ impl<'r, R: Fields> Reader<'r, R> {
         OrganisationCode::new(self.text(column)?).map_err(|_| self.damaged())
     }
 
-    /// A system: an empty text is the default one.
+    /// A system; the empty text stands for the default one.
     pub(crate) fn system(&self, column: &str) -> Result<Option<SystemName>, Failed> {
         let text = self.text(column)?;
         if text.is_empty() {
@@ -134,13 +135,13 @@ impl<'r, R: Fields> Reader<'r, R> {
         SystemName::new(text).map(Some).map_err(|_| self.damaged())
     }
 
-    /// A further system, in a column that may be empty.
+    /// A system, in a column that may be NULL.
     pub(crate) fn system_if_any(&self, column: &str) -> Result<Option<SystemName>, Failed> {
         let name = self.text_if_any(column)?.map(SystemName::new);
         name.transpose().map_err(|_| self.damaged())
     }
 
-    /// A lane, or a source, from the columns of its organisation and its system.
+    /// A lane or a source, from the columns of its organisation and its system.
     pub(crate) fn lane(&self, organisation: &str, system: &str) -> Result<LaneName, Failed> {
         Ok(LaneName::new(self.organisation(organisation)?, self.system(system)?))
     }
@@ -173,7 +174,7 @@ impl<'r, R: Fields> Reader<'r, R> {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.damaged())
     }
 
-    /// A column of JSON text that may be empty.
+    /// A column of JSON text that may be NULL.
     pub(crate) fn json_if_any<T: DeserializeOwned>(
         &self,
         column: &str,
@@ -182,7 +183,7 @@ impl<'r, R: Fields> Reader<'r, R> {
         text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| self.damaged())
     }
 
-    /// A column of JSON bytes.
+    /// A column of JSON bytes that may be NULL.
     pub(crate) fn json_bytes_if_any<T: DeserializeOwned>(
         &self,
         column: &str,
@@ -196,7 +197,7 @@ impl<'r, R: Fields> Reader<'r, R> {
     }
 }
 
-/// JSON text of our own plain records.
+/// Writes one of our own plain records as JSON text.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value)
         .unwrap_or_else(|_| unreachable!("our records have string keys and no failing writers"))
