@@ -1,4 +1,4 @@
-//! How the process is: what it needs, whether it stops, and its figures.
+//! Health of the process: whether store, bus and lanes work, and whether it is stopping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,39 +14,39 @@ use crate::committer::LastFailure;
 use crate::gauges::Gauges;
 use crate::report::Trouble;
 
-/// How long a question after health may take.
+/// Longest duration of one health check.
 const LOOK_LASTS: Duration = Duration::from_secs(3);
-/// How often queues are measured.
+/// How often metrics are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// Lanes that are named in one line or answer.
+/// Most lanes to name in one log line or answer.
 const LANES_NAMED_MAX: usize = 10;
 
-/// What was seen.
+/// Result of a health check.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The store, or what to do about it.
+    /// Whether the store works; if not, what to do.
     pub store: Result<(), String>,
-    /// The bus, or what to do about it.
+    /// Whether the bus works; if not, what to do.
     pub bus: Result<(), String>,
     /// Whether all lanes are open; if not, which are not and why.
     pub lanes: Result<(), String>,
-    /// How many lanes are not open.
+    /// Number of lanes that are not open.
     pub lanes_not_open: usize,
-    /// Whether the process is about to end.
+    /// Whether the process is shutting down.
     pub stopping: bool,
 }
 
 impl Report {
-    /// Whether messages can be taken. A bus that is away, or a lane that is not open, delays
-    /// deliveries; messages are safe in the store meanwhile, so neither makes us unready.
+    /// Whether messages can be accepted. A bus that cannot be reached or a lane that is not open
+    /// only delays deliveries, which are safe in the store, so neither counts.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.store.is_ok() && !self.stopping
     }
 }
 
-/// Looks after health.
+/// Checks the health of the process.
 pub struct Health {
     store: Arc<dyn Upkeep>,
     bus: Arc<dyn Bus>,
@@ -56,7 +56,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Watches these.
+    /// Watches these parts.
     #[must_use]
     pub fn new(
         store: Arc<dyn Upkeep>,
@@ -67,12 +67,12 @@ impl Health {
         Self { store, bus, prometheus, last_failure, stopping: AtomicBool::new(false) }
     }
 
-    /// From now on the process says that it is not ready.
+    /// From now on, reports that the process is stopping and not ready.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Looks now.
+    /// Checks now.
     pub async fn look(&self) -> Report {
         let store = tokio::time::timeout(LOOK_LASTS, self.store.healthy());
         let bus = tokio::time::timeout(LOOK_LASTS, self.bus.healthy());
@@ -98,7 +98,7 @@ impl Health {
         }
     }
 
-    /// All figures, as Prometheus reads them.
+    /// All metrics, in Prometheus text format.
     #[must_use]
     pub fn figures(&self) -> String {
         self.prometheus.as_ref().map(PrometheusHandle::render).unwrap_or_default()
@@ -115,7 +115,7 @@ impl Health {
             let report = self.look().await;
             gauges.lanes_not_open(report.lanes_not_open);
             gauges.measure(report.store.is_ok(), report.bus.is_ok()).await;
-            // While the bus is away no lane is open, and that is told where it is met.
+            // While the bus cannot be reached no lane is open, and that is logged elsewhere.
             match &report.lanes {
                 Ok(()) => {
                     lanes_trouble.is_over();
@@ -139,7 +139,7 @@ impl Health {
     }
 }
 
-/// Says which lanes are not open and why, naming the first of many.
+/// Names the lanes that are not open, with reasons, up to a limit.
 pub fn lanes_report(not_open: &[LaneTrouble]) -> Result<(), String> {
     if not_open.is_empty() {
         return Ok(());

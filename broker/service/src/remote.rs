@@ -1,7 +1,7 @@
-//! Receipts of adapters that run beside a hospital and send themselves.
+//! Reads receipts from adapters that run beside a hospital and deliver by themselves.
 //!
-//! They read their own lane over RabbitMQ and write what the hospital answered to
-//! `tierlink.receipts`: a canonical receipt body as JSON, under the parcel's own id and round.
+//! They consume their own lane from RabbitMQ and send the hospital's answer to `tierlink.receipts`:
+//! a canonical receipt body as JSON, with the parcel's id and round.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use tracing::{debug, error, info};
 use crate::report::{Trouble, chain};
 use crate::settler::Settler;
 
-/// Receipts taken from the bus at once.
+/// Receipts to take from the bus at once.
 const PREFETCH: u16 = 128;
-/// How long to wait after the bus failed.
+/// Wait after a failure of the bus.
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Records receipts until told to stop.
@@ -68,7 +68,7 @@ async fn consume(
             Ok(Some(received)) => received,
             Ok(None) => break,
             Err(error) => {
-                // The bus tells in the log when it is cut off and when it reads again.
+                // The bus itself logs when it is cut off and when it works again.
                 debug!(code = %error.code(), "Reading receipts was cut off: {}.", chain(&error));
                 tokio::select! {
                     () = stop.cancelled() => break,
@@ -99,7 +99,7 @@ async fn consume(
     consumer.close().await;
 }
 
-/// Reads a receipt. Its sender may speak only of its own lane.
+/// Reads a receipt. An adapter may report only on its own lane.
 fn read(received: &Received, environment: &dyn Environment) -> Option<Settlement> {
     let receipt: Receipt = serde_json::from_slice(&received.parcel.body).ok()?;
     let from: LaneName = received.parcel.lane.as_str().parse().ok()?;
@@ -112,7 +112,7 @@ fn read(received: &Received, environment: &dyn Environment) -> Option<Settlement
         ReceiptOutcome::Refused => Outcome::Refused { problems },
         ReceiptOutcome::Unsendable => Outcome::Unsendable { problems },
         ReceiptOutcome::Silent => Outcome::GaveUp { problems },
-        // Only a person at the broker withdraws.
+        // Only a person at the broker can withdraw a delivery.
         ReceiptOutcome::Withdrawn => return None,
     };
     Some(Settlement {

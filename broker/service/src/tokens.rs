@@ -1,7 +1,7 @@
-//! API tokens: who may call the HTTP API, and in whose name.
+//! API tokens: who may call the HTTP API, and for which organisation.
 //!
-//! A token is 32 random bytes; only its hash is stored, and it is shown once. Tokens are read from
-//! the store every few seconds, so a revoked one stops working soon everywhere.
+//! A token is 32 random bytes. Only its hash is stored, and the token is shown once. Tokens are
+//! read from the store every few seconds, so a revoked one soon stops working everywhere.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
@@ -19,22 +19,22 @@ use tracing::error;
 
 use crate::report::{Trouble, chain};
 
-/// How often tokens are read anew.
+/// How often tokens are read again.
 const READ_EVERY: Duration = Duration::from_secs(5);
 
-/// Whom a token speaks for.
+/// In whose name a token acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// One organisation: sees and does what is its own.
+    /// One organisation: it sees and does what is its own.
     Organisation(OrganisationCode),
     /// An operator of the broker: sees queues and cases of all, and acts under the token's name.
     Operator {
-        /// The name of the token.
+        /// Name of the token.
         token: String,
     },
 }
 
-/// A new token: the text to hand over once, and the row to store.
+/// Creates a token: returns the text to hand over once, and the row to store.
 #[must_use]
 pub fn create(
     name: &str,
@@ -53,13 +53,13 @@ pub fn create(
     (text, row)
 }
 
-/// What is stored of a token.
+/// The hash that is stored for a token.
 #[must_use]
 pub fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// Tells figures when the next token stops working; its organisation is refused from then on.
+/// Sets the metric of when the next token stops working.
 fn tell_next_expiry(rows: &[TokenRow]) {
     let now = Timestamp::now();
     let next = rows.iter().filter_map(|row| row.expires_at).filter(|at| *at > now).min();
@@ -70,20 +70,21 @@ fn tell_next_expiry(rows: &[TokenRow]) {
 /// Tokens by their hash.
 type Known = HashMap<[u8; 32], TokenRow>;
 
-/// The tokens that work now.
+/// The valid tokens.
 pub struct Tokens {
     store: Arc<dyn Queries>,
     known: RwLock<Known>,
 }
 
 impl Tokens {
-    /// No tokens yet; [`Tokens::read`] them.
+    /// Starts without tokens; call [`Tokens::read`].
     #[must_use]
     pub fn new(store: Arc<dyn Queries>) -> Self {
         Self { store, known: RwLock::new(HashMap::new()) }
     }
 
-    /// Whom `text` speaks for. The lookup is by hash, so its time tells nothing about the token.
+    /// In whose name `text` acts. Looked up by hash, so the time it takes reveals nothing about
+    /// valid tokens.
     #[must_use]
     pub fn caller(&self, text: &str) -> Option<Caller> {
         let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -106,7 +107,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Keeps reading them until told to stop.
+    /// Reads them regularly until told to stop.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         let trouble = Trouble::new("API tokens cannot be read");
         loop {

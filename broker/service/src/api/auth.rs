@@ -1,4 +1,4 @@
-//! Who calls: a bearer token, or nobody.
+//! Authenticates callers by bearer token.
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -10,9 +10,9 @@ use super::shared::Api;
 use crate::desk::Person;
 use crate::tokens::Caller;
 
-/// The request carries no valid token.
+/// Error code: the request carries no valid token.
 pub const NO_TOKEN: Code = Code::new("A005");
-/// The route is for operators, or for organisations, only.
+/// Error code: the route is for operators only, or for organisations only.
 pub const NOT_FOR_YOU: Code = Code::new("A006");
 
 /// The authenticated caller.
@@ -42,7 +42,7 @@ impl FromRequestParts<Api> for Authenticated {
 }
 
 impl Authenticated {
-    /// Whose cases the caller may see: `None` means all.
+    /// The organisation whose cases the caller may see; `None` (an operator) means all.
     pub fn sees(&self) -> Option<OrganisationCode> {
         match &self.0 {
             Caller::Organisation(organisation) => Some(organisation.clone()),
@@ -50,7 +50,7 @@ impl Authenticated {
         }
     }
 
-    /// The organisation, for routes on which only organisations speak.
+    /// The calling organisation. Refuses operators.
     pub fn organisation(&self) -> Result<&OrganisationCode, Response> {
         match &self.0 {
             Caller::Organisation(organisation) => Ok(organisation),
@@ -61,7 +61,7 @@ impl Authenticated {
         }
     }
 
-    /// The operator who calls. Refuses everybody else.
+    /// The calling operator. Refuses organisations.
     pub fn operator(&self) -> Result<Person, Response> {
         match &self.0 {
             Caller::Operator { token } => Ok(Person::with_token(token)),

@@ -1,4 +1,4 @@
-//! Messages in: native JSON and FHIR. A 2xx is a promise: the message is on disk.
+//! Receives messages: native JSON and FHIR. A 2xx answer means that the message is on disk.
 
 use std::sync::Arc;
 
@@ -16,22 +16,22 @@ use tierlink_schemas::{Code, Problem};
 use super::auth::Authenticated;
 use super::shared::Api;
 
-/// The token's organisation has no profile any more.
+/// Error code: the token's organisation has no profile any more.
 const NO_PROFILE: Code = Code::new("A007");
-/// There is no such route, or nothing that the caller may see.
+/// Error code: no such route, or nothing that the caller may see.
 pub(super) const NOT_FOUND: Code = Code::new("A008");
 
-/// Takes a canonical message.
+/// Receives a canonical message.
 pub async fn native(caller: Authenticated, State(api): State<Api>, body: Bytes) -> Response {
     take(&caller, &api, "json", body).await
 }
 
-/// Takes a FHIR message Bundle.
+/// Receives a FHIR message Bundle.
 pub async fn fhir(caller: Authenticated, State(api): State<Api>, body: Bytes) -> Response {
     take(&caller, &api, "fhir", body).await
 }
 
-/// The token says which organisation it is; the route and the stated name say which system.
+/// Receives a message. The token gives the organisation; route and stated name give the system.
 async fn take(caller: &Authenticated, api: &Api, format: &str, body: Bytes) -> Response {
     let organisation = match caller.organisation() {
         Ok(organisation) => organisation,
@@ -62,8 +62,8 @@ async fn take(caller: &Authenticated, api: &Api, format: &str, body: Bytes) -> R
     }
 }
 
-/// An organisation with one system may speak either format over HTTP, whatever it receives. Its
-/// code maps and quirks are those of its own format.
+/// Receives a message from an organisation with one system, which may use either format over HTTP,
+/// whatever format it receives in. Code maps and quirks are those of its profile.
 async fn take_from(api: &Api, only: &Profile, codec: &Arc<dyn Codec>, body: Bytes) -> Answer {
     if only.format.name == codec.name() {
         return api.intake.take(only, codec, body).await;
@@ -102,13 +102,13 @@ fn respond(answer: Answer) -> Response {
     response
 }
 
-/// What this server can do, as FHIR clients ask it.
+/// The CapabilityStatement of this server, as FHIR clients request it.
 pub async fn fhir_metadata(headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     Json(tierlink_fhir::metadata(&format!("http://{host}/fhir"))).into_response()
 }
 
-/// No such route.
+/// Answers requests for unknown routes.
 pub async fn not_found() -> Response {
     tierlink_http::problem(
         StatusCode::NOT_FOUND,

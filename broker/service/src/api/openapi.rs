@@ -1,8 +1,8 @@
-//! The OpenAPI document: made from the same list of routes as the router, and from the types that
-//! handlers read and write. It is made once.
+//! The OpenAPI document: generated once, from the same list of routes as the router and from the
+//! types that handlers read and write.
 //!
-//! Canonical messages have their JSON Schemas already (`tierlink_schemas::schema`); the schemas of
-//! queries and answers come from the same `schemars` derives.
+//! Canonical messages have JSON Schemas already (`tierlink_schemas::schema`); the schemas of
+//! queries and answers are derived with `schemars` too.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -17,7 +17,7 @@ use tierlink_schemas::{Kind, schema};
 
 use super::routes::{self, Body, Media, Route};
 
-/// The document as it is served.
+/// The document, as JSON and as the text that is served.
 static DOCUMENT: LazyLock<(Value, String)> = LazyLock::new(|| {
     let document = serde_json::to_value(Document::new(&routes::all()))
         .unwrap_or_else(|_| unreachable!("the document has string keys and no failing writers"));
@@ -30,7 +30,7 @@ pub async fn serve() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.1.as_str())
 }
 
-/// The document.
+/// The document as JSON.
 #[must_use]
 pub fn document() -> &'static Value {
     &DOCUMENT.0
@@ -102,15 +102,15 @@ struct Content {
     schema: Schema,
 }
 
-/// What a token must be allowed to do: OpenAPI asks for the list, and ours is empty.
+/// Scopes that a token must have. OpenAPI requires the list; ours is empty.
 type Scopes = Vec<&'static str>;
 
-/// The name of the only way to log in.
+/// The name of the only security scheme.
 const TOKEN: &str = "token";
 
 impl Document {
     fn new(routes: &[Route]) -> Self {
-        // OpenAPI 3.1 speaks JSON Schema 2020-12, as the schemas of canonical messages do.
+        // OpenAPI 3.1 uses JSON Schema 2020-12, as the schemas of canonical messages do.
         let mut settings = SchemaSettings::draft2020_12();
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
@@ -172,8 +172,8 @@ impl Operation {
     }
 }
 
-/// Each field of the type that a handler reads the query into is a parameter, and its doc comment
-/// the description.
+/// Each field of the type that a handler reads the query into is a parameter, with its doc comment
+/// as description.
 fn query_parameters(schema: &Schema) -> Vec<Parameter> {
     let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     fields

@@ -1,4 +1,4 @@
-//! What the handlers of all routes share.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use crate::health::Health;
 use crate::intake::Intake;
 use crate::tokens::Tokens;
 
-/// What handlers share.
+/// The parts of the broker that handlers use.
 #[derive(Clone)]
 pub struct Api {
-    /// Where messages go.
+    /// Accepts messages.
     pub intake: Arc<Intake>,
-    /// What can be read of the store.
+    /// Queries of the store.
     pub store: Arc<dyn Queries>,
-    /// What operators do.
+    /// Performs acts of operators.
     pub desk: Arc<Desk>,
-    /// Who may call.
+    /// The valid tokens.
     pub tokens: Arc<Tokens>,
-    /// How we are.
+    /// Health and metrics of the process.
     pub health: Arc<Health>,
 }

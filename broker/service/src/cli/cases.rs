@@ -1,4 +1,4 @@
-//! `tierlink case`: numbers, states and custody. No patient data.
+//! `tierlink case`: numbers, states and deliveries of cases. Shows no patient data.
 
 use std::process::ExitCode;
 
@@ -19,10 +19,10 @@ pub enum Command {
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// Only this family: referral, transfer or consultation
+        /// Only cases of this family: referral, transfer or consultation
         #[arg(long, value_parser = family)]
         family: Option<Family>,
-        /// Only this state, such as `accepted`
+        /// Only cases in this state, such as `accepted`
         #[arg(long)]
         state: Option<String>,
         /// Only cases that this organisation must act on
@@ -34,14 +34,14 @@ pub enum Command {
         /// Only cases whose deadline has passed
         #[arg(long)]
         overdue: bool,
-        /// At most so many
+        /// Largest number of cases
         #[arg(long, default_value_t = 50)]
         limit: u32,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show one case: its events, and how each message fared at every hop
+    /// Show one case: its events, and where each message is on its way
     Show {
         #[command(flatten)]
         file: ConfigFile,

@@ -11,27 +11,27 @@ use crate::desk::{Act, Desk, Performed, Person, Reason};
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Make a token and print it, once
+    /// Create a token and print it; it cannot be printed again
     Create {
         #[command(flatten)]
         file: ConfigFile,
-        /// A name to revoke it by, such as `his-2026`
+        /// Name of the token, to revoke it by, such as `his-2026`
         name: String,
-        /// Whose token; without it, an operator's
+        /// Organisation that may use the token; without it, the token is an operator's
         #[arg(long)]
         organisation: Option<OrganisationCode>,
-        /// After how many days it stops working
+        /// Days until the token stops working
         #[arg(long)]
         days: Option<u32>,
         #[command(flatten)]
         signature: Signature,
     },
-    /// List tokens that work
+    /// List valid tokens
     List {
         #[command(flatten)]
         file: ConfigFile,
     },
-    /// Make a token useless
+    /// Revoke a token
     Revoke {
         #[command(flatten)]
         file: ConfigFile,

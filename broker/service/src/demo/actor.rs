@@ -1,4 +1,5 @@
-//! An organisation of the play: its hospital, how its system writes, and its line to the broker.
+//! An organisation of the demo: its simulated hospital, its format, and its connection to the
+//! broker.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,29 +10,29 @@ use tierlink_simulator::{Broker, Hospital, Line, Statement, System, Told};
 
 use super::cast::Org;
 
-/// How long a hospital tries to get one message across before it gives up.
+/// How long a hospital repeats a message before it gives up.
 const INSISTS_FOR: Duration = Duration::from_secs(20);
 /// The pause between two tries.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// How long it waits for the broker's answer.
 const ANSWER_LASTS: Duration = Duration::from_secs(10);
 
-/// An organisation that is played.
+/// A simulated organisation.
 pub struct Actor {
-    /// Which.
+    /// Which organisation of the example county.
     pub org: Org,
-    /// What receives.
+    /// Its server, which receives and answers messages.
     pub hospital: Hospital,
-    /// How it writes.
+    /// Its format and how it writes.
     pub system: System,
-    /// The bearer token that the broker must show.
+    /// The bearer token that the broker must send to it.
     pub secret: String,
     line: tokio::sync::Mutex<Option<Line>>,
     said: Mutex<Vec<Said>>,
 }
 
 impl Actor {
-    /// Opens its door on a free port of this machine.
+    /// Starts its server on a free port of this machine.
     pub async fn open(org: Org, profile: &str, secret: String) -> anyhow::Result<Self> {
         let mut system = System::read(profile, None)?;
         system.party = org.party();
@@ -42,13 +43,13 @@ impl Actor {
         Ok(Self { org, hospital, system, secret, line, said })
     }
 
-    /// Tells it where the broker is.
+    /// Connects it with the broker.
     pub async fn meet(&self, broker: Broker) -> anyhow::Result<()> {
         *self.line.lock().await = Some(Line::new(broker, ANSWER_LASTS)?);
         Ok(())
     }
 
-    /// What it said, for the ledger.
+    /// What it sent, for the ledger.
     #[must_use]
     pub fn said(&self) -> Vec<Said> {
         self.told().clone()
@@ -58,11 +59,11 @@ impl Actor {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a message, again and again with the same id, until the broker has answered it.
+    /// Sends a message, repeated with the same id until the broker has answered.
     ///
     /// # Errors
     ///
-    /// If it was refused or never answered. Codes and fields only.
+    /// Fails if the message was refused or never answered. The text has codes and fields only.
     pub async fn say(&self, statement: &Statement<'_>) -> Result<(), String> {
         let letter = statement.letter().map_err(|error| error.to_string())?;
         let mut line = self.line.lock().await;
