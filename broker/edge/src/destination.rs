@@ -16,18 +16,23 @@ pub const ANSWER_LASTS: Duration = Duration::from_secs(30);
 
 /// What came of sending.
 #[derive(Debug)]
-pub enum Heard {
+pub enum SendResult {
     /// An answer, read.
     Answered(Answered),
     /// No answer. The destination may have the message all the same.
-    Silent(Problem),
+    NoAnswer(Problem),
 }
 
 /// A front door.
 #[async_trait]
 pub trait Destination: Send {
     /// Sends a message and reads the answer to it.
-    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard;
+    async fn send(
+        &mut self,
+        encoded: &Encoded,
+        codec: &dyn Codec,
+        with: &Writing<'_>,
+    ) -> SendResult;
 
     /// Tries whether somebody is there, without sending anything.
     async fn reach(&mut self) -> Result<(), Problem>;

@@ -20,4 +20,4 @@ mod batch;
 mod parts;
 mod run;
 
-pub use parts::{Lane, Troubles, UNREADABLE, parcel_id, read_parcel_id};
+pub use parts::{LaneRunner, Troubles, UNREADABLE, parcel_id, read_parcel_id};

@@ -10,7 +10,7 @@ use tierlink_mllp as mllp;
 use tierlink_schemas::{Code, Problem};
 
 use crate::address::Address;
-use crate::destination::{Destination, Destinations, Heard, answer_lasts};
+use crate::destination::{Destination, Destinations, SendResult, answer_lasts};
 use crate::organisations::Organisations;
 use crate::secrets;
 
@@ -36,7 +36,7 @@ impl Destinations for Network {
 pub fn open(folder: &Path, profile: &Profile) -> Result<Option<Box<dyn Destination>>, Problem> {
     let Some(address) = profile.outbound.address.as_deref() else { return Ok(None) };
     let address = Address::read(address)
-        .ok_or_else(|| not_set_up("outbound.address", "is no address that this program knows"))?;
+        .ok_or_else(|| not_set_up("outbound.address", "is not a valid address"))?;
     let answer_lasts = answer_lasts(profile);
     let authorities = read_pem(folder, profile.outbound.authorities.as_deref(), "authorities")?;
     let identity = read_pem(folder, profile.outbound.identity.as_deref(), "identity")?;
@@ -108,7 +108,12 @@ struct Mllp {
 
 #[async_trait]
 impl Destination for Mllp {
-    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard {
+    async fn send(
+        &mut self,
+        encoded: &Encoded,
+        codec: &dyn Codec,
+        with: &Writing<'_>,
+    ) -> SendResult {
         // Each frame is read once: what was read of the last one is the answer.
         let last = Mutex::new(None);
         let matches = |answer: &[u8]| {
@@ -134,16 +139,16 @@ impl Destination for Mllp {
                         // twice, and a late second answer must not meet the next try.
                         self.client.close().await;
                     }
-                    Heard::Answered(answered)
+                    SendResult::Answered(answered)
                 }
-                None => Heard::Silent(Problem::new(
+                None => SendResult::NoAnswer(Problem::new(
                     Code::new("E003"),
                     "outbound",
                     "the connection ended without an answer",
                 )),
             },
             Err(silence) => {
-                Heard::Silent(Problem::new(silence.code(), "outbound", silence.to_string()))
+                SendResult::NoAnswer(Problem::new(silence.code(), "outbound", silence.to_string()))
             }
         }
     }
@@ -162,7 +167,12 @@ struct Http {
 
 #[async_trait]
 impl Destination for Http {
-    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard {
+    async fn send(
+        &mut self,
+        encoded: &Encoded,
+        codec: &dyn Codec,
+        with: &Writing<'_>,
+    ) -> SendResult {
         let headers = [("X-Request-Id", encoded.control_id.clone())];
         let body = encoded.bytes.clone();
         match self.client.post(body, encoded.media_type, &headers).await {
@@ -177,10 +187,10 @@ impl Destination for Http {
                     // A second answer to this message must not meet the next one.
                     self.client.forget_connections();
                 }
-                Heard::Answered(answered)
+                SendResult::Answered(answered)
             }
             Err(silence) => {
-                Heard::Silent(Problem::new(silence.code(), "outbound", silence.to_string()))
+                SendResult::NoAnswer(Problem::new(silence.code(), "outbound", silence.to_string()))
             }
         }
     }

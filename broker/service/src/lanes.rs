@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tierlink_bus::Bus;
 use tierlink_codec::{CodecRegistry, Profile};
 use tierlink_edge::environment::Environment;
-use tierlink_edge::lane::{Lane, Troubles};
+use tierlink_edge::lane::{LaneRunner, Troubles};
 use tierlink_edge::network::Network;
 use tierlink_schemas::LaneName;
 use tierlink_store::{Outbox, Queries};
@@ -92,7 +92,7 @@ pub(crate) async fn run(
                 tokio::task::yield_now().await;
             }
             running.insert(name.clone());
-            let lane = Lane {
+            let lane = LaneRunner {
                 name,
                 due: Arc::<Deliveries>::clone(&lanes.deliveries),
                 outcomes: Arc::<Deliveries>::clone(&lanes.deliveries),

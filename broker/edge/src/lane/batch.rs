@@ -15,9 +15,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, instrument, warn};
 
-use super::parts::{Lane, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id};
+use super::parts::{
+    LaneRunner, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id,
+};
 use crate::deliveries::{AfterTry, DueDelivery, OnDisk, Try, no_answer};
-use crate::destination::{Destination, Heard};
+use crate::destination::{Destination, SendResult};
 use crate::trouble::{Trouble, chain};
 
 /// RabbitMQ takes a consumer for dead that holds a parcel for 30 minutes. Before that, what a
@@ -52,7 +54,7 @@ struct Pending {
 
 /// One batch of parcels on its way through the front door.
 pub(super) struct Batch<'a> {
-    pub(super) lane: &'a Lane,
+    pub(super) lane: &'a LaneRunner,
     pub(super) directory: &'a Directory,
     pub(super) profile: &'a Profile,
     pub(super) codec: &'a dyn Codec,
@@ -66,7 +68,7 @@ impl Batch<'_> {
         &self,
         batch: Vec<Received>,
         consumer: &mut dyn LaneConsumer,
-        door: &mut dyn Destination,
+        destination: &mut dyn Destination,
     ) -> Next {
         let mut known: VecDeque<Known> = VecDeque::with_capacity(batch.len());
         for received in batch {
@@ -104,7 +106,7 @@ impl Batch<'_> {
                 self.bury(consumer, &received, "it is for another system").await;
                 continue;
             }
-            match self.one(&its, &received, consumer, door).await {
+            match self.one(&its, &received, consumer, destination).await {
                 Some(Ok(on_disk)) => pending.push(Pending { tag: received.tag, on_disk }),
                 Some(Err(after)) => {
                     next = after;
@@ -175,7 +177,7 @@ impl Batch<'_> {
         due: &DueDelivery,
         received: &Received,
         consumer: &mut dyn LaneConsumer,
-        door: &mut dyn Destination,
+        destination: &mut dyn Destination,
     ) -> Option<Result<OnDisk, Next>> {
         let message = from_slice(&received.parcel.body).ok();
         // Another message under this name would be sent and settled in its place.
@@ -183,14 +185,19 @@ impl Batch<'_> {
             self.bury(consumer, received, "it does not hold the message of its name").await;
             return None;
         };
-        Some(match self.send(due, &message, door).await {
+        Some(match self.send(due, &message, destination).await {
             Sent::Settled(on_disk) => Ok(on_disk),
             Sent::GivenBack => Err(Next::Rejoin),
             Sent::Stopped => Err(Next::Stop),
         })
     }
 
-    async fn send(&self, due: &DueDelivery, message: &Message, door: &mut dyn Destination) -> Sent {
+    async fn send(
+        &self,
+        due: &DueDelivery,
+        message: &Message,
+        destination: &mut dyn Destination,
+    ) -> Sent {
         let encoded = match self.codec.encode(message, &due.id.to, &self.writing()) {
             Ok(encoded) => encoded,
             Err(mut problems) => {
@@ -211,7 +218,7 @@ impl Batch<'_> {
             );
             return self.unsendable(due, message, vec![problem], encoded.losses).await;
         }
-        self.send_until_answered(due, message, encoded, door).await
+        self.send_until_answered(due, message, encoded, destination).await
     }
 
     /// What an encoder needs for this destination.
@@ -254,7 +261,7 @@ impl Batch<'_> {
         due: &DueDelivery,
         message: &Message,
         encoded: Encoded,
-        door: &mut dyn Destination,
+        destination: &mut dyn Destination,
     ) -> Sent {
         let held_since = Instant::now();
         let mut silent_since = due.silent_since;
@@ -268,7 +275,7 @@ impl Batch<'_> {
                 "lane" => self.lane.name.to_string()
             )
             .increment(1);
-            let outcome = outcome(door.send(&encoded, self.codec, &self.writing()).await);
+            let outcome = outcome(destination.send(&encoded, self.codec, &self.writing()).await);
             let at = self.lane.environment.now();
             match &outcome {
                 Outcome::Taken { .. } | Outcome::Refused { .. } => self.silence.is_over(),
@@ -469,15 +476,15 @@ fn codes(problems: &[Problem]) -> String {
 }
 
 /// How a try ended.
-fn outcome(heard: Heard) -> Outcome {
-    match heard {
-        Heard::Answered(Answered::Taken { number }) => Outcome::Taken { number },
-        Heard::Answered(Answered::Refused { problems }) => Outcome::Refused { problems },
-        Heard::Answered(Answered::NotNow { problems }) => Outcome::NotNow { problems },
-        Heard::Answered(Answered::Unreadable { problem }) | Heard::Silent(problem) => {
+fn outcome(result: SendResult) -> Outcome {
+    match result {
+        SendResult::Answered(Answered::Taken { number }) => Outcome::Taken { number },
+        SendResult::Answered(Answered::Refused { problems }) => Outcome::Refused { problems },
+        SendResult::Answered(Answered::NotNow { problems }) => Outcome::NotNow { problems },
+        SendResult::Answered(Answered::Unreadable { problem }) | SendResult::NoAnswer(problem) => {
             Outcome::Unanswered { problems: vec![problem] }
         }
-        Heard::Answered(Answered::Stray | Answered::MoreComes) => {
+        SendResult::Answered(Answered::Stray | Answered::MoreComes) => {
             Outcome::Unanswered { problems: vec![no_answer()] }
         }
     }

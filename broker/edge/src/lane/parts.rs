@@ -37,7 +37,7 @@ pub fn read_parcel_id(text: &str) -> Option<DeliveryId> {
 }
 
 /// Everything that a lane needs.
-pub struct Lane {
+pub struct LaneRunner {
     /// Which organisation and system receives.
     pub name: LaneName,
     /// Which deliveries still wait.

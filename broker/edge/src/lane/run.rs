@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use super::batch::Batch;
-use super::parts::{Lane, Next, WAIT_AFTER_FAILURE, pause};
+use super::parts::{LaneRunner, Next, WAIT_AFTER_FAILURE, pause};
 use crate::trouble::{Trouble, chain};
 
 /// Waits grow by one second with each failure to join the bus, up to half a minute.
@@ -16,18 +16,18 @@ const FAILURES_COUNTED_MAX: u32 = 30;
 /// while its trouble goes on.
 struct Own {
     /// The way to the organisation is not set up.
-    door: Trouble,
+    not_set_up: Trouble,
     /// The organisation does not answer.
     silence: Trouble,
     /// Parcels lie in the lane that must not be sent.
     poison: Trouble,
 }
 
-impl Lane {
+impl LaneRunner {
     /// Delivers until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let own = Own {
-            door: Trouble::new(format!("Nothing can be sent to {}", self.name)),
+            not_set_up: Trouble::new(format!("Nothing can be sent to {}", self.name)),
             silence: Trouble::new(format!("{} does not answer", self.name)),
             poison: Trouble::new(format!(
                 "ALARM: parcels in the lane of {} are among the dead parcels now",
@@ -114,18 +114,18 @@ impl Lane {
         let mut changes = self.organisations.changes();
         let Some(profile) = organisations.system(&self.name) else { return };
         let Some(codec) = self.codecs.get(&profile.format.name).cloned() else { return };
-        let mut door = match self.destinations.open(&*organisations, profile) {
-            Ok(Some(door)) => door,
+        let mut destination = match self.destinations.open(&*organisations, profile) {
+            Ok(Some(destination)) => destination,
             Ok(None) => return consumer.close().await,
             Err(problem) => {
-                if let Some(line) = own.door.begins_or_goes_on(&problem.to_string()) {
+                if let Some(line) = own.not_set_up.begins_or_goes_on(&problem.to_string()) {
                     error!(lane = %self.name, code = %problem.code, "{line}");
                 }
                 consumer.close().await;
                 return pause(WAIT_AFTER_FAILURE * 5, stop).await;
             }
         };
-        own.door.is_over();
+        own.not_set_up.is_over();
         let prefetch = usize::from(organisations.lane_prefetch());
         loop {
             let first = tokio::select! {
@@ -159,7 +159,7 @@ impl Lane {
             let directory = organisations.directory();
             let codec = &*codec;
             let work = Batch { lane: self, directory, profile, codec, silence, poison, stop };
-            match Box::pin(work.deliver(batch, &mut *consumer, &mut *door)).await {
+            match Box::pin(work.deliver(batch, &mut *consumer, &mut *destination)).await {
                 Next::GoOn => {}
                 Next::Rejoin | Next::Stop => break,
             }

@@ -250,11 +250,13 @@ async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
             Ok(None) => {
                 Err("has no outbound.address; what it must receive waits in its lane".to_owned())
             }
-            Ok(Some(mut door)) => match tokio::time::timeout(LOOK_LASTS, door.reach()).await {
-                Ok(Ok(())) => Ok("can be reached".to_owned()),
-                Ok(Err(problem)) => Err(problem.to_string()),
-                Err(_) => Err("E003: does not answer".to_owned()),
-            },
+            Ok(Some(mut destination)) => {
+                match tokio::time::timeout(LOOK_LASTS, destination.reach()).await {
+                    Ok(Ok(())) => Ok("can be reached".to_owned()),
+                    Ok(Err(problem)) => Err(problem.to_string()),
+                    Err(_) => Err("E003: does not answer".to_owned()),
+                }
+            }
             Err(problem) => Err(problem.to_string()),
         };
         findings.push(finding(&what, outcome).see(LANE_SILENT));

@@ -16,7 +16,7 @@ use tierlink::relay::Relay;
 use tierlink::settler::Settler;
 use tierlink_bus::Bus;
 use tierlink_edge::environment::Environment;
-use tierlink_edge::lane::{Lane, Troubles};
+use tierlink_edge::lane::{LaneRunner, Troubles};
 use tierlink_schemas::LaneName;
 use tierlink_store::Outbox;
 use tokio::sync::{Notify, watch};
@@ -113,7 +113,7 @@ impl Process {
             Arc::clone(&environment),
         ));
         for code in EVERYBODY {
-            let lane = Lane {
+            let lane = LaneRunner {
                 name: org(code).into(),
                 due: Arc::<Deliveries>::clone(&deliveries),
                 outcomes: Arc::<Deliveries>::clone(&deliveries),

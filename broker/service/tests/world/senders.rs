@@ -29,7 +29,7 @@ const NOT_STORED: u16 = 503;
 
 /// A verdict that a sender heard.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct ReceivedVerdict {
     pub source: SourceId,
     pub verdict: Verdict,
     /// Which content it is about: 0 is what the sender means, anything else was altered.
@@ -45,7 +45,7 @@ pub type Processes = Arc<Mutex<Vec<Arc<Process>>>>;
 pub struct Senders {
     pub processes: Processes,
     pub dice: Dice,
-    pub heard: Arc<Mutex<Vec<Heard>>>,
+    pub heard: Arc<Mutex<Vec<ReceivedVerdict>>>,
 }
 
 /// One message on its way in: the same at every try.
@@ -187,7 +187,7 @@ impl Senders {
         // On the heap: the future of a whole intake is large.
         let taking = Box::pin(process.intake.take(system, codec, letter.bytes.clone()));
         let verdict = read(&tokio::time::timeout(ANSWER_LASTS, taking).await.ok()?)?;
-        self.heard.lock().unwrap().push(Heard {
+        self.heard.lock().unwrap().push(ReceivedVerdict {
             source: source_id(&letter.message),
             verdict: verdict.clone(),
             content: letter.content,
