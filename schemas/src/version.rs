@@ -1,17 +1,17 @@
-//! Which version of something that changes decided about a message: today a code map, later a
-//! dialect.
+//! The version of a configured translation that was used for a message. At present code
+//! maps have versions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One version of a configured translation. Two versions with the same hash are the same.
+/// Version of a code map. Versions with the same hash have the same content.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 pub struct Version {
-    /// What people call it, such as `2026-03`; from the profile, if it says so.
+    /// Label from the profile, such as `2026-03`, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The first 16 hexadecimal digits of the SHA-256 of label and content.
+    /// First 16 hexadecimal digits of the SHA-256 over label and content.
     pub hash: String,
 }

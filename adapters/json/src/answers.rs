@@ -6,9 +6,9 @@
 //!   nothing stored       503, application/problem+json    ▶ not now
 //! ```
 //!
-//! A refusal follows RFC 9457, so that any HTTP client can show it. A destination's own words are
-//! never passed on, because they may quote a patient: only our error codes and the names of our
-//! fields are.
+//! A refusal follows RFC 9457, so that any HTTP client can show it. A destination's own words
+//! are never passed on, because they may quote a patient: only our error codes and the names of
+//! our fields are.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -184,8 +184,8 @@ fn refused(body: &Value, how: &str) -> Answered {
     Answered::Refused { problems }
 }
 
-/// The part of a destination's problem that cannot identify a patient: a known field, and a code of
-/// our form.
+/// The part of a destination's problem that cannot identify a patient: a known field, and a code
+/// of our form.
 fn passed_on(problem: &Value, how: &str) -> Option<Problem> {
     let field = problem.get("field").and_then(Value::as_str);
     let field = field.filter(|path| schema::some_kind_knows(path))?;

@@ -65,8 +65,7 @@ fn message_of(
         return Err(vec![Problem::new(D090_NOT_JSON, WHOLE, text)]);
     };
     if !read.twice.is_empty() {
-        let text =
-            "This field is there twice, and which one is meant nobody can know; send it once.";
+        let text = "This field occurs twice, and it is unclear which one is meant; send it once.";
         let problem = |path| Problem::new(D091_TWICE, path, text);
         return Err(read.twice.into_iter().map(problem).collect());
     }

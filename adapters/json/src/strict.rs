@@ -44,7 +44,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Read, Problem> {
                 "The message holds too many values; send less at once (line {line}, column {column})."
             ),
             Refused::Broken { line, column } => format!(
-                "This is no JSON (line {line}, column {column}); check what stands there."
+                "This is not valid JSON (line {line}, column {column}); correct it there."
             ),
         };
         Problem::new(D090_NOT_JSON, WHOLE, text)

@@ -12,8 +12,8 @@ use crate::codes::D098_TOLERATED;
 /// Fields that only the broker fills.
 const OURS: [&str; 4] = ["id", "received_at", "caused_by", "context"];
 
-/// Fields within `case` that only the broker fills, except that whoever opens a case may name its
-/// parent.
+/// Fields within `case` that only the broker fills, except that whoever opens a case may
+/// name its parent.
 const OURS_IN_CASE: [&str; 2] = ["state", "parent"];
 
 /// The field of the envelope in which an empty text is kept.
