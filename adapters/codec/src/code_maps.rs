@@ -45,7 +45,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// Every table.
+    /// The tables, in the order of the profile.
     pub const ALL: [Self; 5] =
         [Self::Sex, Self::Priority, Self::Department, Self::Reason, Self::Organisation];
 
@@ -203,8 +203,8 @@ impl<'p> CodeMaps<'p> {
         is_own.then(|| identity.code.clone())
     }
 
-    /// Finds an organisation that the message names by the county's code, not by one of the
-    /// sender's.
+    /// Finds an organisation that the message names by the county's code, not by one
+    /// of the sender's.
     #[must_use]
     pub fn listed(&self, code: &str, directory: &Directory) -> Option<OrganisationCode> {
         self.own(code).or_else(|| Self::in_directory(code, directory))
@@ -219,8 +219,8 @@ impl<'p> CodeMaps<'p> {
         directory.resolve(&name).map(|organisation| organisation.code.clone())
     }
 
-    /// Looks up their code for an organisation. The receiving organisation needs no entry for
-    /// itself.
+    /// Looks up their code for an organisation. The receiving organisation needs no
+    /// entry for itself.
     #[must_use]
     pub fn write_organisation(&self, ours: &str) -> Meaning<'p> {
         match self.write(Table::Organisation, ours) {

@@ -1,5 +1,5 @@
-//! The codec trait: one format, read and written, with the answers to senders and from
-//! destinations.
+//! The codec trait: one format, read and written, with the answers to senders
+//! and from destinations.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -32,8 +32,8 @@ pub struct Writing<'a> {
     pub directory: &'a Directory,
 }
 
-/// Whether the sender's format says which family (referral, transfer, consultation) the message is
-/// about.
+/// Whether the sender's format says which family (referral, transfer, consultation) the
+/// message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyKnown {
     /// It does; the kind is exact.
@@ -176,8 +176,8 @@ pub trait Codec: Send + Sync {
     /// Whether the format can express a receipt.
     fn has_receipts(&self) -> bool;
 
-    /// Reads whom a message says it is from. Must be quick: apart from the size, nothing is checked
-    /// before.
+    /// Reads whom a message says it is from. Must be quick: apart from the size, nothing
+    /// is checked before.
     fn sender(&self, bytes: &[u8]) -> Sender;
 
     /// Reads a message.

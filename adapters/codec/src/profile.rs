@@ -42,8 +42,8 @@ pub struct Profile {
     pub name: Option<SystemName>,
     /// Whether it receives what no other system of the organisation takes.
     pub is_default: bool,
-    /// Kinds and services of the messages that it sends, such as `ecg` or `referral.submit`. Empty
-    /// means all.
+    /// Kinds and services of the messages that it sends, such as `ecg` or `referral.submit`.
+    /// Empty means all.
     pub gives: BTreeSet<String>,
     /// Kinds and services of the messages that it receives. The default system receives the rest.
     pub takes: BTreeSet<String>,
@@ -269,8 +269,8 @@ pub struct Format {
     /// Version of HL7 v2 to write, from `2.3.1` to `2.8`.
     #[serde(default = "default_version")]
     pub version: String,
-    /// Character set to write, and to read messages whose MSH-18 is empty: `UTF-8`, `GB18030` or
-    /// `GBK`.
+    /// Character set to write, and to read messages whose MSH-18 is empty: `UTF-8`,
+    /// `GB18030` or `GBK`.
     #[serde(default)]
     pub charset: Option<String>,
     /// IANA time zone for times that state none, such as `Asia/Shanghai`.
@@ -279,8 +279,8 @@ pub struct Format {
     /// The acknowledgements to ask for in HL7 v2.
     #[serde(default)]
     pub acknowledgement: Acknowledgement,
-    /// Name of the application in MSH-3 and MSH-5. Also distinguishes the systems of one
-    /// organisation.
+    /// Name of the application in MSH-3 and MSH-5. Also distinguishes the systems
+    /// of one organisation.
     #[serde(default)]
     pub application: Option<String>,
     /// Name of the facility in MSH-4 and MSH-6, if it is not the organisation's code.
@@ -361,7 +361,7 @@ pub enum Receipts {
     None,
     /// Only when a person must act or the message was withdrawn.
     Problems,
-    /// Every receipt.
+    /// It wants every receipt.
     All,
 }
 
@@ -419,8 +419,8 @@ pub struct Quirks {
     pub pinyin_first: bool,
     /// PID-19 holds the resident identity number.
     pub identity_in_pid19: bool,
-    /// A second REF^I12 with the same RF1-6 amends the referral and opens no new one (HL7
-    /// Australia).
+    /// A second REF^I12 with the same RF1-6 amends the referral and opens no new
+    /// one (HL7 Australia).
     pub resend_amends: bool,
     /// Apply the decision table of BaRS strictly, where its published examples differ from it.
     pub bars_strict: bool,

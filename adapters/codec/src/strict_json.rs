@@ -1,9 +1,9 @@
 //! Reads JSON strictly: UTF-8, no repeated names, limited in size, depth and number of values. Both
 //! JSON formats use it.
 //!
-//! JSON readers differ in which value they take when a name occurs twice in an object. If a broker
-//! guessed, it could send a patient to the wrong place, so every repetition is reported with its
-//! path.
+//! JSON readers differ in which value they take when a name occurs twice in an object. If a
+//! broker guessed, it could send a patient to the wrong place, so every repetition is reported
+//! with its path.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -59,7 +59,7 @@ pub struct Read {
 pub enum Refused {
     /// More bytes than the format takes.
     TooLong,
-    /// Not UTF-8.
+    /// The bytes are not UTF-8.
     NotUtf8 {
         /// Offset of the first byte that is not UTF-8, from 0.
         byte: usize,
@@ -78,7 +78,7 @@ pub enum Refused {
         /// Column, from 1.
         column: usize,
     },
-    /// Not JSON.
+    /// The text is not JSON.
     Broken {
         /// Line, from 1.
         line: usize,
@@ -96,7 +96,7 @@ pub fn unmarked(bytes: &[u8]) -> (&[u8], bool) {
     }
 }
 
-/// Reads JSON.
+/// Reads JSON within these limits.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<Read, Refused> {
     if bytes.len() > limits.bytes_max {
         return Err(Refused::TooLong);

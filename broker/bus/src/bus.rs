@@ -81,8 +81,8 @@ pub trait LaneConsumer: Send {
     /// Returns these to the lane: they come again soon, here or in another process.
     async fn give_back(&mut self, tags: &[Tag]) -> Result<(), BusError>;
 
-    /// Moves these to the dead-letter queue, because nobody can read them. A person looks at them
-    /// there.
+    /// Moves these to the dead-letter queue, because nobody can read them. A person looks
+    /// at them there.
     async fn bury(&mut self, tags: &[Tag]) -> Result<(), BusError>;
 
     /// Leaves the lane and waits until the bus confirms it. Unfinished parcels come again.

@@ -29,7 +29,7 @@ pub enum BusError {
     },
     /// RabbitMQ is up but blocks publishers.
     #[error(
-        "RabbitMQ takes no messages: its disk or memory alarm is on; free space on its machine"
+        "RabbitMQ accepts no messages: its disk or memory alarm is on; free space on its machine"
     )]
     Blocked,
     /// A queue or exchange of this name exists with other settings.

@@ -6,8 +6,8 @@
 //! Lanes behave as in RabbitMQ, because the same tests run on both: one consumer is active, the
 //! next takes over when it goes, and gets its unfinished parcels first.
 //!
-//! Deliberately absent: dead parcels are counted and not kept, because the store has their
-//! messages.
+//! Deliberately absent: dead parcels are counted and not kept, because the store
+//! has their messages.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,8 +108,8 @@ impl InProcessBus {
 }
 
 impl Lanes {
-    /// A poisoned lock is safe to use: every change is one step, so the queues are whole even after
-    /// a panic.
+    /// A poisoned lock is safe to use: every change is one step, so the queues are whole even
+    /// after a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,8 +7,8 @@ use tierlink_schemas::problem::Code;
 
 use crate::BusError;
 
-/// Longest lane name, in bytes. RabbitMQ allows 255 for a queue name, which has a prefix before the
-/// lane's name.
+/// Longest lane name, in bytes. RabbitMQ allows 255 for a queue name, which has a prefix before
+/// the lane's name.
 pub const LANE_BYTES_MAX: usize = 100;
 
 /// Longest id, in bytes: AMQP carries it as a short string.
@@ -18,8 +18,8 @@ pub const ID_BYTES_MAX: usize = 255;
 /// every other parcel published at the same time. We stay below and refuse only the one.
 pub const BODY_BYTES_MAX: usize = 15 * 1024 * 1024;
 
-/// Name of a lane: the queue of one system of an organisation, `organisation` or
-/// `organisation:system`.
+/// Name of a lane: the queue of one system of an organisation,
+/// `organisation` or `organisation:system`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lane(String);
 
@@ -66,8 +66,8 @@ pub struct Parcel {
     pub lane: Lane,
     /// Identifies the delivery. The same at every repeat.
     pub id: String,
-    /// The delivery's round. Requeuing starts a new one, so parcels of older rounds are recognised
-    /// as stale.
+    /// The delivery's round. Requeuing starts a new one, so parcels of older rounds are
+    /// recognised as stale.
     pub round: u32,
     /// The delivery's number within its case and destination. Lower numbers are delivered first.
     pub number: u64,
@@ -93,8 +93,8 @@ pub enum Published {
     Unroutable,
     /// Unconfirmed, or the lane is full. Publish again later; it may then arrive twice.
     NotSafe,
-    /// Its id or its body exceeds the limits of the bus, so it can never be published. A person
-    /// must act.
+    /// Its id or its body exceeds the limits of the bus, so it can never be published. A
+    /// person must act.
     TooLong,
 }
 
@@ -142,7 +142,7 @@ pub struct LaneDepth {
 /// A lane that is not open, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneTrouble {
-    /// The lane.
+    /// The lane that is not open.
     pub lane: Lane,
     /// The code of the error. Each has a page in `ops/errors/`.
     pub code: Code,

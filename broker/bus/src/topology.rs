@@ -66,18 +66,18 @@ impl Kind {
 /// The value of a queue argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// A text.
+    /// A text (AMQP long string).
     Text(String),
-    /// A number.
+    /// A signed 64-bit number.
     Number(i64),
-    /// A boolean.
+    /// A boolean (AMQP bit).
     Switch(bool),
 }
 
 /// A durable exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// Its name.
+    /// Its name in RabbitMQ.
     pub name: String,
     /// How it selects queues.
     pub kind: Kind,
@@ -86,7 +86,7 @@ pub struct Exchange {
 /// A durable quorum queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Its name.
+    /// Its name in RabbitMQ.
     pub name: String,
     /// Its arguments. RabbitMQ allows no change to those of an existing queue.
     pub arguments: Vec<(&'static str, Setting)>,
@@ -145,7 +145,7 @@ impl Topology {
         format!("{}.to.{lane}", self.prefix)
     }
 
-    /// All exchanges.
+    /// All exchanges that are declared.
     #[must_use]
     pub fn exchanges(&self) -> [Exchange; 4] {
         [

@@ -61,7 +61,7 @@ impl State {
 /// A target that the case had before it was redirected, declined or dispatched again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastTarget {
-    /// The organisation.
+    /// The organisation that was the target.
     pub organisation: OrganisationCode,
     /// When the case left it, by the broker's clock.
     pub until: Timestamp,
@@ -122,21 +122,21 @@ pub struct CriticalAlert {
     pub acknowledged_at: Option<Timestamp>,
 }
 
-/// One case.
+/// A case with everything that decisions depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Its id: that of the message that opened it, a UUIDv7.
     pub id: Uuid,
     /// Its number, as people read it.
     pub number: CaseNumber,
-    /// Its state.
+    /// State of the case.
     pub state: State,
     /// The organisation that opened it.
     pub origin: OrganisationCode,
     /// The organisation that it is for now: it accepts, schedules and answers.
     pub target: OrganisationCode,
-    /// Reviewers that have not passed it yet, in order. The first one must act while it is in
-    /// review.
+    /// Reviewers that have not passed it yet, in order. The first one must act while it
+    /// is in review.
     pub reviews: Vec<OrganisationCode>,
     /// Other organisations that are told of every event: reviewers that passed it or were skipped.
     pub watchers: Vec<OrganisationCode>,
@@ -174,8 +174,8 @@ pub struct Case {
     pub opened_at: Timestamp,
     /// When its last event was recorded, by the broker's clock.
     pub changed_at: Timestamp,
-    /// When it came into its state and to its present holder. Deadlines of the state count from
-    /// here.
+    /// When it came into its state and to its present holder. Deadlines of the state
+    /// count from here.
     pub since: Timestamp,
     /// Number of its events. The next event gets this number plus one.
     pub events: u32,

@@ -8,7 +8,7 @@ use tierlink_schemas::{OrganisationCode, SystemName, Tier};
 use crate::deadline::limits::TimeLimits;
 use crate::traffic::Traffic;
 
-/// One organisation.
+/// An organisation of the county.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its tier: village, township, county, city or province.

@@ -17,8 +17,8 @@
 //! delivery in place for as long as the policy says, and then the delivery is parked. [`after_try`]
 //! decides between these.
 //!
-//! Architecture Invariant: this file sends, stores and logs nothing, and reads no clock or random
-//! number.
+//! Architecture Invariant: this file sends, stores and logs nothing, and reads no clock
+//! or random number.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ use uuid::Uuid;
 
 pub use tierlink_schemas::delivery::{InPlace, Outcome};
 
-/// How often a lane retries in place after "not now". Few, because the lane's other deliveries wait
-/// meanwhile.
+/// How often a lane retries in place after "not now". Few, because the lane's other
+/// deliveries wait meanwhile.
 const NOT_NOW_IN_PLACE_MAX: u32 = 3;
 
 /// State of a delivery.
@@ -317,12 +317,12 @@ pub fn wait_after(attempt: u32, policy: &RetryPolicy, jitter: f64) -> Duration {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wants {
-    /// No receipts.
+    /// It wants no receipts.
     None,
     /// Only when a person must act, or somebody dropped the message.
     #[default]
     Problems,
-    /// Every receipt.
+    /// It wants every receipt.
     All,
 }
 

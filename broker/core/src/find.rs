@@ -71,8 +71,8 @@ impl<'a> Picked<'a> {
 
 /// The keys by which the case of `message` may be found, the most reliable first.
 ///
-/// For an opening message only keys of its own case count: the message that it answers belongs to
-/// another case.
+/// For an opening message only keys of its own case count: the message that it answers belongs
+/// to another case.
 #[must_use]
 pub fn keys(message: &Message, sender: &OrganisationCode) -> Vec<Key> {
     let mut keys = Vec::new();

@@ -72,7 +72,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
+    /// Every state, in the order of its life.
     pub const ALL: [Self; 15] = [
         Self::InReview,
         Self::Submitted,
@@ -128,8 +128,8 @@ impl State {
         }
     }
 
-    /// The state it gets when nobody acted until its expiry; `None` where a patient is being
-    /// treated.
+    /// The state it gets when nobody acted until its expiry; `None` where a patient
+    /// is being treated.
     #[must_use]
     pub const fn expired(self) -> Option<Self> {
         match self {
@@ -198,8 +198,8 @@ pub enum Act {
 /// Decides what `act` by an organisation in `role` does to a referral in `state`. Returns the next
 /// state, or the rule that refuses the act.
 ///
-/// There is no `_` arm: a new state or act does not compile until somebody has said what each pair
-/// means.
+/// There is no `_` arm: a new state or act does not compile until somebody has said what
+/// each pair means.
 pub fn step(state: State, act: Act, role: Role) -> Result<State, Rule> {
     may_say(act, role)?;
     match act {

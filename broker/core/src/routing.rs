@@ -15,8 +15,8 @@
 //! the one that takes its service, else the default one. So everything about one case goes to one
 //! system, unless a profile names single kinds.
 //!
-//! `audience` and `route` look at neither kinds nor states: only at the parts that organisations
-//! have.
+//! `audience` and `route` look at neither kinds nor states: only at the parts
+//! that organisations have.
 
 use tierlink_schemas::message::Source;
 use tierlink_schemas::{Body, Family, Kind, Message, OrganisationCode, SystemName};
@@ -37,7 +37,7 @@ pub enum What {
 /// An organisation and what it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// The organisation.
+    /// The organisation that is told.
     pub to: OrganisationCode,
     /// What it is sent.
     pub what: What,
@@ -94,8 +94,8 @@ pub fn system(
     system_of(county.member(to)?, message.kind(), service_of_case(case))
 }
 
-/// The system of `member` that takes messages of `kind` about `service`; `None` is its default
-/// system.
+/// The system of `member` that takes messages of `kind` about `service`; `None` is
+/// its default system.
 #[must_use]
 pub fn system_of(member: &Member, kind: Kind, service: Service) -> Option<SystemName> {
     let takes = |traffic| member.systems.iter().find(|system| system.takes.contains(&traffic));

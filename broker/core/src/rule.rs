@@ -18,7 +18,7 @@ macro_rules! rules {
         pub enum Rule { $($(#[$doc])* $rule,)* }
 
         impl Rule {
-            /// Every rule.
+            /// Every rule, in the order of its code.
             pub const ALL: &'static [Self] = &[$(Self::$rule),*];
 
             /// The stable error code. Each has a page in `ops/errors/`.
@@ -188,10 +188,10 @@ rules! {
         "the opinion or report is issued; correct it with a new one, or close the case";
     /// Only readings have this act.
     OnlyForReadings, "R047", Rule, "kind",
-        "only a reading knows this kind; the case is a consultation";
+        "only a reading has this kind; the case is a consultation";
     /// Readings do not have this act.
     NotForReadings, "R048", Rule, "kind",
-        "a reading does not know this kind; use claim, recollect, report and audit";
+        "a reading does not have this kind; use claim, recollect, report and audit";
     /// No report waits for an audit.
     NotWritten, "R049", Rule, "kind",
         "no report waits for an audit; send consultation.report first";
@@ -313,7 +313,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role.
+    /// Every role, the strongest first.
     pub const ALL: [Self; 5] =
         [Self::Origin, Self::Reviewer, Self::Target, Self::Expert, Self::Watcher];
 

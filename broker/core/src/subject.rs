@@ -8,9 +8,9 @@
 //! ```
 //!
 //! An opinion in the wrong patient's record does harm, and so does an answer that is refused
-//! because of a spelling. So without identity numbers a single difference never decides, and what
-//! cannot be compared (a masked name, pinyin against characters, an invalid number) counts as not
-//! stated.
+//! because of a spelling. So without identity numbers a single difference never decides, and
+//! what cannot be compared (a masked name, pinyin against characters, an invalid number) counts
+//! as not stated.
 //!
 //! Not compared: sex, address and telephone, because they are too often wrong in registers.
 
@@ -31,7 +31,7 @@ const UNREADABLE: [char; 8] = ['*', '＊', '?', '？', '□', '■', '〓', '\u{
 /// A patient, as stated by one organisation.
 #[derive(Clone, Copy, Debug)]
 pub struct Stated<'a> {
-    /// The patient.
+    /// The patient, as stated.
     pub patient: &'a Patient,
     /// The organisation that states it. Identifiers without an assigner are its own.
     pub by: &'a OrganisationCode,
@@ -92,8 +92,8 @@ fn names_differ(one: &Patient, other: &Patient) -> bool {
 struct Names {
     /// In characters, without spaces and dots.
     written: Option<String>,
-    /// Its Latin letters in alphabetical order, because some write the family name first and some
-    /// last.
+    /// Its Latin letters in alphabetical order, because some write the family name first
+    /// and some last.
     latin: Option<String>,
 }
 
@@ -121,8 +121,8 @@ impl Names {
     }
 }
 
-/// Whether it is a private-use character: rare characters were once typed so, and each system uses
-/// its own.
+/// Whether it is a private-use character: rare characters were once typed so, and each system
+/// uses its own.
 fn is_private(letter: char) -> bool {
     matches!(letter, '\u{E000}'..='\u{F8FF}')
 }

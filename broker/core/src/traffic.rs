@@ -8,9 +8,9 @@ use tierlink_schemas::request::Modality;
 /// A service: all messages of one family of cases, or of the readings of one modality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Service {
-    /// Referrals.
+    /// Referrals of any direction.
     Referral,
-    /// Transfers.
+    /// Transfers back to lower tiers.
     Transfer,
     /// Consultations. Includes readings, unless a system lists their own service.
     Consultation,
@@ -27,7 +27,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// Every service.
+    /// The services, in the order of documents.
     pub const ALL: [Self; 8] = [
         Self::Referral,
         Self::Transfer,

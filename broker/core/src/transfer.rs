@@ -31,7 +31,7 @@ pub enum State {
     Received,
     /// Follow-up has begun. Left by close.
     Following,
-    /// Ended. Final.
+    /// The case has ended. Final.
     Closed,
     /// The target does not take over. Left by redirect, amend, cancel, close.
     Declined,
@@ -40,7 +40,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
+    /// Every state, in the order of its life.
     pub const ALL: [Self; 8] = [
         Self::Offered,
         Self::Accepted,

@@ -7,7 +7,7 @@ pub enum Address {
     Mllp {
         /// Host name or address.
         host: String,
-        /// Port.
+        /// TCP port of the listener.
         port: u16,
         /// Whether over TLS.
         tls: bool,

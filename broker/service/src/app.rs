@@ -151,8 +151,8 @@ impl App {
         let health =
             Arc::new(Health::new(store.clone(), Arc::clone(&bus), prometheus, last_failure));
         let tokens = Arc::new(Tokens::new(store.clone()));
-        // Before the listeners start, so that no valid token is refused because the tokens are not
-        // read yet.
+        // Before the listeners start, so that no valid token is refused because the tokens are
+        // not read yet.
         tokens.read().await.map_err(|error| anyhow!("{}: {}", error.code(), chain(&error)))?;
 
         let desk = Arc::new(Desk::new(
@@ -365,9 +365,9 @@ impl App {
         Arc::clone(&self.tokens)
     }
 
-    /// Returns when a task that must never end has crashed. The process should then be restarted:
-    /// no acknowledged message is lost, whereas a broker without that task would delay patients
-    /// unnoticed.
+    /// Returns when a task that must never end has crashed. The process should then be
+    /// restarted: no acknowledged message is lost, whereas a broker without that task would
+    /// delay patients unnoticed.
     pub async fn broke(&self) {
         self.broken.cancelled().await;
     }

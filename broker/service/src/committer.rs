@@ -38,8 +38,8 @@ struct Offer {
 
 /// When the store last failed to write messages; empty once it has written some again.
 ///
-/// With a full disk the store still passes its health check, so readiness depends on the results of
-/// real messages.
+/// With a full disk the store still passes its health check, so readiness depends on the results
+/// of real messages.
 #[derive(Debug, Default)]
 pub struct LastFailure(std::sync::Mutex<Option<Instant>>);
 

@@ -1,5 +1,5 @@
-//! Counters for case numbers, reserved from the store in blocks so that most cases cost no round
-//! trip.
+//! Counters for case numbers, reserved from the store in blocks so that most cases cost
+//! no round trip.
 
 use std::sync::Arc;
 
@@ -39,8 +39,8 @@ impl Counters {
                     taken
                 }
                 Ok(Err(error)) => {
-                    // Only the first failure is logged: every message that arrives meanwhile tries
-                    // again.
+                    // Only the first failure is logged: every message that arrives
+                    // meanwhile tries again.
                     if let Some(line) = self.trouble.begins_or_goes_on(&chain(&error).to_string()) {
                         error!(code = %error.code(), "{line}");
                     }

@@ -1,8 +1,8 @@
 //! Metrics that alerts watch: servers, lanes, the outbox, deadlines, our clock.
 //!
-//! Counters exist with value zero from the start, because Prometheus sees no increase in a counter
-//! that appears with value one. An empty lane is reported as zero, so that its old value does not
-//! stay.
+//! Counters exist with value zero from the start, because Prometheus sees no increase in a
+//! counter that appears with value one. An empty lane is reported as zero, so that its old value
+//! does not stay.
 
 use std::collections::HashSet;
 use std::sync::Arc;

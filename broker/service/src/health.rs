@@ -72,7 +72,7 @@ impl Health {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Checks now.
+    /// Checks store, bus and lanes now.
     pub async fn look(&self) -> Report {
         let store = tokio::time::timeout(LOOK_LASTS, self.store.healthy());
         let bus = tokio::time::timeout(LOOK_LASTS, self.bus.healthy());
@@ -83,7 +83,8 @@ impl Health {
             lanes_not_open: not_open.len(),
             store: match store {
                 Ok(Ok(())) if self.last_failure.is_recent() => {
-                    Err("S001: the store answers and takes no messages; see the log".to_owned())
+                    Err("S001: the store answers but does not store messages; see the log"
+                        .to_owned())
                 }
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(format!("{}: {error}", error.code())),

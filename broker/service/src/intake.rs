@@ -4,9 +4,9 @@
 //!   bytes ─▶ decode ─▶ check ─▶ commit (group) ─▶ answer
 //! ```
 //!
-//! Nothing is decided here: codecs read, `schemas::check` checks, and the core decides inside the
-//! commit. The answer is written after the commit, so a positive one means that the message is on
-//! disk.
+//! Nothing is decided here: codecs read, `schemas::check` checks, and the core decides inside
+//! the commit. The answer is written after the commit, so a positive one means that the message
+//! is on disk.
 
 use std::io::BufWriter;
 use std::sync::Arc;
@@ -277,8 +277,8 @@ fn judge_content(
     (Content::Message(Box::new(to_judge)), fingerprint)
 }
 
-/// Writes into the message which system of its organisation sent it, as determined by how it came
-/// in.
+/// Writes into the message which system of its organisation sent it, as determined by how
+/// it came in.
 ///
 /// A message that names another system of the organisation is refused. Any other name that is not
 /// the system's own is replaced, and a deviation recorded. For an organisation with one unnamed
@@ -312,8 +312,8 @@ fn state_system(
 /// Hashes what identifies the content of a message: all that its sender said, without times of
 /// sending, because systems often renew those when they repeat a message.
 ///
-/// The fields that do not count are taken out and put back, because copying every message would
-/// cost more.
+/// The fields that do not count are taken out and put back, because copying every message
+/// would cost more.
 fn fingerprint(message: &mut Message) -> [u8; 32] {
     let id = std::mem::replace(&mut message.id, Uuid::nil());
     let received_at = message.received_at.take();
@@ -325,8 +325,8 @@ fn fingerprint(message: &mut Message) -> [u8; 32] {
     fingerprint
 }
 
-/// SHA-256 of the canonical bytes, hashed while they are written: a buffer would be as large as the
-/// message.
+/// SHA-256 of the canonical bytes, hashed while they are written: a buffer would be as large
+/// as the message.
 fn hash_of(message: &Message) -> [u8; 32] {
     let mut hash = BufWriter::with_capacity(HASHED_TOGETHER_BYTES, Hash(Sha256::new()));
     let written = tierlink_schemas::message::write_to(message, &mut hash);

@@ -55,13 +55,13 @@ pub(crate) async fn watch_paused(
 pub(crate) struct Lanes {
     /// Queries of the store, for which lanes hold deliveries.
     pub(crate) store: Arc<dyn Queries>,
-    /// The bus.
+    /// The bus that holds the lanes.
     pub(crate) bus: Arc<dyn Bus>,
     /// The configuration in force.
     pub(crate) current_config: Arc<CurrentConfig>,
     /// The current time, random numbers and new ids.
     pub(crate) environment: Arc<dyn Environment>,
-    /// The formats.
+    /// The codecs of all formats.
     pub(crate) codecs: CodecRegistry,
     /// What is due, and what follows after a try.
     pub(crate) deliveries: Arc<Deliveries>,

@@ -1,9 +1,9 @@
 //! Leases: work that one process does at a time, and that another takes over if it dies.
 //!
 //! A lease that has run out is free. But the clocks of two processes may differ: a process whose
-//! clock was an hour ahead leaves a lease that seems to run for an hour. So a waiting process also
-//! watches: a lease that was not renewed for [`LEASE_LASTS`] on the watcher's monotonic clock is
-//! free too.
+//! clock was an hour ahead leaves a lease that seems to run for an hour. So a waiting process
+//! also watches: a lease that was not renewed for [`LEASE_LASTS`] on the watcher's monotonic
+//! clock is free too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,8 +85,8 @@ impl Lease {
                 if let Some(line) = self.trouble.begins_or_goes_on(&chain(&error).to_string()) {
                     error!(code = %error.code(), "{line}");
                 }
-                // While the store does not answer, the holder cannot renew either, so watching
-                // starts again.
+                // While the store does not answer, the holder cannot renew either, so
+                // watching starts again.
                 self.watched = None;
                 false
             }

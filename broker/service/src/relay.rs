@@ -49,8 +49,8 @@ const WAIT_AFTER_FAILURE: Duration = Duration::from_millis(500);
 const REPAIR_EVERY: Duration = Duration::from_secs(15);
 /// A parcel published this long ago is lost if its lane has settled later ones.
 const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
-/// Missing notes of tries that may be chance: the store did not answer, or the lane moved to
-/// another process.
+/// Missing notes of tries that may be chance: the store did not answer, or the lane moved
+/// to another process.
 const TRIES_MISSED_MAX: u32 = 3;
 /// Most lost parcels to queue again at once.
 const REPAIR_MAX: u32 = 5_000;
@@ -70,7 +70,7 @@ const TOO_LONG: Code = Code::new("E043");
 pub struct Relay {
     /// Deliveries and events in the store.
     pub store: Arc<dyn Outbox>,
-    /// The bus.
+    /// The bus to publish on.
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
     pub current_config: Arc<CurrentConfig>,
@@ -80,8 +80,8 @@ pub struct Relay {
     pub wake: Arc<Notify>,
     /// Held by the one process that relays.
     pub lease: Lease,
-    /// Deliveries of the last window whose lanes are not open. The next window is larger by this
-    /// number.
+    /// Deliveries of the last window whose lanes are not open. The next window is larger
+    /// by this number.
     pub passed_over: u32,
 }
 
@@ -172,8 +172,8 @@ impl Relay {
         }
     }
 
-    /// Reads a window of deliveries for the bus, all in the state queued, and whether more may
-    /// follow.
+    /// Reads a window of deliveries for the bus, all in the state queued, and whether
+    /// more may follow.
     async fn take(&self, limit: u32) -> Result<(Vec<Outgoing>, bool), tierlink_store::Error> {
         let now = self.environment.now();
         let mut outgoing = self.store.to_publish(now, limit).await?;
@@ -329,8 +329,8 @@ impl Relay {
         }
     }
 
-    /// Opens lanes whose queue was deleted with everything in it, and queues their deliveries
-    /// again.
+    /// Opens lanes whose queue was deleted with everything in it, and queues
+    /// their deliveries again.
     async fn reopen(&self, mut missing: Vec<LaneName>, trouble: &Trouble) {
         if missing.is_empty() {
             return;

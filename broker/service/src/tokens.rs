@@ -83,8 +83,8 @@ impl Tokens {
         Self { store, known: RwLock::new(HashMap::new()) }
     }
 
-    /// In whose name `text` acts. Looked up by hash, so the time it takes reveals nothing about
-    /// valid tokens.
+    /// In whose name `text` acts. Looked up by hash, so the time it takes reveals nothing
+    /// about valid tokens.
     #[must_use]
     pub fn caller(&self, text: &str) -> Option<Caller> {
         let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -52,24 +52,24 @@ impl Act {
 /// The name of an act, as it is recorded and listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActName {
-    /// See [`Act::Replay`].
+    /// Name of [`Act::Replay`]: `replay`.
     Replay,
-    /// See [`Act::Drop`].
+    /// Name of [`Act::Drop`]: `drop`.
     Drop,
-    /// See [`Act::Pause`].
+    /// Name of [`Act::Pause`]: `pause`.
     Pause,
-    /// See [`Act::Resume`].
+    /// Name of [`Act::Resume`]: `resume`.
     Resume,
-    /// See [`Act::CreateToken`].
+    /// Name of [`Act::CreateToken`]: `token-create`.
     CreateToken,
-    /// See [`Act::RevokeToken`].
+    /// Name of [`Act::RevokeToken`]: `token-revoke`.
     RevokeToken,
-    /// See [`Act::Reload`].
+    /// Name of [`Act::Reload`]: `reload`.
     Reload,
 }
 
 impl ActName {
-    /// Every act.
+    /// The names of all acts.
     pub const ALL: [Self; 7] = [
         Self::Replay,
         Self::Drop,
@@ -147,8 +147,8 @@ pub struct NewAct {
     pub id: Uuid,
     /// What is asked for.
     pub act: Act,
-    /// Who asks: a login name or the name of an operator's token (see [`Through`]), without control
-    /// characters.
+    /// Who asks: a login name or the name of an operator's token (see [`Through`]),
+    /// without control characters.
     pub by: String,
     /// How it was asked for.
     pub through: Through,

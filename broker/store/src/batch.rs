@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Pure: the database finds and writes (`commit.rs`), the judge decides, and a batch connects the
-//! two. Both databases run exactly this code. This file holds what is known of a batch, `found.rs`
-//! collects what the judge is given, `judging.rs` calls the judge, and `judged.rs` applies its
-//! judgement.
+//! two. Both databases run exactly this code. This file holds what is known of a batch,
+//! `found.rs` collects what the judge is given, `judging.rs` calls the judge, and `judged.rs`
+//! applies its judgement.
 
 mod found;
 mod judged;
@@ -85,8 +85,8 @@ pub(crate) struct Batch {
     works: Arc<[Work]>,
     judged: Vec<Option<Judged>>,
     firsts: HashMap<SourceId, First>,
-    /// All keys of all works. `ranges` says which belong to each work, and which to its parent
-    /// case.
+    /// All keys of all works. `ranges` says which belong to each work, and which to
+    /// its parent case.
     keys: Vec<Key>,
     ranges: Vec<(Range<usize>, Range<usize>)>,
     /// For each key, the ids of the cases that the database found for it.
@@ -190,9 +190,9 @@ impl Batch {
         }
     }
 
-    /// Checks refused works once more after judging: while this transaction waited for a case,
-    /// another process may have accepted the same message. Then the work is a repeat and not a
-    /// refusal.
+    /// Checks refused works once more after judging: while this transaction waited for a
+    /// case, another process may have accepted the same message. Then the work is a repeat
+    /// and not a refusal.
     pub(crate) fn know_firsts_late(&mut self, firsts: &HashMap<SourceId, First>) {
         for at in 0..self.len() {
             let Content::Message(asked) = &self.works[at].content else { continue };
@@ -263,8 +263,8 @@ impl Batch {
         self.refuse(at, Verdict::refused(Refusal::Conflict, problem), Some(id), true);
     }
 
-    /// Keys to look up, each with its index in `keys`: only those of works that have no verdict
-    /// yet.
+    /// Keys to look up, each with its index in `keys`: only those of works that have
+    /// no verdict yet.
     pub(crate) fn lookups(&self) -> Vec<(usize, &Key)> {
         (0..self.len())
             .filter(|at| self.asked(*at).is_some())
@@ -359,8 +359,8 @@ fn slot_of(message: &Message) -> Option<SlotName> {
     storable::text(&number).then(|| (message.source.organisation.clone(), number))
 }
 
-/// Hashes a name to a lock number with FNV-1a, which gives the same result in every process and
-/// release.
+/// Hashes a name to a lock number with FNV-1a, which gives the same result in every
+/// process and release.
 fn name_of(organisation: &OrganisationCode, number: &str) -> i64 {
     let bytes = organisation.as_str().bytes().chain([0]).chain(number.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -172,8 +172,8 @@ async fn page<S: Session>(
     found.collect()
 }
 
-/// SQL conditions with their values. The texts are constants of this program; only values come from
-/// outside.
+/// SQL conditions with their values. The texts are constants of this program; only values
+/// come from outside.
 #[derive(Default)]
 pub(crate) struct Filter {
     pub(crate) conditions: Vec<String>,
@@ -284,8 +284,8 @@ pub(crate) async fn case<S: Session>(
     Ok(Some(CaseFile { case, view, events, custody, parent, children }))
 }
 
-/// Numbers of the cases that `sql` finds, limited to those whose link with `case` the asker may
-/// know.
+/// Numbers of the cases that `sql` finds, limited to those whose link with `case` the
+/// asker may know.
 async fn linked<S: Session>(
     session: &mut S,
     sql: &str,

@@ -1,5 +1,5 @@
-//! What one transaction will write, gathered in memory: changed cases, messages, events,
-//! deliveries.
+//! What one transaction will write, gathered in memory: changed cases,
+//! messages, events, deliveries.
 //!
 //! Works that share a transaction see each other's changes here, before anything is written. Pure:
 //! `write.rs` writes it to the database.

@@ -52,8 +52,8 @@ pub(crate) async fn commit<S: Session>(
     let needed = batch.needed_by_all();
     find_needed(session, &mut batch, needed).await?;
     for at in 0..batch.len() {
-        // Cases opened by an earlier work of this batch could not be known when `needed` was first
-        // read.
+        // Cases opened by an earlier work of this batch could not be known when `needed`
+        // was first read.
         let needed = batch.needed_by(at);
         find_needed(session, &mut batch, needed).await?;
         batch.judge(at, judge);
@@ -359,8 +359,8 @@ async fn find_slots<S: Session>(
     Ok(())
 }
 
-/// All bookings stay locked until the commit: nobody can book the room between this query and the
-/// write.
+/// All bookings stay locked until the commit: nobody can book the room between this query
+/// and the write.
 async fn find_bookings<S: Session>(
     session: &mut S,
     batch: &mut Batch,

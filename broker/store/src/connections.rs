@@ -10,11 +10,11 @@
 //! close our end of a connection and leave the server's end open; reconnecting at once with every
 //! permitted connection would use up all that the server has.
 //!
-//! A connection that is dropped half-way is closed: the next user must not get one inside an open
-//! transaction, and one that did not answer in time may never answer. Transactions are begun and
-//! ended with plain statements, because sqlx counts open transactions itself and goes wrong when a
-//! database ends one on its own, as SQLite does on a full disk; such a connection could never begin
-//! another.
+//! A connection that is dropped half-way is closed: the next user must not get one inside an
+//! open transaction, and one that did not answer in time may never answer. Transactions are
+//! begun and ended with plain statements, because sqlx counts open transactions itself and goes
+//! wrong when a database ends one on its own, as SQLite does on a full disk; such a connection
+//! could never begin another.
 //!
 //! The sqlx pool only makes and closes connections. It does not get them back between uses: it
 //! would test each of them, a round trip after every transaction, and wait without limit for one

@@ -20,8 +20,8 @@ use crate::fields::{Fields, Reader};
 use crate::session::{Failed, Session, values};
 use crate::{lanes, operations, parked};
 
-/// Does what a person asks for and records it. `receipt` makes the receipt for the origin of a
-/// dropped delivery.
+/// Does what a person asks for and records it. `receipt` makes the receipt for the origin of
+/// a dropped delivery.
 pub(crate) async fn act<S: Session>(
     session: &mut S,
     new: NewAct,
@@ -34,8 +34,8 @@ pub(crate) async fn act<S: Session>(
         Act::Resume(lane) => lanes::resume(session, lane).await?,
         Act::CreateToken(token) => operations::create_token(session, token).await?,
         Act::RevokeToken(name) => return revoke_token(session, &new, name).await,
-        // The configuration is in the memory of the process that asks, so only the record is
-        // written.
+        // The configuration is in the memory of the process that asks, so only the
+        // record is written.
         Act::Reload { .. } => Acted::Done,
     };
     if acted == Acted::Done {

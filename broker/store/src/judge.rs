@@ -21,8 +21,8 @@ pub trait Judge: Send + Sync {
         escalation_id: Uuid,
     ) -> Option<Box<tierlink_core::Change>>;
 
-    /// Decides what an outcome means for a delivery. Returns its next state and the receipt for its
-    /// origin.
+    /// Decides what an outcome means for a delivery. Returns its next state and the receipt
+    /// for its origin.
     fn settle(&self, delivery: &DeliveryRow, settlement: &Settlement) -> Settled;
 }
 

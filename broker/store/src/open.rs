@@ -30,8 +30,8 @@ impl Postgres {
 pub struct Sqlite;
 
 impl Sqlite {
-    /// Opens the file at `path`. Fails with [`Error::NotMigrated`] if its tables are missing or
-    /// old.
+    /// Opens the file at `path`. Fails with [`Error::NotMigrated`] if its tables are
+    /// missing or old.
     pub async fn open(path: &str) -> Result<Arc<dyn Store>, Error> {
         checked(SqliteEngine::new(path)).await
     }

@@ -98,8 +98,8 @@ pub(crate) async fn hold_lease<S: Session>(
     let sql = "-- whose_lease
         SELECT until_at FROM leases WHERE name = $1";
     let found = session.rows(sql, values![name]).await?;
-    // No row: the holder released it in between. Report it as ended now, so that the next try gets
-    // it.
+    // No row: the holder released it in between. Report it as ended now, so that the next
+    // try gets it.
     let ends = found.first().map(|row| Reader::new(row, "leases").at("until_at")).transpose()?;
     Ok(Hold::Theirs { until: ends.unwrap_or(now) })
 }
@@ -184,8 +184,8 @@ pub(crate) async fn revoke_token<S: Session>(
     whose.map(|row| row.organisation_if_any("organisation")).transpose()
 }
 
-/// Fails if the store cannot be written. Changes no row: a read-only database refuses the statement
-/// itself.
+/// Fails if the store cannot be written. Changes no row: a read-only database refuses
+/// the statement itself.
 pub(crate) async fn healthy<S: Session>(session: &mut S) -> Result<(), Failed> {
     let sql = "-- healthy
         UPDATE counters SET next = next WHERE name = ''";

@@ -4,10 +4,10 @@
 //! the order of messages does not depend on the bus. Each requeuing starts a new round, and copies
 //! of earlier rounds are void.
 //!
-//! Where a statement finds rows by their key, `state || ''` stops PostgreSQL from using the partial
-//! indexes over waiting deliveries. Its statistics are usually taken while those are nearly empty,
-//! so it would scan one from end to end for each key, which is slow once thousands of deliveries
-//! wait.
+//! Where a statement finds rows by their key, `state || ''` stops PostgreSQL from using the
+//! partial indexes over waiting deliveries. Its statistics are usually taken while those are
+//! nearly empty, so it would scan one from end to end for each key, which is slow once thousands
+//! of deliveries wait.
 
 use std::collections::BTreeMap;
 

@@ -75,8 +75,8 @@ pub(crate) async fn act<S: Session>(
     let found = session.rows(sql, values![id.message, &id.to]).await?;
     let Some(row) = found.first() else { return Ok(Acted::Unknown) };
     let row = rows::delivery(row)?;
-    // The core also lets a waiting delivery be replayed, but only parked ones are offered to
-    // people.
+    // The core also lets a waiting delivery be replayed, but only parked ones are
+    // offered to people.
     let is_parked = matches!(row.state, State::Parked { .. });
     let next = match delivery::act(&row.state, act) {
         Step::Move(next) if is_parked => next,

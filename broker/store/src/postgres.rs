@@ -109,15 +109,15 @@ impl PostgresEngine {
                 // Every statement has an index for what it looks up, and every list is short, so
                 // one generic plan is right for all values. Left alone, the planner trusts its
                 // statistics: a plan made while the tables were empty scans them from end to end
-                // for as long as the connection lives, which is a thousand times slower once they
-                // are full.
+                // for as long as the connection lives, which is a thousand times slower once
+                // they are full.
                 ("plan_cache_mode", "force_generic_plan"),
                 ("enable_seqscan", "off"),
                 ("enable_hashjoin", "off"),
                 ("enable_mergejoin", "off"),
-                // On a small table without an index, the settings above make the plan look so
-                // expensive that PostgreSQL would compile it first, which takes a quarter of a
-                // second.
+                // On a small table without an index, the settings above make the plan look
+                // so expensive that PostgreSQL would compile it first, which takes a quarter
+                // of a second.
                 ("jit", "off"),
             ]);
         let pool = PgPoolOptions::new()

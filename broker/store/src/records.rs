@@ -67,8 +67,8 @@ pub enum Content {
 pub struct ToJudge {
     /// The message, as its codec read it.
     pub message: Message,
-    /// Whether the format says which family (referral, transfer, consultation) the message is
-    /// about.
+    /// Whether the format says which family (referral, transfer, consultation) the
+    /// message is about.
     pub family_stated: bool,
     /// Keys by which its case may be found, the most reliable first.
     pub keys: Vec<Key>,
@@ -248,8 +248,8 @@ pub enum Repair {
     Stale {
         /// Published before this instant, by the broker's clock.
         before: Timestamp,
-        /// Lanes to leave out: they are paused or unanswered, so their deliveries are expected to
-        /// wait.
+        /// Lanes to leave out: they are paused or unanswered, so their deliveries are
+        /// expected to wait.
         waiting: Vec<LaneName>,
         /// Most deliveries to queue in one call.
         limit: u32,
@@ -394,7 +394,7 @@ pub struct MessageRow {
 /// Whether a lane is paused or unanswered. What the delivering side asks for often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneCondition {
-    /// The lane.
+    /// The lane that the row is about.
     pub lane: LaneName,
     /// Whether a person paused it.
     pub paused: bool,
@@ -405,7 +405,7 @@ pub struct LaneCondition {
 /// A lane with its counts, for people and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneRow {
-    /// The lane.
+    /// The lane that the row is about.
     pub lane: LaneName,
     /// Number of unsettled deliveries, without parked ones.
     pub waiting: u64,
@@ -511,7 +511,7 @@ pub struct TokenRow {
 pub struct Figures {
     /// Open cases whose deadline has passed.
     pub overdue: u64,
-    /// Open cases.
+    /// Cases that are open now.
     pub open: u64,
     /// Queued deliveries that are not on the bus yet.
     pub unpublished: u64,

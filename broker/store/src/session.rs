@@ -152,8 +152,8 @@ pub(crate) enum Purpose {
     Statement,
     /// Several statements that write, all or none.
     Change,
-    /// Like `Change`, for changes that open cases: locks these names first (see `lock_names` in
-    /// `batch.rs`).
+    /// Like `Change`, for changes that open cases: locks these names first (see
+    /// `lock_names` in `batch.rs`).
     Open(Vec<i64>),
 }
 
@@ -168,8 +168,8 @@ pub(crate) trait Engine: Clone + Send + Sync + 'static {
     /// Begins a session.
     async fn begin(&self, purpose: Purpose) -> Result<Self::Session, sqlx::Error>;
 
-    /// How long a transaction may take before it is abandoned; `None` where it cannot be abandoned
-    /// safely.
+    /// How long a transaction may take before it is abandoned; `None` where it cannot
+    /// be abandoned safely.
     fn answers_within() -> Option<Duration>;
 
     /// Called when a transaction took longer than that.

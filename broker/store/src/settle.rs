@@ -1,5 +1,5 @@
-//! Records final outcomes of deliveries: many in one transaction, with the receipts for their
-//! origins.
+//! Records final outcomes of deliveries: many in one transaction, with the receipts
+//! for their origins.
 //!
 //! ```text
 //!   deliveries FOR UPDATE ▶ judge each ▶ cases of receipts FOR UPDATE ▶ write ▶ lanes
@@ -108,8 +108,8 @@ fn show(
     };
 }
 
-/// Reads deliveries and locks them until the transaction ends. Sorted, so that two transactions
-/// cannot deadlock.
+/// Reads deliveries and locks them until the transaction ends. Sorted, so that two
+/// transactions cannot deadlock.
 async fn lock_deliveries<S: Session>(
     session: &mut S,
     settlements: &[Settlement],
@@ -170,8 +170,8 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
             | State::Withdrawn => None,
         };
         let parked = matches!(row.state, State::Parked { .. });
-        // A wait asked for by the destination ("not now") counts from the first try that got that
-        // answer.
+        // A wait asked for by the destination ("not now") counts from the first try that
+        // got that answer.
         let silent_since = row.silent_since.or(due.map(|_| at));
         let number = match &outcome {
             Outcome::Taken { number } => number.as_deref().map(|number| number.replace('\0', "")),

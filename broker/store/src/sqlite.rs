@@ -25,19 +25,19 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read.
 const READERS: u32 = 4;
-/// Page cache in KiB (negative by SQLite's convention): one for the writer, a smaller one for each
-/// reader.
+/// Page cache in KiB (negative by SQLite's convention): one for the writer, a smaller one
+/// for each reader.
 const WRITER_CACHE: &str = "-65536";
 const READER_CACHE: &str = "-16384";
 /// Pages in the write-ahead log before they are written into the file: 16 MiB.
 const CHECKPOINT_PAGES: &str = "4096";
 /// The log file is truncated to this size, in bytes, after a busy time.
 const LOG_BYTES_MAX: &str = "67108864";
-/// Rows of a list in one statement. Statements have one row or this many, so that only two forms
-/// are prepared.
+/// Rows of a list in one statement. Statements have one row or this many, so that only two
+/// forms are prepared.
 const ROWS_TOGETHER: usize = 16;
-/// SQLITE_ERROR: the code for an order that is not possible now, such as ending a transaction that
-/// has ended.
+/// SQLITE_ERROR: the code for an order that is not possible now, such as ending a transaction
+/// that has ended.
 const GENERIC_ERROR: u32 = 1;
 /// Prepared statements cached per connection: more than this crate has, in both forms.
 const STATEMENTS_MAX: usize = 300;
@@ -115,8 +115,8 @@ impl Engine for SqliteEngine {
         let Some(begin) = begin else { return Ok(SqliteSession { held, inside: false }) };
         match held.connection().execute(begin).await {
             Ok(_) => Ok(SqliteSession { held, inside: true }),
-            // `BEGIN` failed, so no transaction is open: another program has the file, or it cannot
-            // be read.
+            // `BEGIN` failed, so no transaction is open: another program has the file, or it
+            // cannot be read.
             Err(error @ Error::Database(_)) => {
                 held.give_back();
                 Err(error)
@@ -248,8 +248,8 @@ impl Session for SqliteSession {
         let ended = !self.inside
             || match self.connection().execute("ROLLBACK").await {
                 Ok(_) => true,
-                // SQLite rolls back on its own after some failures, and then answers ROLLBACK with
-                // this error.
+                // SQLite rolls back on its own after some failures, and then answers ROLLBACK
+                // with this error.
                 Err(error) => code_of(&error) == Some(GENERIC_ERROR),
             };
         if ended {
@@ -290,9 +290,9 @@ fn portions(sql: &str, given: Given, values: &[Value]) -> Vec<(String, Vec<Value
     let names: Vec<&str> = given.columns.iter().map(|(name, _)| *name).collect();
     let sql = unlocked(sql);
     let text = |rows: usize| {
-        // Parameters after the list keep their numbers, whatever the number of rows: the first row
-        // has the numbers that the text expects, and further rows are numbered after everything
-        // else.
+        // Parameters after the list keep their numbers, whatever the number of rows: the
+        // first row has the numbers that the text expects, and further rows are numbered
+        // after everything else.
         let first = tuple(1, width);
         let others = (1..rows).map(|row| tuple(width * row + values.len() + 1, width));
         let rows: Vec<String> = std::iter::once(first).chain(others).collect();

@@ -55,8 +55,8 @@ pub trait Outbox: Send + Sync {
         now: Timestamp,
     ) -> Result<(), Error>;
 
-    /// Returns those that still wait for an answer in this round, with what the lane needs to send
-    /// them.
+    /// Returns those that still wait for an answer in this round, with what the lane needs
+    /// to send them.
     async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error>;
 
     /// Which of these have no row in this store: another broker published them, or this store was
@@ -102,8 +102,8 @@ pub trait Queries: Send + Sync {
         seen_by: Option<OrganisationCode>,
     ) -> Result<Option<CaseFile>, Error>;
 
-    /// A canonical message by its id. With `seen_by`, `None` unless that organisation sent or
-    /// receives it.
+    /// A canonical message by its id. With `seen_by`, `None` unless that organisation sent
+    /// or receives it.
     async fn message(
         &self,
         id: Uuid,
@@ -181,8 +181,8 @@ pub trait Upkeep: Send + Sync {
 /// A whole store: all five parts, and the care of its tables and connections.
 #[async_trait]
 pub trait Store: Arrivals + Outbox + Queries + Acts + Upkeep {
-    /// Applies missing migrations and returns their names. Safe to repeat, and to run while other
-    /// processes work.
+    /// Applies missing migrations and returns their names. Safe to repeat, and to run while
+    /// other processes work.
     async fn migrate(&self) -> Result<Vec<String>, Error>;
 
     /// Versions of migrations that a newer release applied and this one does not know. This release

@@ -1,5 +1,5 @@
-//! The columns that are written, once for each table: as the columns of `given` and as text for
-//! SQL.
+//! The columns that are written, once for each table: as the columns of `given` and as
+//! text for SQL.
 //!
 //! A column that is missing here is never written. A row whose length does not match its columns
 //! stops the program at once (see `Given::push`).
@@ -93,7 +93,7 @@ columns! {
 }
 
 columns! {
-    /// `case_parties`.
+    /// `case_parties`, all columns.
     PARTY, party_columns:
         organisation Text, case_id Id;
     party_changes:
@@ -111,31 +111,31 @@ columns! {
 }
 
 columns! {
-    /// `case_numbers`.
+    /// `case_numbers`, all columns.
     NUMBER, number_columns:
         number Text, organisation Text, case_id Id;
 }
 
 columns! {
-    /// `bookings`.
+    /// `bookings`, all columns.
     BOOKING, booking_columns:
         case_id Id, resource Text, start_at Int, end_at Int;
 }
 
 columns! {
-    /// `slot_uses`.
+    /// `slot_uses`, all columns.
     SLOT_USE, slot_use_columns:
         case_id Id, organisation Text, number Text;
 }
 
 columns! {
-    /// `slots`.
+    /// `slots`, all columns.
     SLOT, slot_columns:
         organisation Text, number Text, start_at Int, places Int, body Text;
 }
 
 columns! {
-    /// `messages`.
+    /// `messages`, all columns.
     MESSAGE, message_columns:
         id Id, case_id Id, organisation Text, system Text, source_message_id Text, inbound Flag,
         kind Text, format Text, fingerprint Bytes, case_number Text, case_state Text, raw Bytes, canonical Bytes,
@@ -156,7 +156,7 @@ columns! {
 }
 
 columns! {
-    /// `refusals`.
+    /// `refusals`, all columns.
     REFUSAL, refusal_columns:
         id Id, organisation Text, format Text, received_at Int, source_message_id Text, problems
         Text, raw Bytes;

@@ -1,5 +1,5 @@
-//! Writes changes to the database, in a number of statements that does not depend on the number of
-//! rows.
+//! Writes changes to the database, in a number of statements that does not depend on the
+//! number of rows.
 //!
 //! The tables that nearly every message writes are written together, in one round trip. Bookings
 //! and slots follow, because they refer to cases; released ones are written before new ones, so
@@ -106,8 +106,8 @@ fn update_cases(changed: &[&LoadedCase]) -> Part {
     Part::new(sql, known)
 }
 
-/// Deletes the parts of organisations that have none in the case any more. Most messages change
-/// none.
+/// Deletes the parts of organisations that have none in the case any more. Most
+/// messages change none.
 async fn delete_parties<S: Session>(
     session: &mut S,
     changed: &[&LoadedCase],
@@ -309,8 +309,8 @@ pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -
     Part::new(sql, given)
 }
 
-/// Roughly how many bytes the canonical form is longer than native JSON: the case, the reply, the
-/// destinations.
+/// Roughly how many bytes the canonical form is longer than native JSON: the case, the
+/// reply, the destinations.
 const ADDED_BYTES: usize = 4 * 1024;
 
 /// The value of a `system` column: empty for the default system.

@@ -216,8 +216,8 @@ impl Place {
             // covered already, so commands must be sent in the order in which they were computed.
             let mut settled = self.shared.settled.lock().unwrap_or_else(PoisonError::into_inner);
             for mut order in orders(channel, settled.finish(numbers)) {
-                // The first poll hands the command to the client library; its answer is awaited
-                // below.
+                // The first poll hands the command to the client library; its answer
+                // is awaited below.
                 match order.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => return Err(said(doing, error)),

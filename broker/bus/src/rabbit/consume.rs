@@ -227,8 +227,8 @@ impl Reading {
                 return Err(BusError::Silent { doing: "join a lane", waited: ANSWER_WAIT });
             }
         };
-        // Everybody on a closed channel gets the same error. RabbitMQ names the queue that caused
-        // it.
+        // Everybody on a closed channel gets the same error. RabbitMQ names the queue
+        // that caused it.
         let ours = error.to_string().contains(&format!("'{}'", source.queue));
         let error = match said("join a lane", error) {
             BusError::Missing { doing, .. } if ours => {

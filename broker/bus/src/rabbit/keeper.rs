@@ -32,8 +32,8 @@ use crate::{BusError, Lane, LaneDepth, LaneTrouble};
 /// after the other, so more would only wait there.
 const DECLARED_AT_ONCE_MAX: usize = 16;
 
-/// Health checks at the same time. They have channels of their own and do not wait behind thousands
-/// of declarations.
+/// Health checks at the same time. They have channels of their own and do not wait behind
+/// thousands of declarations.
 const ASKED_AT_ONCE_MAX: usize = 2;
 
 /// A single queue may give no answer because the servers that hold it are down. If this many get no
@@ -66,8 +66,8 @@ struct State {
     declared: bool,
     /// Lanes whose queue is known to exist.
     found: HashSet<Lane>,
-    /// Lanes that this process was asked to open. Only these are declared again when they are
-    /// missing.
+    /// Lanes that this process was asked to open. Only these are declared again when
+    /// they are missing.
     ours: HashSet<Lane>,
     lost: BTreeSet<Lane>,
     /// Lanes that RabbitMQ refused, and when each is tried again.
@@ -179,8 +179,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Declares again what was reported missing. A failure is not returned, because publishing
-    /// reports it.
+    /// Declares again what was reported missing. A failure is not returned, because
+    /// publishing reports it.
     pub(super) async fn mend(&self) {
         let lost: Vec<Lane> = {
             let state = self.state();

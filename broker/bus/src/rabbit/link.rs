@@ -89,8 +89,8 @@ impl Link {
         }
     }
 
-    /// Fails unless RabbitMQ accepts messages now. It does not while its disk or memory alarm is
-    /// on.
+    /// Fails unless RabbitMQ accepts messages now. It does not while its disk or memory
+    /// alarm is on.
     pub(super) async fn open_to_publishers(&self) -> Result<(), BusError> {
         if self.connection().await?.status().blocked() { Err(BusError::Blocked) } else { Ok(()) }
     }
@@ -202,8 +202,8 @@ fn down(why: &'static str) -> BusError {
     BusError::Unavailable { doing: "use the connection to RabbitMQ", source: why.into() }
 }
 
-/// A random time between half of `wait` and `wait`. The random end of a UUID serves as random
-/// number.
+/// A random time between half of `wait` and `wait`. The random end of a UUID serves
+/// as random number.
 pub(super) fn with_chance(wait: Duration) -> Duration {
     let [.., chance] = Uuid::now_v7().into_bytes();
     wait / 2 + wait / 2 * u32::from(chance) / u32::from(u8::MAX)

@@ -32,7 +32,7 @@ pub enum State {
     Recollect,
     /// The origin has acknowledged the opinion or report. Left by close, a correction.
     Acknowledged,
-    /// Ended. Final.
+    /// The case has ended. Final.
     Closed,
     /// The target or an expert does not take part. Left by amend, review, cancel, close.
     Declined,
@@ -45,7 +45,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
+    /// Every state, in the order of its life.
     pub const ALL: [Self; 18] = [
         Self::InReview,
         Self::Dispatched,

@@ -288,8 +288,8 @@ fn acknowledge(state: State) -> Result<State, Rule> {
     }
 }
 
-/// The critical value is independent of the state, which stays. `decide` checks whether one is
-/// open.
+/// The critical value is independent of the state, which stays. `decide` checks whether
+/// one is open.
 fn critical(state: State, act: Act) -> Result<State, Rule> {
     match state {
         State::Claimed
@@ -312,8 +312,8 @@ fn critical(state: State, act: Act) -> Result<State, Rule> {
         | State::NoShow
         | State::Cancelled
         | State::Expired => {
-            // A recording may be declined or uploaded anew while its critical value is still
-            // unconfirmed.
+            // A recording may be declined or uploaded anew while its critical value
+            // is still unconfirmed.
             if act == Act::Critical { Err(too_early_or_late(state)) } else { Ok(state) }
         }
     }

@@ -1,7 +1,7 @@
 //! How long each step may take: defaults from the code tables, settings from the configuration.
 //!
-//! Every limit states its clock, because two hours from Friday evening differ from two hours on
-//! Monday.
+//! Every limit states its clock, because two hours from Friday evening differ from two
+//! hours on Monday.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -138,8 +138,8 @@ pub struct TimeLimits {
     pub receive: Limit,
     /// From the reception to the first follow-up below.
     pub follow_up: Limit,
-    /// From the reception to the first contact by the doctor who treated the patient at the upper
-    /// hospital.
+    /// From the reception to the first contact by the doctor who treated the patient at
+    /// the upper hospital.
     pub contact: Limit,
     /// From a decline until the origin or the dispatcher has chosen another target.
     pub find_another: Limit,
@@ -196,8 +196,8 @@ impl Default for TimeLimits {
 }
 
 /// Default limits for a review: half an hour for urgent cases, four working hours for others.
-/// Emergencies are not reviewed, and one that becomes an emergency during a review is passed on at
-/// once.
+/// Emergencies are not reviewed, and one that becomes an emergency during a review is passed
+/// on at once.
 const fn default_review(priority: Priority) -> Limit {
     match priority {
         Priority::Emergency => Limit::elapsed(10),

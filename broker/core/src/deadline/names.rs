@@ -54,7 +54,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// Every name.
+    /// The names of all deadlines.
     pub const ALL: [Self; 22] = [
         Self::Review,
         Self::Resubmit,

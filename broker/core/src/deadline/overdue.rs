@@ -31,8 +31,8 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// What the most urgent passed deadline of `case` leads to; `None` if none has passed.
 ///
-/// A deadline that ends the case comes before others: nobody needs a report on a case that ends
-/// now.
+/// A deadline that ends the case comes before others: nobody needs a report on a case
+/// that ends now.
 #[must_use]
 pub fn overdue(
     case: &Case,

@@ -13,16 +13,16 @@ use crate::rule::Refused;
 pub struct Ask<'a> {
     /// The message. Its source is authenticated.
     pub message: &'a Message,
-    /// Whether the format states the family of the case. If not, the family of the case found
-    /// counts.
+    /// Whether the format states the family of the case. If not, the family of the
+    /// case found counts.
     pub family_stated: bool,
-    /// The case that it names, if one was found (see `find`). The sender may not be allowed to see
-    /// it.
+    /// The case that it names, if one was found (see `find`). The sender may not be allowed
+    /// to see it.
     pub case: Option<&'a Case>,
     /// The parent case that an opening message names, if one was found.
     pub parent: Option<&'a Case>,
-    /// The message that last stated the case's request; required for the kinds of
-    /// [`super::needs_request`].
+    /// The message that last stated the case's request; required for the
+    /// kinds of [`super::needs_request`].
     pub request: Option<&'a Message>,
     /// Those of [`super::wanted_bookings`] that another case has booked.
     pub taken: &'a [Booking],

@@ -71,8 +71,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Skips the remaining reviews, because an emergency must not wait. The reviewers are told
-    /// instead.
+    /// Skips the remaining reviews, because an emergency must not wait. The reviewers
+    /// are told instead.
     pub(super) fn skip_reviews(&mut self) {
         if self.case.reviews.is_empty() {
             return;

@@ -38,8 +38,8 @@ pub(super) fn direction(
     }))
 }
 
-/// Whether a case of `family` may go from `origin` to `target`; returns the direction of a
-/// referral.
+/// Whether a case of `family` may go from `origin` to `target`; returns the direction
+/// of a referral.
 pub(super) fn may_go(
     county: &County,
     family: Family,
@@ -73,8 +73,8 @@ pub(super) fn leads_out(
         && county.member(origin).is_some_and(|from| !from.outside)
 }
 
-/// The organisations that must review a case from `origin` to `target`, in order, whatever its
-/// priority.
+/// The organisations that must review a case from `origin` to `target`, in order,
+/// whatever its priority.
 pub(super) fn reviews(
     county: &County,
     family: Family,

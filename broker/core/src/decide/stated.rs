@@ -112,8 +112,8 @@ impl Stated<'_> {
                 let field = format!("body.experts[{at}].organisation");
                 return Err(Rule::UnknownTarget.refuse_at(&field));
             }
-            // An expert without a practitioner code cannot be booked, so it stays a wish in the
-            // request.
+            // An expert without a practitioner code cannot be booked, so it stays a wish
+            // in the request.
             let Some(practitioner) = expert.practitioner.code.clone() else {
                 continue;
             };

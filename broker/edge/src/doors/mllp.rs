@@ -32,7 +32,7 @@ pub struct MllpDoor {
     pub listener: String,
     /// The organisations that may send.
     pub organisations: Arc<dyn CurrentOrganisations>,
-    /// The formats.
+    /// The codecs of all formats.
     pub codecs: CodecRegistry,
     /// Where messages go.
     pub intake: Arc<dyn Intake>,

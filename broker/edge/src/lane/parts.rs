@@ -44,7 +44,7 @@ pub struct LaneRunner {
     pub due: Arc<dyn Due>,
     /// Where tries are reported.
     pub outcomes: Arc<dyn Outcomes>,
-    /// The road.
+    /// The bus that holds the lane's parcels.
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
     pub organisations: Arc<dyn CurrentOrganisations>,
@@ -52,7 +52,7 @@ pub struct LaneRunner {
     pub environment: Arc<dyn Environment>,
     /// Opens the way to the organisation.
     pub destinations: Arc<dyn Destinations>,
-    /// The formats.
+    /// The codecs of all formats.
     pub codecs: CodecRegistry,
     /// Lanes that a person paused.
     pub paused: watch::Receiver<Arc<HashSet<LaneName>>>,
@@ -74,7 +74,7 @@ impl Default for Troubles {
 
 /// What a lane does next.
 pub(super) enum Next {
-    /// Goes on.
+    /// Goes on with the next batch.
     GoOn,
     /// Leaves the bus and joins again.
     Rejoin,

@@ -186,8 +186,8 @@ pub async fn message(
 /// The header with the version of the sender's code map that translated a message.
 const CODE_MAP: HeaderName = HeaderName::from_static("tierlink-code-map");
 
-/// Filters of the list of slots. The doc comments of the fields are the descriptions in the OpenAPI
-/// document.
+/// Filters of the list of slots. The doc comments of the fields are the descriptions in
+/// the OpenAPI document.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlotsQuery {

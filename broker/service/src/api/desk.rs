@@ -183,8 +183,8 @@ fn refused(refusal: &Refusal) -> Response {
     tierlink_http::problem(status, &refusal.code(), title, &format!("{refusal}."))
 }
 
-/// Filters of the list of acts. The doc comments of the fields are the descriptions in the OpenAPI
-/// document.
+/// Filters of the list of acts. The doc comments of the fields are the descriptions in
+/// the OpenAPI document.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActsQuery {

@@ -172,8 +172,8 @@ impl Operation {
     }
 }
 
-/// Each field of the type that a handler reads the query into is a parameter, with its doc comment
-/// as description.
+/// Each field of the type that a handler reads the query into is a parameter, with its doc
+/// comment as description.
 fn query_parameters(schema: &Schema) -> Vec<Parameter> {
     let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     fields

@@ -29,7 +29,7 @@ pub(super) enum Body {
     Reason(Media),
 }
 
-/// One route.
+/// One route of the API.
 pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) method: &'static str,

@@ -12,7 +12,7 @@ use crate::tokens::Tokens;
 /// The parts of the broker that handlers use.
 #[derive(Clone)]
 pub struct Api {
-    /// Accepts messages.
+    /// Accepts messages over HTTP.
     pub intake: Arc<Intake>,
     /// Queries of the store.
     pub store: Arc<dyn Queries>,

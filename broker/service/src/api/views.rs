@@ -429,7 +429,7 @@ pub fn custody(row: &CustodyRow) -> Hop<'_> {
     }
 }
 
-/// All lanes.
+/// All lanes with their counts.
 #[derive(Serialize, JsonSchema)]
 pub struct Lanes<'a> {
     /// The lanes, by name.

@@ -46,7 +46,7 @@ pub struct List {
     /// Largest number of acts
     #[arg(long, default_value_t = 50)]
     limit: u32,
-    /// Print JSON
+    /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
 }

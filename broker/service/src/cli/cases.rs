@@ -37,7 +37,7 @@ pub enum Command {
         /// Largest number of cases
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
@@ -47,7 +47,7 @@ pub enum Command {
         file: ConfigFile,
         /// The case's number, such as R2600012345, or its id
         case: String,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },

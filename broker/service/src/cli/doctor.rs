@@ -40,7 +40,7 @@ pub struct Options {
     #[command(flatten)]
     file: ConfigFile,
 
-    /// Print JSON
+    /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
 }

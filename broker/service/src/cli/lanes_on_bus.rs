@@ -27,9 +27,9 @@ pub(super) async fn ask_the_bus(config: &Config, paused: &HashSet<LaneName>) -> 
     asked.unwrap_or_default()
 }
 
-/// The lanes without a queue, and those without a consumer that should have one. If no lane has a
-/// consumer, no broker is running, and missing consumers are not reported. Fails if the bus does
-/// not answer.
+/// The lanes without a queue, and those without a consumer that should have one. If no lane has
+/// a consumer, no broker is running, and missing consumers are not reported. Fails if the bus
+/// does not answer.
 pub(super) async fn lanes_not_open(
     config: &Config,
     paused: &HashSet<LaneName>,

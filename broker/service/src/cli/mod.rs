@@ -48,8 +48,8 @@ enum Command {
     /// Play a whole county on this machine, without any server
     Demo(crate::demo::Options),
 
-    /// Simulate one hospital against a running broker, well-behaved or faulty, for integration
-    /// tests
+    /// Simulate one hospital against a running broker, well-behaved or faulty,
+    /// for integration tests
     ///
     /// Receives, answers and sends as ops/examples/simulate shows. Exit code 1 if the broker
     /// refused something, or something expected was not received in time.

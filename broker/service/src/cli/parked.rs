@@ -23,11 +23,11 @@ pub enum Command {
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// Only deliveries of this lane: an organisation's code, or CODE:SYSTEM for a further
-        /// system
+        /// Only deliveries of this lane: an organisation's code, or CODE:SYSTEM for
+        /// a further system
         #[arg(long)]
         lane: Option<LaneName>,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
@@ -37,7 +37,7 @@ pub enum Command {
         file: ConfigFile,
         /// The delivery, as `tierlink parked list` prints it
         delivery: String,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },

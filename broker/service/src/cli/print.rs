@@ -17,7 +17,7 @@ pub fn error(text: &str) {
     let _closed = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Prints JSON.
+/// Prints a value as JSON.
 pub fn json(value: &impl Serialize) {
     line(&serde_json::to_string_pretty(value).unwrap_or_else(|_| {
         unreachable!("what is printed has string keys and no failing writers")

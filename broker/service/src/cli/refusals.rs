@@ -23,7 +23,7 @@ pub enum Command {
         /// Largest number of messages
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },

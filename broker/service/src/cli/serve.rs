@@ -13,8 +13,8 @@ use crate::config::{Config, LogFormat, LogSettings};
 use crate::desk::{Performed, Person, Reason};
 use crate::report::chain;
 
-/// Each broken or slow connection would be logged by the pool; the users of the store log a failure
-/// once.
+/// Each broken or slow connection would be logged by the pool; the users of the store log
+/// a failure once.
 const STORE_LOG_DIRECTIVE: &str = "sqlx_core::pool=error,sqlx::pool=error";
 
 /// Run the broker.
@@ -58,8 +58,8 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Reads the configuration again. If it is not valid, or the reload cannot be recorded, nothing
-/// changes.
+/// Reads the configuration again. If it is not valid, or the reload cannot be
+/// recorded, nothing changes.
 async fn reload(file: &ConfigFile, app: &App) {
     let config = match Config::load(&file.path()) {
         Ok(config) => config,

@@ -167,9 +167,10 @@ fn show(as_json: bool, event: &Event) {
         Event::Waits { hears } => {
             (json!({ "event": "waits", "kind": hears }), format!("waits for {hears}"))
         }
-        Event::Missed { hears } => {
-            (json!({ "event": "missed", "kind": hears }), format!("{hears} was not heard in time"))
-        }
+        Event::Missed { hears } => (
+            json!({ "event": "missed", "kind": hears }),
+            format!("{hears} was not received in time"),
+        ),
     };
     json["at"] = json!(at.to_string());
     tell(as_json, &json, &format!("{} {words}", print::time(at)));

@@ -35,7 +35,7 @@ pub enum Command {
     Revoke {
         #[command(flatten)]
         file: ConfigFile,
-        /// Its name
+        /// Name of the token
         name: String,
         #[command(flatten)]
         signature: Signature,

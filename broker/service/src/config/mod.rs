@@ -5,9 +5,9 @@
 //!
 //! `ops/examples/county.toml` documents every setting; the demo runs on that very file.
 //!
-//! `settings.rs` lists the settings, `validate.rs` checks that settings and profiles fit together,
-//! `systems.rs` checks the systems of each organisation, and `policy.rs` derives the judge's
-//! policy.
+//! `settings.rs` lists the settings, `validate.rs` checks that settings and profiles fit
+//! together, `systems.rs` checks the systems of each organisation, and `policy.rs` derives
+//! the judge's policy.
 
 mod codes;
 mod policy;
@@ -189,8 +189,8 @@ fn system(profile: &Profile) -> Option<System> {
     })
 }
 
-/// Adds a file to a fingerprint, with name and length, so that different sets of files never hash
-/// equally.
+/// Adds a file to a fingerprint, with name and length, so that different sets of files
+/// never hash equally.
 fn add_file(print: &mut Sha256, file: &Path, bytes: &[u8]) {
     let name = file.file_name().unwrap_or_default().as_encoded_bytes();
     for part in [name, bytes] {

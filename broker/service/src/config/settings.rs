@@ -14,7 +14,7 @@ use tierlink_schemas::calendar::OpeningHours;
 pub struct Settings {
     /// Name, lead hospital and rules of the county.
     pub county: CountySettings,
-    /// The database.
+    /// Address and connections of the database.
     pub store: StoreSettings,
     /// The message bus that carries deliveries to their lanes.
     #[serde(default)]
@@ -212,7 +212,7 @@ pub struct LogSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Readable text.
+    /// Readable text, one line per event.
     Text,
     /// One JSON object per line.
     Json,

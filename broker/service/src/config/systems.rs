@@ -82,20 +82,19 @@ fn check_system(
         Some(codec) => check_format(system, &**codec, found),
         None => {
             let names = formats.names().join(", ");
-            let text =
-                format!("is none of the formats that this program speaks: {names}, {PEOPLE}");
+            let text = format!("is not a format of this program: {names}, {PEOPLE}");
             found.of_system(system, "format.name", text);
         }
     }
 }
 
-/// Checks that address and listener fit the format, and that the format has what the profile asks
-/// for.
+/// Checks that address and listener fit the format, and that the format has what the
+/// profile asks for.
 fn check_format(system: &Profile, codec: &dyn Codec, found: &mut Found<'_>) {
     let travels = |transport| codec.transports().contains(&transport);
     let name = codec.name();
     if system.inbound.listener.is_some() && !travels(Transport::Mllp) {
-        let text = format!("{name} does not travel over MLLP; its messages come in over HTTP");
+        let text = format!("{name} cannot be sent over MLLP; its messages come in over HTTP");
         found.of_system(system, "inbound.listener", text);
     }
     if system.outbound.receipts != Receipts::None && !codec.has_receipts() {
@@ -110,11 +109,11 @@ fn check_format(system: &Profile, codec: &dyn Codec, found: &mut Found<'_>) {
             "must be mllp://host:port, mllps://host:port, http://… or https://…",
         ),
         Some(Address::Mllp { .. }) if !travels(Transport::Mllp) => {
-            let text = format!("{name} does not travel over MLLP; give an http:// address");
+            let text = format!("{name} cannot be sent over MLLP; give an http:// address");
             found.of_system(system, "outbound.address", text);
         }
         Some(Address::Http { .. }) if !travels(Transport::Http) => {
-            let text = format!("{name} does not travel over HTTP; give an mllp:// address");
+            let text = format!("{name} cannot be sent over HTTP; give an mllp:// address");
             found.of_system(system, "outbound.address", text);
         }
         Some(Address::Mllp { .. } | Address::Http { .. }) => {}

@@ -1,5 +1,5 @@
-//! An organisation of the demo: its simulated hospital, its format, and its connection to the
-//! broker.
+//! An organisation of the demo: its simulated hospital, its format, and its connection
+//! to the broker.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};

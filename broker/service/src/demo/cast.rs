@@ -12,7 +12,7 @@ pub enum Org {
     Lead,
     /// 青石镇中心卫生院. HL7 v2.4 in GBK, with codes of its own.
     Qingshi,
-    /// 白马乡卫生院. FHIR.
+    /// 白马乡卫生院. Uses FHIR.
     Baima,
     /// 枫桥镇卫生院. Native JSON, and a receipt for every hop.
     Fengqiao,
@@ -33,7 +33,7 @@ pub struct Patient {
     pub born: &'static str,
     /// Resident identity number (公民身份号码) of the invented region 990101.
     pub identity_number: &'static str,
-    /// Telephone number.
+    /// Telephone number of the patient.
     pub phone: &'static str,
     /// Present address (现住址).
     pub address: &'static str,
@@ -62,7 +62,7 @@ impl Patient {
 }
 
 impl Org {
-    /// Every organisation.
+    /// Every organisation that takes part.
     pub const ALL: [Self; 6] =
         [Self::Lead, Self::Qingshi, Self::Baima, Self::Fengqiao, Self::Liuwan, Self::City];
 

@@ -1,9 +1,9 @@
 //! The county of the demo: the files of `ops/examples` with other addresses. Of a hospital with
 //! several systems, the default system is simulated.
 //!
-//! Replaced is only what differs between machines: the addresses of the broker and the hospitals,
-//! the store, the permitted peers, and the secrets. Waits between tries are shortened to keep the
-//! demo short.
+//! Replaced is only what differs between machines: the addresses of the broker and the
+//! hospitals, the store, the permitted peers, and the secrets. Waits between tries are shortened
+//! to keep the demo short.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::actor::Actor;
 use super::cast::Org;
 use crate::config::Config;
 
-/// `ops/examples/county.toml`.
+/// The configuration, from `ops/examples/county.toml`.
 const COUNTY: &str = include_str!("../../../../ops/examples/county.toml");
 
 /// The profiles beside it.
@@ -55,8 +55,8 @@ pub fn listener_of(org: Org) -> &'static str {
     if org == Org::Lead { "lead" } else { "mllp" }
 }
 
-/// First wait between tries, in milliseconds. Short, so that a hospital that is up again is found
-/// at once.
+/// First wait between tries, in milliseconds. Short, so that a hospital that is up again is
+/// found at once.
 const FIRST_WAIT_MS: i64 = 200;
 /// Longest wait between tries, in milliseconds.
 const WAIT_MS_MAX: i64 = 800;

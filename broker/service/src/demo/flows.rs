@@ -14,7 +14,7 @@ use Act::{
 use Org::{Baima, City, Fengqiao, Lead, Liuwan, Qingshi};
 use Step::{Asks, ComesBack, GoesDown, Hears, Refuses, Replay, Says, Stumbles};
 
-/// Every flow.
+/// The flows of the demo.
 pub const FLOWS: [Flow; 8] = [
     Flow {
         key: "up-referral",

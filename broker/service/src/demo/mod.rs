@@ -54,9 +54,9 @@ pub struct Options {
 
 /// A running county: the broker and its hospitals.
 pub struct Stage {
-    /// The broker.
+    /// The broker, running in this process.
     pub app: App,
-    /// The hospitals.
+    /// The hospitals, by organisation.
     pub actors: BTreeMap<Org, Arc<Actor>>,
     folder: Folder,
 }
@@ -125,8 +125,8 @@ impl Stage {
     }
 }
 
-/// Runs the demo. Exit code 1 if a message was lost, doubled or reordered, or a flow did not end as
-/// planned.
+/// Runs the demo. Exit code 1 if a message was lost, doubled or reordered, or a flow did not
+/// end as planned.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     log();
     let stage = Stage::set().await?;

@@ -1,8 +1,8 @@
 //! Runs the flows: hospitals send and receive, all flows at the same time.
 //!
-//! A flow goes on only when the message it waits for has reached the hospital; only a hospital's
-//! downtime is timed. A flow that does not advance is given up, and the step where it stopped is
-//! reported.
+//! A flow goes on only when the message it waits for has reached the hospital; only a
+//! hospital's downtime is timed. A flow that does not advance is given up, and the step where
+//! it stopped is reported.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,8 +85,8 @@ impl Play {
         self
     }
 
-    /// Runs every flow and waits until the last delivery is settled. Returns the flows that
-    /// stopped.
+    /// Runs every flow and waits until the last delivery is settled. Returns the
+    /// flows that stopped.
     pub async fn run(&self) -> Vec<Stuck> {
         let roots = FLOWS.iter().filter(|flow| flow.after.is_none());
         let chains = roots.map(|root| self.chain(root));

@@ -16,9 +16,9 @@ const NAME_WIDTH: usize = 46;
 /// Progress of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Not begun.
+    /// It has not begun.
     Waits,
-    /// Running.
+    /// It is running.
     Runs,
     /// Ended as planned.
     Done,
@@ -44,7 +44,7 @@ enum Output {
     Terminal,
     /// In a file or a pipe, one line per step.
     Lines,
-    /// Nowhere.
+    /// Progress is not shown.
     None,
 }
 
@@ -67,7 +67,7 @@ impl Board {
         board
     }
 
-    /// Shows nothing.
+    /// A board that shows nothing.
     #[must_use]
     pub fn silent() -> Self {
         Self::to(Output::None)
@@ -113,8 +113,8 @@ fn named(flow: &Flow) -> String {
     format!("{} / {}", flow.zh, flow.en)
 }
 
-/// Turns line wrap off: a wrapped line would take two rows, and the cursor would move up too
-/// little.
+/// Turns line wrap off: a wrapped line would take two rows, and the cursor would move
+/// up too little.
 const WRAP_OFF: &str = "\x1b[?7l";
 const WRAP_ON: &str = "\x1b[?7h";
 

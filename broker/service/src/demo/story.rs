@@ -50,7 +50,7 @@ pub struct Flow {
     pub origin: Org,
     /// The number that the origin gives it.
     pub own_number: &'static str,
-    /// The patient.
+    /// The patient of the case.
     pub patient: Patient,
     /// The flow whose case is the parent: this one begins when that has ended.
     pub after: Option<&'static str>,

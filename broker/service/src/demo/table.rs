@@ -16,7 +16,7 @@ use super::play::{Play, Stuck};
 use super::story::Flow;
 use crate::cli::print;
 
-/// One case.
+/// One case in the table.
 #[derive(Clone, Debug)]
 struct CaseLine {
     flow: &'static Flow,
@@ -27,7 +27,7 @@ struct CaseLine {
     wrong: Option<String>,
 }
 
-/// One lane.
+/// One lane in the table.
 #[derive(Clone, Debug, Default)]
 struct LaneLine {
     delivered: usize,

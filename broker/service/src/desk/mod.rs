@@ -124,8 +124,8 @@ impl Desk {
         }
     }
 
-    /// Replaces the configuration in force, once that is recorded. If recording fails, the old one
-    /// stays.
+    /// Replaces the configuration in force, once that is recorded. If recording fails, the
+    /// old one stays.
     pub async fn reload(
         &self,
         config: Config,

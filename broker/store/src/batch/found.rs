@@ -61,8 +61,8 @@ impl Batch {
         }
     }
 
-    /// The case that is probably meant. Only for choosing what to read: the judge decides for
-    /// itself.
+    /// The case that is probably meant. Only for choosing what to read: the judge
+    /// decides for itself.
     fn guess(&self, at: usize) -> Option<&Case> {
         let asked = self.asked(at)?;
         let sender = &asked.message.source.organisation;
@@ -74,8 +74,8 @@ impl Batch {
         }
     }
 
-    /// The cases that a key names, with the changes of this batch applied and the cases it opened
-    /// included.
+    /// The cases that a key names, with the changes of this batch applied and the cases
+    /// it opened included.
     fn cases_of(&self, place: usize) -> Vec<&Case> {
         let mut ids = self.resolved[place].clone();
         match &self.keys[place] {
