@@ -15,15 +15,15 @@ use tierlink_schemas::schema;
 /// Most repeated names to report.
 const TWICE_MAX: usize = 100;
 
-/// 2^53, the largest number below which a float holds every whole number exactly.
+/// 2^53. A 64-bit float holds every smaller whole number exactly.
 const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// A byte order mark, which some editors write. RFC 8259 section 8.1 allows a reader to ignore it.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Limits of a format, each with an error of its own in [`Refused`].
+/// JsonLimits of a format, each with an error of its own in [`Refused`].
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct JsonLimits {
     /// Largest message, in bytes.
     pub bytes_max: usize,
     /// Deepest nesting. `serde_json` itself stops at 128.
@@ -97,7 +97,7 @@ pub fn unmarked(bytes: &[u8]) -> (&[u8], bool) {
 }
 
 /// Reads JSON within these limits.
-pub fn read(bytes: &[u8], limits: &Limits) -> Result<Read, Refused> {
+pub fn read(bytes: &[u8], limits: &JsonLimits) -> Result<Read, Refused> {
     if bytes.len() > limits.bytes_max {
         return Err(Refused::TooLong);
     }
@@ -169,20 +169,25 @@ fn end_of_number(bytes: &[u8], start: usize) -> usize {
     start + more.count()
 }
 
+/// The state of reading one message.
 struct State<'l> {
-    limits: &'l Limits,
+    limits: &'l JsonLimits,
+    /// Path of the value that is being read.
     path: String,
+    /// Number of values so far.
     values: usize,
     twice: Vec<String>,
     exceeded: Option<Exceeded>,
 }
 
+/// The limit that ended reading.
 #[derive(Clone, Copy)]
 enum Exceeded {
     Values,
     Depth,
 }
 
+/// Reads one value at a known depth.
 struct Seed<'a, 'l> {
     state: &'a mut State<'l>,
     depth: usize,
@@ -202,6 +207,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
 }
 
 impl Seed<'_, '_> {
+    /// The depth of the values inside, or an error beyond the limit.
     fn deeper<E: de::Error>(&mut self) -> Result<usize, E> {
         if self.depth >= self.state.limits.depth_max {
             self.state.exceeded = Some(Exceeded::Depth);

@@ -1,6 +1,6 @@
 //! Reads JSON strictly, with the limits and error texts of this format.
 
-use tierlink_codec::strict_json::{self, Limits, Numbers, Refused};
+use tierlink_codec::strict_json::{self, JsonLimits, Numbers, Refused};
 use tierlink_schemas::Problem;
 
 use crate::codes::D090_NOT_JSON;
@@ -19,7 +19,7 @@ pub const VALUES_MAX: usize = 200_000;
 /// The field of a problem that concerns the whole message.
 pub(crate) const WHOLE: &str = "(message)";
 
-const LIMITS: Limits = Limits {
+const LIMITS: JsonLimits = JsonLimits {
     bytes_max: MESSAGE_BYTES_MAX,
     depth_max: DEPTH_MAX,
     values_max: VALUES_MAX,

@@ -26,21 +26,21 @@ pub(crate) fn note(notes: &mut Vec<Deviation>, field: impl Into<String>, text: i
 
 /// Removes every empty field.
 pub(crate) fn leave_out_empty(message: &mut Map<String, Value>, notes: &mut Vec<Deviation>) {
-    let mut gone = Gone::default();
+    let mut removed = Removed::default();
     message.retain(|name, value| {
         if name == KEPT_AS_IT_IS {
             return true;
         }
         if says_nothing(value) {
-            gone.count(name);
+            removed.count(name);
             return false;
         }
         // A `body` stays even if it is empty now: some kinds need nothing in it.
-        empty(value, name, &mut gone);
+        empty(value, name, &mut removed);
         true
     });
-    if let Some(first) = gone.first {
-        let count = gone.count;
+    if let Some(first) = removed.first {
+        let count = removed.count;
         let text = format!(
             "Empty fields were left out ({count} in all, this the first); do not send them."
         );
@@ -48,35 +48,38 @@ pub(crate) fn leave_out_empty(message: &mut Map<String, Value>, notes: &mut Vec<
     }
 }
 
+/// What was removed so far.
 #[derive(Default)]
-struct Gone {
+struct Removed {
+    /// Path of the first removed field.
     first: Option<String>,
     count: usize,
 }
 
-impl Gone {
+impl Removed {
     fn count(&mut self, path: &str) {
         self.first.get_or_insert_with(|| path.to_owned());
         self.count += 1;
     }
 }
 
+/// Whether it is null or a blank text.
 fn says_nothing(value: &Value) -> bool {
     value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// Removes empty fields within `value`. Returns whether `value` itself is empty then.
-fn empty(value: &mut Value, path: &str, gone: &mut Gone) -> bool {
+fn empty(value: &mut Value, path: &str, removed: &mut Removed) -> bool {
     match value {
         Value::Object(fields) => {
             let before = fields.len();
             fields.retain(|name, inner| {
                 let path = format!("{path}.{}", tierlink_schemas::schema::shown(name));
                 if says_nothing(inner) {
-                    gone.count(&path);
+                    removed.count(&path);
                     return false;
                 }
-                !empty(inner, &path, gone)
+                !empty(inner, &path, removed)
             });
             before > 0 && fields.is_empty()
         }
@@ -84,7 +87,7 @@ fn empty(value: &mut Value, path: &str, gone: &mut Gone) -> bool {
             for (at, item) in items.iter_mut().enumerate() {
                 // An empty entry of a list stays and is refused by the schema, because nobody knows
                 // what was meant by it.
-                empty(item, &format!("{path}[{at}]"), gone);
+                empty(item, &format!("{path}[{at}]"), removed);
             }
             false
         }

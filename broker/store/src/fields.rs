@@ -63,40 +63,42 @@ impl<'r, R: Fields> Reader<'r, R> {
         Failed::Unreadable(self.table)
     }
 
-    fn may<T>(&self, field: Result<Option<T>, sqlx::Error>) -> Result<Option<T>, Failed> {
+    /// The value of a column that may be NULL.
+    fn optional<T>(&self, field: Result<Option<T>, sqlx::Error>) -> Result<Option<T>, Failed> {
         field.map_err(|_| self.damaged())
     }
 
-    fn must<T>(&self, field: Result<Option<T>, sqlx::Error>) -> Result<T, Failed> {
-        self.may(field)?.ok_or_else(|| self.damaged())
+    /// The value of a column that is never NULL.
+    fn required<T>(&self, field: Result<Option<T>, sqlx::Error>) -> Result<T, Failed> {
+        self.optional(field)?.ok_or_else(|| self.damaged())
     }
 
     pub(crate) fn id(&self, column: &str) -> Result<Uuid, Failed> {
-        self.must(self.row.id(column))
+        self.required(self.row.id(column))
     }
 
     pub(crate) fn id_if_any(&self, column: &str) -> Result<Option<Uuid>, Failed> {
-        self.may(self.row.id(column))
+        self.optional(self.row.id(column))
     }
 
     pub(crate) fn text(&self, column: &str) -> Result<String, Failed> {
-        self.must(self.row.text(column))
+        self.required(self.row.text(column))
     }
 
     pub(crate) fn text_if_any(&self, column: &str) -> Result<Option<String>, Failed> {
-        self.may(self.row.text(column))
+        self.optional(self.row.text(column))
     }
 
     pub(crate) fn bytes(&self, column: &str) -> Result<Vec<u8>, Failed> {
-        self.must(self.row.bytes(column))
+        self.required(self.row.bytes(column))
     }
 
     pub(crate) fn flag(&self, column: &str) -> Result<bool, Failed> {
-        self.must(self.row.flag(column))
+        self.required(self.row.flag(column))
     }
 
     pub(crate) fn int(&self, column: &str) -> Result<i64, Failed> {
-        self.must(self.row.int(column))
+        self.required(self.row.int(column))
     }
 
     pub(crate) fn u16(&self, column: &str) -> Result<u16, Failed> {
@@ -111,12 +113,13 @@ impl<'r, R: Fields> Reader<'r, R> {
         u64::try_from(self.int(column)?).map_err(|_| self.damaged())
     }
 
+    /// An instant, stored as microseconds since 1970-01-01 UTC.
     pub(crate) fn at(&self, column: &str) -> Result<Timestamp, Failed> {
         Timestamp::from_microsecond(self.int(column)?).map_err(|_| self.damaged())
     }
 
     pub(crate) fn at_if_any(&self, column: &str) -> Result<Option<Timestamp>, Failed> {
-        self.may(self.row.int(column))?
+        self.optional(self.row.int(column))?
             .map(Timestamp::from_microsecond)
             .transpose()
             .map_err(|_| self.damaged())

@@ -26,10 +26,13 @@ use crate::write::{insert_versions, write};
 
 /// A delivery whose state an outcome changed.
 struct Moved {
+    /// The delivery in its new state.
     row: DeliveryRow,
     published_at: Option<Timestamp>,
+    /// When the outcome was known.
     at: Timestamp,
     outcome: Outcome,
+    /// The losses as JSON.
     losses: String,
     code_map: Option<Version>,
 }
@@ -37,8 +40,11 @@ struct Moved {
 /// What the settlements of one batch show about a lane.
 #[derive(Default)]
 struct LaneActivity {
+    /// When its latest outcome was known.
     settled_at: Option<Timestamp>,
+    /// When the latest of its settled deliveries was published.
     published_at: Option<Timestamp>,
+    /// Whether its destination answered anything.
     answered: bool,
 }
 
@@ -58,7 +64,7 @@ pub(crate) async fn settle<S: Session>(
         if settlement.round != row.round && !taken {
             continue;
         }
-        show(&mut lanes, row, *published_at, &settlement);
+        note_activity(&mut lanes, row, *published_at, &settlement);
         let settled = judge.settle(row, &settlement);
         let Some(next) = settled.next else { continue };
         row.attempts = row.attempts.max(settlement.attempts);
@@ -91,7 +97,8 @@ pub(crate) async fn settle<S: Session>(
     write(session, &changes, parts).await
 }
 
-fn show(
+/// Adds one settlement to what the batch shows about its lane.
+fn note_activity(
     lanes: &mut BTreeMap<LaneName, LaneActivity>,
     row: &DeliveryRow,
     published_at: Option<Timestamp>,

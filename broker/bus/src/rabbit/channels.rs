@@ -124,6 +124,7 @@ impl Channels {
     }
 
     /// Removes the channel from the list if this is its only lane, so that no other lane joins it.
+    /// Returns whether it was.
     fn takes_out(&self, place: &Place) -> bool {
         let mut all = self.lock();
         let only = place.shared.places.load(Ordering::Relaxed) <= 1;
@@ -159,7 +160,7 @@ impl Shared {
 }
 
 impl Place {
-    /// The channel, or an error if it broke.
+    /// The channel. It was open when the place was assigned, and may have broken since.
     pub(super) fn channel(&self) -> Result<&Channel, BusError> {
         self.shared.channel.get().ok_or_else(|| BusError::Unavailable {
             doing: "use a channel",

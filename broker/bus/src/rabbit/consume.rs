@@ -65,7 +65,7 @@ pub(super) struct Reading {
     channels: Arc<Channels>,
     unopened: Arc<Unopened>,
     turns: Semaphore,
-    /// The generation of a connection, and the lanes that broke a channel on it.
+    /// The generation of a connection, and the queues that broke a channel on it.
     suspects: Mutex<(u64, HashSet<String>)>,
     trouble: CommonTrouble,
 }
@@ -201,7 +201,7 @@ impl Reading {
         })
     }
 
-    /// Joins on a shared channel. `None` if another lane closed it meanwhile.
+    /// Joins on one channel. `None` if it was shared and another lane closed it meanwhile.
     async fn join_beside(
         &self,
         sharing: Sharing,

@@ -30,6 +30,7 @@ pub fn deadlines_of(case: &Case, county: &County) -> Vec<Deadline> {
     list
 }
 
+/// Collects the deadlines of one case.
 struct Waits<'a> {
     case: &'a Case,
     county: &'a County,
@@ -42,6 +43,7 @@ impl Waits<'_> {
         self.add_due(name, since, due);
     }
 
+    /// Adds a deadline, or keeps the same one from before if it was escalated already.
     fn add_due(&mut self, name: Name, since: Timestamp, due: Timestamp) {
         let before = self
             .case
@@ -84,7 +86,8 @@ impl Waits<'_> {
         at.map_or(self.case.since, |at| at.max(self.case.since))
     }
 
-    /// Adds the expiry of a request that is not accepted yet, at the time that its origin set.
+    /// Adds the expiry of a request that is not accepted yet: at the time that its origin set, or
+    /// after the county's limit.
     fn expire_unaccepted(&mut self) {
         match self.case.terms.valid_until {
             Some(until) if self.list.iter().all(|d| d.name != Name::Critical) => {
