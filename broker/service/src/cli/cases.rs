@@ -15,7 +15,7 @@ use crate::desk::state_word;
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// List cases, the most recently changed first
+    /// List open cases, the most urgent first; with --all every case, the newest first
     List {
         #[command(flatten)]
         file: ConfigFile,
