@@ -21,7 +21,7 @@ const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 /// A byte order mark, which some editors write. RFC 8259 section 8.1 allows a reader to ignore it.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// JsonLimits of a format, each with an error of its own in [`Refused`].
+/// Limits of a JSON format, each with an error of its own in [`Refused`].
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLimits {
     /// Largest message, in bytes.
