@@ -187,7 +187,7 @@ fn one_place_per_kind<T>() -> Vec<OnceLock<T>> {
 }
 
 /// The schema of `kind`, generated once.
-fn kept(kind: Kind) -> &'static Value {
+fn cached(kind: Kind) -> &'static Value {
     SCHEMAS[kind as usize].get_or_init(|| of(kind).to_value())
 }
 
@@ -200,7 +200,7 @@ fn validator(kind: Kind) -> &'static Validator {
             // Accepts exactly what the types can read, so that what passes here can be read later.
             .with_format("date-time", is_instant)
             .with_format("date", |text: &str| text.parse::<jiff::civil::Date>().is_ok())
-            .build(kept(kind))
+            .build(cached(kind))
             .unwrap_or_else(|_| unreachable!("the test `every_schema_is_valid` builds them all"))
     })
 }

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::kept;
+use super::cached;
 use crate::kind::Kind;
 
 /// Longest name to compare, in characters. No field name is longer.
@@ -48,7 +48,7 @@ pub fn nearest(kind: Kind, path: &str, name: &str) -> Option<String> {
 
 /// The schema of the field at `path`; of the whole message for an empty path.
 fn at(kind: Kind, path: &str) -> Option<&'static Value> {
-    let root = kept(kind);
+    let root = cached(kind);
     let mut here = root;
     for segment in path.split('.').filter(|_| !path.is_empty()) {
         let name = name_in(segment)?;

@@ -7,7 +7,7 @@ use tierlink_schemas::{Body, Priority};
 use super::bookings;
 use super::draft::Draft;
 use super::moves;
-use super::stated::{EXPERTS_MAX, all_accepted, stated};
+use super::stated::{EXPERTS_MAX, all_accepted, whole_request};
 use crate::bodies::{no_case, referral_later, transfer_later};
 use crate::case::{self, AskedExpert, CriticalAlert};
 use crate::consultation::{Act, State, step};
@@ -160,7 +160,7 @@ const fn is_open_to_change(state: State) -> bool {
 
 fn amend(draft: &mut Draft<'_>, state: State) -> Result<(), Refused> {
     let body = draft.message.body.clone();
-    let Some(request) = stated(&body) else {
+    let Some(request) = whole_request(&body) else {
         return Err(Rule::WrongFamily.refuse());
     };
     let (before, after) = (draft.case.terms.form, request.form());

@@ -7,7 +7,7 @@ use tierlink_schemas::{Body, OrganisationCode, Priority};
 
 use super::draft::Draft;
 use super::open::set_direction;
-use super::stated::stated;
+use super::stated::whole_request;
 use super::{outgoing, place};
 use crate::bodies::no_request;
 use crate::routing;
@@ -20,7 +20,7 @@ use crate::subject;
 /// to move the case back, so a past target is read as the present one.
 pub(super) fn amend(draft: &mut Draft<'_>, movable: bool) -> Result<(), Refused> {
     let mut body = draft.message.body.clone();
-    let Some(request) = stated(&body) else {
+    let Some(request) = whole_request(&body) else {
         return Err(Rule::WrongFamily.refuse());
     };
     if request.from.organisation != draft.case.origin {

@@ -6,7 +6,7 @@ use tierlink_schemas::{Body, CaseNumber, Family, Message, Priority};
 use super::ask::Ask;
 use super::change::Change;
 use super::draft::Draft;
-use super::stated::{Stated, stated};
+use super::stated::{WholeRequest, whole_request};
 use super::{outgoing, place};
 use crate::access;
 use crate::bodies::no_request;
@@ -19,7 +19,7 @@ use tierlink_schemas::request::{ConsultationForm, Direction};
 
 /// Opens the case that `message` requests.
 pub(super) fn open(ask: &Ask<'_>, message: Message) -> Result<Change, Refused> {
-    let Some(request) = stated(&ask.message.body) else {
+    let Some(request) = whole_request(&ask.message.body) else {
         return Err(Rule::NoSuchCase.refuse());
     };
     let author = &ask.message.source.organisation;
@@ -51,7 +51,7 @@ pub(super) fn open(ask: &Ask<'_>, message: Message) -> Result<Change, Refused> {
 /// sender knows which.
 pub(super) fn direction(
     ask: &Ask<'_>,
-    request: &Stated<'_>,
+    request: &WholeRequest<'_>,
     family: Family,
 ) -> Result<Option<Direction>, Refused> {
     let origin = &request.from.organisation;
@@ -123,7 +123,7 @@ fn parent_field(message: &Message) -> &'static str {
 /// The new case, before anything is decided about it.
 fn blank(
     ask: &Ask<'_>,
-    request: &Stated<'_>,
+    request: &WholeRequest<'_>,
     family: Family,
     priority: Priority,
     direction: Option<Direction>,

@@ -16,7 +16,7 @@ use crate::rule::{Refused, Rule};
 pub const EXPERTS_MAX: usize = 40;
 
 /// The common parts of a request of any family.
-pub(super) struct Stated<'a> {
+pub(super) struct WholeRequest<'a> {
     pub(super) from: &'a Party,
     pub(super) to: &'a Party,
     pub(super) patient: &'a Patient,
@@ -27,9 +27,9 @@ pub(super) struct Stated<'a> {
 }
 
 /// Reads the request in `body`; `None` if it is no request.
-pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
+pub(super) fn whole_request(body: &Body) -> Option<WholeRequest<'_>> {
     match body {
-        Body::ReferralSubmit(b) | Body::ReferralAmend(b) => Some(Stated {
+        Body::ReferralSubmit(b) | Body::ReferralAmend(b) => Some(WholeRequest {
             from: &b.from,
             to: &b.to,
             patient: &b.patient,
@@ -38,7 +38,7 @@ pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
             terms: Terms { valid_until: b.valid_until, ..Terms::default() },
             experts: &[],
         }),
-        Body::TransferOffer(b) | Body::TransferAmend(b) => Some(Stated {
+        Body::TransferOffer(b) | Body::TransferAmend(b) => Some(WholeRequest {
             from: &b.from,
             to: &b.to,
             patient: &b.patient,
@@ -47,7 +47,7 @@ pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
             terms: Terms::default(),
             experts: &[],
         }),
-        Body::ConsultationRequest(b) | Body::ConsultationAmend(b) => Some(Stated {
+        Body::ConsultationRequest(b) | Body::ConsultationAmend(b) => Some(WholeRequest {
             from: &b.from,
             to: &b.to,
             patient: &b.patient,
@@ -77,7 +77,7 @@ fn consultation_terms(b: &ConsultationRequest) -> Terms {
     }
 }
 
-impl Stated<'_> {
+impl WholeRequest<'_> {
     /// The form of a consultation.
     pub(super) const fn form(&self) -> ConsultationForm {
         self.terms.form
