@@ -1,26 +1,26 @@
-//! Addresses of hospitals, as profiles and the command line write them.
+//! Addresses of hospitals, as written in profiles and on the command line.
 
-/// Where a hospital is.
+/// The address of a hospital.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// `mllp://` or `mllps://`.
+    /// An address with `mllp://` or `mllps://`.
     Mllp {
-        /// Host name or address.
+        /// Host name or IP address.
         host: String,
         /// TCP port of the listener.
         port: u16,
-        /// Whether over TLS.
+        /// Whether it uses TLS (`mllps`).
         tls: bool,
     },
-    /// `http://` or `https://`.
+    /// An address with `http://` or `https://`.
     Http {
-        /// The whole URL.
+        /// The URL, including scheme and path.
         url: String,
     },
 }
 
 impl Address {
-    /// Reads an address.
+    /// Reads an address; `None` if it has none of these forms.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;

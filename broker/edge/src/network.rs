@@ -1,4 +1,4 @@
-//! Destinations over the network: MLLP and HTTP, with or without TLS.
+//! Connections to hospitals over MLLP and HTTP, with or without TLS.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -14,10 +14,10 @@ use crate::destination::{Destination, Destinations, SendResult, answer_lasts};
 use crate::organisations::Organisations;
 use crate::secrets;
 
-/// A setting that the connection needs cannot be read.
+/// Error code: a setting for the connection cannot be read.
 pub const NOT_SET_UP: Code = Code::new("E040");
 
-/// Destinations over the network.
+/// Makes connections over the network.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Network;
 
@@ -31,8 +31,8 @@ impl Destinations for Network {
     }
 }
 
-/// Opens the front door of `profile`'s organisation. `None` when it has no address yet. `folder` is
-/// the one to which paths in profiles are relative.
+/// Makes a connection to the system with this profile; `None` if it has no address. Paths in the
+/// profile are relative to `folder`.
 pub fn open(folder: &Path, profile: &Profile) -> Result<Option<Box<dyn Destination>>, Problem> {
     let Some(address) = profile.outbound.address.as_deref() else { return Ok(None) };
     let address = Address::read(address)
@@ -114,7 +114,8 @@ impl Destination for Mllp {
         codec: &dyn Codec,
         with: &Writing<'_>,
     ) -> SendResult {
-        // Each frame is read once: what was read of the last one is the answer.
+        // The matcher has parsed the last frame, which is the answer, so it need not
+        // be parsed again.
         let last = Mutex::new(None);
         let matches = |answer: &[u8]| {
             let answered = codec.read_answer(&encoded.control_id, answer, None, with);
@@ -135,8 +136,9 @@ impl Destination for Mllp {
             Ok(_frames) => match last.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 Some(answered) => {
                     if !matches!(answered, Answered::Taken { .. }) {
-                        // What is not taken is sent again under the same id. Some systems answer
-                        // twice, and a late second answer must not meet the next try.
+                        // A refused message is sent again under the same id. Some systems answer
+                        // twice, and a late second answer must not be taken for the answer to
+                        // the next try.
                         self.client.close().await;
                     }
                     SendResult::Answered(answered)
@@ -184,7 +186,8 @@ impl Destination for Http {
                     with,
                 );
                 if !matches!(answered, Answered::Taken { .. }) {
-                    // A second answer to this message must not meet the next one.
+                    // A second answer to this message must not be taken for the answer to
+                    // the next one.
                     self.client.forget_connections();
                 }
                 SendResult::Answered(answered)

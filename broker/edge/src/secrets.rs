@@ -1,12 +1,13 @@
-//! Secrets: from the environment or from files, never from the configuration, never printed.
+//! Reads secrets from environment variables or files. They are never in the configuration
+//! and never printed.
 
 use std::path::Path;
 
-/// Longest secret that makes sense.
+/// Longest secret to accept, in bytes.
 const SECRET_BYTES_MAX: usize = 4_096;
 
-/// The secret `name`: `TIERLINK_SECRET_<NAME>`, or the file `secrets/<name>` beside the
-/// configuration, which is in `folder`.
+/// The secret `name`: the variable `TIERLINK_SECRET_<NAME>`, or the file `secrets/<name>` in
+/// `folder`, which is that of the configuration.
 #[must_use]
 pub fn read(folder: &Path, name: &str) -> Option<String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');

@@ -1,5 +1,5 @@
-//! A lane joins the bus, takes batches of parcels, and leaves the bus when it is paused, reconfigured
-//! or told to stop.
+//! Runs a lane: joins the bus, takes batches of parcels, and leaves the bus on a pause, a new
+//! configuration or the end of the process.
 
 use tierlink_bus::{BusError, Lane as QueueName, LaneConsumer};
 use tokio_util::sync::CancellationToken;
@@ -9,17 +9,17 @@ use super::batch::Batch;
 use super::parts::{LaneRunner, Next, WAIT_AFTER_FAILURE, pause};
 use crate::trouble::{Trouble, chain};
 
-/// Waits grow by one second with each failure to join the bus, up to half a minute.
+/// The wait grows by one second with each failure to join the bus, up to this many seconds.
 const FAILURES_COUNTED_MAX: u32 = 30;
 
-/// Trouble of one lane. It outlives the consumer, because a lane joins the bus again and again
-/// while its trouble goes on.
+/// Failures of one lane. Kept outside of the consumer, because the lane joins the bus repeatedly
+/// while a failure goes on.
 struct Own {
-    /// The way to the organisation is not set up.
+    /// The connection to the hospital cannot be set up.
     not_set_up: Trouble,
-    /// The organisation does not answer.
+    /// The hospital does not answer.
     silence: Trouble,
-    /// Parcels lie in the lane that must not be sent.
+    /// The lane contains parcels that must not be sent (poison messages).
     poison: Trouble,
 }
 
@@ -40,7 +40,8 @@ impl LaneRunner {
         };
         let mut failures = 0;
         while !stop.is_cancelled() {
-            // Also when somebody else reads it: an adapter beside a hospital may not declare.
+            // Also for lanes that an adapter beside a hospital reads, because it may
+            // not declare queues.
             if !self.open(&queue).await {
                 pause(WAIT_AFTER_FAILURE, &stop).await;
                 continue;
@@ -53,8 +54,8 @@ impl LaneRunner {
                 Ok(consumer) => {
                     self.troubles.bus.is_over_for(&self.name.to_string());
                     failures = 0;
-                    // On the heap, as the batch below: a lane that is idle or paused, as most of
-                    // ten thousand are, takes no room for what only a busy one needs.
+                    // Boxed, like the batch below, so that an idle or paused lane, as most of ten
+                    // thousand are, uses no memory for what only a busy one needs.
                     Box::pin(self.consume(consumer, &own, &stop)).await;
                 }
                 Err(error) => {
@@ -66,10 +67,10 @@ impl LaneRunner {
         }
     }
 
-    /// Makes sure that the lane exists on the bus.
+    /// Makes sure that the lane's queue exists.
     async fn open(&self, queue: &QueueName) -> bool {
         match self.bus.open_lanes(std::slice::from_ref(queue)).await {
-            // The broker's health tells of lanes that are not open, all in one line.
+            // The broker's health check reports lanes that are not open, all in one line.
             Ok(in_trouble) => in_trouble.is_empty(),
             Err(error) => {
                 self.bus_fails(&error);
@@ -85,7 +86,7 @@ impl LaneRunner {
         }
     }
 
-    /// Waits while the lane is paused, has no address, or is served beside the hospital.
+    /// Waits while the lane is paused, has no address, or is read beside the hospital.
     async fn may_run(&mut self, stop: &CancellationToken) -> bool {
         let organisations = self.organisations.load();
         let ready = organisations
@@ -143,7 +144,7 @@ impl LaneRunner {
                 Ok(Some(first)) => first,
                 Ok(None) => break,
                 Err(error) => {
-                    // The bus tells in the log when it is cut off and when it reads again.
+                    // The bus itself logs when it is cut off and when it works again.
                     debug!(lane = %self.name, "The lane was cut off: {}.", chain(&error));
                     pause(WAIT_AFTER_FAILURE, stop).await;
                     continue;
