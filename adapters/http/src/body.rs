@@ -1,10 +1,10 @@
-//! Reads a request's body: the whole of it, or not at all.
+//! Reads the body of a request completely, or refuses it.
 //!
-//! Three limits hold at once: the bytes of one body, the time that it may take from first byte to
-//! last, and the bytes of all bodies that are in memory at this moment. A sender of one byte per
-//! second meets the second, a thousand polite senders meet the third.
+//! Three limits apply: the bytes of one body, the time from its first to its last byte, and the
+//! bytes of all bodies in memory at the same time. The second stops a sender of one byte per
+//! second, the third a thousand ordinary senders at once.
 //!
-//! It does not look at what it reads.
+//! The content is not examined.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,14 +18,15 @@ use tokio::time::timeout;
 use crate::limits::HttpLimits;
 use crate::refusal::Refusal;
 
-/// The unit in which memory is given out: fine enough for a body, few enough to count.
+/// Unit of the memory budget: small enough for short bodies, large enough to keep
+/// the counter small.
 const UNIT_BYTES: usize = 1024;
 
-/// The memory that bodies may fill, all together.
+/// The memory that all bodies together may use.
 #[derive(Clone)]
 pub(crate) struct ByteBudget(Arc<Semaphore>);
 
-/// A body in memory. Its share of the budget is given back when this is dropped.
+/// A body in memory. Its share of the budget is returned on drop.
 pub(crate) struct BufferedBody {
     pub(crate) bytes: Bytes,
     pub(crate) budget: Option<OwnedSemaphorePermit>,
@@ -37,7 +38,7 @@ impl ByteBudget {
         Self(Arc::new(Semaphore::new(units)))
     }
 
-    /// Makes `taken` large enough for `bytes` in all.
+    /// Increases `taken` to a share for `bytes` in all.
     fn enlarge(
         &self,
         taken: &mut Option<OwnedSemaphorePermit>,
@@ -92,7 +93,7 @@ where
     let (mut bytes, mut taken) = (BytesMut::new(), None);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame: Frame<Bytes> = frame.map_err(|_lost| Refusal::BrokenOff)?;
-        // Trailers say nothing that anybody here listens to.
+        // Trailers are ignored.
         let Ok(chunk) = frame.into_data() else {
             continue;
         };

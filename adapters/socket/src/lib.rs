@@ -1,4 +1,4 @@
-//! What both transports share about sockets, up to the first byte of a message.
+//! What both transports share about sockets, before the first byte of a message.
 //!
 //! ```text
 //!   Listener ── accept ──▶ the transport's gate ── Place ──▶ tune ──▶ TLS ──▶ the transport
@@ -6,12 +6,12 @@
 //!                               └── closed at once, with a LogThrottle
 //! ```
 //!
-//! Here are the port, the places, the names in certificates, and TLS from PEM text. What is sent
-//! over a connection is the business of `tierlink-mllp` and `tierlink-http`: this crate reads and
-//! writes no message, and declares no error code. Each transport lends it its own, so that an
-//! operator learns from the code which of the two is meant.
+//! This has listening, limits on connections, certificate names, and TLS from PEM text.
+//! `tierlink-mllp` and `tierlink-http` transfer messages: this crate reads and writes none,
+//! and defines no error code. Each transport passes in its own codes, so that an operator can
+//! tell them apart.
 //!
-//! Where to read next: `listen.rs` (who comes in), `tls.rs` (whom we believe).
+//! Where to read next: `listen.rs` (accepting connections), `tls.rs` (trust).
 
 pub mod certificates;
 pub mod counts;

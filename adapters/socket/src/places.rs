@@ -1,18 +1,18 @@
-//! How many connections may be open, in all and from one address.
+//! Limits the open connections, in all and per address.
 //!
 //! ```text
-//!   take ──▶ is one free? ──yes──▶ Place ◀──▶ works, rests
+//!   take ──▶ is one free? ──yes──▶ Place ◀──▶ working, idle
 //!               │ no                             │ longest, and long enough
-//!               └──▶ whoever rests ──────────────┴──▶ is told to leave, and the newcomer has its place
-//!                        │ nobody
+//!               └──▶ an idle connection ─────────┴──▶ is told to close, and its place is given away
+//!                        │ none
 //!                        └──▶ refused
 //! ```
 //!
-//! A connection that a firewall has forgotten looks like one that rests. A sender that opens a new
-//! one each time would fill every place with dead ones and then find the door closed for as long as
-//! a resting connection is kept, so the one that has rested longest makes room.
+//! A connection that a firewall has forgotten looks idle. A sender that opens a new one each time
+//! would use up all places with dead connections, and then be refused for as long as idle
+//! connections are kept. So the one that has been idle longest is closed for a new one.
 //!
-//! A place is given back when it is dropped, so that no way out of a connection can forget it.
+//! A place is given back on drop, so that no way of ending a connection can forget it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::counts::Count;
 
-/// Whoever rests for less may be between two messages, and keeps its place.
+/// A connection that was idle for less may be between two messages, and keeps its place.
 pub const RESTS_AT_LEAST: Duration = Duration::from_secs(5);
 
 /// All places of one server.
@@ -48,7 +48,7 @@ struct Seat {
     wanted: CancellationToken,
 }
 
-/// The right to one open connection. Given back when it is dropped.
+/// Permission for one open connection. Given back on drop.
 #[must_use = "dropping it gives the place back"]
 pub struct Place {
     places: Arc<Places>,
@@ -58,13 +58,15 @@ pub struct Place {
 }
 
 impl Places {
-    /// So many in all, and so many for one address. `open` always tells how many are taken.
+    /// Allows `max` connections in all and `per_peer_max` per address. `open` is kept at the
+    /// number in use.
     pub fn new(max: usize, per_peer_max: usize, open: Arc<Count>) -> Arc<Self> {
         Arc::new(Self { max, per_peer_max, taken: Mutex::default(), open })
     }
 
-    /// Takes a place for `peer`: a free one, or that of the connection which has rested longest,
-    /// for [`RESTS_AT_LEAST`]. An address that has all it may have can only displace its own.
+    /// Takes a place for `peer`: a free one, or that of the connection that has been idle
+    /// longest, if at least for [`RESTS_AT_LEAST`]. An address at its own limit can only replace
+    /// its own connections.
     pub fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
         let theirs_full = taken.by_peer.get(&peer).is_some_and(|it| *it >= self.per_peer_max);
@@ -86,14 +88,15 @@ impl Places {
         }
     }
 
-    /// The numbers are right even after a panic elsewhere: each change to them is one step.
+    /// A poisoned lock is safe to use: every change is one step, so the numbers are valid even
+    /// after a panic.
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Taken {
-    /// Takes the place of the one among these that has rested longest, if that is long enough.
+    /// Takes the place of the connection that has been idle longest among those permitted.
     fn make_room(&mut self, may_leave: impl Fn(&Seat) -> bool) -> Option<()> {
         let resting = self.seats.iter().filter(|(_, seat)| may_leave(seat));
         let (since, number) =
@@ -116,23 +119,23 @@ impl Taken {
 }
 
 impl Place {
-    /// Whether another connection had to leave for this one.
+    /// Whether another connection was closed for this one.
     #[must_use]
     pub fn displaced_another(&self) -> bool {
         self.displaced
     }
 
-    /// Nothing is in hand on this connection: it waits for the other side to say something.
+    /// Marks the connection as idle: it waits for the other side.
     pub fn rests(&self) {
         self.places.change(self.number, Some(Instant::now()));
     }
 
-    /// Something is in hand again.
+    /// Marks the connection as working.
     pub fn works(&self) {
         self.places.change(self.number, None);
     }
 
-    /// Waits until the place was given to somebody else: the connection is to end.
+    /// Ends when the place was given to another connection; this one must then close.
     pub async fn wanted(&self) {
         self.wanted.cancelled().await;
     }
@@ -141,7 +144,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        // Whoever was told to leave has nothing to give back.
+        // A replaced connection has no place to give back.
         taken.remove(self.number);
         self.places.open.set(taken.seats.len());
     }
