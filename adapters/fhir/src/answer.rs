@@ -1,4 +1,4 @@
-//! Answers: what a sender hears from us, and what a destination's answer means to us.
+//! Answers of FHIR: written for senders, and read from destinations.
 //!
 //! ```text
 //!   accepted           200  Bundle, response.code ok
@@ -23,7 +23,7 @@ use crate::events::{Dialect, dialect};
 use crate::limits::{ANSWER_BYTES_MAX, EXPRESSION_CHARS_MAX, FINDINGS_MAX};
 use crate::{codes, json as tree, systems};
 
-/// What an answer needs to know of the message that it answers.
+/// What an answer needs to know of the message.
 struct Arrived {
     message_id: Option<String>,
     dialect: Dialect,
@@ -42,7 +42,7 @@ fn arrived(bytes: &[u8]) -> Arrived {
     }
 }
 
-/// Writes what the sender hears.
+/// Writes the answer for a sender.
 pub fn answer(bytes: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
     let arrived = arrived(bytes);
     let (status, body) = match reply {
@@ -84,7 +84,7 @@ const fn status_of(refusal: Refusal) -> u16 {
     }
 }
 
-/// The FHIR issue type that comes nearest.
+/// The FHIR issue type closest to a refusal.
 fn issue_code(refusal: Refusal, problem: &Problem) -> &'static str {
     match refusal {
         Refusal::Unreadable => "structure",

@@ -1,8 +1,8 @@
 //! The Patient of a statement about a case: whom the sender believes it is about.
 //!
-//! The broker knows the patient already and only compares, so a Bundle without one is as good.
-//! Several are refused unless every reference points at the same: whose finding it is nobody
-//! could tell.
+//! The broker knows the patient already and only compares, so a Bundle without one is as
+//! good. Several are refused unless every reference points at the same: whose finding it is
+//! nobody could tell.
 
 use tierlink_schemas::kind::{Family, Kind};
 use tierlink_schemas::person::Patient;

@@ -1,4 +1,4 @@
-//! What the sender of a message hears: ACK with MSA and, when something was wrong, ERR.
+//! Answers to senders: ACK with MSA and, when something was wrong, ERR.
 //!
 //! ```text
 //!   MSH-15 and MSH-16 empty  original mode   AA, AE or AR, always
@@ -6,12 +6,12 @@
 //!                                            MSH-16 for AA, AE or AR
 //! ```
 //!
-//! In enhanced mode a refusal is told once, by the first of the two that asks for it.
-//! The application answer to a referral or a booking request is the receiver's RRI or SRR, which
-//! comes as a message of its own, perhaps days later; so none is made here.
+//! In enhanced mode a refusal is sent once, in the first of the two acknowledgements that is asked
+//! for. The application answer to a referral or a booking request is the receiver's own RRI or SRR,
+//! which comes later as a message of its own, so none is made here.
 //!
-//! An answer has the version, delimiters and character set of its message, and MSA-2 is always the
-//! message's MSH-10.
+//! An answer has the version, delimiters and character set of its message, and MSA-2 is always
+//! the message's MSH-10.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -25,24 +25,24 @@ use crate::limits::{ANSWER_TEXT_CHARS_MAX, CONTROL_ID_CHARS_MAX};
 use crate::time;
 use crate::write::{Line, Writer};
 
-/// What is needed to answer, beside the message.
+/// What is needed for an answer, beside the message.
 pub(crate) struct Answering<'a> {
     /// MSH-10 of the answer.
     pub(crate) control_id: &'a str,
-    /// MSH-7 of the answer.
+    /// MSH-7 of the answer, by the broker's clock.
     pub(crate) at: Timestamp,
-    /// The zone in which MSH-7 is written.
+    /// Time zone in which MSH-7 is written.
     pub(crate) zone: TimeZone,
-    /// Which version to speak when the message does not say.
+    /// HL7 version to write if the message states none.
     pub(crate) version: &'a str,
-    /// Whether the receiver wants LF behind CR.
+    /// Whether the receiver needs LF after CR.
     pub(crate) line_feeds: bool,
 }
 
-/// More problems than this help nobody, and old receivers have short buffers.
+/// Most problems in one answer. Old receivers have short buffers.
 const PROBLEMS_MAX: usize = 20;
 
-/// Message types whose application answer the receiving organisation gives itself.
+/// Message types whose application answer comes from the receiving organisation.
 const ANSWERED_LATER: [&str; 2] = ["REF", "SRM"];
 
 /// HL7 table 0357, the codes that we use.
@@ -57,7 +57,7 @@ const UNKNOWN_KEY: (&str, &str) = ("204", "Unknown key identifier");
 const DUPLICATE_KEY: (&str, &str) = ("205", "Duplicate key identifier");
 const INTERNAL: (&str, &str) = ("207", "Application internal error");
 
-/// How a message fared, in HL7's words.
+/// Result of a message, as HL7 expresses it.
 struct Outcome<'r> {
     /// The second letter of the code: accepted, error or rejected.
     letter: char,
@@ -106,7 +106,7 @@ fn outcome<'r>(reply: &Reply<'r>) -> Outcome<'r> {
     }
 }
 
-/// The case's number goes into MSA-3, where people who look at the answer find it.
+/// The number of the case goes into MSA-3, where people who read the answer find it.
 fn accepted<'r>(word: &str, number: Option<String>, state: Option<&str>) -> Outcome<'r> {
     let text = match (number, state) {
         (Some(number), Some(state)) => format!("{word}; case {number} {state}"),
@@ -230,7 +230,7 @@ fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>)
     if !old {
         msh.put(9, 3, "ACK");
     }
-    // Two answers to one message are two messages.
+    // Two answers to one message are two messages, each with its own MSH-10.
     let own: String =
         std::iter::once(mode).chain(with.control_id.chars()).take(CONTROL_ID_CHARS_MAX).collect();
     msh.put(7, 1, time::write(with.at, &with.zone))
@@ -255,7 +255,7 @@ fn error_code(problem: &Problem, outcome: &Outcome<'_>) -> (&'static str, &'stat
     }
 }
 
-/// ERR of version 2.5 and later: one segment per problem.
+/// ERR for version 2.5 and later: one segment per problem.
 fn long_error(problem: &Problem, outcome: &Outcome<'_>) -> Line {
     let (code, name) = error_code(problem, outcome);
     let mut err = Line::new("ERR");
@@ -273,7 +273,7 @@ fn long_error(problem: &Problem, outcome: &Outcome<'_>) -> Line {
     err
 }
 
-/// ERR of versions 2.3.1 and 2.4: one segment, one repetition per problem.
+/// ERR for versions 2.3.1 and 2.4: one segment with one repetition per problem.
 fn short_error(outcome: &Outcome<'_>) -> Line {
     let mut err = Line::new("ERR");
     for (repetition, problem) in (1_u16..).zip(outcome.problems.iter().take(PROBLEMS_MAX)) {
@@ -292,7 +292,7 @@ fn short_error(outcome: &Outcome<'_>) -> Line {
     err
 }
 
-/// A place as ERR writes it.
+/// The location in ERR of a problem.
 struct Location<'p> {
     segment: &'p str,
     nth: u16,
@@ -332,7 +332,8 @@ fn shortened(text: &str) -> String {
     text.chars().take(ANSWER_TEXT_CHARS_MAX).collect()
 }
 
-/// Only our own texts can fail to fit a character set, and an answer must always go out.
+/// Replaces what is not ASCII. Used only if a text of ours does not fit the character set, because
+/// an answer must always be sent.
 fn in_ascii(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')).collect()
 }

@@ -1,7 +1,7 @@
-//! The bodies, kind by kind, out of the segments that carry them.
+//! Reads the body of each kind from the segments that contain it.
 //!
-//! Requests take most of a message; statements about a case take little, and leave the rest among
-//! the extras. The patient of a statement is only compared with the case (`subject.rs`).
+//! Requests use most of a message; statements about a case use little, and the rest becomes extras.
+//! The patient of a statement is only compared with the case (`subject.rs`).
 
 use jiff::tz::TimeZone;
 use tierlink_codec::code_maps::{Meaning, Table};
@@ -23,7 +23,7 @@ use crate::time::Moment;
 use crate::tree::Tree;
 use crate::types::{need_time, read_coded, read_instant, read_practitioner, try_time};
 
-/// Everything that reading a body needs.
+/// What is needed for reading a body.
 pub(crate) struct Context<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) header: &'a Header,
@@ -159,7 +159,7 @@ fn read_request(
     read_booking(kind, context, canon, notes)
 }
 
-/// A validity that is only a day lasts until that day is over.
+/// The end of the day, for a validity that states only a day.
 fn last_instant(moment: Moment, context: &Context<'_>) -> Option<String> {
     let moment = if moment.precision == crate::time::Precision::Day {
         Moment { when: moment.when.date().at(23, 59, 59, 0), ..moment }
@@ -314,7 +314,7 @@ fn read_first_instant(
     }
 }
 
-/// How far a feedback goes: a discharge summary is the outcome.
+/// Stage of a feedback: a discharge summary is the final outcome.
 fn stage(context: &Context<'_>) -> &'static str {
     let tree = context.tree;
     let summary = tree.first("OBR").and_then(|obr| obr.first(4).peek(1)) == Some("18842-5")
@@ -332,7 +332,7 @@ fn read_state(tree: &Tree, canon: &mut Canon) {
     canon.put("state", state);
 }
 
-/// The table that a kind's reason is from, with the code of "something else".
+/// The table of a kind's reasons, with the code that means "other".
 pub(crate) fn reasons_of(kind: Kind) -> Option<(TableId, &'static str)> {
     Some(match kind {
         Kind::ReferralReturn | Kind::ConsultationReturn => (TableId::ReturnReason, "RT99"),
@@ -443,7 +443,7 @@ fn joined(texts: &[String]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
-/// Where a body keeps free words about the statement itself.
+/// The field of a body for free text about the statement itself.
 fn words_of(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::ReferralAccept

@@ -1,4 +1,4 @@
-//! DG1, AL1, PR1, OBX and NTE to the clinical part of a body and back.
+//! Converts DG1, AL1, PR1, OBX and NTE to the clinical part of a body, and back.
 //!
 //! ```text
 //!   OBX  ED, RP                        ─▶ attachments
@@ -7,7 +7,7 @@
 //!        anything else                 ─▶ observations, where the body has any
 //! ```
 //!
-//! What a body has no room for stays among the extras.
+//! What a body has no field for becomes an extra.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +26,7 @@ use crate::types::{
 };
 use crate::write::Line;
 
-/// Where a body of a kind keeps its clinical lists. Nothing means that it has no such list.
+/// Where the body of a kind has its clinical lists; `None` where it has no such list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lists {
     pub(crate) diagnoses: Option<&'static str>,
@@ -265,14 +265,14 @@ fn read_observation(
     take_result_status(obx);
 }
 
-/// "Final" is what every result is that somebody sends on.
+/// Result status "final" is what every sent result has, so it need not be kept.
 fn take_result_status(obx: Seg<'_>) {
     if obx.first(11).peek(1) == Some("F") {
         obx.text(11, 1);
     }
 }
 
-/// OBX-3 to kinds of attachment. The first name of a kind is the one that we write.
+/// OBX-3 codes for kinds of attachment. The first code of a kind is the one that we write.
 const PAPERS: [(&str, &str, &str); 12] = [
     ("18842-5", "LN", "discharge_summary"),
     ("113014", "DCM", "dicom"),
@@ -386,7 +386,7 @@ fn write_diagnoses(canon: &mut Canon, list: &str) -> Vec<Line> {
         .collect()
 }
 
-/// Writes diagnoses, attachments and observations as OBX, then everything that is still left.
+/// Writes diagnoses, attachments and observations as OBX, then all remaining values.
 pub(crate) fn write_results(canon: &mut Canon, kind: Kind, zone: &TimeZone) -> Vec<Line> {
     let lists = Lists::of(kind);
     let mut lines = Vec::new();
@@ -403,7 +403,7 @@ pub(crate) fn write_results(canon: &mut Canon, kind: Kind, zone: &TimeZone) -> V
     lines
 }
 
-/// Writes what nothing else has written. The last step: it must see what is left.
+/// Writes all values that were not written before. Must be the last step.
 pub(crate) fn write_rest(canon: &Canon) -> Vec<Line> {
     canon.leaves().into_iter().filter_map(|(path, value)| local::write(&path, value)).collect()
 }

@@ -1,4 +1,4 @@
-//! From the bytes of a message to a canonical message.
+//! Reads the bytes of a message into a canonical message.
 //!
 //! ```text
 //!   bytes ─▶ charset ─▶ syntax ─▶ tree ─▶ which kind ─▶ body ─▶ envelope
@@ -6,8 +6,8 @@
 //!                       everything that nobody read ─────┴─▶ extras
 //! ```
 //!
-//! The first fault ends the reading; deviations found until then are kept. A message is taken with
-//! every safety field certain, or not at all.
+//! The first fault ends the reading; deviations found before are kept. A message is accepted only
+//! if every safety field is certain.
 
 use jiff::tz::TimeZone;
 use tierlink_codec::{Decoded, FamilyKnown, Profile, Reading};
@@ -36,7 +36,7 @@ impl From<Fault> for Problem {
     }
 }
 
-/// What the profile wants of character sets.
+/// The character sets that the profile allows.
 pub(crate) fn wish(profile: &Profile) -> Result<Wish, Fault> {
     let charset = match profile.format.charset.as_deref() {
         Some(name) => Some(Charset::named(name).ok_or(Fault::ProfileCharset)?),
@@ -45,14 +45,14 @@ pub(crate) fn wish(profile: &Profile) -> Result<Wish, Fault> {
     Ok(Wish { charset, wins: profile.quirks.charset_wins })
 }
 
-/// The zone of times without one.
+/// The time zone for times that state none.
 pub(crate) fn zone(profile: &Profile) -> TimeZone {
     TimeZone::get(&profile.format.zone)
         .or_else(|_| TimeZone::get(time::ZONE_DEFAULT))
         .unwrap_or(TimeZone::UTC)
 }
 
-/// Takes a message apart without asking what it means.
+/// Splits a message into segments and values, without interpreting it.
 pub(crate) fn open(bytes: &[u8], wish: Wish, notes: &mut Notes) -> Result<Tree, Fault> {
     if bytes.len() > crate::limits::MESSAGE_BYTES_MAX {
         return Err(Fault::TooLarge { limit: crate::limits::MESSAGE_BYTES_MAX });
@@ -192,7 +192,7 @@ fn check_header(header: &Header, tree: &Tree, notes: &mut Notes) -> Result<(), F
     Ok(())
 }
 
-/// Every MSH-9.3 that a message which is taken can rightly state.
+/// Every MSH-9.3 that an accepted message can correctly have.
 const STRUCTURES: [&str; 10] = [
     "REF_I12", "RRI_I12", "SIU_S12", "SRM_S01", "SRR_S01", "ADT_A03", "ADT_A01", "ORU_R01",
     "MDM_T02", "OMG_O19",
@@ -312,7 +312,7 @@ fn occurred_at(tree: &Tree, zone: &TimeZone, notes: &mut Notes) -> Option<jiff::
     at
 }
 
-/// Names that only repeat what the envelope says need not be kept.
+/// Marks names as read that only repeat the envelope.
 fn take_known_names(tree: &Tree, message: &Message, with: &Reading<'_>) {
     let Some(msh) = tree.first("MSH") else { return };
     if msh.first(5).peek(1) == Some(crate::APPLICATION) {
@@ -373,7 +373,7 @@ const REPEATED_WORDS: [(&str, u16, u16, &str); 22] = [
     ("PV1", 2, 1, "I"),
 ];
 
-/// What only repeats something that was read need not be kept.
+/// Marks words as read that only repeat something that was read.
 fn take_repeated_words(tree: &Tree) {
     for (name, field, component, word) in REPEATED_WORDS {
         for rep in tree.all(name).flat_map(|segment| segment.repetitions(field)) {
@@ -388,7 +388,7 @@ fn take_repeated_words(tree: &Tree) {
     }
 }
 
-/// Everything that nobody has read. Long texts are kept in pieces.
+/// All values that were not read. Long texts are split.
 fn extras(tree: &Tree, notes: &mut Notes) -> Vec<Extra> {
     let mut extras = Vec::new();
     for Left { path, text } in tree.left_over() {

@@ -8,14 +8,14 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 
-/// How much the sender knew.
+/// How exactly a sender stated a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     /// Only the year.
     Year,
     /// Year and month.
     Month,
-    /// The day.
+    /// Year, month and day.
     Day,
     /// A time of day.
     Time,
@@ -34,7 +34,7 @@ pub struct Moment {
     pub standard: bool,
 }
 
-/// Where nobody says otherwise.
+/// Time zone if neither message nor profile states one.
 pub const ZONE_DEFAULT: &str = "Asia/Shanghai";
 
 /// Reads a date or time. Nothing means that it is none.
@@ -179,7 +179,7 @@ pub fn write(at: Timestamp, zone: &TimeZone) -> String {
     format!("{}{fraction}{}", zoned.strftime("%Y%m%d%H%M%S"), zoned.strftime("%z"))
 }
 
-/// Writes a day.
+/// Writes a date.
 #[must_use]
 pub fn write_date(date: Date) -> String {
     date.strftime("%Y%m%d").to_string()
