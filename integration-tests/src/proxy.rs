@@ -31,7 +31,7 @@ use crate::servers::free_port;
 /// What becomes of bytes in one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// They pass.
+    /// They pass unchanged.
     Pass,
     /// Both sides of every connection are reset (RST), and new connections at once. It makes no
     /// difference in which way.

@@ -26,7 +26,7 @@ const CONNECTIONS: usize = 64;
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
-    /// Taking messages.
+    /// Messages that arrive.
     Intake,
     /// Taking and delivering them.
     EndToEnd,

@@ -19,15 +19,15 @@ const PHONE: &str = "0571-99010000";
 pub struct System {
     /// The hospital, as it calls itself in messages.
     pub party: Party,
-    /// Its format.
+    /// Format that it sends and receives.
     pub speaks: Speaks,
     /// Where its profile has it listen (`outbound.address`).
     pub address: Option<String>,
-    /// MSH-12.
+    /// Version of HL7, for MSH-12.
     pub version: String,
-    /// MSH-3.
+    /// Its own name, for MSH-3.
     pub application: String,
-    /// MSH-4.
+    /// Its organisation, for MSH-4.
     pub facility: String,
     /// The charset that it really writes.
     pub charset: Charset,
