@@ -25,7 +25,7 @@ struct Counter {
 }
 
 impl Receiver {
-    /// Opens it.
+    /// Opens it on a free port.
     pub async fn open(speaks: Speaks, ledger: Arc<Ledger>) -> Result<Self> {
         let counter = Arc::new(Counter { speaks, ledger, silent: AtomicBool::new(false) });
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

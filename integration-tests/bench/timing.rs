@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Times(Vec<u32>);
 
 impl Times {
-    /// Notes one.
+    /// Adds one measured time.
     pub fn note(&mut self, time: Duration) {
         self.0.push(u32::try_from(time.as_micros()).unwrap_or(u32::MAX));
     }

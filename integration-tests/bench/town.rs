@@ -56,7 +56,7 @@ fn tell(line: &str) {
 pub enum Ground {
     /// PostgreSQL and RabbitMQ, by their addresses.
     Production {
-        /// The database.
+        /// Address of the database.
         store: String,
         /// The virtual host.
         bus: String,
@@ -74,13 +74,13 @@ pub enum Relay {
     Elsewhere,
 }
 
-/// A town.
+/// A broker with receivers, for one measurement.
 pub struct Town {
     folder: TempDir,
     ground: Ground,
     http: u16,
     mllp: u16,
-    /// By place.
+    /// Receivers, by their index.
     pub receivers: Vec<Receiver>,
     /// What was sent and received.
     pub ledger: Arc<Ledger>,

@@ -41,13 +41,13 @@ pub const CITY: &str = "330100001";
 pub const LEAD: &str = "330199001";
 /// 龙溪县中医院, the second county hospital.
 pub const SECOND: &str = "330199002";
-/// 青石镇中心卫生院.
+/// 青石镇中心卫生院, a township health centre.
 pub const QINGSHI: &str = "330199101";
-/// 白马乡卫生院.
+/// 白马乡卫生院, a township health centre.
 pub const BAIMA: &str = "330199102";
-/// 枫桥镇卫生院.
+/// 枫桥镇卫生院, a township health centre.
 pub const FENGQIAO: &str = "330199103";
-/// 柳湾村卫生室.
+/// 柳湾村卫生室, a village clinic.
 pub const LIUWAN: &str = "330199201";
 
 /// All of them.

@@ -1,7 +1,7 @@
-//! What is said about a case once it is open: decisions, appointments, reports, corrections.
+//! Bodies of messages about an open case: decisions, appointments, reports, corrections.
 //!
-//! The three families share these where they mean the same thing, so that an accept is an accept
-//! in every format.
+//! Referrals, transfers and consultations share the bodies that mean the same in each, so that an
+//! accept looks the same in every family and every format.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -14,12 +14,12 @@ use crate::names::{CaseNumber, OrganisationCode};
 use crate::person::{Coded, Practitioner};
 use crate::problem::Problem;
 
-/// A coded reason with the speaker's own words. Free text alone cannot be counted.
+/// A coded reason, optionally with text. The code makes reasons countable.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
-    /// From the code table that the message kind names, such as `codes/return_reason.csv`.
+    /// Code from the table of this kind of message, such as `codes/return_reason.csv`.
     #[schemars(length(min = 1, max = 32))]
     pub code: String,
     /// In words. Some codes require it.
@@ -28,28 +28,29 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// A reason by its code alone.
+    /// A reason with a code only.
     #[must_use]
     pub fn code(code: impl Into<String>) -> Self {
         Self { code: code.into(), text: None }
     }
 }
 
-/// A time, a place and who is needed there.
+/// An appointment: time, place, and who takes part. Every field is optional, because systems
+/// give different parts.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Appointment {
-    /// The number of the appointment at the organisation that gives it.
+    /// Number of the appointment at the organisation that gives it.
     #[schemars(length(max = 100))]
     pub number: Option<String>,
-    /// Start.
+    /// Start of the appointment.
     pub start: Option<Timestamp>,
-    /// End.
+    /// End of the appointment. Required for a session with experts or a room.
     pub end: Option<Timestamp>,
-    /// Department.
+    /// Department (科室) where the appointment takes place, with a code of 诊疗科目 if known.
     pub department: Option<Coded>,
-    /// The doctor to see.
+    /// The doctor to see (接诊医师).
     pub practitioner: Option<Practitioner>,
     /// Further people who take part and are not booked: a second doctor, a nurse.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -61,23 +62,23 @@ pub struct Appointment {
     /// Where to go.
     #[schemars(length(max = 200))]
     pub place: Option<String>,
-    /// Ward and bed.
+    /// Ward and bed (病区、床位), as written.
     #[schemars(length(max = 100))]
     pub bed: Option<String>,
-    /// The room of a session. Bookable: one room, one time.
+    /// Code of the room of a session. A room is booked by one case at a time.
     #[schemars(length(max = 64))]
     pub room: Option<String>,
-    /// Experts of a session, by organisation and practitioner code. Bookable: one expert, one time.
+    /// Experts of a session. An expert is booked by one case at a time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub experts: Vec<ExpertRef>,
-    /// The slot that this uses up, as published.
+    /// Number of the published slot (号源) that the appointment uses, as in `slot.publish`.
     #[schemars(length(max = 64))]
     pub slot: Option<String>,
-    /// 取号密码.
+    /// Code that the patient shows to collect the appointment (取号密码).
     #[schemars(length(max = 64))]
     pub pickup_code: Option<String>,
-    /// The link to a video session. Never logged.
+    /// Link to a video session. Never written to a log.
     #[schemars(length(max = 1000))]
     pub join_link: Option<String>,
     /// What to bring, how to prepare.
@@ -85,119 +86,120 @@ pub struct Appointment {
     pub instructions: Option<String>,
 }
 
-/// An expert by the numbers that make one bookable.
+/// An expert, identified so that a booking is possible.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(deny_unknown_fields)]
 pub struct ExpertRef {
-    /// The expert's organisation.
+    /// Code of the expert's organisation.
     pub organisation: OrganisationCode,
-    /// The expert's number there.
+    /// Code of the practitioner in that organisation.
     #[schemars(length(min = 1, max = 64))]
     pub practitioner: String,
 }
 
-/// A reviewer on the way (township, lead hospital, medical affairs) lets the request pass.
+/// A reviewer (township health centre, lead hospital, medical affairs office) passes
+/// the request (审核通过).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Review {
-    /// Who.
+    /// The person who reviewed.
     pub by: Option<Practitioner>,
     /// 审核意见.
     #[schemars(length(max = 4000))]
     pub opinion: Option<String>,
-    /// Where the lead hospital sends an out-of-county case instead.
+    /// Code of the organisation that the lead hospital sends an out-of-county case to instead.
     pub to: Option<OrganisationCode>,
 }
 
-/// 退回: more is needed; the origin amends and it goes on.
+/// The request is returned (退回): the origin must complete it and send it again as an amendment.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Return {
-    /// From `codes/return_reason.csv`.
+    /// Why it is returned, from `codes/return_reason.csv`.
     pub reason: Reason,
-    /// Who.
+    /// The person who returned it.
     pub by: Option<Practitioner>,
 }
 
-/// 接收.
+/// The target accepts (接收).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Accept {
-    /// Who decided.
+    /// The person who accepted.
     pub by: Option<Practitioner>,
-    /// The department that takes the patient.
+    /// Department (科室) that takes the patient.
     pub department: Option<Coded>,
-    /// Whom to call there.
+    /// Telephone number of the department or person to call there.
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
     /// 接诊意见.
     #[schemars(length(max = 4000))]
     pub opinion: Option<String>,
-    /// Until when the bed or slot is held.
+    /// Until when the bed or slot is reserved.
     pub hold_until: Option<Timestamp>,
-    /// For a consultation: the expert who accepts, when each must.
+    /// The expert who accepts, for a consultation in which each expert must.
     pub expert: Option<ExpertRef>,
 }
 
-/// 拒收.
+/// The target declines (拒收).
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decline {
-    /// From `codes/decline_reason.csv`.
+    /// Why it is declined, from `codes/decline_reason.csv`.
     pub reason: Reason,
-    /// Who decided.
+    /// The person who declined.
     pub by: Option<Practitioner>,
-    /// Who might take the patient instead.
+    /// Code of an organisation that might take the patient instead.
     pub suggestion: Option<OrganisationCode>,
 }
 
-/// 转发: the case moves to another target and keeps its history.
+/// The case moves to another target and keeps its history (转发).
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
-    /// The new target.
+    /// Code of the new target organisation.
     pub to: OrganisationCode,
-    /// The department there.
+    /// Department (科室) there.
     pub department: Option<Coded>,
-    /// From `codes/redirect_reason.csv`.
+    /// Why it is redirected, from `codes/redirect_reason.csv`.
     pub reason: Reason,
-    /// Who decided.
+    /// The person who redirected.
     pub by: Option<Practitioner>,
 }
 
-/// 排期: an appointment is given, or moved.
+/// An appointment is given or changed (排期).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// The appointment.
+    /// The new appointment; replaces an earlier one.
     pub appointment: Appointment,
     /// Why it moved, when it did.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// 到诊: the patient is there.
+/// The patient has arrived (到诊).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Arrive {
-    /// When.
+    /// When the patient arrived, by the sender's clock.
     pub at: Option<Timestamp>,
-    /// The visit or admission number there.
+    /// Number of the visit or admission there (门诊号 or 住院号).
     #[schemars(length(max = 64))]
     pub encounter: Option<String>,
-    /// 扫码, 身份证 or 人工, as written.
+    /// How the patient was identified on arrival, as written: 扫码, 身份证 or 人工.
     #[schemars(length(max = 64))]
     pub method: Option<String>,
-    /// Admitted at once: care begins with the arrival.
+    /// Whether the patient was admitted at once, so that treatment begins with the arrival.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub admitted: bool,
     /// In words.
@@ -205,229 +207,231 @@ pub struct Arrive {
     pub note: Option<String>,
 }
 
-/// 爽约.
+/// The patient did not come, or an expert did not attend (爽约).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NoShow {
-    /// When it was found.
+    /// When it was noticed, by the sender's clock.
     pub at: Option<Timestamp>,
-    /// How often somebody tried to reach the patient.
+    /// Number of attempts to contact the patient.
     pub contact_attempts: Option<u16>,
     /// In words.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// How far the feedback goes.
+/// Stage of a feedback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedbackStage {
-    /// 入院: the patient is in care.
+    /// The patient is admitted (入院); treatment continues.
     Admitted,
-    /// On the way.
+    /// An interim report during treatment.
     #[default]
     Interim,
-    /// 诊疗结束: the outcome; the referral is complete.
+    /// The final outcome (诊疗结束); it completes the referral.
     Outcome,
 }
 
-/// 反馈: what was found and done, told to the origin.
+/// Findings and treatment, reported to the origin (反馈).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Feedback {
-    /// How far it goes.
+    /// Stage of the feedback.
     pub stage: FeedbackStage,
-    /// 诊断结果.
+    /// Diagnoses made (诊断结果).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub diagnoses: Vec<Diagnosis>,
-    /// 主要检查结果 in fields.
+    /// Main findings as single values (主要检查结果).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2000))]
     pub observations: Vec<Observation>,
-    /// 诊疗经过 in words.
+    /// Course of treatment in words (诊疗经过).
     #[schemars(length(max = 20000))]
     pub summary: Option<String>,
-    /// 下一步治疗方案.
+    /// Further treatment plan (下一步治疗方案).
     #[schemars(length(max = 20000))]
     pub plan: Option<String>,
-    /// Medicines to go on with.
+    /// Medicines to continue (延续用药).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub medications: Vec<Medication>,
-    /// Papers.
+    /// Attached reports and documents.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub attachments: Vec<Attachment>,
-    /// Who wrote it.
+    /// The person who wrote the feedback.
     pub by: Option<Practitioner>,
 }
 
-/// 撤回/取消: before acceptance a fact, afterwards a request.
+/// The origin cancels (撤回/取消). Before acceptance this ends the case; afterwards it asks the
+/// target to agree.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
-    /// From `codes/cancel_reason.csv`.
+    /// Why it is cancelled, from `codes/cancel_reason.csv`.
     pub reason: Reason,
-    /// Who.
+    /// The person who cancelled.
     pub by: Option<Practitioner>,
 }
 
-/// The target's answer to a cancel request.
+/// The target's answer to a request to cancel.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CancelAnswer {
-    /// Who.
+    /// The person who answered.
     pub by: Option<Practitioner>,
     /// In words.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// 结案.
+/// The case is closed (结案).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Close {
-    /// Who.
+    /// The person who closed it.
     pub by: Option<Practitioner>,
     /// In words.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// 出院: the patient leaves the upper organisation.
+/// The patient is discharged from the upper-level organisation (出院).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Discharge {
-    /// 出院日期时间 (DE06.00.017.00).
+    /// Date and time of discharge (出院日期时间, DE06.00.017.00).
     pub at: Option<Timestamp>,
-    /// 离院方式, CV06.00.226.
+    /// How the patient left hospital (离院方式, CV06.00.226).
     pub disposition: Option<Coded>,
-    /// 出院小结 in words.
+    /// Discharge summary in words (出院小结).
     #[schemars(length(max = 20000))]
     pub summary: Option<String>,
-    /// Papers.
+    /// Attached documents, such as the discharge summary.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub attachments: Vec<Attachment>,
 }
 
-/// 承接: the patient is with the organisation below. Only now the transfer counts.
+/// The lower-level organisation has received the patient (承接). A transfer counts in
+/// statistics from here.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Receive {
-    /// When.
+    /// When the patient was received, by the sender's clock.
     pub at: Option<Timestamp>,
-    /// The number of the visit or record there.
+    /// Number of the visit or health record there.
     #[schemars(length(max = 64))]
     pub encounter: Option<String>,
-    /// Who.
+    /// The person who received the patient.
     pub by: Option<Practitioner>,
     /// In words.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// 随访, by the organisation below or by the tracking doctor above.
+/// A follow-up (随访), by the lower-level organisation or by the tracking doctor at the upper level.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FollowUp {
-    /// When.
+    /// When the follow-up took place, by the sender's clock.
     pub at: Option<Timestamp>,
-    /// Who.
+    /// The person who did the follow-up.
     pub by: Option<Practitioner>,
-    /// 现场, 电话 or 视频, as written.
+    /// How it was done, as written: 现场, 电话 or 视频.
     #[schemars(length(max = 100))]
     pub mode: Option<String>,
     /// What was found.
     #[schemars(length(max = 20000))]
     pub findings: Option<String>,
-    /// Values measured.
+    /// Values that were measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub observations: Vec<Observation>,
-    /// Whether a red flag of the plan was met.
+    /// Whether a red flag of the care plan was found.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub red_flag: bool,
-    /// Whether it was the last of the plan.
+    /// Whether this was the last planned follow-up.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
 }
 
-/// 开始会诊.
+/// The consultation session begins (开始会诊).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Start {
-    /// When.
+    /// When the session began, by the sender's clock.
     pub at: Option<Timestamp>,
     /// In words.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// What the experts recommend.
+/// Recommendation of a consultation opinion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recommendation {
-    /// 就地治疗.
+    /// Treat the patient where he or she is (就地治疗).
     TreatInPlace,
-    /// 上转: creates a linked referral.
+    /// Refer upwards (上转). The referral may name this consultation as its parent case.
     ReferUp,
-    /// 检查.
+    /// Further examinations (检查).
     Examine,
-    /// 手术.
+    /// Operate on the patient (手术).
     Operate,
-    /// 复诊.
+    /// See the patient again later (复诊).
     SeeAgain,
-    /// Anything else, in words.
+    /// Anything else; the text says what.
     Other,
 }
 
-/// 会诊意见 (DE06.00.018.00).
+/// The opinion of a consultation (会诊意见, DE06.00.018.00).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Opinion {
-    /// 会诊意见 in words.
+    /// The opinion in words (会诊意见).
     #[schemars(length(max = 20000))]
     pub text: String,
-    /// What to do.
+    /// The recommendation as a code.
     pub recommendation: Option<Recommendation>,
-    /// Diagnoses.
+    /// Diagnoses of the experts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub diagnoses: Vec<Diagnosis>,
-    /// Who signed.
+    /// The experts who signed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub by: Vec<Practitioner>,
-    /// When it was issued.
+    /// When the opinion was issued, by the sender's clock.
     pub at: Option<Timestamp>,
-    /// Papers, the signed report first.
+    /// Attached documents, the signed report first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub attachments: Vec<Attachment>,
 }
 
-/// 确认: the asking side has read it; or a critical value was read back.
+/// The origin confirms that it has read the opinion or report, or a critical value (确认).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Acknowledge {
-    /// Who.
+    /// The person who confirms.
     pub by: Option<Practitioner>,
     /// Whether the opinion was followed.
     pub adopted: Option<bool>,
-    /// 危急值 read back: this acknowledges the critical alert, not the report.
+    /// Whether this confirms a critical value (危急值) and not the opinion or report.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub critical: bool,
     /// 评价 or what was done, in words.
@@ -440,74 +444,74 @@ pub struct Acknowledge {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Claim {
-    /// Who.
+    /// The doctor who will read it.
     pub reader: Practitioner,
     /// In words.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// 返回重采: the recording is not good enough.
+/// The recording must be made again (返回重采), because it cannot be read.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recollect {
-    /// From `codes/recollect_reason.csv`.
+    /// Why, from `codes/recollect_reason.csv`.
     pub reason: Reason,
-    /// Who.
+    /// The person who asked for it.
     pub by: Option<Practitioner>,
 }
 
-/// 诊断报告, written and not yet audited.
+/// A written diagnostic report (诊断报告) that is not audited yet.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Report {
-    /// 报告医师. Its code must differ from the auditor's.
+    /// The reporting doctor (报告医师). The practitioner code must differ from the auditor's.
     pub writer: Practitioner,
-    /// 客观所见 (DE04.50.131.00).
+    /// Objective findings (客观所见, DE04.50.131.00).
     #[schemars(length(max = 20000))]
     pub findings: Option<String>,
-    /// 主观提示.
+    /// Diagnostic impression (主观提示).
     #[schemars(length(max = 20000))]
     pub conclusion: String,
-    /// Values.
+    /// Values that were measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2000))]
     pub observations: Vec<Observation>,
-    /// When it was written.
+    /// When the report was written, by the sender's clock.
     pub at: Option<Timestamp>,
-    /// The report itself.
+    /// The report itself as a document.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub attachments: Vec<Attachment>,
 }
 
-/// 审核: a second person signs, and the report goes back at once.
+/// A second person audits the report (审核). If it passes, it is issued to the origin at once.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
-    /// 审核医师.
+    /// The auditing doctor (审核医师).
     pub auditor: Practitioner,
-    /// Whether the report may go out. If not, it is written again.
+    /// Whether the report is approved. If not, it must be written again.
     pub passed: bool,
     /// In words.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// 危急值: must be acknowledged, and escalates until it is.
+/// A critical value (危急值). It is escalated until the origin acknowledges it.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Critical {
-    /// What is critical.
+    /// The critical values.
     #[schemars(length(min = 1, max = 100))]
     pub items: Vec<Observation>,
-    /// Who raises it.
+    /// The person who reports it.
     pub by: Option<Practitioner>,
-    /// Who was told by telephone already.
+    /// Who was told by telephone already, as written.
     #[schemars(length(max = 200))]
     pub told: Option<String>,
     /// In words.
@@ -519,56 +523,57 @@ pub struct Critical {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SlotKind {
-    /// 号源.
+    /// An outpatient appointment (号源).
     Outpatient,
-    /// 床位.
+    /// A bed (床位).
     Bed,
-    /// An expert's time.
+    /// Time of an expert.
     Expert,
-    /// A device's time.
+    /// Time of a device.
     Device,
-    /// A consultation room's time.
+    /// Time of a consultation room.
     Room,
 }
 
-/// One offer of time, bed or expert.
+/// A published slot: an appointment, bed, or time of an expert, device or room that
+/// others may book.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slot {
-    /// Its number at the publishing organisation.
+    /// Number of the slot at the organisation that publishes it.
     #[schemars(length(min = 1, max = 64))]
     pub number: String,
-    /// What it offers.
+    /// What the slot offers.
     pub kind: SlotKind,
-    /// Start.
+    /// Start of the slot.
     pub start: Timestamp,
-    /// End.
+    /// End of the slot.
     pub end: Timestamp,
-    /// Department.
+    /// Department (科室) of the slot.
     pub department: Option<Coded>,
-    /// The expert or doctor.
+    /// The expert or doctor of the slot.
     pub practitioner: Option<Practitioner>,
-    /// How many cases may use it.
+    /// Number of cases that may use it.
     #[schemars(range(min = 1, max = 1000))]
     pub places: u16,
 }
 
-/// Slots are offered.
+/// An organisation publishes slots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlotPublish {
-    /// The offers. A number that was published before is replaced.
+    /// The slots. One with the number of an earlier slot replaces it.
     #[schemars(length(min = 1, max = 500))]
     pub slots: Vec<Slot>,
 }
 
-/// Slots are taken back. Appointments already given stay.
+/// An organisation withdraws slots. Appointments that were already given stay valid.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlotWithdraw {
-    /// Their numbers.
+    /// Numbers of the slots to withdraw.
     #[schemars(length(min = 1, max = 500))]
     pub numbers: Vec<String>,
     /// Why.
@@ -576,73 +581,73 @@ pub struct SlotWithdraw {
     pub note: Option<String>,
 }
 
-/// Where is this case? The case is named in the envelope.
+/// Asks for the state of the case that the envelope names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StatusQuery {}
 
-/// The answer to a query.
+/// The state of a case: the answer to a query, or the report of a passed deadline.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusReport {
-    /// The state of the case, such as `accepted`.
+    /// Name of the state of the case, such as `accepted`.
     #[schemars(length(max = 40))]
     pub state: String,
-    /// Who has it now.
+    /// Code of the organisation that must act on the case now.
     pub with: Option<OrganisationCode>,
-    /// Since when.
+    /// Since when the case is in this state, by the broker's clock.
     pub since: Option<Timestamp>,
-    /// The appointment that stands.
+    /// The current appointment.
     pub appointment: Option<Appointment>,
-    /// The deadline that has passed, when that is why the report was written.
+    /// Name of the deadline that has passed, such as `accept`; absent in an answer to a query.
     #[schemars(length(max = 40))]
     pub overdue: Option<String>,
-    /// How often this deadline was reported before, counting from one.
+    /// How often this deadline was reported, this time included.
     pub escalation: Option<u32>,
     /// True when the broker's own clock was in doubt, so that the deadline may not have passed yet.
     pub clock_in_doubt: Option<bool>,
 }
 
-/// What became of a delivery.
+/// The outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptOutcome {
-    /// The destination took responsibility.
+    /// The destination accepted responsibility.
     Delivered,
-    /// The destination refused it; a person must act.
+    /// The destination refused the message; a person must act.
     Refused,
-    /// The destination stayed silent for too long; a person must act.
+    /// The destination gave no answer for too long; a person must act.
     Silent,
-    /// Our side could not write it in the destination's format; a person must act.
+    /// The message could not be written in the destination's format; a person must act.
     Unsendable,
-    /// An operator dropped it, or the case went on without it.
+    /// An operator dropped the delivery.
     Withdrawn,
 }
 
-/// How a message fared on its last hop, told to whoever sent it.
+/// Tells the sender of a message the outcome of its delivery to one destination.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// The message that the receipt is about.
+    /// Id of the message that was delivered.
     pub of: Uuid,
-    /// Its destination.
+    /// Code of the organisation that it was delivered to.
     pub destination: OrganisationCode,
-    /// What became of it.
+    /// Outcome of the delivery.
     pub outcome: ReceiptOutcome,
-    /// The destination's own number for it, where it gave one.
+    /// The destination's own number for the message, if it gave one.
     #[schemars(length(max = 200))]
     pub number: Option<String>,
-    /// Why it was refused. Names fields, never values.
+    /// Why it was not delivered. Names fields and never values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub problems: Vec<Problem>,
-    /// How many tries it took.
+    /// Number of tries so far.
     #[serde(default)]
     pub attempts: u32,
-    /// When the destination answered.
+    /// When the outcome was known, by the broker's clock.
     pub at: Option<Timestamp>,
-    /// The case, for a reader without the envelope.
+    /// Number of the case, for readers that do not see the envelope.
     pub case_number: Option<CaseNumber>,
 }

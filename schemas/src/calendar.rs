@@ -1,4 +1,4 @@
-//! The working calendar on which deadlines run.
+//! The working calendar that deadlines are counted by.
 //!
 //! ```text
 //!            Fri                       Sat  Sun   Mon
@@ -7,17 +7,18 @@
 //!                  17:00 start        60 working minutes later: Mon 08:30
 //! ```
 //!
-//! Three clocks: [`Clock::Elapsed`] never stops, [`Clock::WorkingHours`] runs while the doors are
-//! open, [`Clock::WorkingDays`] runs around the clock on working days, so that 24 hours from
+//! There are three clocks: [`Clock::Elapsed`] counts all time, [`Clock::WorkingHours`] counts
+//! opening hours, and [`Clock::WorkingDays`] counts whole working days, so that 24 hours from
 //! Friday 17:00 end on Monday 17:00.
 //!
 //! Public holidays and swapped working days are data (`codes/holidays.csv`, from the State
-//! Council's yearly notice). A year without data is plain Monday to Friday; ask
-//! [`Calendar::covers`] and warn somebody.
+//! Council's yearly notice). A year without data is treated as plain Monday to Friday; use
+//! [`Calendar::covers`] to detect this and report it.
 //!
-//! Pure: `now` is always an argument. Total: every question has an answer, however far away.
+//! Pure: `now` is always an argument. Every function has a result for every
+//! instant, however distant.
 //!
-//! Reading opening hours and the day list is in [`hours`] and [`days`].
+//! [`hours`] reads opening hours, and [`days`] the list of holidays.
 
 pub mod days;
 mod error;
@@ -34,29 +35,30 @@ pub use days::{Day, DayKind};
 pub use error::CalendarError;
 pub use hours::{Opening, OpeningHours};
 
-/// How far ahead working time is looked for. Longer than a year, so that any real deadline is
-/// found; past it the clock counts elapsed time, so that a deadline is never lost.
+/// How many days ahead working time is looked for: more than a year, so that every real deadline is
+/// found. Beyond it elapsed time is counted, so that a deadline always has an end.
 pub const HORIZON_DAYS: u16 = 400;
 
-/// The zone of every hospital in China.
+/// The time zone of China.
 const ZONE: &str = "Asia/Shanghai";
 
-/// Its offset, for machines without a zone database. China has kept it all year since 1991.
+/// Its offset from UTC, for machines without a time zone database. China has used it all
+/// year since 1991.
 const ZONE_HOURS: i8 = 8;
 
 /// Which time counts towards a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Clock {
-    /// Every minute of every day.
+    /// All time, day and night.
     Elapsed,
-    /// Only while the doors are open.
+    /// Opening hours only.
     WorkingHours,
-    /// Every minute of working days, from midnight to midnight.
+    /// Working days from midnight to midnight.
     WorkingDays,
 }
 
 impl Clock {
-    /// The clock that a code table or a setting names, if there is one.
+    /// The clock with this name in code tables and settings.
     #[must_use]
     pub fn from_key(key: &str) -> Option<Self> {
         [Self::Elapsed, Self::WorkingHours, Self::WorkingDays]
@@ -84,7 +86,7 @@ pub struct Calendar {
     zone: TimeZone,
 }
 
-/// A stretch of time that counts: from its start until just before its end.
+/// A stretch of time that counts, from its start to just before its end.
 #[derive(Clone, Copy)]
 struct Stretch {
     from: Timestamp,
@@ -92,7 +94,7 @@ struct Stretch {
 }
 
 impl Calendar {
-    /// Puts a calendar together.
+    /// Builds a calendar. Fails if a day is listed twice or no weekday has opening hours.
     pub fn new(
         days: impl IntoIterator<Item = Day>,
         hours: OpeningHours,
@@ -112,33 +114,33 @@ impl Calendar {
         Ok(calendar)
     }
 
-    /// The calendar of China with the days compiled in and the given hours.
+    /// The calendar of China, with the compiled-in holidays and the given hours.
     pub fn china(hours: OpeningHours) -> Result<Self, CalendarError> {
         let zone = TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(tz::offset(ZONE_HOURS)));
         Self::new(days::compiled_in()?, hours, zone)
     }
 
-    /// Whether holidays of this year are known. If not, it is plain Monday to Friday, and whoever
-    /// keeps the calendar should add the year's notice.
+    /// Whether the holidays of this year are known. If not, the year is treated as plain Monday to
+    /// Friday, and the year's notice should be added.
     #[must_use]
     pub fn covers(&self, year: i16) -> bool {
         self.years.contains(&year)
     }
 
-    /// The date at which `instant` falls in the calendar's zone.
+    /// The date of `instant` in the calendar's time zone.
     #[must_use]
     pub fn date(&self, instant: Timestamp) -> Date {
         self.zone.to_datetime(instant).date()
     }
 
-    /// Whether people work on this date at all.
+    /// Whether this date is a working day.
     #[must_use]
     pub fn is_working_day(&self, date: Date) -> bool {
         !self.openings(date).is_empty()
     }
 
-    /// Whether the doors are open at this instant. They are at the minute they open, and no longer
-    /// at the minute they close.
+    /// Whether `instant` is within opening hours. The minute of opening is, the minute of
+    /// closing is not.
     #[must_use]
     pub fn is_working(&self, instant: Timestamp) -> bool {
         self.stretches(Clock::WorkingHours, self.date(instant))
@@ -146,15 +148,15 @@ impl Calendar {
             .any(|stretch| stretch.from <= instant && instant < stretch.until)
     }
 
-    /// The first instant from `instant` on at which the doors are open: itself if they are.
+    /// The first instant within opening hours, from `instant` on: `instant` itself if it is open.
     ///
-    /// `None` if that is more than [`HORIZON_DAYS`] away.
+    /// `None` if there is none within [`HORIZON_DAYS`].
     #[must_use]
     pub fn next_opening(&self, instant: Timestamp) -> Option<Timestamp> {
         self.ahead(Clock::WorkingHours, instant).map(|stretch| stretch.from).next()
     }
 
-    /// The deadline: `start` and `duration` of the time that `clock` counts.
+    /// When a deadline ends that starts at `start` and allows `duration` by `clock`.
     #[must_use]
     pub fn deadline(&self, clock: Clock, start: Timestamp, duration: Duration) -> Timestamp {
         match clock {
@@ -163,14 +165,15 @@ impl Calendar {
         }
     }
 
-    /// `start` and `duration` of working hours. Nothing added is `start` itself, open or not.
+    /// When `duration` of opening hours after `start` has passed. For zero, `start` itself,
+    /// open or not.
     #[must_use]
     pub fn add_working(&self, start: Timestamp, duration: Duration) -> Timestamp {
         self.deadline(Clock::WorkingHours, start, duration)
     }
 
-    /// How much of the time between two instants `clock` counts; zero if they stand in the wrong
-    /// order. Past the horizon everything counts, as it does for deadlines.
+    /// How much time `clock` counts between two instants; zero if `end` is before `start`. Beyond
+    /// [`HORIZON_DAYS`] all time counts, as for deadlines.
     #[must_use]
     pub fn counted(&self, clock: Clock, start: Timestamp, end: Timestamp) -> Duration {
         match clock {
@@ -202,10 +205,10 @@ impl Calendar {
         later(horizon(start), left)
     }
 
-    /// The stretches that count from `start` until the horizon, cut off at both ends, in order.
+    /// The stretches that count from `start` to the horizon, in order, cut off at both ends.
     fn ahead(&self, clock: Clock, start: Timestamp) -> impl Iterator<Item = Stretch> + '_ {
         let horizon = horizon(start);
-        // One day more than the horizon, because it ends in the middle of a day.
+        // One more day, because the horizon is in the middle of a day.
         let dates = std::iter::successors(Some(self.date(start)), |date| date.tomorrow().ok())
             .take(usize::from(HORIZON_DAYS) + 1);
         dates
@@ -219,8 +222,8 @@ impl Calendar {
 
     /// The stretches of one date that count.
     ///
-    /// Where daylight saving skips or repeats an hour, an opening may shrink or shift; it never
-    /// runs backwards and never overlaps the one before it.
+    /// Where daylight saving time skips or repeats an hour, an opening may shrink or shift, but
+    /// never ends before it begins and never overlaps the one before.
     fn stretches(&self, clock: Clock, date: Date) -> Vec<Stretch> {
         let openings = self.openings(date);
         let openings = match clock {
@@ -248,7 +251,7 @@ impl Calendar {
         }
     }
 
-    /// The instant of a minute of a date. Minute 1440 is the midnight that begins the next date.
+    /// The instant of a minute of a date. Minute 1440 is midnight at the end of the date.
     fn instant(&self, date: Date, minute: u16) -> Timestamp {
         let at = if minute >= hours::MINUTES_PER_DAY {
             date.tomorrow().ok().map(Date::into)
@@ -258,17 +261,17 @@ impl Calendar {
                 .ok()
         };
         at.and_then(|at: jiff::civil::DateTime| self.zone.to_timestamp(at).ok())
-            // Only dates at the very ends of the calendar have no instant.
+            // Only the first and last dates that can be represented have no instant.
             .unwrap_or(if date.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
     }
 }
 
-/// Where the search for working time that began at `start` gives up.
+/// The end of the search for working time that began at `start`.
 fn horizon(start: Timestamp) -> Timestamp {
     later(start, Duration::from_secs(u64::from(HORIZON_DAYS) * 24 * 60 * 60))
 }
 
-/// `instant` and `duration` of elapsed time, or the end of time if that is sooner.
+/// `duration` after `instant`, or the last representable instant if that is earlier.
 fn later(instant: Timestamp, duration: Duration) -> Timestamp {
     instant.checked_add(duration).unwrap_or(Timestamp::MAX)
 }

@@ -1,20 +1,21 @@
-//! What must hold in a canonical message before the broker decides about it.
+//! Checks a canonical message before the broker decides about it.
 //!
 //! ```text
 //!   message ──check──▶ problems   (refused: every one, with path and fix)
 //!                 └──▶ deviations (taken, and noted)
 //! ```
 //!
-//! Formats differ in what they can get wrong, so the checks stand behind all of them: what passes
-//! here is whole, whoever sent it. All problems are found at once, because a hospital that mends
-//! one field per try gives up before the fifth.
+//! Each format can get different things wrong, so these checks run on the messages of all of them.
+//! All problems are reported at once, because a hospital that can correct only one field per try
+//! gives up soon.
 //!
-//! The line between the two: a problem makes the message useless or unsafe for the receiver; what
-//! is merely missing on paper is a deviation. Nothing here quotes the message.
+//! A problem makes the message useless or unsafe for the receiver and refuses it. What is merely
+//! missing on paper is a deviation. No text quotes the message.
 //!
-//! Deliberately absent: what a case's state allows and who may say what. The core decides that.
+//! Not checked here: what the state of the case allows, and who may send what. The
+//! core decides that.
 //!
-//! The topics are the files of `check/`; each code has a page under `ops/errors/`.
+//! Each file in `check/` has one topic, and each code a page in `ops/errors/`.
 
 mod answers;
 mod attachments;
@@ -33,7 +34,7 @@ use crate::message::Message;
 
 pub use found::{Checked, FOUND_MAX, Rules};
 
-/// Finds everything that is wrong with `message`.
+/// Returns everything that is wrong with `message`.
 #[must_use]
 pub fn check(message: &Message, with: &Rules<'_>) -> Checked {
     let value = serde_json::to_value(message).unwrap_or_else(|_| {

@@ -1,7 +1,7 @@
-//! What is known about the patient's illness, and the papers that travel with it.
+//! Clinical content: diagnoses, observations, medicines, history, and attachments.
 //!
-//! Element ids are those of WS/T 363. Free text is the rule in the field, codes the exception, so
-//! each clinical field holds the source's words and adds codes where they were sent.
+//! Element ids such as `DE05.01.024.00` are those of WS/T 363. Most hospitals send free text and
+//! few codes, so each field has room for the source's words and takes a code where one was sent.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde_with::skip_serializing_none;
 use crate::names::OrganisationCode;
 use crate::person::Coded;
 
-/// Largest attachment that travels inside a message, in bytes before base64.
+/// Largest attachment inside a message, in bytes before base64.
 pub const ATTACHMENT_INLINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How sure a diagnosis or an allergy is (FHIR condition-ver-status, allergyintolerance-verification).
@@ -57,12 +57,12 @@ pub enum ConditionStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Diagnosis {
-    /// ICD-10 national clinical edition where coded, and the doctor's own words.
+    /// ICD-10 code (national clinical edition) if known, and the doctor's own words.
     pub what: Coded,
-    /// The main diagnosis. Several others may follow.
+    /// Whether it is the main diagnosis (主要诊断).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub main: bool,
-    /// When it was made.
+    /// Date of the diagnosis.
     pub on: Option<Date>,
     /// How sure it is. Absent when the source does not say.
     pub certainty: Option<Certainty>,
@@ -97,12 +97,12 @@ pub enum Criticality {
     UnableToAssess,
 }
 
-/// 过敏史 (DE02.10.022.00), one substance.
+/// An allergy to one substance (过敏史, DE02.10.022.00).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Allergy {
-    /// The substance.
+    /// The substance that causes the allergy.
     pub substance: Coded,
     /// Reaction, as written.
     #[schemars(length(max = 4000))]
@@ -219,12 +219,13 @@ pub struct Component {
     pub absent_reason: Option<Coded>,
 }
 
-/// One observed value: a vital sign or a laboratory result (DE04.30.015.00 and following).
+/// One observed value, such as a vital sign or a laboratory result
+/// (DE04.30.015.00 to DE04.30.017.00).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Observation {
-    /// What was observed.
+    /// What was observed or measured.
     pub what: Coded,
     /// How far it can be relied on.
     #[serde(default, skip_serializing_if = "ResultStatus::is_final")]
@@ -281,14 +282,14 @@ impl ProcedureStatus {
     }
 }
 
-/// 手术/操作 (DE06.00.093.00, ICD-9-CM-3).
+/// An operation or procedure (手术/操作, DE06.00.093.00, ICD-9-CM-3).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Procedure {
-    /// What was done.
+    /// The procedure, with an ICD-9-CM-3 code if known.
     pub what: Coded,
-    /// When.
+    /// When it was carried out, by the source's clock.
     pub at: Option<Timestamp>,
     /// How far it has come.
     #[serde(default, skip_serializing_if = "ProcedureStatus::is_completed")]
@@ -329,7 +330,7 @@ impl MedicationStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Medication {
-    /// The medicine (DE08.50.022.00).
+    /// Name or code of the medicine (DE08.50.022.00).
     pub drug: Coded,
     /// Whether the patient takes it.
     #[serde(default, skip_serializing_if = "MedicationStatus::is_active")]
@@ -343,16 +344,16 @@ pub struct Medication {
     /// By which route (DE06.00.134.00).
     #[schemars(length(max = 200))]
     pub route: Option<String>,
-    /// For how many days.
+    /// Number of days to take it.
     pub days: Option<u16>,
-    /// Whether the receiving organisation stocks it, where the sender knows.
+    /// Whether the receiving organisation has it in stock, if the sender knows.
     pub stocked_below: Option<bool>,
     /// Anything else, as written.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
 }
 
-/// The clinical part of a request: what the next doctor must know.
+/// Clinical content of a request: what the next doctor needs to know.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -360,45 +361,45 @@ pub struct Clinical {
     /// 主诉 (DE04.01.119.00).
     #[schemars(length(max = 4000))]
     pub chief_complaint: Option<String>,
-    /// 初步诊断 (DE05.01.024.00, DE05.01.025.00).
+    /// Preliminary diagnoses (初步诊断, DE05.01.024.00, DE05.01.025.00).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub diagnoses: Vec<Diagnosis>,
-    /// 现病史 (DE02.10.071.00).
+    /// History of present illness (现病史, DE02.10.071.00).
     #[schemars(length(max = 20000))]
     pub present_illness: Option<String>,
-    /// 既往史 (DE02.10.099.00).
+    /// Past history (既往史, DE02.10.099.00).
     #[schemars(length(max = 20000))]
     pub past_history: Option<String>,
-    /// 过敏史 (DE02.10.022.00).
+    /// Allergies (过敏史, DE02.10.022.00).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub allergies: Vec<Allergy>,
-    /// 传染病史 (DE02.10.008.00).
+    /// History of infectious diseases (传染病史, DE02.10.008.00).
     #[schemars(length(max = 4000))]
     pub infectious_history: Option<String>,
-    /// 体格检查 (DE04.10.258.00).
+    /// Physical examination (体格检查, DE04.10.258.00).
     #[schemars(length(max = 20000))]
     pub examination: Option<String>,
-    /// 生命体征 and laboratory values.
+    /// Vital signs (生命体征) and laboratory results, as single values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2000))]
     pub observations: Vec<Observation>,
-    /// 辅助检查结果 (DE04.30.009.00).
+    /// Results of investigations in words (辅助检查结果, DE04.30.009.00).
     #[schemars(length(max = 20000))]
     pub investigations: Option<String>,
-    /// 诊疗过程描述 (DE06.00.296.00).
+    /// Course of treatment in words (诊疗过程描述, DE06.00.296.00).
     #[schemars(length(max = 20000))]
     pub treatment: Option<String>,
-    /// What the patient takes.
+    /// Medicines that the patient takes now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub medications: Vec<Medication>,
-    /// 手术/操作 (DE06.00.093.00).
+    /// Operations and procedures (手术/操作, DE06.00.093.00).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub procedures: Vec<Procedure>,
-    /// 注意事项 (DE09.00.119.00).
+    /// Precautions (注意事项, DE09.00.119.00).
     #[schemars(length(max = 4000))]
     pub precautions: Option<String>,
     /// Further remarks, one text each.
@@ -407,62 +408,62 @@ pub struct Clinical {
     pub notes: Vec<String>,
 }
 
-/// What an attachment is.
+/// Kind of document of an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttachmentKind {
-    /// Reference to DICOM images; they never travel themselves.
+    /// Reference to DICOM images. The images themselves are never sent.
     Dicom,
-    /// ECG recording.
+    /// ECG recording (心电图).
     Ecg,
-    /// 病案首页.
+    /// Front page of the inpatient record (病案首页).
     FrontPage,
-    /// 诊断证明.
+    /// Diagnosis certificate (诊断证明).
     Diagnosis,
-    /// 检验报告.
+    /// Laboratory report (检验报告).
     Laboratory,
-    /// 检查报告.
+    /// Examination report (检查报告).
     Examination,
     /// Shared document of WS/T 500 or WS/T 483.
     SharedDocument,
-    /// 出院小结.
+    /// Discharge summary (出院小结).
     DischargeSummary,
-    /// A picture.
+    /// Image or photograph.
     Image,
-    /// Anything else.
+    /// Any other document.
     Other,
 }
 
-/// A paper that travels with the message, inside it or by reference.
+/// A document that belongs to the message: contained in it, or referred to.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attachment {
-    /// What it is.
+    /// Kind of document.
     pub kind: AttachmentKind,
-    /// Its title.
+    /// Title of the document.
     #[schemars(length(max = 200))]
     pub title: String,
     /// Media type, such as `application/pdf`.
     #[schemars(length(max = 100))]
     pub media_type: String,
-    /// Base64 of the content, up to [`ATTACHMENT_INLINE_BYTES_MAX`] before encoding.
-    // Shared: a decision clones the message, and the content can be nearly all of it.
+    /// Content as base64, at most [`ATTACHMENT_INLINE_BYTES_MAX`] bytes before encoding.
+    // Reference-counted, because a decision clones the message and this can be most of it.
     pub content: Option<Arc<String>>,
-    /// Where to fetch it: a URL, a Study UID, an object key.
+    /// Where to get the document: a URL, a DICOM Study UID or an object key.
     #[schemars(length(max = 1000))]
     pub reference: Option<String>,
     /// SHA-256 of the content, in hexadecimal.
     #[schemars(length(max = 64))]
     pub sha256: Option<String>,
-    /// Size in bytes.
+    /// Size of the content, in bytes.
     pub size_bytes: Option<u64>,
-    /// Who wrote it.
+    /// Code of the organisation that made the document.
     pub source: Option<OrganisationCode>,
-    /// The unique document number at its source.
+    /// Unique number of the document at its source.
     #[schemars(length(max = 100))]
     pub number: Option<String>,
-    /// 互认 mark as printed on the report.
+    /// Mark of mutual recognition (互认标识) as printed on the report.
     #[schemars(length(max = 32))]
     pub recognition: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The code tables: what a coded field may hold, and what it means.
+//! The code tables: which codes exist, and what they mean.
 //!
 //! ```text
 //!   codes/<key>.csv ──compiled in──▶ load ──once──▶ Table ──▶ Row { code, name, name_en, … }
@@ -6,12 +6,12 @@
 //!                                     └─ a malformed table fails a test, so it never ships
 //! ```
 //!
-//! Sources and their confidence stand in each file and in `codes/README.md`.
+//! Each file states its source and how certain it is; `codes/README.md` lists all.
 //!
-//! These functions never guess. A code is found exactly as written or not at all, and a name that
-//! two rows share finds neither. What one hospital writes instead belongs in its profile.
+//! Nothing is guessed: a code is found exactly as written, and a name that two rows share finds
+//! neither. A hospital's own codes belong in its profile.
 //!
-//! The deadlines that some tables carry are read in [`deadlines`].
+//! [`deadlines`] reads the deadlines that some tables contain.
 
 pub mod deadlines;
 mod load;
@@ -23,7 +23,7 @@ pub use load::TableError;
 pub use table::{Row, Table, TableId};
 
 impl TableId {
-    /// The table that a document names by this object identifier, if there is one.
+    /// The table with this object identifier.
     #[must_use]
     pub fn from_oid(oid: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|id| table(*id).oid() == Some(oid))
@@ -42,19 +42,19 @@ static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The table itself, for lists and screens.
+/// The table with this id.
 #[must_use]
 pub fn table(id: TableId) -> &'static Table {
     &TABLES[id as usize]
 }
 
-/// The row of `id` with exactly this code.
+/// The row of a table with exactly this code.
 #[must_use]
 pub fn lookup(id: TableId, code: &str) -> Option<&'static Row> {
     table(id).lookup(code)
 }
 
-/// The one row of `id` that goes by this name; see [`Table::by_name`].
+/// The only row of a table with this name; see [`Table::by_name`].
 #[must_use]
 pub fn by_name(id: TableId, name: &str) -> Option<&'static Row> {
     table(id).by_name(name)

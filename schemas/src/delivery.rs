@@ -1,7 +1,6 @@
-//! A delivery, as whoever tries it and whoever keeps it speak of it.
+//! Deliveries, as the lanes that try them and the store that keeps them refer to them.
 //!
-//! Deliberately absent: where a delivery stands and what an outcome means for it, which only the
-//! core knows.
+//! Not here: states of deliveries and what an outcome leads to. Only the core knows those.
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -9,12 +8,12 @@ use uuid::Uuid;
 
 use crate::{OrganisationCode, Problem};
 
-/// One delivery: a message on its way to one organisation. Unique, and the same at every try.
+/// Identifies a delivery: a message and one of its destinations. The same at every try.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId {
-    /// The message.
+    /// Id of the message.
     pub message: Uuid,
-    /// The destination.
+    /// Code of the destination organisation.
     pub to: OrganisationCode,
 }
 
@@ -23,40 +22,40 @@ pub struct DeliveryId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// The destination took responsibility.
+    /// The destination accepted responsibility.
     Taken {
         /// Its own number for the message, where it gave one.
         number: Option<String>,
     },
-    /// The destination read it and said no.
+    /// The destination refused the message.
     Refused {
-        /// Why. Names fields, never values.
+        /// Why. Names fields and never values.
         problems: Vec<Problem>,
     },
-    /// It cannot be written in the destination's format without losing what matters.
+    /// The message cannot be written in the destination's format without losing a safety field.
     Unsendable {
-        /// Why.
+        /// Which fields, and why.
         problems: Vec<Problem>,
     },
-    /// The destination says: this message, later.
+    /// The destination answered "not now".
     NotNow {
-        /// Why.
+        /// Why it cannot take the message now, as far as it said.
         problems: Vec<Problem>,
     },
-    /// No answer came that can be read. The destination may have the message all the same.
+    /// No readable answer came. The destination may have the message nevertheless.
     Unanswered {
-        /// What kind of silence it was.
+        /// Why there was no answer, such as a timeout or a broken connection.
         problems: Vec<Problem>,
     },
-    /// An adapter beside the hospital, which counts silence itself, gave up.
+    /// An adapter beside the hospital, which retries by itself, stopped trying.
     GaveUp {
-        /// What its last try said.
+        /// The result of its last try.
         problems: Vec<Problem>,
     },
 }
 
 impl Outcome {
-    /// Why it is not taken. Empty when it is.
+    /// Why it was not taken; empty if it was.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         match self {
@@ -70,11 +69,11 @@ impl Outcome {
     }
 }
 
-/// The tries of a lane that holds a delivery and the line behind it.
+/// The tries that a lane has made in place, while it keeps the delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InPlace {
-    /// How many, the last one included.
+    /// Number of tries, the last one included.
     pub tries: u32,
-    /// How many of them were answered with "not now".
+    /// Number of tries that were answered with "not now".
     pub not_now: u32,
 }

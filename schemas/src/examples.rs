@@ -1,10 +1,10 @@
 //! One message of every kind, for tests here and in other crates (feature `examples`).
 //!
-//! Together they tell the story of one county, with invented people: a lead hospital (`330199001`),
-//! three township health centres (`330199101` to `330199103`), a village clinic (`330199201`) and
-//! a city hospital outside the county (`330100001`). See `schemas/README.md`.
+//! Together they describe the cases of one county with invented people: a lead hospital
+//! (`330199001`), three township health centres (`330199101` to `330199103`), a village clinic
+//! (`330199201`) and a city hospital outside the county (`330100001`). See `schemas/README.md`.
 //!
-//! The tests in `tests/examples.rs` keep them right.
+//! `tests/examples.rs` checks that all of them are valid.
 
 use crate::kind::Kind;
 
@@ -69,7 +69,7 @@ examples! {
     Receipt = "receipt",
 }
 
-/// The example of one kind.
+/// The text of the example for one kind.
 #[must_use]
 pub fn of(kind: Kind) -> &'static str {
     all()

@@ -1,4 +1,4 @@
-//! 公民身份号码: the identity number of GB 11643-1999, read the way hospitals really write it.
+//! Resident identity numbers (公民身份号码, GB 11643-1999), read as hospitals really write them.
 //!
 //! ```text
 //!   9 9 0 1 0 1   1 9 5 0 0 1 0 1   0 0 1   0
@@ -6,16 +6,17 @@
 //!                                       └ odd: male, even: female
 //! ```
 //!
-//! Reading is tolerant of form and strict on content: spaces, full-width digits, a small `x` and
-//! the 15 digits of GB 11643-1989 are read and reported as [`Tolerance`]; a wrong digit is refused.
+//! Reading is tolerant about form and strict about content: spaces, full-width digits, a
+//! lower-case `x` and the 15 digits of GB 11643-1989 are read and reported as [`Tolerance`]; a
+//! wrong digit is refused.
 //!
-//! The region is deliberately not looked up. Regions are merged and renamed every year and the
-//! number keeps the old one; exercises use 990101, which nobody will ever be given.
+//! The region is not looked up, because regions are merged and renamed while numbers keep the old
+//! one. Tests and exercises use 990101, which does not exist.
 //!
-//! A number names a person, so neither the errors nor `Debug` show it. This file reads no clock:
-//! whether a birth date lies in the future is asked with today's date as an argument.
+//! A number identifies a person, so neither errors nor `Debug` show it. This file reads no clock:
+//! today's date is an argument.
 //!
-//! The codes of organisations are in [`organisation`].
+//! [`organisation`] has the codes of organisations.
 
 pub mod organisation;
 
@@ -23,79 +24,79 @@ use std::fmt;
 
 use jiff::civil::Date;
 
-/// Longest text looked at. Eighteen digits with a space after each fit; more is no number.
+/// Longest text to read, in characters. Eighteen digits with a space after each fit.
 const TEXT_CHARS_MAX: usize = 64;
 
-/// Digits of a number today.
+/// Length of a number, in characters.
 const LENGTH: usize = 18;
 
-/// Digits of a number before 1999: no century, no check character.
+/// Length of a number from before 1999: without century and check character.
 const LENGTH_OLD: usize = 15;
 
-/// Nobody alive was born earlier, and the standard's own example is of 1880.
+/// Earliest birth year. The example in the standard is of 1880.
 const BIRTH_YEAR_MIN: i16 = 1850;
 
-/// A later year is a slip of the hand for as long as this program will run.
+/// Latest birth year. A later one is a typing mistake.
 const BIRTH_YEAR_MAX: i16 = 2099;
 
-/// What each of the first 17 digits weighs: 2 to the power of its distance from the end, modulo 11.
+/// Weights of the first 17 digits: 2 to the power of the distance from the end, modulo 11.
 const WEIGHTS: [u32; LENGTH - 1] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 
-/// The check character for each remainder of the weighted sum by 11.
+/// The check character for each remainder of the weighted sum modulo 11.
 const CHECK: [u8; 11] = *b"10X98765432";
 
-/// A well-formed identity number of 18 characters.
+/// A valid identity number of 18 characters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IdentityNumber {
     characters: [u8; LENGTH],
     birth_date: Date,
 }
 
-/// A way in which a number broke the standard's form and was read anyway.
+/// How a number broke the form of the standard and was read anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tolerance {
-    /// Spaces or invisible characters stood before, after or between the digits.
+    /// There were spaces or invisible characters.
     Spaces,
-    /// Hyphens stood between the characters.
+    /// There were hyphens.
     Hyphens,
-    /// Full-width digits or letters were written.
+    /// There were full-width digits or letters.
     FullWidth,
-    /// A letter was written small.
+    /// There was a lower-case letter.
     LowerCase,
-    /// The number had the 15 digits in use before 1999. It carries no check character, so a wrong
-    /// digit in it could not be noticed.
+    /// It had the 15 digits used before 1999, which have no check character, so a wrong digit
+    /// cannot be noticed.
     Upgraded,
 }
 
-/// Why a text is no identity number. Names the fault, never the number.
+/// Why a text is not an identity number. Never quotes the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum IdentityFault {
-    /// Nothing but spaces.
+    /// The text is blank.
     #[error("the identity number is empty; send it, or send another kind of identity document")]
     Empty,
-    /// Neither 18 nor 15 characters.
+    /// It has neither 18 nor 15 characters.
     #[error(
         "an identity number has 18 characters (15 on cards from before 1999); check that it is whole"
     )]
     Length,
-    /// Something else than digits, or an X elsewhere than at the end.
+    /// It has a character other than a digit, or an X that is not at the end.
     #[error(
         "an identity number has digits only, and X only in the last place; check that it was typed right"
     )]
     Character,
-    /// The middle eight digits are no day of the calendar, or an impossible year.
+    /// Digits 7 to 14 are not a date, or the year is impossible.
     #[error(
         "digits 7 to 14 of an identity number are the birth date; check that they were typed right"
     )]
     BirthDate,
-    /// The check character does not fit the digits.
+    /// The check character does not match the digits.
     #[error(
         "the check character of the identity number does not fit; compare each digit with the card"
     )]
     Checksum,
 }
 
-/// The sex that a number states.
+/// The sex that an identity number states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sex {
     /// The 17th digit is odd.
@@ -105,7 +106,7 @@ pub enum Sex {
 }
 
 impl Sex {
-    /// The code in `codes/sex.csv` (GB/T 2261.1-2003).
+    /// The code of GB/T 2261.1-2003, as in `codes/sex.csv`.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -115,19 +116,20 @@ impl Sex {
     }
 }
 
-/// A field that says something else than the number does.
+/// A field that contradicts the identity number.
 ///
-/// A reason to warn, not to refuse: registers hold wrong birth dates that nobody can correct.
+/// A warning and no reason to refuse by itself, because some registers have wrong birth dates that
+/// nobody can correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mismatch {
-    /// The birth date differs.
+    /// The birth date contradicts the number.
     BirthDate,
-    /// The sex differs.
+    /// The sex contradicts the number.
     Sex,
 }
 
 impl IdentityNumber {
-    /// Reads a number as a hospital wrote it, and says what had to be tolerated.
+    /// Reads a number as a hospital wrote it. Also returns what had to be tolerated.
     pub fn read(text: &str) -> Result<(Self, Vec<Tolerance>), IdentityFault> {
         let (plain, mut tolerances) = plain(text, false).ok_or(IdentityFault::Length)?;
         let characters = match plain.len() {
@@ -146,34 +148,34 @@ impl IdentityNumber {
         Ok((Self { characters, birth_date }, tolerances))
     }
 
-    /// The 18 characters, with a capital X.
+    /// The 18 characters, with an upper-case X.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Only ASCII digits and X get this far, so the text is never empty here.
+        // Only ASCII digits and X are stored, so this is always valid UTF-8.
         std::str::from_utf8(&self.characters).unwrap_or_default()
     }
 
-    /// The birth date that the number states.
+    /// The birth date in the number.
     #[must_use]
     pub const fn birth_date(&self) -> Date {
         self.birth_date
     }
 
-    /// The sex that the number states.
+    /// The sex in the number.
     #[must_use]
     pub const fn sex(&self) -> Sex {
         if self.characters[LENGTH - 2] % 2 == 1 { Sex::Male } else { Sex::Female }
     }
 
-    /// Whether the person was born by `today`. A number from the future is a wrong number.
+    /// Whether the person is born by `today`. Otherwise the number is wrong.
     #[must_use]
     pub fn is_born_by(&self, today: Date) -> bool {
         self.birth_date <= today
     }
 
-    /// The fields beside the number that contradict it.
+    /// The fields that contradict the number.
     ///
-    /// `sex` is a code of GB/T 2261.1; unknown and unstated sexes contradict nothing.
+    /// `sex` is a code of GB/T 2261.1; `0` and `9` contradict nothing.
     #[must_use]
     pub fn mismatches(&self, birth_date: Option<Date>, sex: Option<&str>) -> Vec<Mismatch> {
         let mut mismatches = Vec::new();
@@ -187,16 +189,16 @@ impl IdentityNumber {
     }
 }
 
-/// Hides the number: a debug print must not tell who the patient is.
+/// Hides the number, because a debug output must not identify the patient.
 impl fmt::Debug for IdentityNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IdentityNumber(hidden)")
     }
 }
 
-/// The characters of `text` in capital ASCII without spaces, and what that took.
+/// The characters of `text` in upper-case ASCII without spaces, and what had to be tolerated.
 ///
-/// `None` for a text too long to be any number. Hyphens go only where the code allows them.
+/// `None` if the text is too long. Hyphens are removed only if `hyphens` allows them.
 fn plain(text: &str, hyphens: bool) -> Option<(Vec<char>, Vec<Tolerance>)> {
     if text.chars().nth(TEXT_CHARS_MAX).is_some() {
         return None;
@@ -210,7 +212,7 @@ fn plain(text: &str, hyphens: bool) -> Option<(Vec<char>, Vec<Tolerance>)> {
     };
     for written in text.chars() {
         let character = match written {
-            // Full-width forms stand at a fixed distance from ASCII.
+            // Full-width forms are at a fixed distance from ASCII.
             '\u{FF01}'..='\u{FF5E}' => {
                 note(Tolerance::FullWidth);
                 char::from_u32(u32::from(written) - 0xFF01 + 0x21).unwrap_or(written)
@@ -231,12 +233,12 @@ fn plain(text: &str, hyphens: bool) -> Option<(Vec<char>, Vec<Tolerance>)> {
     Some((plain, tolerances))
 }
 
-/// Spaces, and the marks without width that copying from spreadsheets and web pages leaves.
+/// Spaces, and invisible characters that copying from spreadsheets and web pages leaves.
 fn is_blank(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\u{200B}'..='\u{200D}' | '\u{FEFF}')
 }
 
-/// The 18 characters of a number in today's form.
+/// Checks 18 characters in the present form.
 fn whole(plain: &[char]) -> Result<[u8; LENGTH], IdentityFault> {
     let mut characters = [b'0'; LENGTH];
     for (at, (slot, written)) in characters.iter_mut().zip(plain).enumerate() {
@@ -248,8 +250,8 @@ fn whole(plain: &[char]) -> Result<[u8; LENGTH], IdentityFault> {
     Ok(characters)
 }
 
-/// The 18 characters of a number in the form of GB 11643-1989: the century goes in, the check
-/// character goes on. Only the 20th century can be meant: the form ended in 1999.
+/// Converts 15 digits of GB 11643-1989: inserts the century and appends the check character. The
+/// century is always the 20th, because this form ended in 1999.
 fn upgraded(plain: &[char]) -> Result<[u8; LENGTH], IdentityFault> {
     let mut characters = [b'0'; LENGTH];
     characters[6..8].copy_from_slice(b"19");

@@ -1,7 +1,8 @@
-//! The kinds of message, and the body that each carries.
+//! The kinds of message, and the body of each.
 //!
-//! A kind is a family (what sort of case) and a verb (what is said about it), written
-//! `referral.submit`. The table below is the only list; everything else follows from it.
+//! A kind consists of a family (what the case is) and a verb (what happens to it), such as
+//! `referral.submit`. The table below is the only list of kinds; everything else is
+//! derived from it.
 
 use std::fmt;
 
@@ -17,38 +18,39 @@ use crate::clinical::{Attachment, Clinical};
 use crate::person::{Party, Patient};
 use crate::request::{ConsultationRequest, ReferralRequest, TransferOffer};
 
-/// What sort of case a message is about.
+/// The family of a case or message.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
-    /// 上转, lateral and out-of-county referrals.
+    /// Referrals: upwards (上转), lateral, and out of the county.
     Referral,
-    /// 下转/回转.
+    /// Discharge-back transfers (下转/回转).
     Transfer,
-    /// 远程会诊 and readings.
+    /// Consultations (远程会诊) and readings.
     Consultation,
-    /// 号源, 床位, expert and device time. No case.
+    /// Published slots: appointments (号源), beds (床位), time of experts and devices. Not
+    /// about a case.
     Slot,
-    /// Where is my case? No case of its own.
+    /// Queries for the state of a case, and the answers. Opens no case.
     Status,
-    /// What became of a delivery. No case of its own.
+    /// Receipts about deliveries. Opens no case.
     Receipt,
 }
 
-/// Something to do with the type of a body, whichever it is.
+/// Something to do with the type of a body, for [`Kind::with_body`].
 pub(crate) trait UseType {
-    /// What comes of it.
+    /// Result of the call.
     type Out;
 
-    /// Does it.
+    /// Does it for the body type `B`.
     fn call<B: JsonSchema>(self) -> Self::Out;
 }
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident, $text:literal, $family:ident, $verb:literal, $body:ty;)*) => {
-        /// What a message says.
+        /// The kind of a message.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
             JsonSchema,
@@ -58,34 +60,34 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// Every kind.
+            /// Every kind, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
 
-            /// The kind as it is written, such as `referral.submit`.
+            /// The name of the kind, such as `referral.submit`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$kind => $text,)* }
             }
 
-            /// What sort of case it is about.
+            /// The family that it belongs to.
             #[must_use]
             pub const fn family(self) -> Family {
                 match self { $(Self::$kind => Family::$family,)* }
             }
 
-            /// What it says about the case, such as `accept`.
+            /// The part of the name after the family, such as `accept`.
             #[must_use]
             pub const fn verb(self) -> &'static str {
                 match self { $(Self::$kind => $verb,)* }
             }
 
-            /// Reads a kind as it is written.
+            /// Reads the name of a kind.
             #[must_use]
             pub fn read(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$kind),)* _ => None }
             }
 
-            /// Hands the type of this kind's body to `use_type`.
+            /// Calls `use_type` with the type of this kind's body.
             pub(crate) fn with_body<U: UseType>(self, use_type: U) -> U::Out {
                 match self {
                     $(Self::$kind => use_type.call::<$body>(),)*
@@ -93,7 +95,7 @@ macro_rules! kinds {
             }
         }
 
-        /// What is said: one body per kind.
+        /// The body of a message, one type per kind.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
         pub enum Body {
@@ -107,7 +109,7 @@ macro_rules! kinds {
                 match self { $(Self::$kind(_) => Kind::$kind,)* }
             }
 
-            /// Reads the body that `kind` asks for.
+            /// Reads the body of a message of this kind.
             pub fn read(kind: Kind, value: serde_json::Value) -> Result<Self, serde_json::Error> {
                 match kind {
                     $(Kind::$kind => serde_json::from_value(value).map(Self::$kind),)*
@@ -118,106 +120,106 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// 上转, lateral or out-of-county referral is asked for.
+    /// The origin requests a referral (上转, lateral, or out of the county).
     ReferralSubmit, "referral.submit", Referral, "submit", ReferralRequest;
-    /// The origin corrects or completes it.
+    /// The origin corrects or completes its referral.
     ReferralAmend, "referral.amend", Referral, "amend", ReferralRequest;
-    /// A reviewer lets it pass.
+    /// A reviewer passes the referral.
     ReferralReview, "referral.review", Referral, "review", Review;
-    /// More is needed.
+    /// The reviewer or target returns the referral to its origin for completion.
     ReferralReturn, "referral.return", Referral, "return", Return;
     /// The target takes the patient.
     ReferralAccept, "referral.accept", Referral, "accept", Accept;
-    /// The target does not take the patient.
+    /// The target declines the referral.
     ReferralDecline, "referral.decline", Referral, "decline", Decline;
     /// The case moves to another target.
     ReferralRedirect, "referral.redirect", Referral, "redirect", Redirect;
-    /// An appointment is given or moved.
+    /// The target sets or changes the appointment.
     ReferralSchedule, "referral.schedule", Referral, "schedule", Schedule;
-    /// The patient is there.
+    /// The target reports that the patient has arrived.
     ReferralArrive, "referral.arrive", Referral, "arrive", Arrive;
-    /// The patient did not come.
+    /// The target reports that the patient did not come.
     ReferralNoShow, "referral.no-show", Referral, "no-show", NoShow;
-    /// What was found and done.
+    /// The target reports findings and treatment.
     ReferralFeedback, "referral.feedback", Referral, "feedback", Feedback;
-    /// The origin withdraws, or asks to.
+    /// The origin cancels the referral or, after acceptance, asks to.
     ReferralCancel, "referral.cancel", Referral, "cancel", Cancel;
     /// The target agrees to the cancellation.
     ReferralConfirmCancel, "referral.confirm-cancel", Referral, "confirm-cancel", CancelAnswer;
-    /// The target does not agree.
+    /// The target refuses the cancellation.
     ReferralRefuseCancel, "referral.refuse-cancel", Referral, "refuse-cancel", CancelAnswer;
-    /// The case is over.
+    /// The origin or target closes the referral.
     ReferralClose, "referral.close", Referral, "close", Close;
 
-    /// A discharge-back transfer is offered.
+    /// The origin offers a discharge-back transfer (下转/回转).
     TransferOffer, "transfer.offer", Transfer, "offer", TransferOffer;
-    /// The origin corrects or completes it.
+    /// The origin corrects or completes its offer.
     TransferAmend, "transfer.amend", Transfer, "amend", TransferOffer;
-    /// The organisation below takes over.
+    /// The target accepts the patient.
     TransferAccept, "transfer.accept", Transfer, "accept", Accept;
-    /// It does not.
+    /// The target declines the patient.
     TransferDecline, "transfer.decline", Transfer, "decline", Decline;
-    /// The offer goes to another organisation.
+    /// The origin moves the offer to another organisation.
     TransferRedirect, "transfer.redirect", Transfer, "redirect", Redirect;
-    /// The patient left the upper organisation.
+    /// The origin reports the patient's discharge.
     TransferDischarge, "transfer.discharge", Transfer, "discharge", Discharge;
-    /// The patient is with the organisation below.
+    /// The target reports that it has received the patient.
     TransferReceive, "transfer.receive", Transfer, "receive", Receive;
-    /// A follow-up was done.
+    /// The target, or the doctor who treated the patient before, reports a follow-up.
     TransferFollowUp, "transfer.follow-up", Transfer, "follow-up", FollowUp;
-    /// The origin withdraws.
+    /// The origin cancels the transfer.
     TransferCancel, "transfer.cancel", Transfer, "cancel", Cancel;
-    /// The case is over.
+    /// The origin or target closes the transfer.
     TransferClose, "transfer.close", Transfer, "close", Close;
 
-    /// A consultation or reading is asked for.
+    /// The origin requests a consultation (远程会诊) or a reading.
     ConsultationRequest, "consultation.request", Consultation, "request", ConsultationRequest;
-    /// The origin corrects or completes it.
+    /// The origin corrects or completes its request.
     ConsultationAmend, "consultation.amend", Consultation, "amend", ConsultationRequest;
-    /// A reviewer lets it pass.
+    /// A reviewer passes the request.
     ConsultationReview, "consultation.review", Consultation, "review", Review;
-    /// More is needed.
+    /// The reviewer or target returns the request to its origin for completion.
     ConsultationReturn, "consultation.return", Consultation, "return", Return;
-    /// The asked side, or one of its experts, accepts.
+    /// The target, or one of the experts, accepts.
     ConsultationAccept, "consultation.accept", Consultation, "accept", Accept;
-    /// It does not; it is dispatched again or ends.
+    /// The target, or one of the experts, declines.
     ConsultationDecline, "consultation.decline", Consultation, "decline", Decline;
-    /// A session is set or moved.
+    /// The target sets or changes the session.
     ConsultationSchedule, "consultation.schedule", Consultation, "schedule", Schedule;
-    /// The session began.
+    /// The session begins.
     ConsultationStart, "consultation.start", Consultation, "start", Start;
-    /// The opinion is issued.
+    /// The target issues the opinion.
     ConsultationOpinion, "consultation.opinion", Consultation, "opinion", Opinion;
-    /// The asking side has read it.
+    /// The origin confirms that it has read the opinion, report or critical value.
     ConsultationAcknowledge, "consultation.acknowledge", Consultation, "acknowledge", Acknowledge;
-    /// Somebody did not come to the session.
+    /// Somebody did not attend the session.
     ConsultationNoShow, "consultation.no-show", Consultation, "no-show", NoShow;
-    /// The asking side withdraws.
+    /// The origin cancels the request.
     ConsultationCancel, "consultation.cancel", Consultation, "cancel", Cancel;
-    /// The case is over.
+    /// The origin or target closes the case.
     ConsultationClose, "consultation.close", Consultation, "close", Close;
     /// A reader takes the recording.
     ConsultationClaim, "consultation.claim", Consultation, "claim", Claim;
-    /// The recording must be made again.
+    /// The reading centre asks for a new recording.
     ConsultationRecollect, "consultation.recollect", Consultation, "recollect", Recollect;
-    /// The report is written.
+    /// The reader has written the report.
     ConsultationReport, "consultation.report", Consultation, "report", Report;
-    /// A second person audits it.
+    /// A second person audits the report.
     ConsultationAudit, "consultation.audit", Consultation, "audit", Audit;
-    /// A critical value is raised.
+    /// The reading centre reports a critical value.
     ConsultationCritical, "consultation.critical", Consultation, "critical", Critical;
 
-    /// Slots are offered.
+    /// An organisation publishes slots (号源, 床位, expert and device time).
     SlotPublish, "slot.publish", Slot, "publish", SlotPublish;
-    /// Slots are taken back.
+    /// An organisation withdraws slots.
     SlotWithdraw, "slot.withdraw", Slot, "withdraw", SlotWithdraw;
 
-    /// Where is this case?
+    /// An organisation asks for the state of a case.
     StatusQuery, "status.query", Status, "query", StatusQuery;
-    /// Here it is.
+    /// The broker answers a status query, or reports a passed deadline.
     StatusReport, "status.report", Status, "report", StatusReport;
 
-    /// What became of a delivery.
+    /// The broker reports the outcome of a delivery to the sender of the message.
     Receipt, "receipt", Receipt, "receipt", Receipt;
 }
 
@@ -228,7 +230,7 @@ impl Kind {
         matches!(self, Self::ReferralSubmit | Self::TransferOffer | Self::ConsultationRequest)
     }
 
-    /// Whether it states the whole request: it opens a case or amends one.
+    /// Whether it contains a whole request: it opens a case or amends one.
     #[must_use]
     pub const fn states_request(self) -> bool {
         self.opens()
@@ -243,10 +245,10 @@ impl fmt::Display for Kind {
 }
 
 impl Family {
-    /// Every family that has cases.
+    /// The families that have cases.
     pub const WITH_CASES: [Self; 3] = [Self::Referral, Self::Transfer, Self::Consultation];
 
-    /// The first letter of its case numbers.
+    /// The first letter of its case numbers; `None` for families without cases.
     #[must_use]
     pub const fn letter(self) -> Option<char> {
         match self {
@@ -257,7 +259,7 @@ impl Family {
         }
     }
 
-    /// The family whose case numbers start with `letter`.
+    /// The family with this first letter of case numbers.
     #[must_use]
     pub const fn of_letter(letter: char) -> Option<Self> {
         match letter {
@@ -268,7 +270,7 @@ impl Family {
         }
     }
 
-    /// The family as it is written.
+    /// The name of the family.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -283,7 +285,7 @@ impl Family {
 }
 
 impl Body {
-    /// The patient, where the body states one.
+    /// The patient, if the body states one.
     #[must_use]
     pub fn patient(&self) -> Option<&Patient> {
         match self {
@@ -294,7 +296,7 @@ impl Body {
         }
     }
 
-    /// The origin's side, where the body states it.
+    /// The origin's side, if the body states it.
     #[must_use]
     pub fn from(&self) -> Option<&Party> {
         match self {
@@ -305,7 +307,7 @@ impl Body {
         }
     }
 
-    /// The target's side, where the body states it.
+    /// The target's side, if the body states it.
     #[must_use]
     pub fn to(&self) -> Option<&Party> {
         match self {
@@ -316,7 +318,7 @@ impl Body {
         }
     }
 
-    /// What is known of the illness, where the body states it.
+    /// The clinical content, if the body has any.
     #[must_use]
     pub fn clinical(&self) -> Option<&Clinical> {
         match self {
@@ -327,7 +329,7 @@ impl Body {
         }
     }
 
-    /// The papers that travel with it.
+    /// The attachments of the body.
     #[must_use]
     pub fn attachments(&self) -> &[Attachment] {
         match self {
@@ -342,7 +344,7 @@ impl Body {
         }
     }
 
-    /// The appointment that it gives.
+    /// The appointment that the body gives.
     #[must_use]
     pub fn appointment(&self) -> Option<&Appointment> {
         match self {
@@ -351,7 +353,7 @@ impl Body {
         }
     }
 
-    /// The same statement in another family, where that family has the verb with the same body.
+    /// The same body as one of another family, if that family has the verb with the same body type.
     #[must_use]
     pub fn adapted(self, family: Family) -> Option<Self> {
         use Family::{Consultation, Referral, Transfer};

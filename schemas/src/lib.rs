@@ -1,12 +1,12 @@
 //! The canonical messages of TierLink, their JSON Schemas, code tables and checks.
 //!
-//! This is the language that every adapter translates into and that the broker thinks in. Rust
-//! types are the source; the JSON Schemas under `schemas/json/` are generated from them, and a
-//! test fails when they are stale.
+//! Every adapter translates its format into these types, and the broker works with nothing else.
+//! The Rust types are the source; the JSON Schemas in `schemas/json/` are generated from them, and
+//! a test fails when those are out of date.
 //!
-//! Read in this order: [`kind`] (what can be said), [`message`] (the envelope), [`request`] and
-//! [`answer`] (the bodies), [`person`] and [`clinical`] (what they are made of), [`check`] (what
-//! must hold), [`verdict`] (what the sender hears).
+//! Read in this order: [`kind`] (the kinds of message), [`message`] (the envelope), [`request`] and
+//! [`answer`] (the bodies), [`person`] and [`clinical`] (their parts), [`check`] (what must hold),
+//! [`verdict`] (the answer to the sender).
 //!
 //! Deliberately absent: anything about HL7, FHIR, databases or queues.
 

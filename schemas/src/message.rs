@@ -1,15 +1,15 @@
 //! The canonical message: one statement by one organisation about one case.
 //!
 //! ```text
-//!   Envelope { who says it, when, about which case, … , body }
-//!                                                        └─ one of the kinds of `kind.rs`
+//!   Envelope { source, time, case, … , body }
+//!                                    └─ one of the kinds of `kind.rs`
 //! ```
 //!
-//! `Message` is the envelope around any body. Three ids live different lives (BaRS: request id,
-//! correlation id, business number): `id` names this statement, `case` the journey, and `numbers`
-//! what the hospitals print on paper.
+//! `Message` is the envelope around any body. There are three sorts of ids, as in BaRS (request id,
+//! correlation id, business number): `id` identifies this message, `case` the case over its whole
+//! life, and `numbers` are what the hospitals print on paper.
 //!
-//! This file holds no rules about content; `check.rs` does.
+//! This file has no rules about content; those are in `check.rs`.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -27,20 +27,21 @@ use crate::request::Direction;
 /// The version of the canonical schema that this code writes.
 pub const SCHEMA_VERSION: &str = "1.0";
 
-/// Longest message id that a source may use for its own message.
+/// Longest id, in characters, that a source may give its message.
 pub const SOURCE_MESSAGE_ID_LENGTH_MAX: usize = 200;
 
-/// Who says it.
+/// The sender of a message.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// The organisation.
+    /// Code of the organisation that sends.
     pub organisation: OrganisationCode,
-    /// Its system, such as the application named in MSH-3.
+    /// Name of the sending system, such as the application in MSH-3.
     #[schemars(length(max = 200))]
     pub system: Option<String>,
-    /// Its own id for this message. Together with the organisation it makes repeats visible.
+    /// The source's own id for this message. A second message with the same organisation, system
+    /// and id is a repeat.
     #[schemars(length(min = 1, max = 200))]
     pub message_id: String,
 }
@@ -49,23 +50,23 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BusinessNumber {
-    /// Whose number.
+    /// Code of the organisation that uses the number.
     pub organisation: OrganisationCode,
-    /// The number.
+    /// The number, as the organisation writes it.
     #[schemars(length(min = 1, max = 100))]
     pub number: String,
 }
 
-/// Which case a message is about, by every number that is known for it.
+/// The case that a message is about, with all numbers known for it.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CaseRef {
-    /// Our id, once the case exists.
+    /// The broker's id of the case, a UUIDv7; absent before the case exists.
     pub id: Option<Uuid>,
-    /// Our number, once the case exists.
+    /// The broker's number of the case; absent before the case exists.
     pub number: Option<CaseNumber>,
-    /// The hospitals' own numbers, one per organisation.
+    /// The organisations' own numbers for the case, one for each organisation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub numbers: Vec<BusinessNumber>,
@@ -77,12 +78,12 @@ pub struct CaseRef {
     /// The state after this message. Filled in by the broker.
     #[schemars(length(max = 40))]
     pub state: Option<String>,
-    /// The case that this one follows from, as whoever opens it says.
+    /// Number of the case that this one follows from, if the opening message names one.
     pub parent: Option<CaseNumber>,
 }
 
 impl CaseRef {
-    /// What `organisation` calls the case.
+    /// The number that `organisation` uses for the case.
     #[must_use]
     pub fn number_of(&self, organisation: &OrganisationCode) -> Option<&str> {
         self.numbers.iter().find(|n| n.organisation == *organisation).map(|n| n.number.as_str())
@@ -94,103 +95,105 @@ impl CaseRef {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyTo {
-    /// Our id of the answered message.
+    /// The broker's id of the answered message.
     pub id: Option<Uuid>,
-    /// Who sent the answered message.
+    /// Code of the organisation that sent the answered message.
     pub organisation: Option<OrganisationCode>,
-    /// Its id at the sender (MSH-10). On the way in: the id as the answering side received it,
-    /// which is our control id.
+    /// The answered message's id at its sender (MSH-10). In messages to the broker: the id as the
+    /// answering side received it, which is the broker's control id.
     #[schemars(length(max = 200))]
     pub message_id: Option<String>,
 }
 
-/// Something of the source's message that has no canonical field: kept, so that no text is lost.
+/// Content of the source's message that has no canonical field. Kept, so that no text is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Extra {
-    /// Where it stood in the source's format, such as `ZPI-3` or `ServiceRequest.extension[0]`.
+    /// Path in the source's format, such as `ZPI-3` or `ServiceRequest.extension[0]`.
     #[schemars(length(max = 200))]
     pub path: String,
-    /// What stood there.
+    /// The content as text.
     #[schemars(length(max = 65536))]
     pub text: String,
 }
 
-/// What a receiver needs beside an answer to make sense of it: who the case is about.
+/// The patient and the present facts of the case, for receivers of messages that do not state
+/// the whole request.
 ///
-/// The broker fills it in on the way out; nobody sends it in.
+/// Filled in by the broker in outgoing messages; senders leave it out.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
-    /// The patient, as last stated.
+    /// The patient, as last stated by a request.
     pub patient: Patient,
-    /// The origin, as last stated.
+    /// The origin's side, as last stated by a request.
     pub from: Party,
-    /// The target now.
+    /// The target's side now.
     pub to: Party,
-    /// Diagnoses, as last stated.
+    /// Diagnoses, as last stated by a request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnoses: Vec<Diagnosis>,
-    /// The appointment that stands.
+    /// The current appointment.
     pub appointment: Option<Appointment>,
-    /// The direction of a referral.
+    /// Direction of the referral.
     pub direction: Option<Direction>,
 }
 
-/// The envelope around a body. Use [`Message`]; the parameter exists for the JSON Schemas.
+/// The envelope around a body. Use [`Message`]; the type parameter is for generating JSON Schemas.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Envelope<B> {
-    /// The version of this schema.
+    /// Version of the canonical schema, such as `1.0`.
     #[schemars(length(max = 8))]
     pub schema: String,
-    /// Our id, a UUIDv7. Absent on the way in over native JSON: the broker gives it.
+    /// The broker's id of this message, a UUIDv7. Senders leave it out.
     #[serde(default)]
     pub id: Uuid,
-    /// What the message says.
+    /// Kind of the message, such as `referral.submit`.
     kind: Kind,
-    /// Which case. Absent on a first submit.
+    /// The case that it is about. Absent if it opens a case without a number.
     #[serde(default)]
     pub case: CaseRef,
-    /// Who says it.
+    /// The sender of the message.
     pub source: Source,
-    /// Who must hear of it. On the way in usually empty: the core decides.
+    /// Codes of the organisations that it is delivered to. Senders leave it out:
+    /// the broker decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub destinations: Vec<OrganisationCode>,
-    /// When it happened, by the source's clock.
+    /// When the event happened that it reports, by the source's clock.
     pub occurred_at: Timestamp,
-    /// When we took it, by our clock.
+    /// When the broker received it, by the broker's clock.
     pub received_at: Option<Timestamp>,
-    /// Which message it answers.
+    /// The message that it answers.
     pub in_reply_to: Option<ReplyTo>,
-    /// Which message made us write this one.
+    /// Id of the message that made the broker write this one.
     pub caused_by: Option<Uuid>,
-    /// How urgent. Required where a case is opened; later messages inherit it.
+    /// Priority of the case. Required to open a case; later messages inherit it.
     pub priority: Option<Priority>,
-    /// W3C `traceparent` of the sender, if any.
+    /// W3C `traceparent` of the sender.
     #[schemars(length(max = 64))]
     pub trace: Option<String>,
-    /// What has no canonical field.
+    /// Content of the source's message that has no canonical field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20000))]
     pub extras: Vec<Extra>,
-    /// Who the sender believes the case is about, in a message that does not state the whole
-    /// request: compared, never stored.
+    /// The patient that the sender believes the case to be about, in a message without the whole
+    /// request. Compared with the case and never stored.
     pub subject: Option<Patient>,
-    /// Who the case is about, on the way out.
+    /// The patient and present facts of the case. Only in outgoing messages.
     pub context: Option<Context>,
-    /// What is said.
+    /// Content of the message. Its type depends on `kind`.
     pub body: B,
 }
 
-/// One canonical statement.
+/// A canonical message of any kind.
 pub type Message = Envelope<Body>;
 
 impl Message {
-    /// A statement about no case yet, with everything optional left open.
+    /// A message with the required parts only.
     #[must_use]
     pub fn new(id: Uuid, source: Source, occurred_at: Timestamp, body: Body) -> Self {
         Self {
@@ -213,7 +216,7 @@ impl Message {
         }
     }
 
-    /// What it says.
+    /// The kind of the message.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
@@ -225,10 +228,11 @@ impl Message {
         self.body = body;
     }
 
-    /// Reads the same statement as one of another family, where the verb exists there.
+    /// Turns the message into one of another family, if that family has the same verb
+    /// and body type.
     ///
-    /// Formats that do not say which family a case is of (a cancel, an appointment) need this once
-    /// the case is found. Gives the message back unchanged if the family has no such verb.
+    /// Formats that do not state the family of a case (a cancel, an appointment) need this once the
+    /// case is found. Returns the message unchanged as an error if the family has no such verb.
     pub fn adapted(mut self, family: Family) -> Result<Self, Box<Self>> {
         match self.body.clone().adapted(family) {
             Some(body) => {
@@ -239,10 +243,10 @@ impl Message {
         }
     }
 
-    /// The id under which hospitals see this message on the wire (MSH-10): the same at every try.
+    /// The id of this message in other formats (MSH-10). The same at every try.
     ///
-    /// 20 characters, because that is all that HL7 v2.3 to v2.6 allow: Crockford base 32 of the
-    /// first 100 bits of the id, time and enough chance to be unique.
+    /// It has 20 characters, the most that HL7 v2.3 to v2.6 allow: the first 100 bits of the id
+    /// (time and enough random bits to be unique) in Crockford base 32.
     #[must_use]
     pub fn control_id(&self) -> String {
         control_id(self.id)
@@ -266,7 +270,8 @@ impl Message {
         self.body.to().or(self.context.as_ref().map(|c| &c.to))
     }
 
-    /// Remembers what `organisation` calls the case. Empty and overlong numbers are left out.
+    /// Records the number that `organisation` uses for the case. Ignores empty
+    /// and overlong numbers.
     pub fn add_number(&mut self, organisation: OrganisationCode, number: &str) {
         let number = number.trim();
         if number.is_empty() || number.len() > BUSINESS_NUMBER_LENGTH_MAX {
@@ -278,7 +283,7 @@ impl Message {
     }
 }
 
-/// Reads an envelope first and then the body that its kind asks for.
+/// Reads the envelope first, and then the body by its kind.
 pub fn from_value(value: serde_json::Value) -> Result<Message, serde_json::Error> {
     let envelope: Envelope<serde_json::Value> = serde_json::from_value(value)?;
     let body = Body::read(envelope.kind, envelope.body)?;
@@ -302,20 +307,21 @@ pub fn from_value(value: serde_json::Value) -> Result<Message, serde_json::Error
     })
 }
 
-/// Reads a message from its canonical bytes.
+/// Reads a message from canonical bytes.
 pub fn from_slice(bytes: &[u8]) -> Result<Message, serde_json::Error> {
     from_value(serde_json::from_slice(bytes)?)
 }
 
-/// Writes the canonical bytes. Field order is that of the types, so equal messages are equal bytes.
+/// Writes canonical bytes. Fields are in the order of the types, so equal messages
+/// give equal bytes.
 #[must_use]
 pub fn to_vec(message: &Message) -> Vec<u8> {
     serde_json::to_vec(message)
         .unwrap_or_else(|_| unreachable!("canonical types have string keys and no failing writers"))
 }
 
-/// The same for a message that is expected to fill about `bytes`: a buffer that has to grow is
-/// copied each time.
+/// The same for a message of about `bytes` length: a buffer of the right size need not grow, which
+/// would copy it each time.
 #[must_use]
 pub fn to_vec_of(message: &Message, bytes: usize) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(bytes);
@@ -324,12 +330,12 @@ pub fn to_vec_of(message: &Message, bytes: usize) -> Vec<u8> {
     buffer
 }
 
-/// Writes the canonical bytes into `into`, such as a hash, without keeping them in memory.
+/// Writes canonical bytes to `into`, such as a hash, without keeping them in memory.
 pub fn write_to(message: &Message, into: impl std::io::Write) -> Result<(), serde_json::Error> {
     serde_json::to_writer(into, message)
 }
 
-/// Never used through serde's own `Deserialize`: the body's type follows from the kind.
+/// Not used: the type of a body follows from the kind, which serde's `Deserialize` cannot see.
 impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         Err(serde::de::Error::custom("read canonical messages with tierlink_schemas::message"))
@@ -338,7 +344,7 @@ impl<'de> Deserialize<'de> for Body {
 
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The wire id of the message with this id. See [`Message::control_id`].
+/// The control id of the message with this id; see [`Message::control_id`].
 #[must_use]
 pub fn control_id(id: Uuid) -> String {
     let bits = id.as_u128() >> 28;
@@ -351,7 +357,7 @@ pub fn control_id(id: Uuid) -> String {
         .collect()
 }
 
-/// The first and last message id that have this wire id, for finding the message again.
+/// The first and last message id with this control id, to find the message again.
 #[must_use]
 pub fn ids_of_control_id(control_id: &str) -> Option<(Uuid, Uuid)> {
     if control_id.len() != 20 {

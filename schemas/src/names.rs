@@ -1,6 +1,7 @@
-//! The small names that everything else is made of: organisations, tiers, priorities, numbers.
+//! Basic identifiers: codes of organisations, tiers, priorities, case numbers.
 //!
-//! Each is checked when it is made, so that a queue name, a URL or a log line can use it as it is.
+//! Each is checked when it is made, so that queue names, URLs and log lines can
+//! contain it unchanged.
 
 mod lane;
 
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use lane::{LaneName, NotALaneName, NotASystemName, SYSTEM_NAME_LENGTH_MAX, SystemName};
 
-/// Longest organisation code. The 22 characters of WS 218-2002 fit, with room for a suffix; the
-/// limit keeps queue names well under RabbitMQ's 255 bytes.
+/// Longest organisation code, in characters. The 22 characters of WS 218-2002 fit, with room for a
+/// suffix; the limit keeps queue names well below RabbitMQ's 255 bytes.
 pub const ORGANISATION_CODE_LENGTH_MAX: usize = 40;
 
 /// The code of an organisation in this county, such as a 统一社会信用代码 or a WS 218 code.
@@ -25,13 +26,13 @@ pub struct OrganisationCode(
     #[schemars(length(min = 1, max = 40), regex(pattern = "^[A-Za-z0-9._-]{1,40}$"))] String,
 );
 
-/// The text is no organisation code.
+/// The text is not an organisation code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an organisation code has 1 to 40 characters: letters, digits, '-', '_' and '.'")]
 pub struct NotAnOrganisationCode;
 
 impl OrganisationCode {
-    /// Takes a code as it is written, or refuses it.
+    /// Checks a code.
     pub fn new(code: impl Into<String>) -> Result<Self, NotAnOrganisationCode> {
         let code = code.into();
         let fits = (1..=ORGANISATION_CODE_LENGTH_MAX).contains(&code.len());
@@ -71,23 +72,23 @@ impl<'de> Deserialize<'de> for OrganisationCode {
     }
 }
 
-/// Where an organisation stands, lowest first. Up-referrals climb, discharge-backs descend.
+/// Tier of an organisation, lowest first. Referrals go upwards, discharge-back transfers downwards.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
-    /// 村级: village clinic, community health station.
+    /// Village clinic or community health station (村级).
     Village,
-    /// 乡级: township health centre, community health centre.
+    /// Township or community health centre (乡级).
     Township,
-    /// 县级: county hospital.
+    /// County hospital (县级).
     County,
-    /// 市级: city hospital.
+    /// City hospital (市级).
     City,
-    /// 省级: provincial hospital.
+    /// Provincial hospital (省级).
     Province,
-    /// 国家级: national or regional medical centre.
+    /// National or regional medical centre (国家级).
     National,
 }
 
@@ -110,19 +111,19 @@ impl Tier {
     }
 }
 
-/// How urgent a case is. A safety field: it is never guessed.
+/// Priority of a case. A safety field: it is never guessed.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// 急危重症, green channel: answered within minutes, reviews are skipped.
+    /// Emergency (急危重症, green channel): to be answered within minutes; reviews are skipped.
     Emergency,
-    /// 急: answered within two hours.
+    /// Urgent (急): to be answered within two hours.
     Urgent,
-    /// 普通: answered within a day.
+    /// Routine (普通): to be answered within a day.
     Routine,
-    /// 慢病/康复: answered within two days.
+    /// Chronic illness or rehabilitation (慢病/康复): to be answered within two days.
     Chronic,
 }
 
@@ -142,13 +143,14 @@ impl Priority {
     }
 }
 
-/// Longest business number that a hospital may print on paper.
+/// Longest number, in characters, that a hospital may use for a case.
 pub const BUSINESS_NUMBER_LENGTH_MAX: usize = 100;
 
-/// The number of a case, short enough to read out on the phone: family, year, counter, check digit.
+/// The number of a case, short enough to be read out on the phone: family, year,
+/// counter, check digit.
 ///
 /// `R2600012345` is a referral of 2026. The check digit is ISO 7064 MOD 11,10 over the digits
-/// before it, so one misheard digit or two swapped neighbours are noticed.
+/// before it, which detects one wrong digit or two swapped neighbours.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -156,7 +158,7 @@ pub const BUSINESS_NUMBER_LENGTH_MAX: usize = 100;
 pub struct CaseNumber(#[schemars(length(min = 1, max = 24))] String);
 
 impl CaseNumber {
-    /// Builds the number of a case.
+    /// Builds the number of a case from family letter, year and counter.
     #[must_use]
     pub fn build(letter: char, year: i16, counter: u64) -> Self {
         let digits = format!("{:02}{counter:07}", year.rem_euclid(100));
@@ -164,9 +166,9 @@ impl CaseNumber {
         Self(format!("{letter}{digits}{check}"))
     }
 
-    /// Reads a number that a person or a hospital wrote: spaces, hyphens and lower case are fine.
+    /// Reads a number that a person or hospital wrote; spaces, hyphens and lower case are allowed.
     ///
-    /// Returns `None` when it is not one of ours, the check digit included.
+    /// Returns `None` unless it has our form and a valid check digit.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         if text.len() > BUSINESS_NUMBER_LENGTH_MAX {
@@ -199,7 +201,7 @@ impl fmt::Display for CaseNumber {
     }
 }
 
-/// ISO 7064 MOD 11,10.
+/// The check digit by ISO 7064 MOD 11,10.
 fn check_digit(digits: &str) -> char {
     let mut product = 10;
     for digit in digits.bytes().map(|b| u32::from(b - b'0')) {

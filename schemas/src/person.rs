@@ -1,7 +1,7 @@
-//! Who a case is about and who takes part: patients, practitioners, organisations.
+//! Patients, practitioners and organisations as messages state them.
 //!
-//! Element ids in the docs (`DE02.01.039.00`) are those of WS/T 363, the national data elements.
-//! Every field but the few that identify is optional: hospitals send what they have.
+//! Element ids such as `DE02.01.039.00` are those of WS/T 363, the national health data elements.
+//! Nearly every field is optional, because hospitals send what they have.
 
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -10,17 +10,17 @@ use serde_with::skip_serializing_none;
 
 use crate::names::OrganisationCode;
 
-/// A code, the system it comes from, and the source's own words beside it.
+/// A code, the code system, and the source's own text.
 ///
-/// Carry all three: the code for counting, the text because it is what the doctor wrote.
+/// All three are kept: the code can be counted, and the text is what the doctor wrote.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Coded {
-    /// The code. Absent when the source sent only words.
+    /// The code. Absent if the source sent only text.
     #[schemars(length(max = 64))]
     pub code: Option<String>,
-    /// Which table the code is from, such as `ICD-10-CN` or `GB/T 3304`.
+    /// The code system, such as `ICD-10-CN` or `GB/T 3304`.
     #[schemars(length(max = 128))]
     pub system: Option<String>,
     /// The source's own text.
@@ -59,104 +59,104 @@ impl Coded {
         Self { code: Some(code.into()), system: Some(system.to_owned()), ..Self::default() }
     }
 
-    /// Words without a code.
+    /// A text without a code.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: Some(text.into()), ..Self::default() }
     }
 
-    /// The same code with the source's words.
+    /// The same code with the source's text.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
-    /// Whether it says nothing at all.
+    /// Whether code and text are both missing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.code.is_none() && self.text.is_none()
     }
 }
 
-/// 性别, GB/T 2261.1 (DE02.01.040.00).
+/// Sex (性别, GB/T 2261.1, DE02.01.040.00).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sex {
-    /// 0 未知的性别.
+    /// Unknown (未知的性别, GB/T 2261.1 code 0).
     Unknown,
-    /// 1 男性.
+    /// Male (男性, GB/T 2261.1 code 1).
     Male,
-    /// 2 女性.
+    /// Female (女性, GB/T 2261.1 code 2).
     Female,
-    /// 9 未说明的性别.
+    /// Not stated (未说明的性别, GB/T 2261.1 code 9).
     Unspecified,
 }
 
-/// Whether we know who the patient is.
+/// Whether the patient is identified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
-    /// Name and at least one identifier are known.
+    /// Identified: name and at least one identifier are known.
     #[default]
     Known,
-    /// 无名氏: an emergency patient who could not be identified yet.
+    /// An emergency patient who could not be identified yet (无名氏).
     Unknown,
-    /// A newborn without papers: the identity document is the mother's.
+    /// A newborn without documents of its own: the identity document is the mother's.
     Newborn,
 }
 
-/// 身份证件 (DE02.01.030.00, DE02.01.031.00) with its kind from CV02.01.101.
+/// An identity document (身份证件: number DE02.01.030.00, kind DE02.01.031.00).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IdentityDocument {
-    /// CV02.01.101: `01` is the resident identity card.
+    /// Kind of document, CV02.01.101. `01` is the resident identity card.
     #[schemars(length(min = 1, max = 8))]
     pub kind: String,
-    /// The number as printed. For kind `01` it must satisfy GB 11643.
+    /// Number as printed. For kind `01` it must be valid by GB 11643.
     #[schemars(length(min = 1, max = 40))]
     pub number: String,
-    /// The mother's document, for a newborn.
+    /// Whether it is the mother's document, for a newborn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_mother: bool,
 }
 
-/// What kind of number an organisation uses for a patient.
+/// Kind of number that an organisation uses for a patient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentifierKind {
-    /// Patient number of one system (DE01.00.014.00 and the like).
+    /// Patient number of one system (患者标识号).
     PatientNumber,
-    /// 门诊号 (DE01.00.010.00).
+    /// Outpatient number (门诊号, DE01.00.010.00).
     OutpatientNumber,
-    /// 住院号 (DE01.00.014.00).
+    /// Inpatient number (住院号, DE01.00.014.00).
     InpatientNumber,
-    /// 病案号 (DE01.00.004.00).
+    /// Medical record number (病案号, DE01.00.004.00).
     RecordNumber,
-    /// 电子健康卡 (OID 2.16.156.10011.1.19).
+    /// Electronic health card (电子健康卡, OID 2.16.156.10011.1.19).
     HealthCard,
-    /// 医保个人编号.
+    /// Personal number in the medical insurance (医保个人编号).
     InsuranceNumber,
-    /// Master patient index of the region.
+    /// Number in the region's master patient index (主索引).
     MasterIndex,
-    /// Anything else, with the source's own type in `label`.
+    /// Any other number; `label` has the source's own type.
     Other,
 }
 
-/// A number that somebody uses for the patient.
+/// A number that an organisation or authority uses for the patient.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PatientIdentifier {
-    /// What kind of number.
+    /// Kind of number.
     pub kind: IdentifierKind,
-    /// The number.
+    /// The number, as the organisation writes it.
     #[schemars(length(min = 1, max = 100))]
     pub value: String,
-    /// Who assigned it, as the source wrote it.
+    /// The authority that assigned the number, as the source wrote it.
     #[schemars(length(max = 200))]
     pub assigner: Option<String>,
-    /// The source's own type code, when `kind` is `other`.
+    /// The source's own type code, if `kind` is `other`.
     #[schemars(length(max = 64))]
     pub label: Option<String>,
 }
@@ -271,38 +271,38 @@ pub enum AddressUse {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Address {
-    /// The whole address as one text.
+    /// The whole address in one text.
     #[schemars(length(max = 400))]
     pub text: Option<String>,
-    /// 省 (DE02.01.009.01).
+    /// Province (省, DE02.01.009.01).
     pub province: Option<String>,
-    /// 市 (DE02.01.009.02).
+    /// City or prefecture (市, DE02.01.009.02).
     pub city: Option<String>,
-    /// 县 (DE02.01.009.03).
+    /// County or district (县, DE02.01.009.03).
     pub county: Option<String>,
-    /// 乡镇 (DE02.01.009.04).
+    /// Township or subdistrict (乡镇, DE02.01.009.04).
     pub township: Option<String>,
-    /// 村、路 (DE02.01.009.05).
+    /// Village, street or road (村、路, DE02.01.009.05).
     pub street: Option<String>,
-    /// 门牌号 (DE02.01.009.06).
+    /// House number (门牌号, DE02.01.009.06).
     pub house: Option<String>,
-    /// 邮政编码 (DE02.01.047.00).
+    /// Postal code (邮政编码, DE02.01.047.00).
     pub postal_code: Option<String>,
     /// What it is used for, where the source says so.
     pub r#use: Option<AddressUse>,
 }
 
-/// 联系人 (DE02.01.039.00 in its role as contact, DE02.01.010.00).
+/// The person to contact about the patient (联系人: name DE02.01.039.00, telephone DE02.01.010.00).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Contact {
-    /// Name.
+    /// Name of the contact person.
     #[schemars(length(max = 100))]
     pub name: Option<String>,
-    /// Relation to the patient, GB/T 4761.
+    /// Relation to the patient (与患者关系, GB/T 4761).
     pub relation: Option<Coded>,
-    /// Telephone.
+    /// Telephone number of the contact person.
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
     /// Further numbers, e-mail and the like.
@@ -313,46 +313,46 @@ pub struct Contact {
     pub address: Option<Address>,
 }
 
-/// 医疗保险 (DE02.01.044.00).
+/// Medical insurance of the patient (医疗保险, DE02.01.044.00).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Insurance {
-    /// CV02.01.204.
+    /// Insurance category (医疗保险类别, CV02.01.204).
     pub category: Option<Coded>,
-    /// 险种类型 of the national insurance platform.
+    /// Insurance scheme (险种类型) of the national insurance platform.
     pub scheme: Option<Coded>,
-    /// 医保个人编号.
+    /// Personal number in the insurance (医保个人编号).
     #[schemars(length(max = 64))]
     pub number: Option<String>,
-    /// 参保地 region code, GB/T 2260.
+    /// Region where the patient is insured (参保地), GB/T 2260 code.
     #[schemars(length(max = 12))]
     pub region: Option<String>,
 }
 
-/// 家庭医生签约.
+/// Contract with a family doctor (家庭医生签约).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FamilyDoctor {
-    /// The organisation that holds the contract.
+    /// Code of the organisation that has the contract.
     pub organisation: Option<OrganisationCode>,
-    /// The team's name.
+    /// Name of the family doctor team.
     #[schemars(length(max = 100))]
     pub team: Option<String>,
-    /// The doctor.
+    /// The family doctor.
     pub doctor: Option<Practitioner>,
-    /// 签约协议号.
+    /// Number of the contract (签约协议号).
     #[schemars(length(max = 64))]
     pub contract_number: Option<String>,
 }
 
-/// The patient.
+/// The patient of a case, as one organisation states it.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Patient {
-    /// Whether we know who it is.
+    /// Whether the patient is identified.
     pub identity: Identity,
     /// 姓名 (DE02.01.039.00): the legal name, or else the one that is in use. `·` and characters
     /// beyond the BMP are normal.
@@ -365,16 +365,16 @@ pub struct Patient {
     /// The name in Latin letters, where the source sends one.
     #[schemars(length(max = 200))]
     pub name_latin: Option<String>,
-    /// 性别 (DE02.01.040.00).
+    /// Sex (性别, DE02.01.040.00).
     pub sex: Option<Sex>,
-    /// 出生日期 (DE02.01.005.01).
+    /// Date of birth (出生日期, DE02.01.005.01).
     pub birth_date: Option<Date>,
-    /// 年龄 as written (DE02.01.026.00 岁, DE02.01.032.00 月).
+    /// Age as written (年龄, DE02.01.026.00 in years, DE02.01.032.00 in months).
     #[schemars(length(max = 32))]
     pub age_text: Option<String>,
-    /// 身份证件 (DE02.01.030.00).
+    /// Identity document (身份证件, DE02.01.030.00).
     pub document: Option<IdentityDocument>,
-    /// Other numbers, one list for all organisations.
+    /// Other numbers of the patient, from any organisation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub identifiers: Vec<PatientIdentifier>,
@@ -398,13 +398,13 @@ pub struct Patient {
     pub other_addresses: Vec<Address>,
     /// 民族, GB/T 3304 (DE02.01.025.00).
     pub ethnicity: Option<Coded>,
-    /// 婚姻状况, GB/T 2261.2 (DE02.01.018.00).
+    /// Marital status (婚姻状况, GB/T 2261.2, DE02.01.018.00).
     pub marital_status: Option<Coded>,
-    /// 职业类别, GB/T 2261.4 (DE02.01.052.00).
+    /// Occupation (职业类别, GB/T 2261.4, DE02.01.052.00).
     pub occupation: Option<Coded>,
-    /// 国籍, GB/T 2659 (DE02.01.015.00).
+    /// Nationality (国籍, GB/T 2659, DE02.01.015.00).
     pub nationality: Option<Coded>,
-    /// Whom to call.
+    /// The person to contact.
     pub contact: Option<Contact>,
     /// Whom to call if the first cannot be reached, the better ones first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -412,51 +412,51 @@ pub struct Patient {
     pub other_contacts: Vec<Contact>,
     /// Who pays.
     pub insurance: Option<Insurance>,
-    /// Who looks after the patient at home.
+    /// Family doctor contract.
     pub family_doctor: Option<FamilyDoctor>,
-    /// 孕产妇, 传染性 (DE05.10.119.00), 签约对象, 两病 and other marks, as words or codes.
+    /// Marks such as 孕产妇, 传染性 (DE05.10.119.00), 签约对象 or 两病, as text or code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub flags: Vec<Coded>,
 }
 
-/// A doctor, nurse or clerk who acts.
+/// A doctor, nurse or clerk.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Practitioner {
-    /// The number that the organisation uses for the person (DE08.30.031.00 or a licence number).
+    /// Number that the organisation uses for the person, or the licence number.
     #[schemars(length(max = 64))]
     pub code: Option<String>,
-    /// 姓名 (DE02.01.039.00).
+    /// Name (姓名, DE02.01.039.00).
     #[schemars(length(max = 100))]
     pub name: Option<String>,
-    /// 专业技术职务 (DE08.30.031.00).
+    /// Professional title (专业技术职务, DE08.30.031.00).
     #[schemars(length(max = 100))]
     pub title: Option<String>,
-    /// Telephone.
+    /// Telephone number of the person.
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
 }
 
-/// One side of a case: the organisation, and who and where in it.
+/// One side of a case: an organisation, with department and practitioner.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Party {
-    /// 医疗机构组织机构代码 (DE08.10.052.00).
+    /// Code of the organisation (医疗机构组织机构代码, DE08.10.052.00).
     pub organisation: OrganisationCode,
-    /// 医疗机构名称 (DE08.10.013.00) as the source wrote it.
+    /// Name of the organisation (医疗机构名称, DE08.10.013.00), as the source wrote it.
     #[schemars(length(max = 200))]
     pub name: Option<String>,
-    /// 科室 (DE08.10.026.00), from 诊疗科目 where coded.
+    /// Department (科室, DE08.10.026.00), with a code of 诊疗科目 if known.
     pub department: Option<Coded>,
-    /// The doctor.
+    /// The responsible doctor.
     pub practitioner: Option<Practitioner>,
-    /// Telephone of the department or referral office.
+    /// Telephone number of the department or referral office.
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
-    /// The visit or admission number there (DE01.00.010.00, DE01.00.014.00).
+    /// Number of the visit or admission there (门诊号 DE01.00.010.00, 住院号 DE01.00.014.00).
     #[schemars(length(max = 64))]
     pub encounter: Option<String>,
 }

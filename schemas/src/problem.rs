@@ -1,11 +1,12 @@
-//! What a message can be told about itself: problems, deviations and losses.
+//! What can be reported about a message: problems, deviations and losses.
 //!
-//! All three name a *place* and never a value: a value may be a patient's. A problem refuses the
-//! message, a deviation lets it through with a note, a loss says what an outgoing format could not
-//! carry. The texts are read by people at 3 a.m., so each says what to do.
+//! All three name a place in the message and never a value, because a value may be a patient's.
+//! A problem refuses the message, a deviation accepts it with a note, and a loss says what an
+//! outgoing format could not carry. The texts are read by people under stress, so each says
+//! what to do.
 //!
-//! Where to read next: `check.rs` finds problems in canonical messages; `ops/errors/` explains
-//! every code.
+//! Where to read next: `check.rs` finds problems in canonical messages, and `ops/errors/`
+//! explains every code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The stable name of an error, and of its page in `ops/errors/`.
+/// A stable error code. Each has a page in `ops/errors/`.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -40,21 +41,21 @@ impl fmt::Display for Code {
     }
 }
 
-/// Why a message is refused: which code, which field, and what to do about it.
+/// Why a message is refused: code, field, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
-    /// The stable code, with a page under `ops/errors/`.
+    /// The error code. Each has a page in `ops/errors/`.
     pub code: Code,
-    /// Where: a path in the sender's own format (`PID-5`) or in the canonical message
-    /// (`body.patient.name`).
+    /// The field: a path in the sender's own format (`PID-5`) or in the
+    /// canonical message (`body.patient.name`).
     pub field: String,
-    /// What is wrong and how to mend it. Never holds a value of the message.
+    /// What is wrong and how to correct it. Never contains a value of the message.
     pub text: String,
 }
 
 impl Problem {
-    /// Names a problem.
+    /// Makes a problem.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, text: impl Into<String>) -> Self {
         Self { code, field: field.into(), text: text.into() }
@@ -70,42 +71,42 @@ impl fmt::Display for Problem {
 /// A place where a message broke its own standard and was read anyway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deviation {
-    /// The stable code of this kind of tolerance.
+    /// The error code of this kind of deviation. Each has a page in `ops/errors/`.
     pub code: Code,
-    /// Where, in the sender's own format.
+    /// The field, as a path in the sender's own format.
     pub field: String,
-    /// What was expected and how it was read. Never holds a value of the message.
+    /// What was expected and how it was read. Never contains a value of the message.
     pub text: String,
 }
 
 impl Deviation {
-    /// Names a deviation.
+    /// Makes a deviation.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, text: impl Into<String>) -> Self {
         Self { code, field: field.into(), text: text.into() }
     }
 }
 
-/// Something canonical that an outgoing format could not carry.
+/// Something in the canonical message that an outgoing format could not carry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
-    /// Where, as a path in the canonical message.
+    /// The field, as a path in the canonical message.
     pub field: String,
-    /// What was lost: dropped, shortened or made coarser. Never holds a value of the message.
+    /// What was lost: dropped, shortened or made less exact. Never contains a value of the message.
     pub text: String,
-    /// Whether it is a safety field (see [`crate::safety`]). Such a loss parks the delivery instead of
-    /// sending it.
+    /// Whether it is a safety field (see [`crate::safety`]). Such a loss parks the delivery instead
+    /// of sending it.
     pub safety: bool,
 }
 
 impl Loss {
-    /// A loss that is recorded and shown, and does not stop the delivery.
+    /// Makes a loss that is recorded and shown, and does not stop the delivery.
     #[must_use]
     pub fn plain(field: impl Into<String>, text: impl Into<String>) -> Self {
         Self { field: field.into(), text: text.into(), safety: false }
     }
 
-    /// The loss of a safety field: the delivery must not go out.
+    /// Makes a loss of a safety field, which stops the delivery.
     #[must_use]
     pub fn of_safety(field: impl Into<String>, text: impl Into<String>) -> Self {
         Self { field: field.into(), text: text.into(), safety: true }

@@ -1,24 +1,24 @@
 //! The safety fields: where a wrong or missing value could harm a patient.
 //!
-//! Who the patient is, how urgent it is, which way and to whom a patient goes, and who sends them.
-//! Codecs refuse a message in which one of these cannot be read for certain. A destination whose
-//! format or code map cannot carry one does not get the message; the delivery is parked instead.
-//! This list is the only one.
+//! They say who the patient is, how urgent the case is, who sends the patient, in which direction
+//! and to whom. Codecs refuse a message in which one of these cannot be read with certainty. If a
+//! destination's format or code map cannot carry one, the delivery is parked. This is the only
+//! list of them.
 
 use crate::problem::Loss;
 
 /// Safety fields within a body or the context of a case, by the beginning of their paths. A name
-/// that ends with a dot stands for everything below it.
+/// that ends with a dot includes everything below it.
 const WITHIN: [&str; 5] =
     ["patient.", "from.organisation", "to.organisation", "direction", "destination"];
 
 /// Safety fields of the whole message.
 const OF_MESSAGE: [&str; 3] = ["priority", "subject.", "destinations"];
 
-/// Parts of a message that have safety fields within.
+/// Parts of a message that contain safety fields.
 const PARTS: [&str; 2] = ["body.", "context."];
 
-/// The recipient of messages that name no other side, such as a redirection.
+/// The recipient in messages that state no other side, such as a redirection.
 const RECIPIENT: &str = "to";
 
 /// Whether a field of a body, or of the context of a case, is a safety field.
@@ -41,7 +41,7 @@ fn is_one(fields: &[&str], path: &str) -> bool {
     })
 }
 
-/// The loss of a field on the way out: of safety where it is a safety field.
+/// The loss of a field in an outgoing message; it stops the delivery if it is a safety field.
 #[must_use]
 pub fn loss(path: &str, text: impl Into<String>) -> Loss {
     if is_safety(path) { Loss::of_safety(path, text) } else { Loss::plain(path, text) }

@@ -1,18 +1,18 @@
-//! The JSON Schemas of all kinds, generated from the types.
+//! Generates the JSON Schemas of all kinds from the types.
 //!
 //! ```text
 //!   Rust types ──schemars──▶ raw schema ──tidied here──▶ schemas/json/<kind>.schema.json
 //!                                              └──compiled once──▶ [`faults`] of a message
 //! ```
 //!
-//! They are committed under `schemas/json/`, for whoever writes a client; a test fails when they
-//! are stale. Set `TIERLINK_UPDATE=1` to write them anew.
+//! They are committed in `schemas/json/` for authors of clients; a test fails when they are out of
+//! date. `TIERLINK_UPDATE=1` writes them again.
 //!
-//! The schemas are stricter than the reader in one point: they know no `null`. A field that is not
-//! known is left out.
+//! The schemas are stricter than the reader in one point: they do not allow `null`. A field without
+//! a value is left out.
 //!
-//! Finding what is wrong with a message is in [`faults`](crate::schema::faults()), walking a schema
-//! by path in [`knows`].
+//! [`faults`](crate::schema::faults()) reports how a message violates its schema, and [`knows`]
+//! looks fields up by path.
 
 mod faults;
 mod places;
@@ -32,14 +32,14 @@ use crate::message::{Envelope, SCHEMA_VERSION};
 pub use faults::{FAULTS_MAX, Fault, Wrong, faults, shown};
 pub use places::{knows, nearest, some_kind_knows};
 
-/// Largest whole number that every JSON reader keeps exactly.
+/// Largest whole number that every JSON reader represents exactly: 2^53 - 1.
 const EXACT_INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// The keys that a reader wants to see first; `$defs` comes last, the others in between by name.
+/// Keys to write first; `$defs` comes last, and others by name in between.
 const KEYS_FIRST: [&str; 7] =
     ["$schema", "$id", "title", "description", "type", "properties", "required"];
 
-/// Generates the schema of a whole message around a body.
+/// Generates the schema of a whole message with a given body.
 struct WholeMessage(SchemaGenerator);
 
 impl UseType for WholeMessage {
@@ -62,7 +62,7 @@ pub fn of(kind: Kind) -> Schema {
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         let stated = json!({ "const": kind.as_str(), "description": "What the message says." });
         properties.insert("kind".to_owned(), stated);
-        // The nil id says "none yet"; nobody should write it.
+        // The nil id means "none yet" and is never written by a client.
         if let Some(Value::Object(id)) = properties.get_mut("id") {
             id.remove("default");
         }
@@ -73,7 +73,7 @@ pub fn of(kind: Kind) -> Schema {
     schema
 }
 
-/// The schema as the text of its file. The same on every machine, whatever order maps have there.
+/// The schema as the text of its file, with an order of keys that is the same on every machine.
 #[must_use]
 pub fn file_of(kind: Kind) -> String {
     let schema = of(kind).to_value();
@@ -83,7 +83,7 @@ pub fn file_of(kind: Kind) -> String {
     text
 }
 
-/// What a kind says, in the words of `kind.rs`.
+/// The description of a kind, from its documentation in `kind.rs`.
 fn meaning(kind: Kind) -> String {
     let kinds = schemars::schema_for!(Kind).to_value();
     let said = kinds["oneOf"].as_array().into_iter().flatten();
@@ -93,7 +93,7 @@ fn meaning(kind: Kind) -> String {
     format!("{said} A canonical message of TierLink, version {SCHEMA_VERSION}.")
 }
 
-/// Makes what schemars writes plain for people and exact for validators.
+/// Makes the output of schemars readable for people and exact for validators.
 fn tidy(object: &mut Map<String, Value>) {
     leave_out_null(object);
     bound_integers(object);
@@ -105,7 +105,7 @@ fn tidy(object: &mut Map<String, Value>) {
     }
     for (key, value) in object.iter_mut() {
         match value {
-            // `default` and `const` hold values, not schemas.
+            // `default` and `const` contain values and not schemas.
             _ if key == "default" || key == "const" => {}
             Value::Object(inner) => tidy(inner),
             Value::Array(items) => {
@@ -116,7 +116,8 @@ fn tidy(object: &mut Map<String, Value>) {
     }
 }
 
-/// An optional field is absent, never `null`: one way to say nothing is enough.
+/// Removes `null`: an optional field is absent instead, so that there is only one way
+/// to say nothing.
 fn leave_out_null(object: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|it| it != "null");
@@ -138,7 +139,7 @@ fn leave_out_null(object: &mut Map<String, Value>) {
     }
 }
 
-/// Replaces Rust's names of integers, which no validator knows, by their bounds.
+/// Replaces Rust's names for integer types, which validators do not know, by bounds.
 fn bound_integers(object: &mut Map<String, Value>) {
     let largest = match object.get("format").and_then(Value::as_str) {
         Some("uint8") => u64::from(u8::MAX),
@@ -185,21 +186,21 @@ fn one_place_per_kind<T>() -> Vec<OnceLock<T>> {
     Kind::ALL.iter().map(|_| OnceLock::new()).collect()
 }
 
-/// The schema of `kind`, made once.
-fn kept(kind: Kind) -> &'static Value {
+/// The schema of `kind`, generated once.
+fn cached(kind: Kind) -> &'static Value {
     SCHEMAS[kind as usize].get_or_init(|| of(kind).to_value())
 }
 
-/// The validator of `kind`, made once. The first call for a kind takes a few milliseconds.
+/// The validator of `kind`, compiled once. The first call for a kind takes a few milliseconds.
 fn validator(kind: Kind) -> &'static Validator {
     VALIDATORS[kind as usize].get_or_init(|| {
         jsonschema::options()
             .should_validate_formats(true)
             .with_pattern_options(PatternOptions::regex())
-            // Exactly what the types read, so that nothing passes here and fails there.
+            // Accepts exactly what the types can read, so that what passes here can be read later.
             .with_format("date-time", is_instant)
             .with_format("date", |text: &str| text.parse::<jiff::civil::Date>().is_ok())
-            .build(kept(kind))
+            .build(cached(kind))
             .unwrap_or_else(|_| unreachable!("the test `every_schema_is_valid` builds them all"))
     })
 }

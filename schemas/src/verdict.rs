@@ -1,6 +1,6 @@
-//! What the broker answers the sender: accepted, repeated, refused.
+//! The broker's answers to senders: accepted, repeated, refused.
 //!
-//! A verdict is given only after the message is on disk. "Try again" is not a verdict: it says
+//! A verdict is given only after the message is on disk. "Try again" is not a verdict: it means
 //! that nothing was stored.
 
 use schemars::JsonSchema;
@@ -11,19 +11,20 @@ use uuid::Uuid;
 use crate::names::CaseNumber;
 use crate::problem::Problem;
 
-/// Whose mistake a refusal points at; formats turn it into their own status codes.
+/// The sort of a refusal, which formats translate to their own status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The bytes could not be read (HTTP 400, AR).
     Unreadable,
-    /// It was read and its content is wrong (HTTP 422, AE).
+    /// The content is wrong (HTTP 422, AE).
     Invalid,
-    /// The case does not exist, or is not the sender's: the two look alike (HTTP 404, AE).
+    /// The case does not exist, or the sender has no part in it: both get the same answer
+    /// (HTTP 404, AE).
     NotFound,
-    /// It arrived under an id that carried other content before (HTTP 409 conflict, AE 205).
+    /// Other content was accepted under the same message id before (HTTP 409 conflict, AE 205).
     Conflict,
-    /// The case's state does not allow it (HTTP 409 conflict, AE).
+    /// The state of the case does not allow it (HTTP 409 conflict, AE).
     Rule,
     /// What it refers to has not arrived yet; sending it again later may work (HTTP 425, AE 204).
     Early,
@@ -31,32 +32,32 @@ pub enum Refusal {
     Sender,
 }
 
-/// What the broker answers.
+/// The broker's answer to a message.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
-    /// On disk, and on its way.
+    /// The message is on disk and will be delivered.
     Accepted {
-        /// Our id for the message.
+        /// The broker's id of the message.
         message: Uuid,
-        /// The case, where there is one.
+        /// Number of its case; absent for messages about no case.
         case_number: Option<CaseNumber>,
-        /// The state of the case afterwards.
+        /// State of the case after the message.
         state: Option<String>,
     },
     /// The same message was accepted before; nothing changed now.
     Repeated {
-        /// Our id for the first one.
+        /// The broker's id of the first message.
         message: Uuid,
-        /// The case, where there is one.
+        /// Number of its case; absent for messages about no case.
         case_number: Option<CaseNumber>,
-        /// The state of the case after the first one.
+        /// State of the case after the first message.
         state: Option<String>,
     },
-    /// Not taken.
+    /// The message was refused.
     Refused {
-        /// Whose mistake.
+        /// The sort of refusal.
         refusal: Refusal,
         /// Every problem found, at least one.
         problems: Vec<Problem>,
@@ -64,13 +65,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// A refusal for one reason.
+    /// A refusal with one problem.
     #[must_use]
     pub fn refused(refusal: Refusal, problem: Problem) -> Self {
         Self::Refused { refusal, problems: vec![problem] }
     }
 
-    /// Whether the sender may rely on it being on disk.
+    /// Whether the message is on disk and will be delivered.
     #[must_use]
     pub const fn is_positive(&self) -> bool {
         match self {
@@ -79,7 +80,8 @@ impl Verdict {
         }
     }
 
-    /// The label of the verdict in metrics: `accepted`, `repeated` or the first code.
+    /// The label of the verdict in metrics: `accepted`, `repeated` or the code of
+    /// the first problem.
     #[must_use]
     pub fn label(&self) -> &str {
         match self {

@@ -1,5 +1,5 @@
-//! Which version of something that changes decided about a message: today a code map, later a
-//! dialect.
+//! The version of a configured translation that was used for a message. At present code
+//! maps have versions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,6 @@ use serde_with::skip_serializing_none;
 pub struct Version {
     /// What people call it, such as `2026-03`; from the profile, if it says so.
     pub label: Option<String>,
-    /// The first 16 hexadecimal digits of the SHA-256 of label and content.
+    /// First 16 hexadecimal digits of the SHA-256 over label and content.
     pub hash: String,
 }

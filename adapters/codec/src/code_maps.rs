@@ -1,21 +1,21 @@
-//! Code maps: what an organisation's own codes mean, for every format and in both directions.
+//! Code maps: translate an organisation's own codes to ours and back, for every format.
 //!
 //! ```text
 //!   its code ──read──▶ ours     no entry: refused where it is a safety field, else kept
 //!   ours ────write──▶ its code  no entry: a loss, of safety where it is a safety field
 //! ```
 //!
-//! **How a code is compared.** Blanks around it do not count, and full-width letters, digits and
-//! signs are read as the half-width ones that they look like. An entry that is then written the
-//! same wins. Otherwise ASCII letters may be large or small, if exactly one entry matches.
+//! **How codes are compared.** Surrounding blanks are ignored, and full-width letters, digits and
+//! signs count as their half-width forms. An entry that then matches exactly wins. Otherwise upper
+//! and lower case ASCII letters are equal, if exactly one entry matches that way.
 //!
-//! **A map that is given is complete.** A code that it does not list has no meaning to guess.
-//! Organisations are the one exception, because messages also call them by names: the organisation
-//! itself is known by its own code and aliases, a name in words is looked up in the directory, and
+//! **A map that is given is complete.** A code that it does not list is never guessed.
+//! Organisations are the one exception, because messages also name them in words: the sending
+//! organisation is known by its own code and aliases, a name is looked up in the directory, and
 //! where a message only mentions an organisation, the county's codes count too.
 //!
-//! **Of several codes of theirs for one of ours**, the first in alphabetical order is written, so
-//! that the same message is the same at every try.
+//! **When several of their codes stand for one of ours**, the first in alphabetical order is
+//! written, so that each try sends the same bytes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,27 +29,27 @@ use tierlink_schemas::{Loss, OrganisationCode, Version, safety, schema};
 use crate::directory::Directory;
 use crate::profile::{Codes, Profile};
 
-/// The tables of a code map.
+/// The tables of a code map. Each is a section of `[codes]` in the profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// Administrative sex.
+    /// Administrative sex: ours are `male`, `female`, `unknown`, `unspecified`.
     Sex,
-    /// Priority of a case.
+    /// Priority of a case: ours are `emergency`, `urgent`, `routine`, `chronic`.
     Priority,
-    /// Departments of a hospital.
+    /// Departments of a hospital: ours are the codes of `codes/department.csv`.
     Department,
     /// Reasons for return, decline, redirect, cancel and recollection.
     Reason,
-    /// Organisations of the county.
+    /// Organisations of the county: ours are the county's codes.
     Organisation,
 }
 
 impl Table {
-    /// Every table.
+    /// The tables, in the order of the profile.
     pub const ALL: [Self; 5] =
         [Self::Sex, Self::Priority, Self::Department, Self::Reason, Self::Organisation];
 
-    /// The setting in a profile, below `codes`.
+    /// The name of its section in a profile, below `codes`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,8 +61,8 @@ impl Table {
         }
     }
 
-    /// The table whose code stands in a field. `path` is that of the canonical message, with dots
-    /// before the numbers of lists or without: `body.to.department.code`.
+    /// The table that translates a field. `path` is the field's path in the canonical message, such
+    /// as `body.to.department.code`; list indexes may be written with or without a dot before them.
     #[must_use]
     pub fn of_field(path: &str) -> Option<Self> {
         let mut names = path.rsplit('.').filter(|name| name.parse::<usize>().is_err());
@@ -83,29 +83,29 @@ impl Table {
     }
 }
 
-/// What a map says about a code.
+/// Result of looking a code up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning<'m> {
-    /// The profile gives no map, so the code stands for itself.
+    /// The profile has no such table, so the code stands for itself.
     NoMap,
     /// The code on the other side.
     Code(&'m str),
-    /// There is a map, and it does not list the code.
+    /// The table exists and does not list the code.
     Unlisted,
 }
 
-/// What came of reading one field.
+/// Result of translating one field to our codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
-    /// It holds our code now.
+    /// The field holds our code now.
     Read,
-    /// No map is about it.
+    /// No table applies; the field was not changed.
     AsItIs,
-    /// The map does not list it.
+    /// The table does not list the code; the field was not changed.
     No,
 }
 
-/// The code maps of one organisation's system.
+/// The code maps of one system of an organisation.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeMaps<'p> {
     codes: &'p Codes,
@@ -113,7 +113,7 @@ pub struct CodeMaps<'p> {
 }
 
 impl<'p> CodeMaps<'p> {
-    /// The maps of a profile.
+    /// Takes the maps from a profile.
     #[must_use]
     pub fn of(profile: &'p Profile) -> Self {
         Self { codes: &profile.codes, profile }
@@ -129,13 +129,13 @@ impl<'p> CodeMaps<'p> {
         }
     }
 
-    /// Whether the profile gives this table.
+    /// Whether the profile has this table.
     #[must_use]
     pub fn is_given(&self, table: Table) -> bool {
         !self.entries(table).is_empty()
     }
 
-    /// Our code for one of theirs.
+    /// Looks up our code for one of theirs.
     #[must_use]
     pub fn read(&self, table: Table, theirs: &str) -> Meaning<'p> {
         let entries = self.entries(table);
@@ -155,7 +155,7 @@ impl<'p> CodeMaps<'p> {
             .map_or(Meaning::Unlisted, Meaning::Code)
     }
 
-    /// Their code for one of ours.
+    /// Looks up their code for one of ours.
     #[must_use]
     pub fn write(&self, table: Table, ours: &str) -> Meaning<'p> {
         let entries = self.entries(table);
@@ -166,8 +166,8 @@ impl<'p> CodeMaps<'p> {
         theirs.map_or(Meaning::Unlisted, |(theirs, _)| Meaning::Code(theirs))
     }
 
-    /// The organisation that a message only mentions: by the map, by a name of its own, or by a
-    /// code or name that the directory knows.
+    /// Finds an organisation that a message only mentions: through the map, as the sending
+    /// organisation itself, or by any code or name in the directory.
     #[must_use]
     pub fn mentioned(&self, name: &str, directory: &Directory) -> Option<OrganisationCode> {
         match self.read(Table::Organisation, name) {
@@ -176,8 +176,8 @@ impl<'p> CodeMaps<'p> {
         }
     }
 
-    /// The organisation on which it depends where a patient goes. A map that is given is complete
-    /// for codes; names in words are looked up in the directory.
+    /// Finds an organisation that decides where a patient goes. A code must be in the map if there
+    /// is one; only names are looked up in the directory.
     #[must_use]
     pub fn recipient(&self, name: &str, directory: &Directory) -> Option<OrganisationCode> {
         match self.read(Table::Organisation, name) {
@@ -188,7 +188,7 @@ impl<'p> CodeMaps<'p> {
         }
     }
 
-    /// The organisation itself, by its code, an alias or the name of its facility.
+    /// The sending organisation, if `name` is its code, an alias or its facility.
     fn own(&self, name: &str) -> Option<OrganisationCode> {
         let identity = &self.profile.organisation;
         let name = half_width(name.trim());
@@ -203,7 +203,8 @@ impl<'p> CodeMaps<'p> {
         is_own.then(|| identity.code.clone())
     }
 
-    /// The organisation that is said to be named by the county's code, not by one of theirs.
+    /// Finds an organisation that the message names by the county's code, not by one
+    /// of the sender's.
     #[must_use]
     pub fn listed(&self, code: &str, directory: &Directory) -> Option<OrganisationCode> {
         self.own(code).or_else(|| Self::in_directory(code, directory))
@@ -212,13 +213,14 @@ impl<'p> CodeMaps<'p> {
     fn in_directory(name: &str, directory: &Directory) -> Option<OrganisationCode> {
         let name = half_width(name.trim());
         if directory.is_empty() {
-            // Without a configuration, what could be a code is taken for one.
+            // Without a configuration, any text that has the form of a code counts as one.
             return OrganisationCode::new(name.as_ref()).ok();
         }
         directory.resolve(&name).map(|organisation| organisation.code.clone())
     }
 
-    /// Their code for an organisation. The organisation itself needs no entry in its own map.
+    /// Looks up their code for an organisation. The receiving organisation needs no
+    /// entry for itself.
     #[must_use]
     pub fn write_organisation(&self, ours: &str) -> Meaning<'p> {
         match self.write(Table::Organisation, ours) {
@@ -227,7 +229,7 @@ impl<'p> CodeMaps<'p> {
         }
     }
 
-    /// What the receiver calls an organisation: its code for it, or ours where it has none.
+    /// What the receiver calls an organisation: its own code for it, or ours if it has none.
     #[must_use]
     pub fn known_as<'a>(&self, ours: &'a str) -> &'a str
     where
@@ -239,10 +241,10 @@ impl<'p> CodeMaps<'p> {
         }
     }
 
-    /// Puts their codes into a canonical message, or into the part of it that stands at `path`.
+    /// Replaces our codes by theirs, in a canonical message or in the part of it at `path`.
     ///
-    /// What has no code of theirs is listed: a sex or priority is left out, a department or reason
-    /// keeps its words, and an organisation keeps our code.
+    /// Returns the losses. Where they have no code, a sex or priority is left out, a department or
+    /// reason keeps its text only, and an organisation keeps our code.
     pub fn write_into(
         &self,
         value: &mut Value,
@@ -326,7 +328,7 @@ impl<'p> CodeMaps<'p> {
         }
     }
 
-    /// Their code for an organisation, or ours with a loss.
+    /// Their code for an organisation, or ours with a loss added to `losses`.
     pub fn written_organisation(&self, ours: &str, path: &str, losses: &mut Vec<Loss>) -> String {
         match self.write_organisation(ours) {
             Meaning::NoMap => ours.to_owned(),
@@ -341,9 +343,9 @@ impl<'p> CodeMaps<'p> {
         }
     }
 
-    /// Puts our codes into a message in the canonical form, or into the part of it at `path`.
-    /// Numbers count as written. Gives the fields whose code the map, or for organisations anybody,
-    /// does not know; they stay as they are.
+    /// Replaces their codes by ours, in a message in canonical form or in the part of it at `path`.
+    /// Numbers are read as written. Returns the fields whose code is unknown to the map (for
+    /// organisations, to the directory too); those fields are not changed.
     pub fn read_into(
         &self,
         value: &mut Value,
@@ -436,7 +438,7 @@ impl<'p> CodeMaps<'p> {
         }
     }
 
-    /// The version of these maps, if the profile gives any.
+    /// The version of these maps; `None` if the profile has none.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
         if !Table::ALL.into_iter().any(|table| self.is_given(table)) {
@@ -447,7 +449,7 @@ impl<'p> CodeMaps<'p> {
         digest.update(format!("{}\n", label.as_deref().unwrap_or_default()));
         for table in Table::ALL {
             for (theirs, ours) in self.entries(table) {
-                // No code holds a line feed, so two different maps never give the same text.
+                // No code contains a line feed, so different maps always give different texts.
                 digest.update(format!("{}\n{theirs}\n{ours}\n", table.as_str()));
             }
         }
@@ -459,16 +461,16 @@ impl<'p> CodeMaps<'p> {
     }
 }
 
-/// Fields of a message that hold no code of ours: another format's fields, and the trace.
+/// Fields that hold no codes of ours: fields of another format, and the trace.
 const NEVER_MAPPED: [&str; 2] = ["extras", "trace"];
 
 fn joined(path: &str, name: &str) -> String {
-    // A name that no schema knows may hold anything, so it is not repeated.
+    // A name that no schema has may contain anything, so it is not repeated in errors.
     let name = schema::shown(name);
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// The loss of a code that a map does not list.
+/// The loss for a code that a map does not list.
 #[must_use]
 pub fn unlisted(table: Table, path: &str) -> Loss {
     let text = format!(
@@ -478,7 +480,7 @@ pub fn unlisted(table: Table, path: &str) -> Loss {
     safety::loss(path, text)
 }
 
-/// What our code stands for, in words.
+/// The meaning of one of our codes, in words, where the table has it.
 #[must_use]
 pub fn words(table: Table, ours: &str) -> Option<String> {
     let tables: &[TableId] = match table {
@@ -495,13 +497,13 @@ pub fn words(table: Table, ours: &str) -> Option<String> {
     tables.iter().find_map(|table| codes::lookup(*table, ours)).map(|row| row.name.clone())
 }
 
-/// A code that a map leads to, if there is such an organisation.
+/// The code, if the directory has such an organisation.
 fn known(code: &str, directory: &Directory) -> Option<OrganisationCode> {
     let code = OrganisationCode::new(code).ok()?;
     (directory.is_empty() || directory.get(&code).is_some()).then_some(code)
 }
 
-/// A text with full-width letters, digits and signs (`Ａ１－`) as half-width ones (`A1-`).
+/// Turns full-width letters, digits and signs (`Ａ１－`) into half-width ones (`A1-`).
 fn half_width(text: &str) -> Cow<'_, str> {
     const FIRST: char = '！';
     const LAST: char = '～';

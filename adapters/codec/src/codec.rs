@@ -1,4 +1,5 @@
-//! The codec trait: one format, both directions, and the answers on both sides.
+//! The codec trait: one format, read and written, with the answers to senders
+//! and from destinations.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -10,16 +11,16 @@ use crate::directory::Directory;
 use crate::head::Head;
 use crate::profile::Profile;
 
-/// What a decoder is given beside the bytes.
+/// What a decoder gets beside the bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
-    /// How the sending organisation speaks.
+    /// Profile of the system that sent the message.
     pub profile: &'a Profile,
-    /// Who else there is.
+    /// All organisations of the county.
     pub directory: &'a Directory,
-    /// The id that the message will have with us.
+    /// Our id for the message.
     pub id: Uuid,
-    /// When the bytes arrived.
+    /// When the bytes arrived, by the broker's clock.
     pub received_at: Timestamp,
     /// What was read of them already: by [`Codec::sender`], or by [`Codec::decode`] for the answer.
     pub head: Option<&'a Head>,
@@ -33,34 +34,36 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// What an encoder is given beside the message.
+/// What an encoder gets beside the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Writing<'a> {
-    /// How the receiving organisation speaks.
+    /// Profile of the system that receives the message.
     pub profile: &'a Profile,
-    /// Who else there is.
+    /// All organisations of the county.
     pub directory: &'a Directory,
 }
 
-/// Whether the sender's format said what family of case it speaks of.
+/// Whether the sender's format says which family (referral, transfer, consultation) the
+/// message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyKnown {
-    /// It did; the kind is exact.
+    /// It does; the kind is exact.
     Stated,
-    /// It did not (a cancel, an appointment): the family is that of the case, once found.
+    /// It does not, as for a cancel or an appointment. The kind's family is taken from the case
+    /// once it is found.
     ByCase,
 }
 
 /// What came of reading.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// The message and how certain its family is, or every problem found (at least one).
+    /// The message, or every problem found (at least one).
     pub outcome: Result<(Message, FamilyKnown), Vec<Problem>>,
-    /// What was read tolerantly. Kept on refusal too.
+    /// Where the message broke its own standard and was read anyway. Filled on a refusal too.
     pub deviations: Vec<Deviation>,
-    /// The sender's own id for the message, where it could be read even though the rest could not.
+    /// The sender's own id for the message; may be known although the message is refused.
     pub source_message_id: Option<String>,
-    /// The version of the sender's code maps, if its profile gives any.
+    /// The version of the sender's code maps; `None` if its profile has none.
     pub code_maps: Option<Version>,
     /// What the answer needs of the message, whether it was taken or not.
     pub head: Head,
@@ -81,7 +84,7 @@ impl Decoded {
         self
     }
 
-    /// A message that was read.
+    /// The result for a message that was read.
     #[must_use]
     pub fn read(message: Message, family: FamilyKnown, deviations: Vec<Deviation>) -> Self {
         let source_message_id = Some(message.source.message_id.clone());
@@ -94,7 +97,7 @@ impl Decoded {
         }
     }
 
-    /// A message that is refused.
+    /// The result for a message that is refused.
     #[must_use]
     pub fn refused(
         problems: Vec<Problem>,
@@ -114,9 +117,9 @@ impl Decoded {
 /// Who a message says it is from, before it is read in full: enough to find the profile.
 #[derive(Clone, Debug, Default)]
 pub struct Sender {
-    /// Names the sender uses for its organisation, most exact first (MSH-4.2, MSH-4.1, MSH-3.1).
+    /// Names of the sending organisation, most specific first (MSH-4.2, MSH-4.1, MSH-3.1).
     pub names: Vec<String>,
-    /// The system that it says it is (MSH-3.1, `source.system`, `MessageHeader.source.name`).
+    /// The name of the sending system (MSH-3.1, `source.system`, `MessageHeader.source.name`).
     pub system: Option<String>,
     /// What was read to find that out.
     pub head: Head,
@@ -125,8 +128,8 @@ pub struct Sender {
 /// A message in an outgoing format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The bytes to send. The same message and profile give the same bytes at every try. All tries
-    /// share one copy.
+    /// The bytes to send. The same message and profile give the same bytes at every try.
+    /// Reference-counted, so all tries share one copy.
     pub bytes: Bytes,
     /// Media type for HTTP.
     pub media_type: &'static str,
@@ -134,14 +137,14 @@ pub struct Encoded {
     pub control_id: String,
     /// What the format could not carry.
     pub losses: Vec<Loss>,
-    /// The version of the receiver's code maps, if its profile gives any.
+    /// The version of the receiver's code maps; `None` if its profile has none.
     pub code_maps: Option<Version>,
 }
 
-/// What to answer: a verdict, or that nothing was stored.
+/// What to tell a sender: a verdict, or that nothing was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
-    /// The message was judged, and the judgement is on disk.
+    /// The message was judged and the judgement is on disk.
     Verdict(&'a Verdict),
     /// Nothing was stored; the same message may be sent again (AE 207, HTTP 503).
     TryAgain(&'a Problem),
@@ -150,47 +153,47 @@ pub enum Reply<'a> {
 /// An answer in the sender's own format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The frames or bodies to send back, in order. None where the sender wants no answer.
+    /// Frames or bodies to send back, in order. Empty if the sender wants no answer.
     pub frames: Vec<Vec<u8>>,
-    /// HTTP status.
+    /// HTTP status code. Not used over MLLP.
     pub status: u16,
-    /// Media type for HTTP.
+    /// Media type for HTTP. Not used over MLLP.
     pub media_type: &'static str,
 }
 
 /// What a destination's answer means for the delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// It took responsibility. `number` is its own number for the message, where it gave one.
+    /// It accepted responsibility for the message.
     Taken {
-        /// The destination's own number.
+        /// The destination's own number for the message, if it gave one.
         number: Option<String>,
     },
-    /// It read the message and said no. Sending it again blindly will not help.
+    /// It refused the message. Sending it again unchanged would not help.
     Refused {
-        /// Why, without values.
+        /// Why, without any value of the message.
         problems: Vec<Problem>,
     },
-    /// It could not take it now (busy, locked, internal error): try again later.
+    /// It cannot take it now (busy, locked, internal error). Try again later.
     NotNow {
-        /// Why, without values.
+        /// Why, without any value of the message.
         problems: Vec<Problem>,
     },
-    /// It has the message and a further answer will follow on this connection.
+    /// It has the message and will send a further answer on this connection.
     MoreComes,
-    /// It answers another message: ignore it and go on waiting.
+    /// It answers another message. Ignore it and wait on.
     Stray,
-    /// It is no answer that this format knows.
+    /// The answer is none that this format knows.
     Unreadable {
-        /// Why, without values.
+        /// Why, without any value of the message.
         problem: Problem,
     },
 }
 
-/// How bytes of a format travel.
+/// How messages of a format are carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// Frames over TCP, as HL7 v2 uses them.
+    /// Frames over TCP (MLLP), for HL7 v2.
     Mllp,
     /// Bodies of HTTP requests.
     Http,
@@ -218,22 +221,23 @@ impl Transport {
 
 /// One format, both directions. Implementations are pure and never panic on any bytes.
 pub trait Codec: Send + Sync {
-    /// What profiles, figures and the command line call the format.
+    /// The name of the format in profiles, metrics and the command line.
     fn name(&self) -> &'static str;
 
-    /// The transports over which messages of this format arrive and leave.
+    /// The transports on which messages of this format arrive and leave.
     fn transports(&self) -> &'static [Transport];
 
-    /// Whether the format has a message for receipts.
+    /// Whether the format can express a receipt.
     fn has_receipts(&self) -> bool;
 
-    /// Who a message says it is from. Must be quick: it runs before any limit but the size.
+    /// Reads whom a message says it is from. Must be quick: apart from the size, nothing
+    /// is checked before.
     fn sender(&self, bytes: &[u8]) -> Sender;
 
     /// Reads a message.
     fn decode(&self, bytes: &[u8], with: &Reading<'_>) -> Decoded;
 
-    /// Writes a message for a destination, or says why this format cannot.
+    /// Writes a message for a destination, or says why this format cannot express it.
     fn encode(
         &self,
         message: &Message,
@@ -245,7 +249,8 @@ pub trait Codec: Send + Sync {
     /// has read of it is in `with.head`.
     fn answer(&self, arrived: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer;
 
-    /// Reads one answer of a destination to the transmission `control_id`. `status` is HTTP's.
+    /// Reads a destination's answer to the transmission `control_id`. `status` is the HTTP status,
+    /// `None` over MLLP.
     fn read_answer(
         &self,
         control_id: &str,

@@ -1,29 +1,29 @@
-//! The organisations of the county: their tiers, their tree and the names that formats use.
+//! The organisations of the county: tiers, parents, and the names that messages use for them.
 
 use std::collections::HashMap;
 
 use tierlink_schemas::{OrganisationCode, Tier};
 
-/// One organisation, as the county's configuration describes it.
+/// An organisation, from the county's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organisation {
-    /// Its code.
+    /// Its code in this county.
     pub code: OrganisationCode,
     /// Its Chinese name.
     pub name: String,
     /// Its English name, if any.
     pub name_en: Option<String>,
-    /// Where it stands.
+    /// Its tier: village, township, county, city or province.
     pub tier: Tier,
-    /// The organisation above it in the consortium.
+    /// The organisation above it in the consortium (医共体); `None` at the top.
     pub parent: Option<OrganisationCode>,
-    /// Whether it lies outside the county, so that cases to it pass the lead hospital.
+    /// Whether it is outside the county. Cases to it are reviewed by the lead hospital first.
     pub outside: bool,
-    /// Other names that messages call it by: MSH-4 facilities, FHIR identifiers, old codes.
+    /// Other names that messages use for it: MSH-4 facilities, FHIR identifiers, old codes.
     pub aliases: Vec<String>,
 }
 
-/// Every organisation that the configuration names. Empty when there is no configuration.
+/// All organisations of the configuration. Empty without one, as in offline translation.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     by_code: HashMap<OrganisationCode, Organisation>,
@@ -34,8 +34,8 @@ pub struct Directory {
 impl Directory {
     /// Builds the directory. `lead` is the lead hospital (牵头医院) of the county.
     ///
-    /// Names are compared without regard to ASCII case. Of two organisations with the same alias,
-    /// neither is found by it: who is meant must never be guessed.
+    /// Names are compared without regard to ASCII case. An alias that two organisations share finds
+    /// neither, because the recipient must never be guessed.
     #[must_use]
     pub fn new(organisations: Vec<Organisation>, lead: Option<OrganisationCode>) -> Self {
         let mut by_name: HashMap<String, Option<OrganisationCode>> = HashMap::new();
@@ -59,37 +59,37 @@ impl Directory {
         Self { by_code, by_name, lead }
     }
 
-    /// Whether there is no configuration: then unknown organisations are reported, not refused.
+    /// Whether there is no configuration. Unknown organisations are then reported and not refused.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_code.is_empty()
     }
 
-    /// The organisation with this code.
+    /// Finds an organisation by its code.
     #[must_use]
     pub fn get(&self, code: &OrganisationCode) -> Option<&Organisation> {
         self.by_code.get(code)
     }
 
-    /// The organisation that a message calls `name`: its code or one of its aliases.
+    /// Finds the organisation that a message calls `name`, by code or alias.
     #[must_use]
     pub fn resolve(&self, name: &str) -> Option<&Organisation> {
         self.by_name.get(&name.trim().to_ascii_lowercase()).and_then(|code| self.by_code.get(code))
     }
 
-    /// The lead hospital.
+    /// The code of the lead hospital.
     #[must_use]
     pub fn lead(&self) -> Option<&OrganisationCode> {
         self.lead.as_ref()
     }
 
-    /// The tier of an organisation.
+    /// The tier of an organisation; `None` if it is unknown.
     #[must_use]
     pub fn tier(&self, code: &OrganisationCode) -> Option<Tier> {
         self.get(code).map(|o| o.tier)
     }
 
-    /// Every organisation, in no particular order.
+    /// All organisations, in no particular order.
     pub fn all(&self) -> impl Iterator<Item = &Organisation> {
         self.by_code.values()
     }

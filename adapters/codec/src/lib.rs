@@ -1,13 +1,13 @@
-//! What every format crate shares: the profile of an organisation and its systems, the directory
-//! of all, the [`Codec`] trait and the registry of formats.
+//! What all format crates share: the profiles of organisations and systems, the directory of
+//! organisations, the [`Codec`] trait and the registry of formats.
 //!
 //! ```text
 //!   bytes ──decode(profile, directory)──▶ canonical message + deviations
 //!   canonical message ──encode(profile, directory)──▶ bytes + losses
 //! ```
 //!
-//! A codec is pure: the same bytes, profile and ids give the same result, today and on replay.
-//! Deliberately absent: sockets, clocks, chance, databases.
+//! A codec is pure: the same bytes, profile and ids always give the same result, also on replay.
+//! Deliberately absent: sockets, clocks, random numbers, databases.
 
 pub mod code_maps;
 mod codec;

@@ -1,13 +1,13 @@
-//! How an organisation and its systems speak: one TOML file per organisation, documented by
-//! `ops/examples/profiles/`.
+//! The profile of an organisation and its systems: one TOML file per organisation.
+//! `ops/examples/profiles/` has commented examples.
 //!
 //! ```text
 //!   file ─▶ OrganisationProfile ─▶ Profile (one per system) ─▶ codecs, doors, lanes
 //! ```
 //!
-//! Adding a hospital is adding such a file. Everything has a default but who the organisation is
-//! and which format each system speaks; unknown settings are errors, so that a typing mistake is
-//! seen. A file without `[[systems]]` describes an organisation with one system.
+//! A hospital is added by adding such a file. Only the organisation's identity and each system's
+//! format are required; unknown settings are errors, so that typing mistakes are found. A file
+//! without `[[systems]]` describes an organisation with one system.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,56 +16,56 @@ use tierlink_schemas::{LaneName, OrganisationCode, SystemName, Tier};
 
 use crate::directory::Organisation;
 
-/// The format of a system that is no program: people who read at a screen.
+/// The format name of a system that is no program: people who read on a screen.
 ///
-/// It has no codec, no address and no door. What it must receive stays in the store, visible in its
-/// lane, until people settle it.
+/// It has no codec, no address and no listener. Its deliveries stay in the store, visible in its
+/// lane, until people settle them.
 pub const PEOPLE: &str = "people";
 
-/// An organisation and its systems: one file.
+/// An organisation and its systems, from one file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "File")]
 pub struct OrganisationProfile {
-    /// Who it is.
+    /// Code, names and place of the organisation.
     pub organisation: Identity,
-    /// Its systems, at least one, in the order of the file.
+    /// Its systems, in the order of the file. Never empty.
     pub systems: Vec<Profile>,
 }
 
-/// One system of an organisation, with the organisation's identity: what codecs, doors and lanes
-/// go by.
+/// One system of an organisation, together with the organisation's identity. Codecs, listeners and
+/// lanes work with this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Who it is.
+    /// Code, names and place of its organisation.
     pub organisation: Identity,
-    /// The name of the system; none in a file without `[[systems]]`.
+    /// The name of the system; `None` in a file without `[[systems]]`.
     pub name: Option<SystemName>,
     /// Whether it receives what no other system of the organisation takes.
     pub is_default: bool,
     /// Kinds and services of the messages that it sends, such as `ecg` or `referral.submit`.
-    /// Empty: all.
+    /// Empty means all.
     pub gives: BTreeSet<String>,
     /// Kinds and services of the messages that it receives. The default system receives the rest.
     pub takes: BTreeSet<String>,
-    /// Which format, and how.
+    /// Its format, with the settings of that format.
     pub format: Format,
-    /// How its messages reach us.
+    /// How its messages reach the broker.
     pub inbound: Inbound,
-    /// How our messages reach it.
+    /// How the broker's messages reach it.
     pub outbound: Outbound,
-    /// Its codes, each mapped to ours, in both directions. A table that is given is complete: a code
-    /// of a safety field that it does not list refuses the message, or parks the delivery.
+    /// Its codes, each mapped to ours, for both directions. A table that is given must be complete:
+    /// a code of a safety field that it does not list refuses the message, or parks the delivery.
     pub codes: Codes,
-    /// Canonical paths that its messages must fill, such as `body.patient.phone`.
+    /// Paths in the canonical message that its messages must fill, such as `body.patient.phone`.
     pub required: BTreeSet<String>,
-    /// How long and how often we try.
+    /// Waits between tries, and when to stop trying.
     pub retry: Retry,
-    /// Known habits that the standard does not allow.
+    /// Its known deviations from the standard that are read anyway.
     pub quirks: Quirks,
 }
 
-/// A profile as it is written: either the settings of the one system beside `[organisation]`, or
-/// `[[systems]]`.
+/// A profile as it stands in the file: settings of a single system beside `[organisation]`, or a
+/// list of `[[systems]]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -81,7 +81,7 @@ struct File {
     quirks: Option<Quirks>,
 }
 
-/// One of `[[systems]]`.
+/// One entry of `[[systems]]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SystemSettings {
@@ -107,7 +107,7 @@ struct SystemSettings {
     quirks: Quirks,
 }
 
-/// The file has the settings of a system in the wrong place.
+/// A setting of a system stands in the wrong place of the file.
 #[derive(Debug, thiserror::Error)]
 enum Misplaced {
     #[error(
@@ -187,18 +187,18 @@ impl TryFrom<File> for OrganisationProfile {
 }
 
 impl OrganisationProfile {
-    /// Reads a profile. The error names the setting and the line.
+    /// Reads a profile. An error names the setting and the line.
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
 
-    /// The system that receives what no other one takes. None if the file names no default.
+    /// The system that receives what no other one takes; `None` if the file marks no default.
     #[must_use]
     pub fn default_system(&self) -> Option<&Profile> {
         self.systems.iter().find(|system| system.is_default)
     }
 
-    /// The system as lanes and the store name it: `None` is the default system.
+    /// Finds a system by its name in lanes and in the store: `None` is the default system.
     #[must_use]
     pub fn system(&self, name: Option<&SystemName>) -> Option<&Profile> {
         match name {
@@ -226,14 +226,14 @@ impl OrganisationProfile {
     }
 }
 
-/// An organisation with this one system.
+/// An organisation whose only system is this one.
 impl From<Profile> for OrganisationProfile {
     fn from(system: Profile) -> Self {
         Self { organisation: system.organisation.clone(), systems: vec![system] }
     }
 }
 
-/// Who an organisation is and where it stands.
+/// Code, names and place of an organisation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
@@ -244,44 +244,46 @@ pub struct Identity {
     /// Its English name.
     #[serde(default)]
     pub name_en: Option<String>,
-    /// Where it stands.
+    /// Its tier: `village`, `township`, `county`, `city` or `province`.
     pub tier: Tier,
-    /// The organisation above it.
+    /// Code of the organisation above it in the consortium (医共体).
     #[serde(default)]
     pub parent: Option<OrganisationCode>,
-    /// Whether it lies outside the county.
+    /// Whether it is outside the county.
     #[serde(default)]
     pub outside: bool,
-    /// Other names that messages call it by.
+    /// Other names that messages use for it.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// Whom to call when something is stuck.
+    /// Whom to call when a delivery to it is stuck: name and telephone of an IT contact.
     #[serde(default)]
     pub contact: Option<String>,
 }
 
-/// Which format a system speaks, and how.
+/// The format of a system and the settings of that format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Format {
     /// The name of the format, such as `hl7v2`, or [`PEOPLE`].
     pub name: String,
-    /// HL7 v2 version that we write, `2.3.1` to `2.8`.
+    /// Version of HL7 v2 to write, from `2.3.1` to `2.8`.
     #[serde(default = "default_version")]
     pub version: String,
-    /// Charset that we write, and read when MSH-18 is silent: `UTF-8`, `GB18030`, `GBK`.
+    /// Character set to write, and to read messages whose MSH-18 is empty: `UTF-8`,
+    /// `GB18030` or `GBK`.
     #[serde(default)]
     pub charset: Option<String>,
-    /// Time zone of times without one.
+    /// IANA time zone for times that state none, such as `Asia/Shanghai`.
     #[serde(default = "default_zone")]
     pub zone: String,
-    /// Which acknowledgements we ask for in HL7 v2.
+    /// The acknowledgements to ask for in HL7 v2.
     #[serde(default)]
     pub acknowledgement: Acknowledgement,
-    /// MSH-3 and MSH-5 of this system; also tells it from other systems of the organisation.
+    /// Name of the application in MSH-3 and MSH-5. Also distinguishes the systems
+    /// of one organisation.
     #[serde(default)]
     pub application: Option<String>,
-    /// MSH-4 and MSH-6 of this organisation, if not its code.
+    /// Name of the facility in MSH-4 and MSH-6, if it is not the organisation's code.
     #[serde(default)]
     pub facility: Option<String>,
 }
@@ -307,7 +309,7 @@ pub enum Acknowledgement {
     CommitAndApplication,
 }
 
-/// How messages of an organisation reach us.
+/// How messages of a system reach the broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inbound {
@@ -319,12 +321,12 @@ pub struct Inbound {
     pub shared_with: BTreeSet<OrganisationCode>,
     /// Name in the client certificate that it must show where a listener asks for one.
     pub certificate_name: Option<String>,
-    /// MLLP listener by name, when it has one of its own. Messages on that listener are its own.
+    /// Name of an MLLP listener for this system alone. All messages on that listener are from it.
     pub listener: Option<String>,
 }
 
 impl Inbound {
-    /// Whether messages of both may come from one address. An empty list is this machine only.
+    /// Whether some address may send for both. An empty list stands for this machine only.
     #[must_use]
     pub fn shares_an_address(&self, other: &Self) -> bool {
         let within = |a: &ipnet::IpNet, b: &ipnet::IpNet| a.contains(b) || b.contains(a);
@@ -333,41 +335,41 @@ impl Inbound {
     }
 }
 
-/// How our messages reach an organisation.
+/// How the broker's messages reach a system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outbound {
-    /// `mllp://host:port`, `mllps://host:port`, `http://…` or `https://…`. Absent: deliveries wait
-    /// in the lane until an address is configured.
+    /// `mllp://host:port`, `mllps://host:port`, `http://…` or `https://…`. Without an address,
+    /// deliveries wait in the lane.
     pub address: Option<String>,
-    /// Name of the secret (file or `TIERLINK_SECRET_<NAME>`) sent as bearer token.
+    /// Name of the secret (a file, or `TIERLINK_SECRET_<NAME>`) to send as bearer token.
     pub token_secret: Option<String>,
-    /// PEM file with the authorities that its certificate may come from.
+    /// Path of a PEM file with the certificate authorities to trust for it.
     pub authorities: Option<String>,
-    /// PEM file with our client certificate and key.
+    /// Path of a PEM file with the broker's client certificate and private key.
     pub identity: Option<String>,
     /// How long to wait for an answer, in seconds.
     pub answer_seconds: Option<u32>,
     /// Which receipts it wants for its own messages.
     pub receipts: Receipts,
-    /// Its lane is consumed by an adapter beside the hospital, not by the broker.
+    /// Whether an adapter beside the hospital consumes its lane from RabbitMQ, and not the broker.
     pub remote: bool,
 }
 
-/// Which receipts an organisation wants to hear.
+/// Which receipts a system wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Receipts {
-    /// None: it looks custody up when it wants to know.
+    /// None: it asks for the state of its messages when it needs to know.
     #[default]
     None,
     /// Only when a person must act or the message was withdrawn.
     Problems,
-    /// Every one.
+    /// It wants every receipt.
     All,
 }
 
-/// Code maps of one organisation: its code on the left, ours on the right.
+/// Code maps of one system: its own code on the left, ours on the right.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Codes {
@@ -377,16 +379,16 @@ pub struct Codes {
     pub priority: BTreeMap<String, String>,
     /// Departments: to codes of `codes/department.csv`.
     pub department: BTreeMap<String, String>,
-    /// Reasons for return, decline, redirect and cancel.
+    /// Reasons for return, decline, redirect and cancel: to our reason codes.
     pub reason: BTreeMap<String, String>,
     /// Organisations: to codes of this county.
     pub organisation: BTreeMap<String, String>,
-    /// What people call this version of the maps. It is shown, with a hash of their content, beside
-    /// every message that they decided about.
+    /// A label for this version of the maps. Every message that the maps translated shows it,
+    /// together with a hash of their content.
     pub version: Option<String>,
 }
 
-/// How long and how often we try while a destination is silent.
+/// Waits between tries while a destination does not answer, and when to stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
@@ -396,7 +398,7 @@ pub struct Retry {
     pub wait_ms_max: u64,
     /// Each wait is this many times the one before, in hundredths (200 doubles).
     pub growth_percent: u32,
-    /// After this many hours of silence the delivery is parked for a person.
+    /// Hours without an answer after which the delivery is parked for a person.
     pub give_up_after_hours: u32,
 }
 
@@ -411,30 +413,32 @@ impl Default for Retry {
     }
 }
 
-/// Habits of an organisation that the standard does not allow and we read all the same.
+/// Known deviations of a system from its standard that are read anyway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quirks {
-    /// The profile's charset wins over MSH-18, which this system fills in wrongly.
+    /// Use the profile's character set even where MSH-18 states another, because MSH-18 is wrong.
     pub charset_wins: bool,
-    /// PID-5 is `pinyin^汉字`.
+    /// PID-5 holds the name as `pinyin^汉字`.
     pub pinyin_first: bool,
     /// PID-19 holds the resident identity number.
     pub identity_in_pid19: bool,
-    /// A second REF^I12 with the same RF1-6 is an amendment, not a new referral (HL7 AU).
+    /// A second REF^I12 with the same RF1-6 amends the referral and opens no new
+    /// one (HL7 Australia).
     pub resend_amends: bool,
-    /// Follow the BaRS decision table strictly instead of the shipped examples.
+    /// Apply the decision table of BaRS strictly, where its published examples differ from it.
     pub bars_strict: bool,
-    /// Answers AE where it means "not now": try again instead of parking.
+    /// Its AE means "not now": try again, and do not park the delivery.
     pub application_error_is_transient: bool,
-    /// Answers carry no usable MSA-2; take the next answer for ours. Dangerous.
+    /// Its answers carry no usable MSA-2: take the next answer as the one to our message.
+    /// Dangerous, because a late answer is then taken for another message's.
     pub ignores_msa2: bool,
-    /// Write line feeds after the segments' carriage returns.
+    /// Write a line feed after each segment's carriage return.
     pub line_feeds: bool,
 }
 
 impl Profile {
-    /// Reads the default system of a profile. The error names the setting and the line.
+    /// Reads the default system of a profile. An error names the setting and the line.
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         let organisation = OrganisationProfile::from_toml(text)?;
         organisation.default_system().cloned().ok_or_else(|| {
@@ -444,7 +448,7 @@ impl Profile {
         })
     }
 
-    /// The only system of an organisation of which nothing is known, for offline translation.
+    /// A profile with defaults only, for offline translation without a configuration.
     #[must_use]
     pub fn bare(code: OrganisationCode, tier: Tier, format: &str) -> Self {
         Self {
@@ -480,25 +484,25 @@ impl Profile {
         }
     }
 
-    /// The name of a further system; `None` for the default system, as lanes and the store have it.
+    /// The name of a further system; `None` for the default system, as in lanes and in the store.
     #[must_use]
     pub fn further(&self) -> Option<&SystemName> {
         self.name.as_ref().filter(|_| !self.is_default)
     }
 
-    /// The lane of what this system must receive.
+    /// The lane of the messages that this system must receive.
     #[must_use]
     pub fn lane(&self) -> LaneName {
         LaneName::new(self.organisation.code.clone(), self.further().cloned())
     }
 
-    /// Whether people read what it receives, and no program.
+    /// Whether people read its messages, and no program.
     #[must_use]
     pub fn is_people(&self) -> bool {
         self.format.name == PEOPLE
     }
 
-    /// Whether a message that states `system` as its source states this one: by its name or by its
+    /// Whether a message that names `system` as its source means this one: by its name or its
     /// application (MSH-3), without regard to ASCII case.
     #[must_use]
     pub fn is_called(&self, system: &str) -> bool {
@@ -508,7 +512,7 @@ impl Profile {
         [name, application].into_iter().flatten().any(|it| it.eq_ignore_ascii_case(system))
     }
 
-    /// The entry of this system's organisation in the directory.
+    /// The entry of its organisation in the directory.
     #[must_use]
     pub fn directory_entry(&self) -> Organisation {
         OrganisationProfile::from(self.clone()).directory_entry()

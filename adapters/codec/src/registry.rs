@@ -1,27 +1,27 @@
-//! The formats that a program speaks, by name.
+//! The formats of this program, by name.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::codec::{Codec, Transport};
 
-/// Every format that this program speaks, in the order in which they were registered.
+/// The formats of this program, in the order in which they were registered.
 ///
-/// A system's profile names one of them in `format.name`. Nothing else in the broker knows which
-/// formats there are.
+/// The profile of a system names one of them in `format.name`. Nothing else in the broker knows
+/// which formats exist.
 #[derive(Clone, Default)]
 pub struct CodecRegistry {
     codecs: Vec<Arc<dyn Codec>>,
 }
 
 impl CodecRegistry {
-    /// A registry of these codecs. Of two with one name the first is found.
+    /// Makes a registry of these codecs. Of two with the same name, the first is used.
     #[must_use]
     pub fn new(codecs: Vec<Arc<dyn Codec>>) -> Self {
         Self { codecs }
     }
 
-    /// The codec of the format `name`.
+    /// Finds the codec of the format `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Codec>> {
         self.codecs.iter().find(|codec| codec.name() == name)
@@ -33,7 +33,7 @@ impl CodecRegistry {
         self.codecs.iter().map(|codec| codec.name()).collect()
     }
 
-    /// The formats that may arrive and leave over `transport`.
+    /// The formats that can be carried over `transport`.
     pub fn over(&self, transport: Transport) -> impl Iterator<Item = &Arc<dyn Codec>> {
         self.codecs.iter().filter(move |codec| codec.transports().contains(&transport))
     }

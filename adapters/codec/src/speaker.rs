@@ -1,31 +1,31 @@
-//! Which system of an organisation a message is from.
+//! Finds out which system of an organisation sent a message.
 //!
-//! The door has found the organisation. What it knows of the way (transport, listener, address,
-//! certificate, format) says which systems may speak there at all; the name that the message states
-//! (MSH-3, `source.system`, `MessageHeader.source.name`) chooses among them.
+//! The organisation is known already. How the message came in (transport, listener, address,
+//! certificate, format) says which of its systems can have sent it; the name in the message (MSH-3,
+//! `source.system`, `MessageHeader.source.name`) selects one of them.
 //!
-//! In whose name a message speaks is a safety field: what is ambiguous is refused, never guessed.
+//! Who sent a message is a safety field: if it is ambiguous the message is refused, never guessed.
 
 use crate::profile::{OrganisationProfile, Profile};
 
-/// Why the system cannot be told.
+/// Why the sending system cannot be determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unclear {
-    /// The message names a system of the organisation that does not speak there.
+    /// The message names a system of the organisation that may not send this way.
     NotHere,
-    /// No system of the organisation speaks there under that name.
+    /// No system of the organisation that may send this way has that name.
     Nobody,
-    /// More than one could be meant.
+    /// Several systems are possible.
     Several,
 }
 
 impl OrganisationProfile {
-    /// The system that speaks, among those that `may` speak where the message came in.
+    /// Finds the sending system among those for which `may` says that they may send this way.
     ///
-    /// - An organisation with one system needs no name: whatever it states, it is that system.
-    /// - A stated name counts if a system has it as its name or its `format.application`.
-    /// - A name that nobody has, or none, means the only system that may speak there, or of several
-    ///   the only one without an application.
+    /// - An organisation with one system: always that system, whatever the message names.
+    /// - A name: the system that has it as its name or its `format.application`.
+    /// - No name, or an unknown one: the only system that may send this way; of several, the only
+    ///   one without an application.
     pub fn speaker(
         &self,
         stated: Option<&str>,

@@ -1,8 +1,9 @@
-//! Bytes to JSON, strictly: UTF-8, no name twice, bounded in size, depth and number of values. Both
-//! JSON formats read with this.
+//! Reads JSON strictly: UTF-8, no repeated names, limited in size, depth and number of values. Both
+//! JSON formats use it.
 //!
-//! JSON readers differ on a name that occurs twice in an object; a broker that guesses which one
-//! was meant could send a patient to the wrong place. So every such place is told, with its path.
+//! JSON readers differ in which value they take when a name occurs twice in an object. If a
+//! broker guessed, it could send a patient to the wrong place, so every repetition is reported
+//! with its path.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,82 +12,82 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor
 use serde_json::{Map, Number, Value};
 use tierlink_schemas::schema;
 
-/// Most repeated names that are told.
+/// Most repeated names to report.
 const TWICE_MAX: usize = 100;
 
-/// The largest whole number that a float holds exactly.
+/// 2^53. A 64-bit float holds every smaller whole number exactly.
 const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// Some editors begin every file with this mark. RFC 8259 lets a reader ignore it.
+/// A byte order mark, which some editors write. RFC 8259 section 8.1 allows a reader to ignore it.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// What a format takes.
+/// Limits of a JSON format, each with an error of its own in [`Refused`].
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct JsonLimits {
     /// Largest message, in bytes.
     pub bytes_max: usize,
-    /// Deepest nesting. `serde_json` itself ends at 128.
+    /// Deepest nesting. `serde_json` itself stops at 128.
     pub depth_max: usize,
-    /// Most values, objects and arrays in one message.
+    /// Most values in one message, objects and arrays included.
     pub values_max: usize,
-    /// What becomes of numbers.
+    /// How to read numbers.
     pub numbers: Numbers,
 }
 
-/// What becomes of numbers.
+/// How to read numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numbers {
-    /// They are numbers; `7.0` is the whole number 7.
+    /// As numbers; `7.0` becomes the whole number 7.
     Read,
-    /// They become the text that was sent, because `7.10` on a laboratory sheet is not `7.1`.
+    /// As the text that was sent, because in a laboratory result `7.10` is more precise than `7.1`.
     AsText,
 }
 
 /// JSON that was read.
 #[derive(Debug)]
 pub struct Read {
-    /// What was read. Of a name that occurs twice, the last.
+    /// The value. Of a name that occurs twice, the last one is in it.
     pub value: Value,
     /// Paths of the names that occur twice.
     pub twice: Vec<String>,
-    /// Whether a byte order mark stood before it.
+    /// Whether it began with a byte order mark.
     pub marked: bool,
 }
 
-/// Why bytes are refused. Places only: what stands there may be a patient's.
+/// Why bytes are refused. Names positions only, because the content may be a patient's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// More bytes than the format takes.
     TooLong,
-    /// Not UTF-8.
+    /// The bytes are not UTF-8.
     NotUtf8 {
-        /// How many bytes are.
+        /// Offset of the first byte that is not UTF-8, from 0.
         byte: usize,
     },
     /// Nested too deeply.
     TooDeep {
-        /// Line, counted from 1.
+        /// Line, from 1.
         line: usize,
-        /// Column, counted from 1.
+        /// Column, from 1.
         column: usize,
     },
     /// Too many values.
     TooManyValues {
-        /// Line, counted from 1.
+        /// Line, from 1.
         line: usize,
-        /// Column, counted from 1.
+        /// Column, from 1.
         column: usize,
     },
-    /// No JSON.
+    /// The text is not JSON.
     Broken {
-        /// Line, counted from 1.
+        /// Line, from 1.
         line: usize,
-        /// Column, counted from 1.
+        /// Column, from 1.
         column: usize,
     },
 }
 
-/// The bytes without a byte order mark, and whether there was one.
+/// Removes a byte order mark. Says whether there was one.
 #[must_use]
 pub fn unmarked(bytes: &[u8]) -> (&[u8], bool) {
     match bytes.strip_prefix(BYTE_ORDER_MARK) {
@@ -95,8 +96,8 @@ pub fn unmarked(bytes: &[u8]) -> (&[u8], bool) {
     }
 }
 
-/// Reads JSON.
-pub fn read(bytes: &[u8], limits: &Limits) -> Result<Read, Refused> {
+/// Reads JSON within these limits.
+pub fn read(bytes: &[u8], limits: &JsonLimits) -> Result<Read, Refused> {
     if bytes.len() > limits.bytes_max {
         return Err(Refused::TooLong);
     }
@@ -122,7 +123,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Read, Refused> {
     Ok(Read { value, twice: state.twice, marked })
 }
 
-/// Puts every number outside of texts between quotation marks.
+/// Writes every number as a JSON text, leaving texts untouched.
 fn numbers_as_text(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = String::with_capacity(text.len() + 64);
@@ -132,7 +133,7 @@ fn numbers_as_text(text: &str) -> String {
             b'"' => at = end_of_text(bytes, at + 1),
             b'-' | b'0'..=b'9' => {
                 let end = end_of_number(bytes, at);
-                // Slicing is safe: every byte of a number is one ASCII character.
+                // The slice is valid: a number consists of ASCII characters only.
                 if serde_json::from_str::<IgnoredAny>(&text[at..end]).is_ok() {
                     out.push_str(&text[copied..at]);
                     out.push('"');
@@ -149,7 +150,7 @@ fn numbers_as_text(text: &str) -> String {
     out
 }
 
-/// One past the closing quotation mark of the text whose content starts at `at`.
+/// The offset behind the closing quotation mark of the text whose content starts at `at`.
 fn end_of_text(bytes: &[u8], mut at: usize) -> usize {
     while at < bytes.len() {
         match bytes[at] {
@@ -168,20 +169,25 @@ fn end_of_number(bytes: &[u8], start: usize) -> usize {
     start + more.count()
 }
 
+/// The state of reading one message.
 struct State<'l> {
-    limits: &'l Limits,
+    limits: &'l JsonLimits,
+    /// Path of the value that is being read.
     path: String,
+    /// Number of values so far.
     values: usize,
     twice: Vec<String>,
     exceeded: Option<Exceeded>,
 }
 
+/// The limit that ended reading.
 #[derive(Clone, Copy)]
 enum Exceeded {
     Values,
     Depth,
 }
 
+/// Reads one value at a known depth.
 struct Seed<'a, 'l> {
     state: &'a mut State<'l>,
     depth: usize,
@@ -201,6 +207,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
 }
 
 impl Seed<'_, '_> {
+    /// The depth of the values inside, or an error beyond the limit.
     fn deeper<E: de::Error>(&mut self) -> Result<usize, E> {
         if self.depth >= self.state.limits.depth_max {
             self.state.exceeded = Some(Exceeded::Depth);
@@ -233,7 +240,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
         Ok(Value::from(it))
     }
 
-    /// `7.0` is the whole number 7, for the schema and for us.
+    /// Reads `7.0` as the whole number 7, as JSON Schema does.
     fn visit_f64<E>(self, it: f64) -> Result<Value, E> {
         if it.fract() == 0.0 && it.abs() < EXACT_FLOAT_MAX {
             let whole = format!("{it:.0}").parse::<i64>().map(Value::from);

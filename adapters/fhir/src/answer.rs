@@ -1,4 +1,4 @@
-//! Answers: what a sender hears from us, and what a destination's answer means to us.
+//! Answers of FHIR: written for senders, and read from destinations.
 //!
 //! ```text
 //!   accepted           200  Bundle, response.code ok
@@ -32,7 +32,7 @@ fn arrived(bytes: &[u8]) -> Arrived {
     bundle.map_or_else(|_| Arrived::default(), |bundle| Arrived::of(&bundle, message_id(&bundle)))
 }
 
-/// Writes what the sender hears.
+/// Writes the answer for a sender.
 pub fn answer(bytes: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer {
     let known = with.known::<Arrived>();
     let arrived = known.map_or_else(|| Cow::Owned(arrived(bytes)), Cow::Borrowed);

@@ -1,9 +1,9 @@
 //! A Bundle to read from: its resources, the references between them, and what nobody has read yet.
 //!
 //! Readers *take* texts by path (`name/0/text`). Whatever is left over in the end becomes the
-//! message's extras, so an element that this crate does not know is kept and not lost. Taking is
-//! only marking: two readers may take the same text, because one Organization may be both sender
-//! and requester.
+//! message's extras, so an element that this crate does not know is kept and not lost. Taking
+//! is only marking: two readers may take the same text, because one Organization may be both
+//! sender and requester.
 //!
 //! Paths bend: an object where FHIR has a list counts as a list of one, and the other way round.
 //! Bent places are remembered and become deviations.
@@ -20,7 +20,7 @@ use crate::{codes, extension, systems};
 /// The place of a resource in [`Bundle`].
 pub type At = usize;
 
-/// One resource.
+/// A resource of the Bundle.
 #[derive(Debug)]
 pub struct Resource {
     /// Its type, such as `Patient`.
@@ -29,7 +29,7 @@ pub struct Resource {
     pub path: String,
     /// `fullUrl` of its entry.
     pub full_url: Option<String>,
-    /// Its elements.
+    /// Its elements, as JSON.
     pub body: Value,
     /// Pointers of the leaves that somebody took.
     pub taken: HashSet<String>,

@@ -51,21 +51,21 @@ const PROCEDURE_NOTES: [(&str, &str); 4] = [
 /// What kind of resource an item becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// A diagnosis.
+    /// A diagnosis, as Condition.
     Condition,
-    /// An allergy.
+    /// An allergy, as AllergyIntolerance.
     Allergy,
-    /// A value.
+    /// An observed value, as Observation.
     Observation,
-    /// An operation.
+    /// An operation or procedure, as Procedure.
     Procedure,
-    /// A medicine that the patient takes.
+    /// A medicine that the patient takes, as MedicationStatement.
     Statement,
-    /// A medicine to go on with.
+    /// A medicine to continue, as MedicationRequest.
     Prescription,
-    /// A paper.
+    /// An attachment, as DocumentReference.
     Document,
-    /// An offer of time, bed or expert.
+    /// A published slot, as Slot.
     Slot,
 }
 

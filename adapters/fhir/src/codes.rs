@@ -1,8 +1,8 @@
-//! The codes of this crate's problems and deviations. Each has a page under `ops/errors/`.
+//! The error codes of this crate. Each has a page in `ops/errors/`.
 
 use tierlink_schemas::Code;
 
-/// The bytes are no JSON in UTF-8.
+/// The bytes are not JSON in UTF-8.
 pub const UNREADABLE: Code = Code::new("D060");
 /// A limit of this crate is exceeded.
 pub const TOO_MUCH: Code = Code::new("D061");
@@ -54,9 +54,9 @@ pub const LEFT_OUT: Code = Code::new("D083");
 /// A text has no room in the message.
 pub const TOO_LONG: Code = Code::new("D084");
 
-/// The destination said no.
+/// The destination refused the message.
 pub const PARTNER_REFUSED: Code = Code::new("D085");
-/// The destination cannot take it now.
+/// The destination cannot accept it now.
 pub const PARTNER_BUSY: Code = Code::new("D086");
 /// The destination's answer cannot be read.
 pub const PARTNER_UNREADABLE: Code = Code::new("D087");

@@ -31,7 +31,7 @@ pub enum Dialect {
     Own,
     /// The booking and referral standard of the English health service.
     Bars,
-    /// Anything else.
+    /// Any other FHIR message.
     Plain,
 }
 

@@ -2,13 +2,13 @@
 //! which every number has become its own text, and which loses nothing.
 
 use serde_json::Value;
-use tierlink_codec::strict_json::{self, Limits, Numbers, Refused};
+use tierlink_codec::strict_json::{self, JsonLimits, Numbers, Refused};
 use tierlink_schemas::Problem;
 
 use crate::codes;
 use crate::limits::{DEPTH_MAX, MESSAGE_BYTES_MAX, NODES_MAX};
 
-const LIMITS: Limits = Limits {
+const LIMITS: JsonLimits = JsonLimits {
     bytes_max: MESSAGE_BYTES_MAX,
     depth_max: DEPTH_MAX,
     values_max: NODES_MAX,

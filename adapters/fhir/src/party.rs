@@ -21,7 +21,7 @@ use crate::{codes, systems};
 /// A party as it was read: its organisation may still be unknown.
 #[derive(Debug)]
 pub struct Side {
-    /// Which organisation.
+    /// The organisation, if it is known.
     pub organisation: Named,
     /// Where that stood.
     pub field: String,

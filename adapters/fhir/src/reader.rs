@@ -24,15 +24,15 @@ const CODED_SYSTEM_CHARS_MAX: usize = 128;
 
 /// A message being read.
 pub struct Reader<'a> {
-    /// What is read.
+    /// The Bundle that is read.
     pub bundle: Bundle,
-    /// How the sender speaks.
+    /// Profile of the sender, and the directory.
     pub with: &'a Reading<'a>,
-    /// Why the message is refused.
+    /// Why the message is refused. Empty if it is accepted.
     pub problems: Vec<Problem>,
-    /// What was read tolerantly.
+    /// Where the message breaks its standard and is read anyway.
     pub deviations: Vec<Deviation>,
-    /// Texts of our extensions that fitted nowhere.
+    /// Texts of our extensions that belong to no canonical field.
     pub set_aside: Vec<Extra>,
     /// Words for the receiver that have no field of their own, with the place where they stood.
     pub said: Vec<(String, String)>,
@@ -44,14 +44,14 @@ pub struct Reader<'a> {
     pub left_out: Vec<String>,
 }
 
-/// What a name of an organisation came to.
+/// Result of looking up the name of an organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// It is known.
+    /// The name is known.
     As(OrganisationCode),
-    /// A name is given that nobody knows.
+    /// There is a name, and it is not known.
     Unknown,
-    /// No name is given.
+    /// There is no name.
     Silent,
 }
 
@@ -66,7 +66,7 @@ impl Named {
 }
 
 impl<'a> Reader<'a> {
-    /// Starts reading.
+    /// A reader that has read nothing yet.
     pub fn new(bundle: Bundle, with: &'a Reading<'a>) -> Self {
         Self {
             bundle,

@@ -1,46 +1,46 @@
-//! The URIs of this crate, and how canonical names of code systems become URIs and back.
+//! The URIs of this crate, and the conversion of code system names to URIs and back.
 //!
 //! FHIR wants a URI where the canonical schema has a short name (`GB/T 3304`). Systems with a
-//! registered OID use it; every other name that is no URI yet is wrapped, so that it comes back as
-//! it was.
+//! registered OID use it; every other name that is no URI yet is wrapped, so that it comes back
+//! as it was.
 
 /// `MessageHeader.eventCoding.system`; the code is the canonical kind.
 pub const EVENT: &str = "urn:tierlink:event";
-/// Our number of a case.
+/// URI of case numbers.
 pub const CASE_NUMBER: &str = "urn:tierlink:case-number";
-/// Our id of a case.
+/// URI of case ids.
 pub const CASE_ID: &str = "urn:tierlink:case-id";
-/// Before the code of an organisation: what it calls things itself.
+/// Prefix of the code of an organisation, for numbers that the organisation assigns.
 pub const ORGANISATION: &str = "urn:tierlink:organisation:";
-/// Before the name of each of our extensions.
+/// Prefix of the name of each of our extensions.
 pub const EXTENSION: &str = "urn:tierlink:extension:";
-/// Our error codes.
+/// URI of our error codes.
 pub const ERROR: &str = "urn:tierlink:error";
-/// The family in `ServiceRequest.category`.
+/// URI of the family of a case, in `ServiceRequest.category`.
 pub const FAMILY: &str = "urn:tierlink:family";
-/// Texts that have no national data element.
+/// URI of codes for texts that have no national data element.
 pub const TEXT: &str = "urn:tierlink:text";
-/// What kind of number a patient identifier is.
+/// URI of kinds of patient numbers.
 pub const IDENTIFIER_KIND: &str = "urn:tierlink:identifier-kind";
-/// What kind of paper an attachment is.
+/// URI of kinds of attachments.
 pub const ATTACHMENT_KIND: &str = "urn:tierlink:attachment-kind";
-/// What a slot offers.
+/// URI of kinds of slots.
 pub const SLOT_KIND: &str = "urn:tierlink:slot-kind";
-/// Coded reasons, from the tables in `schemas/codes`.
+/// URI of reason codes, from the tables in `schemas/codes`.
 pub const REASON: &str = "urn:tierlink:reason";
-/// CV02.01.101, kinds of identity documents.
+/// URI of kinds of identity documents, CV02.01.101.
 pub const IDENTITY_DOCUMENT: &str = "urn:tierlink:codes:CV02.01.101";
-/// 公民身份号码.
+/// OID of resident identity numbers (公民身份号码).
 pub const IDENTITY_NUMBER: &str = "urn:oid:2.16.156.10011.1.3";
-/// 卫生信息数据元目录, the national data elements (WS/T 363).
+/// OID of the national data elements (卫生信息数据元目录, WS/T 363).
 pub const DATA_ELEMENT: &str = "urn:oid:2.16.156.10011.2.2.1";
-/// 电子健康卡.
+/// OID of electronic health cards (电子健康卡).
 pub const HEALTH_CARD: &str = "urn:oid:2.16.156.10011.1.19";
-/// 门诊号, 住院号, 病案号.
+/// OID of outpatient numbers (门诊号).
 pub const OUTPATIENT: &str = "urn:oid:2.16.156.10011.1.11";
-/// 住院号.
+/// OID of inpatient numbers (住院号).
 pub const INPATIENT: &str = "urn:oid:2.16.156.10011.1.12";
-/// 病案号.
+/// OID of medical record numbers (病案号).
 pub const RECORD: &str = "urn:oid:2.16.156.10011.1.13";
 
 /// The canonical name of our table of departments.

@@ -16,26 +16,26 @@ use crate::{extension, systems};
 /// The namespace of all derived ids.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d5f_0b7e_2c64_4f0a_9b1d_7469_6572_6c6b);
 
-/// A message being written.
+/// The state of writing one message.
 pub struct Writer<'a> {
-    /// What is written.
+    /// The message that is written.
     pub message: &'a Message,
-    /// For whom.
+    /// Code of the organisation that receives it.
     pub to: &'a OrganisationCode,
-    /// How the receiver calls things.
+    /// The receiver's code maps.
     pub maps: CodeMaps<'a>,
     /// What FHIR could not carry.
     pub losses: Vec<Loss>,
-    /// References to the parts that the focus of the message shall name.
+    /// References to the resources that the focus of the message must name.
     pub parts: Vec<Value>,
-    /// The reference to the patient, once written.
+    /// The reference to the patient, once it is written.
     pub subject: Option<Value>,
     entries: Vec<Value>,
     seed: Uuid,
 }
 
 impl<'a> Writer<'a> {
-    /// Starts writing.
+    /// A writer that has written nothing yet.
     pub fn new(message: &'a Message, to: &'a OrganisationCode, maps: CodeMaps<'a>) -> Self {
         let seed = format!("{}/{to}", message.id);
         let seed = Uuid::new_v5(&NAMESPACE, seed.as_bytes());
@@ -132,7 +132,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// A canonical object while its parts are written.
+/// A canonical object, from which parts are removed as they are written.
 #[derive(Debug, Default)]
 pub struct Rest(pub Map<String, Value>);
 
@@ -145,12 +145,12 @@ impl Rest {
         }
     }
 
-    /// Takes a member.
+    /// Removes and returns a member.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !is_empty(value))
     }
 
-    /// Takes a text.
+    /// Removes and returns a text.
     pub fn text(&mut self, name: &str) -> Option<String> {
         match self.take(name) {
             Some(Value::String(text)) => Some(text),
@@ -162,7 +162,7 @@ impl Rest {
         }
     }
 
-    /// Takes an object.
+    /// Removes and returns an object.
     pub fn object(&mut self, name: &str) -> Option<Rest> {
         match self.take(name) {
             Some(Value::Object(members)) => Some(Self(members)),
@@ -174,12 +174,12 @@ impl Rest {
         }
     }
 
-    /// Takes a code with its system and words.
+    /// Removes and returns a code with system and text, as a CodeableConcept.
     pub fn concept(&mut self, name: &str) -> Option<Value> {
         self.object(name).map(|coded| extension::concept(&coded.0))
     }
 
-    /// Takes a telephone number as a list of contact points.
+    /// Removes a telephone number and returns it as a list of contact points.
     pub fn phone(&mut self, name: &str) -> Option<Value> {
         self.text(name).map(|number| json!([{ "system": "phone", "value": number }]))
     }
@@ -267,7 +267,7 @@ pub fn put(resource: &mut Map<String, Value>, name: &str, value: impl Into<Optio
     }
 }
 
-/// An identifier.
+/// An Identifier with system and value.
 pub fn identifier(system: &str, value: &str) -> Value {
     json!({ "system": system, "value": value })
 }

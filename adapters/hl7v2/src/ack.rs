@@ -1,4 +1,4 @@
-//! What the sender of a message hears: ACK with MSA and, when something was wrong, ERR.
+//! Answers to senders: ACK with MSA and, when something was wrong, ERR.
 //!
 //! ```text
 //!   MSH-15 and MSH-16 empty  original mode   AA, AE or AR, always
@@ -6,9 +6,9 @@
 //!                                            MSH-16 for AA, AE or AR
 //! ```
 //!
-//! In enhanced mode a refusal is told once, by the first of the two that asks for it.
-//! The application answer to a referral or a booking request is the receiver's RRI or SRR, which
-//! comes as a message of its own, perhaps days later; so none is made here.
+//! In enhanced mode a refusal is sent once, in the first of the two acknowledgements that is asked
+//! for. The application answer to a referral or a booking request is the receiver's own RRI or SRR,
+//! which comes later as a message of its own, so none is made here.
 //!
 //! An acknowledgement is never answered: two systems that answer each other's answers never stop.
 //!
@@ -28,24 +28,24 @@ use crate::places;
 use crate::time;
 use crate::write::{Line, Writer};
 
-/// What is needed to answer, beside the message.
+/// What is needed for an answer, beside the message.
 pub(crate) struct Answering<'a> {
     /// MSH-10 of the answer.
     pub(crate) control_id: &'a str,
-    /// MSH-7 of the answer.
+    /// MSH-7 of the answer, by the broker's clock.
     pub(crate) at: Timestamp,
-    /// The zone in which MSH-7 is written.
+    /// Time zone in which MSH-7 is written.
     pub(crate) zone: TimeZone,
-    /// Which version to speak when the message does not say.
+    /// HL7 version to write if the message states none.
     pub(crate) version: &'a str,
-    /// Whether the receiver wants LF behind CR.
+    /// Whether the receiver needs LF after CR.
     pub(crate) line_feeds: bool,
 }
 
-/// More problems than this help nobody, and old receivers have short buffers.
+/// Most problems in one answer. Old receivers have short buffers.
 const PROBLEMS_MAX: usize = 20;
 
-/// Message types whose application answer the receiving organisation gives itself.
+/// Message types whose application answer comes from the receiving organisation.
 const ANSWERED_LATER: [&str; 2] = ["REF", "SRM"];
 
 /// HL7 table 0357, the codes that we use.
@@ -62,7 +62,7 @@ const UNKNOWN_KEY: (&str, &str) = ("204", "Unknown key identifier");
 const DUPLICATE_KEY: (&str, &str) = ("205", "Duplicate key identifier");
 const INTERNAL: (&str, &str) = ("207", "Application internal error");
 
-/// How a message fared, in HL7's words.
+/// Result of a message, as HL7 expresses it.
 struct Outcome<'r> {
     /// The second letter of the code: accepted, error or rejected.
     letter: char,
@@ -114,7 +114,7 @@ fn outcome<'r>(reply: &Reply<'r>) -> Outcome<'r> {
     }
 }
 
-/// The case's number goes into MSA-3, where people who look at the answer find it.
+/// The number of the case goes into MSA-3, where people who read the answer find it.
 fn accepted<'r>(word: &str, number: Option<String>, state: Option<&str>) -> Outcome<'r> {
     let text = match (number, state) {
         (Some(number), Some(state)) => format!("{word}; case {number} {state}"),
@@ -245,7 +245,7 @@ fn msh(header: Option<&Header>, mode: char, version: &str, with: &Answering<'_>)
     if !is_old(version) {
         msh.put(9, 3, "ACK");
     }
-    // Two answers to one message are two messages.
+    // Two answers to one message are two messages, each with its own MSH-10.
     let own: String =
         std::iter::once(mode).chain(with.control_id.chars()).take(CONTROL_ID_CHARS_MAX).collect();
     msh.put(7, 1, time::write(with.at, &with.zone))
@@ -357,7 +357,7 @@ fn short_error(told: &[Told<'_>], outcome: &Outcome<'_>) -> Line {
     err
 }
 
-/// A place as ERR writes it.
+/// The location in ERR of a problem.
 struct Location<'p> {
     segment: &'p str,
     nth: u16,
@@ -411,7 +411,8 @@ fn shortened(text: &str) -> String {
     text.chars().take(ANSWER_TEXT_CHARS_MAX).collect()
 }
 
-/// Only our own texts can fail to fit a character set, and an answer must always go out.
+/// Replaces what is not ASCII. Used only if a text of ours does not fit the character set, because
+/// an answer must always be sent.
 fn in_ascii(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')).collect()
 }

@@ -1,7 +1,7 @@
-//! The bodies, kind by kind, out of the segments that carry them.
+//! Reads the body of each kind from the segments that contain it.
 //!
-//! Requests take most of a message; statements about a case take little, and leave the rest among
-//! the extras. The patient of a statement is only compared with the case (`subject.rs`).
+//! Requests use most of a message; statements about a case use little, and the rest becomes extras.
+//! The patient of a statement is only compared with the case (`subject.rs`).
 
 use tierlink_codec::code_maps::{Meaning, Table};
 use tierlink_codec::{CodeMaps, Reading};
@@ -28,7 +28,7 @@ use crate::tree::Tree;
 use crate::types::{is_latin, read_coded, read_instant, take_any_set_id, try_time};
 use crate::words;
 
-/// Everything that reading a body needs.
+/// What is needed for reading a body.
 pub(crate) struct Context<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) header: &'a Header,
@@ -448,7 +448,7 @@ fn read_first_instant(
     }
 }
 
-/// How far a feedback goes: a discharge summary is the outcome.
+/// Stage of a feedback: a discharge summary is the final outcome.
 fn stage(context: &Context<'_>) -> &'static str {
     let tree = context.tree;
     let summary = tree.first("OBR").and_then(|obr| obr.first(4).peek(1)) == Some("18842-5")

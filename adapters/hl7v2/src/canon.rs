@@ -3,14 +3,14 @@
 //! Paths are those of the canonical JSON, such as `clinical.diagnoses.0.what.code`. Both
 //! directions use the same paths, so a field that is read from a place is written to that place.
 //!
-//! Writing *takes* values out. What nobody took in the end has no place of its own in HL7 v2 and
-//! travels as an OBX of its own (`local.rs`); so no field can be forgotten.
+//! Writing takes values out. What is left at the end has no place of its own in HL7 v2 and is sent
+//! as an OBX of its own (`local.rs`), so that no field is forgotten.
 
 use serde_json::{Map, Value};
 
 use crate::limits::{PATH_CHARS_MAX, PATH_DEPTH_MAX};
 
-/// A canonical body, or one that is being built.
+/// A canonical body that is being read or written.
 #[derive(Clone, Debug)]
 pub(crate) struct Canon {
     root: Value,
@@ -21,12 +21,12 @@ pub(crate) struct Canon {
 pub(crate) struct Misfit;
 
 impl Canon {
-    /// Nothing yet.
+    /// An empty body, to be filled by reading.
     pub(crate) fn new() -> Self {
         Self { root: Value::Object(Map::new()) }
     }
 
-    /// A body to write.
+    /// A body to be written.
     pub(crate) fn of(root: Value) -> Self {
         Self { root }
     }
@@ -47,12 +47,13 @@ impl Canon {
         self.get(path).and_then(Value::as_str)
     }
 
-    /// How long a list is.
+    /// Number of entries in the list at `path`; 0 if there is none.
     pub(crate) fn len(&self, path: &str) -> usize {
         self.get(path).and_then(Value::as_array).map_or(0, Vec::len)
     }
 
-    /// Puts a value. Lists grow by one; objects and lists on the way are made.
+    /// Sets a value. Adds one entry to a list if needed; missing objects and lists on the
+    /// path are created.
     pub(crate) fn set(&mut self, path: &str, value: impl Into<Value>) -> Result<(), Misfit> {
         if path.len() > PATH_CHARS_MAX || path.split('.').count() > PATH_DEPTH_MAX {
             return Err(Misfit);
@@ -86,12 +87,12 @@ impl Canon {
         Ok(())
     }
 
-    /// Puts a value whose path is written in this crate and fits.
+    /// Sets a value at a path that is written in this crate and therefore fits.
     pub(crate) fn put(&mut self, path: &str, value: impl Into<Value>) {
         let _ = self.set(path, value);
     }
 
-    /// Puts a value where there is one.
+    /// Sets a value, if there is one.
     pub(crate) fn put_some(&mut self, path: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.put(path, value);
@@ -119,7 +120,7 @@ impl Canon {
         }
     }
 
-    /// Takes a text out.
+    /// Removes and returns a text.
     pub(crate) fn take(&mut self, path: &str) -> Option<String> {
         self.text(path)?;
         match self.take_value(path) {
@@ -128,13 +129,13 @@ impl Canon {
         }
     }
 
-    /// Takes a yes or no out.
+    /// Removes and returns a boolean.
     pub(crate) fn take_bool(&mut self, path: &str) -> Option<bool> {
         self.get(path)?.as_bool()?;
         self.take_value(path)?.as_bool()
     }
 
-    /// Everything that is left, with its path.
+    /// The remaining values, each with its path.
     pub(crate) fn leaves(&self) -> Vec<(String, &Value)> {
         let mut leaves = Vec::new();
         collect(&self.root, &mut String::new(), &mut leaves);

@@ -1,4 +1,4 @@
-//! From bytes to text and back.
+//! Converts between bytes and text.
 //!
 //! ```text
 //!   UTF-16 with its mark      ──▶ UTF-16
@@ -16,8 +16,8 @@
 //! as GB18030, and any bytes as 8859-1, with other characters. Such a label is not believed: the
 //! profile's set is taken where it agrees with the bytes, and the message is refused where not.
 //!
-//! Writing is as strict: a character that the receiver's set lacks is a fault that names its field,
-//! where the encoder alone would have written `&#29579;`.
+//! Writing is as strict: a character that the receiver's set lacks is a fault that names its field.
+//! The encoder alone would write `&#29579;`.
 
 use std::borrow::Cow;
 
@@ -26,18 +26,18 @@ use encoding_rs::{BIG5, DecoderResult, EncoderResult, Encoding, GB18030, GBK, UT
 use crate::fault::Fault;
 use crate::notes::{Notes, What};
 
-/// A character set that a message can be in.
+/// A character set of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
-    /// Seven bits.
+    /// ASCII, seven bits per character.
     Ascii,
-    /// ISO 8859-1 as it is written, not as browsers read it.
+    /// ISO 8859-1 as the standard defines it, not windows-1252 as in browsers.
     Latin1,
-    /// Everything else.
+    /// Any other set, as `encoding_rs` knows it.
     Other(&'static Encoding),
 }
 
-/// How MSH-18 spells them. Compared without blanks, hyphens, slashes and capitals.
+/// Names of character sets in MSH-18. Compared without blanks, hyphens, slashes and case.
 const NAMES: [(&str, Charset); 27] = [
     ("unicodeutf8", Charset::Other(UTF_8)),
     ("utf8", Charset::Other(UTF_8)),
@@ -69,7 +69,7 @@ const NAMES: [(&str, Charset); 27] = [
 ];
 
 impl Charset {
-    /// UTF-8.
+    /// UTF-8, as `encoding_rs` knows it.
     pub const UTF_8: Self = Self::Other(UTF_8);
 
     /// The character set with this name, as MSH-18 or a profile spells it.
@@ -83,7 +83,7 @@ impl Charset {
         NAMES.iter().find(|(known, _)| *known == plain).map(|(_, charset)| *charset)
     }
 
-    /// What MSH-18 calls it when we write.
+    /// The name that we write into MSH-18.
     #[must_use]
     pub fn msh_18(self) -> &'static str {
         match self {
@@ -134,7 +134,7 @@ impl Charset {
     }
 }
 
-/// Only called when decoding has failed, to say where.
+/// Finds the position of the error, after decoding has failed.
 fn first_bad_byte(encoding: &'static Encoding, bytes: &[u8]) -> usize {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut text = String::with_capacity(bytes.len().saturating_mul(3));
@@ -164,16 +164,16 @@ fn encode_strictly(encoding: &'static Encoding, text: &str) -> Result<Vec<u8>, u
 pub struct Wish {
     /// The character set that the organisation uses when it does not say.
     pub charset: Option<Charset>,
-    /// Whether that one counts even when MSH-18 names another.
+    /// Whether `charset` is used even when MSH-18 names another.
     pub wins: bool,
 }
 
 /// A message as text, with the character set that it came in.
 #[derive(Debug)]
 pub struct Decoded<'m> {
-    /// Without a byte order mark.
+    /// The text, without a byte order mark.
     pub text: Cow<'m, str>,
-    /// The character set that fitted.
+    /// The character set that was used.
     pub charset: Charset,
 }
 

@@ -1,4 +1,4 @@
-//! DG1, AL1, PR1, OBX and NTE to the clinical part of a body and back.
+//! Converts DG1, AL1, PR1, OBX and NTE to the clinical part of a body, and back.
 //!
 //! What a body has no room for becomes a remark, or stays among the extras (`words.rs`). OBX are
 //! read in `results.rs`.
@@ -309,7 +309,7 @@ pub(crate) fn write_results(canon: &mut Canon, kind: Kind, zone: &TimeZone) -> V
     lines
 }
 
-/// Writes what nothing else has written. The last step: it must see what is left.
+/// Writes all values that were not written before. Must be the last step.
 pub(crate) fn write_rest(canon: &Canon) -> Vec<Line> {
     canon.leaves().into_iter().filter_map(|(path, value)| local::write(&path, value)).collect()
 }

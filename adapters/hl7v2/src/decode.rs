@@ -1,4 +1,4 @@
-//! From the bytes of a message to a canonical message.
+//! Reads the bytes of a message into a canonical message.
 //!
 //! ```text
 //!   bytes ─▶ charset ─▶ syntax ─▶ tree ─▶ which kind ─▶ body ─▶ envelope
@@ -6,8 +6,8 @@
 //!                       everything that nobody read ─────┴─▶ extras
 //! ```
 //!
-//! The first fault ends the reading; deviations found until then are kept. A message is taken with
-//! every safety field certain, or not at all.
+//! The first fault ends the reading; deviations found before are kept. A message is accepted only
+//! if every safety field is certain.
 
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ impl From<Fault> for Problem {
     }
 }
 
-/// What the profile wants of character sets.
+/// The character sets that the profile allows.
 pub(crate) fn wish(profile: &Profile) -> Result<Wish, Fault> {
     let charset = match profile.format.charset.as_deref() {
         Some(name) => Some(Charset::named(name).ok_or(Fault::ProfileCharset)?),
@@ -74,7 +74,7 @@ pub(crate) fn zone(profile: &Profile) -> TimeZone {
         .unwrap_or(TimeZone::UTC)
 }
 
-/// Takes a message apart without asking what it means.
+/// Splits a message into segments and values, without interpreting it.
 pub(crate) fn open(bytes: &[u8], wish: Wish, notes: &mut Notes) -> Result<Tree, Fault> {
     if bytes.len() > crate::limits::MESSAGE_BYTES_MAX {
         return Err(Fault::TooLarge { limit: crate::limits::MESSAGE_BYTES_MAX });
@@ -371,7 +371,7 @@ fn occurred_at(tree: &Tree, zone: &TimeZone, notes: &mut Notes) -> Option<jiff::
     at
 }
 
-/// Names that only repeat what the envelope says need not be kept.
+/// Marks names as read that only repeat the envelope.
 fn take_known_names(tree: &Tree, message: &Message, with: &Reading<'_>) {
     let Some(msh) = tree.first("MSH") else { return };
     if msh.first(5).peek(1) == Some(crate::APPLICATION) {
@@ -431,7 +431,7 @@ const REPEATED_WORDS: [(&str, u16, u16, &str); 22] = [
     ("PV1", 2, 1, "I"),
 ];
 
-/// What only repeats something that was read need not be kept.
+/// Marks words as read that only repeat something that was read.
 fn take_repeated_words(tree: &Tree) {
     for obr in tree.all("OBR").filter(|obr| obr.first(4).peek(3) == Some(crate::LOCAL_SYSTEM)) {
         obr.first(4).whole();

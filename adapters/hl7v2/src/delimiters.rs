@@ -10,7 +10,7 @@ use crate::notes::{Notes, What};
 /// What a message is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delimiters {
-    /// MSH-1.
+    /// Field separator, from MSH-1.
     pub field: char,
     /// The first character of MSH-2.
     pub component: char,

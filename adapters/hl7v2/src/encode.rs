@@ -1,4 +1,4 @@
-//! From a canonical message to the bytes that one organisation wants.
+//! Writes a canonical message as the bytes that one organisation expects.
 //!
 //! ```text
 //!   request, amendment, cancel, query   REF^I12 I13 I14 I15
@@ -8,11 +8,11 @@
 //!   feedback, opinion, report           ORU^R01
 //! ```
 //!
-//! Standard places come first. What has none goes out as OBX of our own (`local.rs`), so that
-//! losses are few: what the receiver's codes cannot say, and the extras of another format.
+//! Standard fields come first. What has none is sent as an OBX of our own (`local.rs`), so losses
+//! are few: values without a code of the receiver, and extras of another format.
 //!
-//! The same message and profile give the same bytes at every try: MSH-7 is the time of the event
-//! and MSH-10 the message's control id.
+//! The same message and profile give the same bytes at every try: MSH-7 is the time of the event,
+//! and MSH-10 the control id of the message.
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -42,7 +42,7 @@ use crate::write::{Line, Writer};
 /// Extras whose loss is listed one by one; more are summed up.
 const EXTRAS_LISTED_MAX: usize = 50;
 
-/// A message that is being written.
+/// The state of writing one message.
 struct Encoder<'a> {
     message: &'a Message,
     to: &'a OrganisationCode,
@@ -50,7 +50,7 @@ struct Encoder<'a> {
     maps: CodeMaps<'a>,
     version: Version,
     zone: TimeZone,
-    /// What of the body is not written yet.
+    /// The parts of the body that are not written yet.
     canon: Canon,
     /// Patient and parties, from the body or, for statements about a case, from its context.
     people: Canon,

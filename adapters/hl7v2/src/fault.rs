@@ -1,5 +1,5 @@
-//! Why a message could not be read or written. Names places, never values: a value may be a
-//! patient's.
+//! Why a message could not be read or written. Names places, never values: a value may
+//! be a patient's.
 
 /// Why a message could not be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum Fault {
     /// More bytes than we read.
     #[error("the message is larger than {limit} bytes; send its documents by reference (OBX-2 RP)")]
     TooLarge {
-        /// The limit.
+        /// The limit that was exceeded.
         limit: usize,
     },
     /// The first line is not an MSH.
@@ -39,7 +39,7 @@ pub enum Fault {
         path: String,
         /// What there is too much of.
         parts: &'static str,
-        /// The limit.
+        /// The limit that was exceeded.
         limit: usize,
     },
     /// The reader of the structure lost or invented something.
@@ -113,7 +113,7 @@ pub enum Fault {
     /// A field without which the message means nothing.
     #[error("{field} is missing; send it so that {why}")]
     Missing {
-        /// The field.
+        /// Path of the field, such as `PID-7`.
         field: String,
         /// What it is needed for.
         why: &'static str,
@@ -124,7 +124,7 @@ pub enum Fault {
          [codes.{map}] in the profile"
     )]
     UnknownCode {
-        /// The field.
+        /// Path of the field, such as `PID-7`.
         field: String,
         /// The codes that are known.
         expected: &'static str,
@@ -134,7 +134,7 @@ pub enum Fault {
     /// Not a date or time.
     #[error("{field} is not a date or time; send YYYYMMDD[HHMM[SS]][+ZZZZ]")]
     NotATime {
-        /// The field.
+        /// Path of the field, such as `PID-7`.
         field: String,
     },
     /// A message type or event that carries nothing for us.
@@ -158,13 +158,13 @@ pub enum Fault {
     /// Two values where only one can be true.
     #[error("{field} holds values that contradict each other; send one")]
     Contradiction {
-        /// The field.
+        /// Path of the field, such as `PID-7`.
         field: String,
     },
     /// A value of a safety field in a form that cannot be right.
     #[error("{field} holds a value that cannot be right: {why}")]
     Invalid {
-        /// The field.
+        /// Path of the field, such as `PID-7`.
         field: String,
         /// What is wrong with it.
         why: &'static str,
@@ -174,7 +174,7 @@ pub enum Fault {
         "{field} names an organisation that is not known; send its code, or add the name to the organisation's profile"
     )]
     UnknownOrganisation {
-        /// The field.
+        /// Path of the field, such as `PID-7`.
         field: String,
     },
     /// A character that the receiver's character set does not have.
@@ -182,7 +182,7 @@ pub enum Fault {
         "{field} holds a character that {charset} does not have; set the profile's charset to GB18030 or UTF-8"
     )]
     Unmappable {
-        /// The field.
+        /// Path of the field, such as `PID-7`.
         field: String,
         /// The receiver's character set.
         charset: &'static str,

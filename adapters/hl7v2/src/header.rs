@@ -65,19 +65,19 @@ pub struct Header {
     pub receiving_application: [String; 3],
     /// MSH-6.1 to 6.3.
     pub receiving_facility: [String; 3],
-    /// MSH-9.1.
+    /// Message type, from MSH-9.1.
     pub message_type: String,
-    /// MSH-9.2.
+    /// Trigger event, from MSH-9.2.
     pub event: String,
-    /// MSH-10.
+    /// Message control id, from MSH-10.
     pub control_id: String,
-    /// MSH-11.1.
+    /// Processing id, from MSH-11.1.
     pub processing: String,
-    /// MSH-12.1.
+    /// Version of HL7, from MSH-12.1.
     pub version: String,
-    /// MSH-15.
+    /// Wanted accept acknowledgement, from MSH-15.
     pub accept: String,
-    /// MSH-16.
+    /// Wanted application acknowledgement, from MSH-16.
     pub application: String,
 }
 

@@ -14,8 +14,8 @@
 //! (what it says), `decode.rs` and `encode.rs` (the mapping), `local.rs` (what HL7 has no place
 //! for), `ack.rs` and `reply.rs` (answers).
 //!
-//! Deliberately absent: sockets, framing, clocks, chance. The same bytes, profile and ids give the
-//! same result.
+//! Deliberately absent: sockets, framing, clocks, chance. The same bytes, profile and ids give
+//! the same result.
 
 mod ack;
 mod appointment;
@@ -70,7 +70,7 @@ use crate::notes::Notes;
 
 pub use names::{APPLICATION, LOCAL_SYSTEM, MEDIA_TYPE};
 
-/// The codec.
+/// The codec of HL7 v2.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hl7v2;
 

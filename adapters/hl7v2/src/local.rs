@@ -1,16 +1,16 @@
-//! Canonical fields without a place of their own in HL7 v2, one OBX each.
+//! Canonical fields without a field in HL7 v2, each sent as an OBX.
 //!
 //! ```text
 //!   OBX|4|TX|DE04.01.119.00^主诉^WS363^clinical.chief_complaint^主诉^99TL||胸痛 2 小时||||||F
 //!   OBX|5|NM|plan.medications.0.days^疗程（天）^99TL||14||||||F
 //! ```
 //!
-//! A receiver that knows nothing of this reads a label and a text. One that does gets the field
-//! back. Where the national data elements (WS/T 363) name the field, their id comes first; then
-//! even a receiver that only knows those understands it.
+//! A receiver that does not know this reads a label and a text. One that does gets the field back.
+//! If the national data elements (WS/T 363) have an id for the field, that comes first, so that
+//! receivers which know only those understand it too.
 //!
-//! Such an OBX can correct what a standard place could only say coarsely. It can never contradict
-//! a safety field: that is refused.
+//! Such an OBX can be more exact than the standard field. It must never contradict a safety field:
+//! then the message is refused.
 
 use serde_json::{Number, Value};
 use tierlink_codec::Reading;

@@ -1,4 +1,4 @@
-//! How we call ourselves in HL7 v2.
+//! Names that this crate uses for TierLink in HL7 v2.
 
 /// Media type for HL7 v2 over HTTP.
 pub const MEDIA_TYPE: &str = "application/hl7-v2";

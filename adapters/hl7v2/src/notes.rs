@@ -1,5 +1,5 @@
-//! The deviations found while one message is read: where it broke its own standard and was read
-//! anyway.
+//! The deviations found while one message is read: where it broke its own standard and
+//! was read anyway.
 //!
 //! A note names the place and what was wrong there, never the value.
 
@@ -7,19 +7,19 @@ use std::fmt;
 
 use crate::limits::DEVIATIONS_MAX;
 
-/// One place where the message broke its standard.
+/// One place where the message broke the standard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Where, such as `PID-7` or `OBX[2]-5`.
+    /// Path of the place, such as `PID-7` or `OBX[2]-5`.
     pub path: String,
-    /// What was wrong there and how it was read.
+    /// What was wrong, and how it was read.
     pub what: What,
 }
 
 /// What was wrong, and how it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A byte order mark before `MSH`.
+    /// A byte order mark stands before `MSH`.
     ByteOrderMark,
     /// Framing characters or blank lines before `MSH`.
     JunkBefore,

@@ -1,4 +1,4 @@
-//! The numbers that tie a message to its case: ours, and the hospitals' own.
+//! Numbers that connect a message with its case: ours, and those of hospitals.
 //!
 //! A number with our check digit is ours wherever it stands. Any other belongs to somebody: to the
 //! organisation in its second component, or to the side that the field stands for. Where the number

@@ -20,21 +20,21 @@ use crate::tree::Tree;
 use crate::types::{is_latin, read_name};
 use crate::write::Line;
 
-/// PRD-1: who refers.
+/// Roles in PRD-1 of the referring side.
 const REFERS: [&str; 1] = ["RP"];
-/// PRD-1: who is asked. IR is the Australian "intended recipient".
+/// Roles in PRD-1 of the side that is asked. IR is the Australian "intended recipient".
 const IS_ASKED: [&str; 2] = ["RT", "IR"];
 
-/// What the names that a message uses lead to.
+/// Result of looking up the names of an organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// One organisation.
+    /// They mean exactly one organisation.
     One(OrganisationCode),
-    /// More than one: the names contradict each other.
+    /// They mean several organisations, so they contradict each other.
     Several,
-    /// Names, but none that is known.
+    /// There are names, and none is known.
     Unknown,
-    /// No names.
+    /// There are no names.
     Nothing,
 }
 

@@ -1,11 +1,11 @@
-//! Looking up values by their place, and remembering which were used.
+//! Looks up values by their place in the message, and records which were used.
 //!
 //! Places are numbered as in the standard, from 1: `PID-5.1`, `PID-3[2].4.2`, `OBX[3]-5`.
 //! Every value that is read is marked. What is left in the end (local segments, fields that the
 //! canonical message has no place for) is kept as extras, so that no text of a message is lost.
 //!
-//! `""` is HL7's explicit null: "delete what you have". It is not the same as nothing at all, and
-//! never text.
+//! `""` is HL7's explicit null: "delete what you have". It is not the same as nothing at all,
+//! and never text.
 
 use std::cmp::Ordering;
 
@@ -14,14 +14,14 @@ use crate::tree::{Place, Segment, Tree, Value, WHOLE};
 /// Segments about one thing that a later message can delete fields of.
 const DELETED_IN: [&str; 4] = ["PID", "NK1", "IN1", "PV1"];
 
-/// What stands in a place.
+/// Content of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given<'t> {
-    /// Nothing: the sender says nothing about it.
+    /// Nothing: the sender does not state it.
     Absent,
-    /// `""`: the sender says that there is no value.
+    /// `""`: the sender states that there is no value.
     Null,
-    /// A value.
+    /// A value that is not null.
     Text(&'t str),
 }
 
@@ -40,12 +40,12 @@ pub struct Rep<'t> {
     repetition: u16,
 }
 
-/// A value that nobody asked for.
+/// A value that was not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// Where it stood.
+    /// Path of its place.
     pub path: String,
-    /// What stood there.
+    /// The value as text.
     pub text: String,
 }
 
@@ -138,7 +138,7 @@ fn numbered(text: &str) -> Option<(&str, u16)> {
 }
 
 impl<'t> Seg<'t> {
-    /// Its name.
+    /// Name of the segment, such as `PID`.
     #[must_use]
     pub fn name(self) -> &'t str {
         std::str::from_utf8(&self.segment.name).unwrap_or("???")

@@ -1,4 +1,4 @@
-//! What a destination's answer means: taken, refused, not now, or not for us.
+//! Reads what a destination's answer means: accepted, refused, not now, or for another message.
 //!
 //! MSA-2 is always compared with the MSH-10 that was sent. A late answer to the message before
 //! would otherwise count for this one, and a referral would be lost without a trace.
@@ -13,9 +13,9 @@ use tierlink_schemas::{Code, Problem};
 use crate::fault::Fault;
 use crate::tree::Tree;
 
-/// The destination read the message and said no.
+/// Error code: the destination refused the message.
 const REFUSED: Code = Code::new("D035");
-/// The destination could not take the message now.
+/// Error code: the destination could not take the message now.
 const NOT_NOW: Code = Code::new("D036");
 
 /// HL7 table 0357: the record is locked, or something inside the destination failed.

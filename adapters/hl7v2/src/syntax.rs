@@ -1,4 +1,4 @@
-//! From the text of a message to lines that are segments, and nothing else.
+//! Splits the text of a message into lines that are segments.
 //!
 //! ```text
 //!   text ─▶ junk before MSH off ─▶ lines ─▶ broken lines joined ─▶ "MSH|^~\&|…⏎PID|…⏎OBX|…"
@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::limits::{MESSAGE_BYTES_MAX, SEGMENTS_MAX};
 use crate::notes::{Notes, What};
 
-/// The text of a message, mended.
+/// The corrected text of a message.
 #[derive(Debug)]
 pub(crate) struct Lines {
     /// Segments, separated by CR, without one at the end. MSH-2 has exactly four characters.

@@ -10,14 +10,14 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 
-/// How much the sender knew.
+/// How exactly a sender stated a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     /// Only the year.
     Year,
     /// Year and month.
     Month,
-    /// The day.
+    /// Year, month and day.
     Day,
     /// A time of day.
     Time,
@@ -238,7 +238,7 @@ pub fn write(at: Timestamp, zone: &TimeZone) -> String {
     format!("{}{fraction}{}", zoned.strftime("%Y%m%d%H%M%S"), zoned.strftime("%z"))
 }
 
-/// Writes a day.
+/// Writes a date.
 #[must_use]
 pub fn write_date(date: Date) -> String {
     date.strftime("%Y%m%d").to_string()

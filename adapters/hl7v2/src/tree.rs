@@ -1,4 +1,4 @@
-//! The one place that knows hl7-parser: from mended lines to values with a place.
+//! Splits corrected lines into values, with hl7-parser. No other file knows that crate.
 //!
 //! hl7-parser answers `Ok` with the rest of a message missing when a line surprises it. Two guards
 //! stand round it. Before it, `syntax.rs` makes every line unsurprising, and delimiters are counted

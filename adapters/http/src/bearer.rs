@@ -1,13 +1,14 @@
-//! Finds the token that a request shows. Whether it is a good one is for the caller to say.
+//! Reads the bearer token of a request. The caller checks whether it is valid.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
 const SCHEME: &str = "Bearer";
 
-/// The token of `Authorization: Bearer …`, or `None` without exactly one.
+/// The token of `Authorization: Bearer …`; `None` unless there is exactly one.
 ///
-/// Two `Authorization` headers are none: a proxy in front of us may have looked at the other one.
+/// With two `Authorization` headers the result is `None`, because a proxy before us may have
+/// checked the other one.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(AUTHORIZATION).iter();

@@ -1,10 +1,10 @@
-//! Reads a request's body: the whole of it, or not at all.
+//! Reads the body of a request completely, or refuses it.
 //!
 //! Three limits hold at once: the bytes of one body, the time that it may take from first byte to
 //! last, and the bytes of everything that is being received at this moment. A sender of one byte per
 //! second meets the second, a thousand polite senders meet the third.
 //!
-//! It does not look at what it reads.
+//! The content is not examined.
 
 use std::pin::Pin;
 
@@ -48,7 +48,7 @@ where
     let mut bytes = Vec::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame: Frame<Bytes> = frame.map_err(|_lost| Refusal::BrokenOff)?;
-        // Trailers say nothing that anybody here listens to.
+        // Trailers are ignored.
         let Ok(chunk) = frame.into_data() else {
             continue;
         };

@@ -7,13 +7,12 @@
 //!         CouldNotConnect       ConnectionLost, TimedOut, BrokenAnswer
 //! ```
 //!
-//! An answer is whatever has a status, `500` and redirects included: what it means is for the
-//! caller to say. Redirects are not followed, because a message with a patient in it goes to the
-//! address in the profile and nowhere else. Proxies in the environment are ignored for the same
-//! reason.
+//! An answer is anything with a status, `500` and redirects included; the caller decides what it
+//! means. Redirects are not followed, because a message about a patient may go only to the address
+//! in the profile. Proxies from the environment are ignored for the same reason.
 //!
-//! Nothing is sent twice here; retrying is the caller's decision. Many posts may be on their way at
-//! once.
+//! Nothing is sent twice here; retrying is up to the caller. Several posts may run at
+//! the same time.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -36,30 +35,31 @@ use crate::response::{self, Response};
 use crate::tls::{self, CannotUseTls, Roots};
 use crate::upload::{Sent, Upload};
 
-/// An answer's headers are few; a flood of them is an attack or a loop.
+/// Most headers of an answer. More are taken for an attack or a fault.
 const HEADERS_MAX: usize = 100;
-/// What we call ourselves.
+/// Value of the header `User-Agent`.
 const USER_AGENT: &str = concat!("TierLink/", env!("CARGO_PKG_VERSION"));
 
-/// Where to post, how to show who we are, and how long to wait.
+/// Where and how to post, and how long to wait.
 #[derive(Clone)]
 pub struct Settings {
-    /// `http://` or `https://`, without user and password.
+    /// URL with `http://` or `https://`, without user and password.
     pub url: String,
-    /// From [`crate::tls::client`]. Without it, `https://` trusts the operating system's roots.
+    /// TLS configuration from [`crate::tls::client`]. Without it, `https://` trusts the operating
+    /// system's certificate authorities.
     pub tls: Option<Arc<ClientConfig>>,
-    /// Sent as `Authorization: Bearer …`.
+    /// Bearer token, sent as `Authorization: Bearer …`.
     pub token: Option<String>,
-    /// How long connecting may take, with TLS.
+    /// Longest time for connecting, TLS included.
     pub connect_lasts: Duration,
-    /// How long all of it may take: connecting, sending, and reading the answer to its end.
+    /// Longest time for the whole exchange, from connecting to the end of the answer.
     pub exchange_lasts: Duration,
-    /// How long an unused connection is kept. Shorter than most servers keep it, or we would post
-    /// into a connection that is being closed.
+    /// How long an idle connection is kept. Shorter than most servers keep it, so that no message
+    /// is sent on a connection that is being closed.
     pub idle_lasts: Duration,
-    /// Unused connections that are kept.
+    /// Most idle connections to keep.
     pub idle_connections_max: usize,
-    /// How much of an answer's body is read.
+    /// Most bytes of an answer's body to read.
     pub answer_bytes_max: usize,
 }
 
@@ -72,7 +72,7 @@ impl Settings {
             tls: None,
             token: None,
             connect_lasts: Duration::from_secs(10),
-            // 8 MiB over a village's 1 Mbit/s line take 70 seconds.
+            // 8 MiB take 70 seconds on a village's 1 Mbit/s line.
             exchange_lasts: Duration::from_secs(90),
             idle_lasts: Duration::from_secs(20),
             idle_connections_max: 4,
@@ -81,8 +81,7 @@ impl Settings {
     }
 }
 
-/// Why there is no answer. None of these says that the message was not taken, except where `sent`
-/// is false.
+/// Why there is no answer. The message may have been accepted nevertheless, unless `sent` is false.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
     /// Nothing was sent.
@@ -92,7 +91,7 @@ pub enum NoAnswer {
     CouldNotConnect {
         /// Host and port.
         address: String,
-        /// What the network, or TLS, says.
+        /// The error of the network or of TLS.
         source: Box<dyn StdError + Send + Sync>,
     },
     /// The connection ended before the answer.
@@ -102,7 +101,7 @@ pub enum NoAnswer {
         address: String,
         /// Whether the other side may have the whole message.
         sent: bool,
-        /// What the network says.
+        /// The error of the network.
         source: Box<dyn StdError + Send + Sync>,
     },
     /// The answer did not come in time.
@@ -115,26 +114,26 @@ pub enum NoAnswer {
         /// Whether the other side may have the whole message.
         sent: bool,
     },
-    /// An answer came, but it was not HTTP, or it broke off.
+    /// The answer was not HTTP, or ended early.
     #[error("the answer of {address} was broken; check that an HTTP server listens there")]
     BrokenAnswer {
         /// Host and port.
         address: String,
-        /// The status, if it came as far as that.
+        /// The status code, if it was received.
         status: Option<u16>,
-        /// What broke it.
+        /// The error that ended reading.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The message cannot be sent over HTTP with this header. Nothing was sent.
+    /// The message cannot be sent over HTTP with this header value. Nothing was sent.
     #[error("the header {header} cannot be sent; use visible characters only")]
     CannotSend {
-        /// Which header.
+        /// Name of the header.
         header: &'static str,
     },
 }
 
 impl NoAnswer {
-    /// The stable name of this error, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
@@ -156,16 +155,16 @@ impl NoAnswer {
     }
 }
 
-/// Why settings cannot be used. The texts never hold the URL: it may carry a secret.
+/// Why settings cannot be used. No text contains the URL, because it may contain a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotPost {
-    /// Not a URL, or not one of HTTP.
+    /// Not a URL, or not an HTTP one.
     #[error("the URL cannot be used; write it as https://host:port/path")]
     Url,
-    /// A user or a password in the URL ends up in logs and in other people's hands.
+    /// The URL has a user or password, which would appear in logs.
     #[error("the URL holds a user or a password; take it out and set a token instead")]
     UrlHoldsPassword,
-    /// The token is not visible ASCII.
+    /// The token has characters other than visible ASCII.
     #[error("the token cannot be sent in a header; check its file for line breaks and spaces")]
     Token,
     /// TLS cannot be set up.
@@ -174,7 +173,7 @@ pub enum CannotPost {
 }
 
 impl CannotPost {
-    /// The stable name of this error, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
@@ -184,7 +183,7 @@ impl CannotPost {
     }
 }
 
-/// One URL, and the connections to it while there are some.
+/// Client for one URL, with its connections.
 pub struct Client {
     /// Made with the first post, and again after the connections were forgotten: most of ten
     /// thousand destinations are idle, and an idle one costs only what says how to reach it.
@@ -200,9 +199,10 @@ pub struct Client {
     answer_bytes_max: usize,
 }
 
-/// What the library needs to begin with no connection at all.
+/// The settings for a client of the library without any connection.
 struct FreshConnections {
-    /// Given also where nothing uses it: otherwise it is looked for in the process, in vain.
+    /// Set even for plain HTTP, because the library would otherwise look for a process-wide
+    /// one and fail.
     tls: Arc<ClientConfig>,
     connect_lasts: Duration,
     exchange_lasts: Duration,
@@ -241,7 +241,7 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that connects when it first has something to say.
+    /// Makes a client. It connects when the first message is sent.
     pub fn new(settings: Settings) -> Result<Self, CannotPost> {
         let url = Url::parse(&settings.url).map_err(|_quotes_it| CannotPost::Url)?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -256,7 +256,7 @@ impl Client {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(CannotPost::Url);
         };
-        // Brackets belong to a URL's IPv6 address, not to the network's.
+        // An IPv6 address has brackets in a URL, but not for the network.
         let host = host.trim_matches(['[', ']']).to_owned();
         let address = format!("{}:{port}", url.host_str().unwrap_or_default());
         let authorization = settings.token.as_deref().map(authorization).transpose()?;
@@ -288,10 +288,10 @@ impl Client {
         &self.address
     }
 
-    /// Closes every idle connection, so that the next post makes a new one.
+    /// Closes every idle connection, so that the next post uses a new one.
     ///
-    /// After a refusal a further answer may still be on its way: some systems answer twice. On a
-    /// connection that is used again it would be taken for the answer to the next message.
+    /// After a refusal another answer may follow, because some systems answer twice. On a reused
+    /// connection it would be taken for the answer to the next message.
     pub fn forget_connections(&mut self) {
         self.inner = OnceLock::new();
     }
@@ -307,8 +307,8 @@ impl Client {
         }
     }
 
-    /// Connects, with TLS if there is any, and sends nothing. For asking whether an endpoint can be
-    /// reached. The connection is not kept.
+    /// Connects, with TLS if configured, and sends nothing; the connection is not kept. Checks
+    /// whether the endpoint can be reached.
     pub async fn reach(&self) -> Result<(), NoAnswer> {
         let connected = timeout(self.connect_lasts, self.connect()).await;
         connected.unwrap_or_else(|late| Err(late.into())).map_err(|source| {
@@ -326,8 +326,8 @@ impl Client {
         Ok(())
     }
 
-    /// Posts `bytes` and waits for the answer. `headers` come on top of those of every post, for
-    /// example `X-Request-Id`.
+    /// Posts `bytes` and waits for the answer. `headers` are sent in addition to the usual ones,
+    /// such as `X-Request-Id`.
     pub async fn post(
         &self,
         bytes: impl Into<Bytes>,
@@ -366,7 +366,7 @@ impl Client {
         Ok(headers)
     }
 
-    /// No status came.
+    /// The error if no status was received.
     fn silence(&self, error: reqwest::Error, sent: &Sent) -> NoAnswer {
         let address = self.address.clone();
         let sent = sent.whole();
@@ -383,7 +383,7 @@ impl Client {
         NoAnswer::ConnectionLost { address, sent, source: source.into() }
     }
 
-    /// A status came, and its body did not.
+    /// The error if the status was received and the body was not.
     fn broken_off(&self, error: reqwest::Error, status: u16) -> NoAnswer {
         let address = self.address.clone();
         if error.is_timeout() {
@@ -394,7 +394,7 @@ impl Client {
     }
 }
 
-/// The causes of `error` that are of type `E`: is any as asked?
+/// Whether some cause of `error` has type `E` and satisfies `is`.
 fn in_chain<E: StdError + 'static>(error: &reqwest::Error, is: impl Fn(&E) -> bool) -> bool {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.filter_map(|cause| cause.downcast_ref()).any(is)
@@ -411,7 +411,7 @@ fn authorization(token: &str) -> Result<HeaderValue, CannotPost> {
     Ok(value)
 }
 
-/// Names and ids belong into headers, not text: nothing but visible ASCII and spaces.
+/// A header value of visible ASCII and spaces only. Header values are names and ids, not texts.
 fn visible(header: &'static str, value: &str) -> Result<HeaderValue, NoAnswer> {
     let is_visible = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     if !is_visible {

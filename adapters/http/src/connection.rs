@@ -1,4 +1,4 @@
-//! One connection's life: TLS, then one request after another, then a goodbye.
+//! Serves one connection: TLS, then one request after another, then an orderly close.
 //!
 //! ```text
 //!   headers ──▶ doorkeeper ──▶ whole body ──▶ a place among those in hand ──▶ handler, in its task
@@ -6,8 +6,9 @@
 //!      └── 400       └── 401, …     └── 413, 408, 400           └── 503             └── 500
 //! ```
 //!
-//! The handler runs in a task of its own because hyper drops what it awaits as soon as the sender
-//! hangs up, and a transaction that is dropped half way harms whoever borrows its connection next.
+//! The handler runs in a task of its own, because hyper drops it as soon as the sender hangs
+//! up, and dropping a database transaction half-way would leave its connection unusable for
+//! the next user.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -50,11 +51,11 @@ use crate::refusal::Refusal;
 
 const NO_TLS: Code = Code::new("E027");
 /// How long a closing connection stays open for the other side to read our last response. Closing
-/// over unread bytes makes the network throw that response away.
+/// with unread bytes makes the network discard that response.
 const GOODBYE_LASTS: Duration = Duration::from_secs(1);
-/// How much to throw away at once.
+/// Bytes to read and discard at a time while closing.
 const GOODBYE_BYTES: usize = 8 * 1024;
-/// Hyper accepts no smaller buffer for a connection.
+/// Smallest buffer for a connection that hyper accepts.
 const BUFFER_BYTES_MIN: usize = 8 * 1024;
 
 /// What all connections of one server share.
@@ -78,7 +79,8 @@ impl ServerContext {
         budget: ByteBudget,
         doorkeeper: Arc<dyn Doorkeeper>,
     ) -> Self {
-        // The body is here, and within its limit, before any handler could ask for it.
+        // The body is read and within its limit before the handler runs, so axum's own limit
+        // is not needed.
         let router = router.layer(DefaultBodyLimit::disable());
         let requests = limits.requests_max.min(Semaphore::MAX_PERMITS);
         let requests = Arc::new(Semaphore::new(requests));
@@ -102,7 +104,7 @@ impl ServerContext {
         place: Place,
         tls: Option<TlsAcceptor>,
     ) {
-        // A socket that is gone says so when it is read.
+        // If the socket is gone, reading from it will report that.
         let _outcome = tune(&socket);
         let Some(tls) = tls else {
             return self.serve(socket, peer, place).await;
@@ -168,7 +170,7 @@ impl ServerContext {
             }
         };
         if let Err(error) = ended {
-            // Hyper's texts say what kind of thing was wrong, and quote nothing.
+            // Hyper's error texts name the kind of fault and quote nothing from the request.
             debug!(peer = %peer.address, %error, "The connection from {} broke.", peer.address);
         }
         say_goodbye(connection.into_parts().io.into_inner().stream).await;
@@ -246,7 +248,7 @@ impl ServerContext {
         request.extensions_mut().insert(peer);
         let mut router = self.router.clone();
         let handler = self.handlers.spawn(async move {
-            // A router is always ready, so nothing needs to be asked first.
+            // A router is always ready, so `poll_ready` is not needed.
             let Ok(response) = router.call(request).await;
             drop((turn, share));
             response
@@ -266,7 +268,7 @@ impl ServerContext {
         count.add_one();
     }
 
-    /// Waits for handlers that nobody waits for any more. Says how many are left at the end.
+    /// Waits for handlers whose sender has hung up. Returns how many are left at the deadline.
     pub(crate) async fn wait_for_handlers(&self, until: Instant) -> Option<usize> {
         self.handlers.close();
         let waited = timeout_at(until, self.handlers.wait()).await;
@@ -282,11 +284,11 @@ async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
         while stream.read(&mut thrown_away).await? > 0 {}
         std::io::Result::Ok(())
     };
-    // Whether it went well makes no difference: the connection is over.
+    // The result does not matter, because the connection is over.
     let _outcome = timeout(GOODBYE_LASTS, goodbye).await;
 }
 
-/// A response's body. The request is in hand until the last of it is given to the network.
+/// The body of a response. The request counts as busy until the last byte is passed to the network.
 struct WithBusy {
     body: Body,
     _busy: Busy,

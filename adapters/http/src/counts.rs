@@ -1,25 +1,25 @@
-//! What a server has seen, for metrics. Numbers only: no addresses, no paths, no payloads.
+//! Counters of a server, for metrics. Only numbers: no addresses, paths or contents.
 
 use std::sync::Arc;
 
 pub use tierlink_socket::Count;
 
-/// Counts of one server, from its start.
+/// Counters of one server since its start.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Connections that are open now.
+    /// Connections open now.
     pub open: Arc<Count>,
-    /// Connections that were let in.
+    /// Connections that were accepted.
     pub accepted: Count,
     /// Connections closed at once because there were too many.
     pub refused_full: Count,
-    /// Connections that never got through their TLS handshake.
+    /// Connections whose TLS handshake failed.
     pub handshakes_failed: Count,
-    /// Connections closed because nothing came for too long.
+    /// Connections closed because no request came for too long.
     pub closed_idle: Count,
-    /// Connections closed because a request's headers came too slowly.
+    /// Connections closed because the headers of a request came too slowly.
     pub closed_slow_headers: Count,
-    /// Connections closed because nobody read our response.
+    /// Connections closed because the other side did not read our response.
     pub closed_slow_readers: Count,
     /// Requests whose headers were read.
     pub requests: Count,
@@ -29,10 +29,10 @@ pub struct Counts {
     pub too_large: Count,
     /// Requests refused because their body came too slowly.
     pub too_slow: Count,
-    /// Requests whose body ended early or made no sense.
+    /// Requests whose body ended early or was not valid.
     pub broken_off: Count,
-    /// Requests refused because too much was in hand already.
+    /// Requests refused because too many were being handled.
     pub too_busy: Count,
-    /// Requests that ended in a panic of ours.
+    /// Requests whose handler panicked.
     pub crashed: Count,
 }

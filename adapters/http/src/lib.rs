@@ -8,15 +8,15 @@
 //!              ◀── Response, or NoAnswer ─────
 //! ```
 //!
-//! This crate moves bytes. It deliberately knows nothing of what is inside a body: no FHIR, no
-//! canonical message, no verdict. It knows who is at the other end (address, certificate, token as
-//! text) and never whether that one may do anything.
+//! This crate only transfers bytes. It does not know the content of a body: neither FHIR nor
+//! canonical messages nor verdicts. It reports who is at the other end (address, certificate, token
+//! text) and does not decide what they may do.
 //!
-//! Everything has a limit with a name, so that a sender who is slow, large or many holds up nobody
-//! else. Nothing here logs, counts or prints a payload, a token or the path of a request.
+//! Everything has a named limit, so that one slow or large sender, or many senders, cannot hold up
+//! others. Nothing here logs, counts or prints contents, tokens or request paths.
 //!
-//! Where to read next: `server.rs` (who comes in), `connection.rs` (one connection's life),
-//! `pace.rs` (its clocks), `body.rs` (reading whole bodies), and `client.rs` for the way out.
+//! Where to read next: `server.rs` (accepting), `connection.rs` (one connection), `pace.rs` (its
+//! timeouts), `body.rs` (reading bodies), and `client.rs` (sending).
 
 mod bearer;
 mod body;

@@ -1,34 +1,34 @@
-//! How much a server takes, and how long it waits.
+//! Limits of a server: sizes, numbers and waits.
 
 use std::time::Duration;
 
-/// How much a server takes, and how long it waits.
+/// Limits of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// The longest body.
+    /// Longest body, in bytes.
     pub body_bytes_max: usize,
     /// The longest request line with its headers.
     pub header_bytes_max: usize,
-    /// The most headers of one request.
+    /// Most headers of one request.
     pub headers_max: usize,
     /// Open connections in all. A further one takes the place of another
     /// ([`tierlink_socket::places`]), or is closed at once.
     pub connections_max: usize,
-    /// Open connections from one address.
+    /// Most open connections from one address.
     pub connections_per_peer_max: usize,
-    /// Requests that handlers work on at one time. Further ones hear 503.
+    /// Most requests being handled at the same time. Further ones are answered 503.
     pub requests_max: usize,
-    /// How long a connection may stay without a request.
+    /// How long a connection may be idle between requests.
     pub idle_lasts: Duration,
-    /// How long headers may take from first byte to last, and the first byte of a new connection.
+    /// Longest time for the headers of a request, and for the first byte of a new connection.
     pub header_lasts: Duration,
-    /// How long a body may take: 8 MiB over a village's 1 Mbit/s line.
+    /// Longest time for a body: 8 MiB on a village's 1 Mbit/s line.
     pub body_lasts: Duration,
     /// How long the sender may leave our response unread.
     pub write_lasts: Duration,
-    /// How long TLS may take to agree.
+    /// Longest time for a TLS handshake.
     pub handshake_lasts: Duration,
-    /// How long requests in hand may take to be answered once the server stops.
+    /// How long a stopping server waits for requests that are being handled.
     pub stop_lasts: Duration,
 }
 
@@ -42,7 +42,8 @@ impl Default for HttpLimits {
             // A whole county may come through one gateway.
             connections_per_peer_max: 256,
             requests_max: 512,
-            // Longer than the minute that most proxies keep a connection, so that they close first.
+            // Longer than the minute for which most proxies keep a connection, so that
+            // they close first.
             idle_lasts: Duration::from_secs(75),
             header_lasts: Duration::from_secs(15),
             body_lasts: Duration::from_mins(2),

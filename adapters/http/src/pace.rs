@@ -1,5 +1,5 @@
-//! One connection's clocks: how long it may do nothing, how long it may take over the headers, and
-//! how long it may leave our response unread.
+//! The timeouts of one connection: for being idle, for sending headers, and for
+//! reading our response.
 //!
 //! ```text
 //!   Headers ──all read──▶ Busy ──response given──▶ Idle ──first byte──▶ Headers
@@ -8,8 +8,8 @@
 //!    closed                                       closed      at any time: write_lasts ──▶ closed
 //! ```
 //!
-//! While a request is `Busy` no clock runs here: its body has a clock of its own (`body.rs`), and
-//! how long a handler may take is for the handler to say.
+//! While a request is `Busy` no timeout runs here: reading its body has a timeout of its own
+//! (`body.rs`), and handlers limit themselves.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::head::LineEnds;
 use crate::limits::HttpLimits;
 
-/// The clocks of one connection.
+/// The timeouts of one connection.
 pub(crate) struct Pace {
     limits: HttpLimits,
     place: Place,
@@ -54,14 +54,14 @@ pub(crate) enum Missing {
 }
 
 impl Pace {
-    /// A new connection owes us headers at once: whoever connects has something to say.
+    /// A new connection must send headers at once.
     pub(crate) fn new(limits: HttpLimits, place: Place) -> Arc<Self> {
         let phase = Phase::Headers { since: Instant::now() };
         let state = State { phase, line_ends: LineEnds::new(), unread_since: None };
         Arc::new(Self { limits, place, state: Mutex::new(state) })
     }
 
-    /// The connection's place among all.
+    /// The connection's place, which counts against the limit.
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
@@ -80,10 +80,10 @@ impl Pace {
         matches!(self.state().phase, Phase::Headers { .. })
     }
 
-    /// Waits until patience has run out.
+    /// Ends when a timeout has passed.
     pub(crate) async fn runs_out(&self) -> Missing {
         let HttpLimits { idle_lasts, header_lasts, write_lasts, .. } = self.limits;
-        // A clock that starts while we sleep cannot end before this, so we never wake too late.
+        // A timeout that starts while we sleep cannot end before this, so we never wake too late.
         let nap = idle_lasts.min(header_lasts).min(write_lasts);
         loop {
             let now = Instant::now();
@@ -98,7 +98,7 @@ impl Pace {
         }
     }
 
-    /// The clock that ends first.
+    /// The timeout that ends first.
     fn earliest(&self) -> Option<(Instant, Missing)> {
         let state = self.state();
         let waiting = match state.phase {
@@ -132,13 +132,14 @@ impl Pace {
         }
     }
 
-    /// The state is right even after a panic elsewhere: each change to it is one step.
+    /// A poisoned lock is safe to use: every change is one step, so the state is valid even
+    /// after a panic.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
 }
 
-/// A request in hand.
+/// A request that is being handled.
 pub(crate) struct Busy(Arc<Pace>);
 
 impl Busy {
@@ -155,7 +156,7 @@ impl Drop for Busy {
     }
 }
 
-/// A stream that tells `pace` of every byte that comes and of every write that waits.
+/// A stream that reports to `pace` every byte that arrives and every write that must wait.
 pub(crate) struct Paced<S> {
     pub(crate) stream: S,
     pub(crate) pace: Arc<Pace>,

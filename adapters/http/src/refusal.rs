@@ -1,6 +1,6 @@
-//! How this server says no: a status and a `problem+json` (RFC 9457) with one of our codes.
+//! Refusals of this server: a status and a `problem+json` (RFC 9457) with one of our error codes.
 //!
-//! [`problem`] is public, so that the routes behind this server can refuse in the same form.
+//! [`problem`] is public, so that the routes of this server can refuse in the same form.
 
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
@@ -11,7 +11,8 @@ use tierlink_schemas::Code;
 
 /// The media type of a problem.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
-/// Long enough for a burst to pass, short enough that nobody calls the hospital.
+/// Value of `Retry-After`, in seconds: long enough for a burst to pass, short enough not
+/// to be noticed.
 const TRY_AGAIN_AFTER_SECONDS: u16 = 2;
 
 #[derive(Serialize)]
@@ -23,11 +24,11 @@ struct Problem<'a> {
     code: &'a Code,
 }
 
-/// A response that refuses. `title` and `detail` must not hold anything from the request.
+/// Makes a refusing response. `title` and `detail` must not contain anything from the request.
 pub fn problem(status: StatusCode, code: &Code, title: &str, detail: &str) -> Response<Body> {
     let r#type = format!("urn:tierlink:error:{code}");
     let problem = Problem { r#type, title, status: status.as_u16(), detail, code };
-    // Texts and numbers always become JSON.
+    // Serializing texts and numbers cannot fail.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -35,16 +36,16 @@ pub fn problem(status: StatusCode, code: &Code, title: &str, detail: &str) -> Re
     response
 }
 
-/// Why a request never got to its handler, or never got out of it.
+/// Why a request did not reach its handler, or got no response from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The body is longer than allowed.
     TooLarge { bytes_max: usize },
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     TooSlow { seconds: u64 },
-    /// The body ended early, or its chunks made no sense.
+    /// The body ended early, or its chunks were not valid.
     BrokenOff,
-    /// Too many requests, or too many bytes of them, are in hand.
+    /// Too many requests, or too many bytes of them, are being handled.
     TooBusy,
     /// The head could be read in two ways.
     Malformed,
@@ -111,7 +112,7 @@ impl Refusal {
         }
     }
 
-    /// Whether unread bytes of the body may still be on their way.
+    /// Whether unread bytes of the body may still arrive, so that the connection must be closed.
     const fn ends_connection(self) -> bool {
         match self {
             Self::TooLarge { .. } | Self::TooSlow { .. } | Self::BrokenOff | Self::Malformed => {

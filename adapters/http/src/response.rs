@@ -1,4 +1,4 @@
-//! What a destination answered: read as far as the limit goes, and no further.
+//! A destination's answer, read up to a limit.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-/// A destination that asks for more than a day means "never", and that is for a person to say.
+/// A destination that asks for a longer wait means "never", which only a person may decide.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
-/// A longer media type is none.
+/// Longest media type to accept, in bytes.
 const MEDIA_TYPE_BYTES_MAX: usize = 200;
 
-/// An answer. Any status is one, a redirect and a refusal included.
+/// An answer with any status, redirects and refusals included.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// The body, as far as it was read.
+    /// The body, up to the limit.
     pub body: Bytes,
-    /// Whether the body was longer than the limit, and its end was not read. The status still
-    /// counts: the destination has decided.
+    /// Whether the body was longer than the limit and its end was not read. The status
+    /// is valid anyway.
     pub cut: bool,
-    /// `Content-Type`, if it is text.
+    /// The header `Content-Type`, if it is visible ASCII.
     pub media_type: Option<String>,
-    /// How long the destination asks us to wait, at most a day.
+    /// The wait that the destination asks for in `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// Reads the rest of an answer whose headers are here.
+/// Reads the rest of an answer whose headers have arrived.
 pub(crate) async fn read(
     mut answer: reqwest::Response,
     bytes_max: usize,

@@ -1,26 +1,26 @@
-//! Work that is finished even when nobody waits for it any more.
+//! Runs work to its end even when nobody waits for it any more.
 //!
-//! An HTTP server drops a handler when its client hangs up. A handler that is dropped half way
-//! through a database transaction would poison the connection that it had borrowed.
+//! An HTTP server drops a handler when its client hangs up. Dropping a database transaction
+//! half-way would leave its connection unusable.
 
 use tierlink_schemas::Code;
 
-/// The work ended in a panic, or the program is ending.
+/// The work panicked, or the program is ending.
 #[derive(Debug, thiserror::Error)]
 #[error("a request could not be finished because of an error of ours; send it again")]
 pub struct Crashed;
 
 impl Crashed {
-    /// The stable name of this error, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
         Code::new("E026")
     }
 }
 
-/// Runs `work` to its end, also when the returned future is dropped.
+/// Runs `work` to its end, even if the returned future is dropped.
 ///
-/// [`crate::Server`] already runs every handler like this. Call it for work outside of a handler.
+/// [`crate::Server`] does this for every handler. Use it for work outside of handlers.
 pub async fn run_to_end<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Crashed> {
@@ -43,7 +43,7 @@ mod tests {
             gone.await.ok();
             done.send(()).ok();
         });
-        // Begun, then dropped.
+        // Started, then dropped.
         assert!(work.now_or_never().is_none());
         go.send(()).unwrap();
 

@@ -1,4 +1,4 @@
-//! Listens for HTTP connections and hands their requests to a router.
+//! Accepts HTTP connections and passes their requests to a router.
 //!
 //! ```text
 //!   accept ──▶ is there a place? ──▶ TLS ──▶ connection.rs ──▶ axum::Router
@@ -6,11 +6,11 @@
 //!                    └── closed at once, counted
 //! ```
 //!
-//! A connection that cannot be served is closed at once: a sender that hangs in the dark cannot
-//! tell us from a dead network. Who may do what is the router's business; this file knows addresses
-//! and certificates only, and gives them to every handler as an extension of type [`Peer`].
+//! A connection that cannot be served is closed at once, because a sender that is left waiting
+//! cannot tell this from a broken network. The router decides who may do what; this file knows only
+//! addresses and certificates, which every handler gets as an extension of type [`Peer`].
 //!
-//! HTTP/1.1 only: hospitals speak nothing newer, and every limit below would need a second meaning.
+//! HTTP/1.1 only: hospitals use nothing newer, and every limit would need another meaning.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ const CANNOT_LISTEN: Code = Code::new("E020");
 const BUDGET_BYTES: usize = 256 * 1024 * 1024;
 const TOO_MANY_CONNECTIONS: Code = Code::new("E021");
 
-/// A bound listener. Nothing is accepted before [`Server::serve`].
+/// A bound listener. Accepts nothing before [`Server::serve`].
 pub struct Server {
     listener: Listener,
     tls: Option<Arc<ServerConfig>>,
@@ -47,7 +47,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the port. TLS is from [`crate::tls::server`]; without it, plain TCP.
+    /// Binds the port. `tls` is from [`crate::tls::server`]; without it, plain TCP.
     pub async fn bind(
         address: SocketAddr,
         tls: Option<Arc<ServerConfig>>,
@@ -80,20 +80,20 @@ impl Server {
         self
     }
 
-    /// The address that we really listen on; tells the port when 0 was asked for.
+    /// The bound address, with the actual port if 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// The counts, which go on while the server runs.
+    /// The counters, which are updated while the server runs.
     pub fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
     }
 
-    /// Serves until `stop` is cancelled. Then accepts no more, lets the requests in hand be
-    /// answered, closes every connection and returns, after `stop_lasts` at the latest.
+    /// Serves until `stop` is cancelled. Then accepts no more, waits for the requests being
+    /// handled, closes every connection and returns, at the latest after `stop_lasts`.
     ///
-    /// Every handler gets the whole body at once, and runs to its end even if the sender hangs up.
+    /// Each handler gets the whole body, and runs to its end even if the sender hangs up.
     pub async fn serve(self, router: Router, stop: CancellationToken) {
         let Self { listener, tls, limits, budget, doorkeeper, counts } = self;
         let counting = Arc::clone(&counts);
@@ -115,14 +115,14 @@ impl Server {
         let open = open.await;
         let until = Instant::now() + limits.stop_lasts;
         open.end(until).await;
-        // Handlers whose sender has hung up.
+        // Handlers whose sender has hung up are still running.
         if let Some(left) = context.wait_for_handlers(until).await {
             warn!(listener = %address, left, "{left} requests were not finished in time.");
         }
     }
 }
 
-/// Decides who comes in.
+/// Decides which connections are accepted.
 struct Gate {
     places: Arc<Places>,
     counts: Arc<Counts>,
@@ -138,7 +138,7 @@ impl Gate {
     }
 
     fn admit(&mut self, from: SocketAddr) -> Option<Place> {
-        // An IPv4 address that came over an IPv6 socket is still that IPv4 address.
+        // An IPv4 address on an IPv6 socket counts as the IPv4 address.
         let place = self.places.take(from.ip().to_canonical());
         let code = TOO_MANY_CONNECTIONS;
         if let Some(place) = &place {

@@ -1,8 +1,8 @@
 //! TLS for both sides of HTTP, from PEM text: TLS 1.2 or newer, with or without client certificates.
 //!
-//! Hospitals run their own certificate authorities, so a destination is checked against the roots
-//! in its profile; only for one with a public certificate are the operating system's roots asked.
-//! No file of ours is read here. How it is done is in `tierlink-socket`.
+//! Hospitals have their own certificate authorities, so a destination is checked against those in
+//! its profile; the operating system's are used only for destinations with a public certificate. No
+//! files are read here. The implementation is in `tierlink-socket`.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,14 +19,14 @@ const CODE: Code = Code::new("E025");
 pub struct CannotUseTls(#[from] Fault);
 
 impl CannotUseTls {
-    /// The stable name of this error, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
         CODE
     }
 }
 
-/// TLS for [`crate::Server`].
+/// TLS configuration for [`crate::Server`].
 pub fn server(
     identity: Identity<'_>,
     clients: ClientCertificates<'_>,
@@ -34,7 +34,7 @@ pub fn server(
     Ok(tls::server(identity, clients)?)
 }
 
-/// TLS for [`crate::Client`]: whom to believe, and who we are if they ask.
+/// TLS configuration for [`crate::Client`]: the authorities to trust, and our own certificate.
 pub fn client(
     roots: Roots<'_>,
     identity: Option<Identity<'_>>,
@@ -42,10 +42,10 @@ pub fn client(
     Ok(tls::client(roots, identity)?)
 }
 
-/// For a client that speaks plain HTTP only: it believes nobody.
+/// For a client that uses only plain HTTP: trusts no certificate.
 ///
-/// One for the whole process: a configuration has room for hundreds of TLS sessions, and thousands
-/// of destinations have a client each.
+/// One for the whole process, because a configuration has room for hundreds of TLS sessions, and
+/// there may be thousands of clients.
 pub(crate) fn none() -> Result<Arc<ClientConfig>, CannotUseTls> {
     static NONE: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(known) = NONE.get() {

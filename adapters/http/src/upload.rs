@@ -1,7 +1,7 @@
-//! A request's body on its way out, which remembers how far it got.
+//! The body of a request being sent, which records how much was sent.
 //!
-//! When a connection is lost, whoever sent wants to know whether the other side may have the whole
-//! message. Only the body itself knows what was taken from it.
+//! When a connection is lost, the sender must know whether the other side may have the whole
+//! message. Only the body knows how much of it was taken.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// Small enough that a large body is not taken from us long before it leaves the machine.
+/// Bytes handed over at a time: small, so that bytes are not counted as sent long before they
+/// leave the machine.
 const PIECE_BYTES: usize = 64 * 1024;
 
 pub(crate) struct Upload {
@@ -20,7 +21,7 @@ pub(crate) struct Upload {
     sent: Sent,
 }
 
-/// Whether the last byte was handed to the network. Stays readable after the upload is gone.
+/// Whether the last byte was passed to the network. Can be read after the upload is dropped.
 #[derive(Clone)]
 pub(crate) struct Sent(Arc<AtomicBool>);
 
@@ -32,7 +33,7 @@ impl Sent {
 
 impl Upload {
     pub(crate) fn new(bytes: Bytes) -> (Self, Sent) {
-        // Of an empty body, nothing is left to send from the start.
+        // An empty body counts as sent from the start.
         let sent = Sent(Arc::new(AtomicBool::new(bytes.is_empty())));
         (Self { rest: bytes, sent: sent.clone() }, sent)
     }

@@ -1,4 +1,4 @@
-//! Answers, both ways: what a sender hears from us, and what a destination's answer means.
+//! Answers of native JSON: written for senders, and read from destinations.
 //!
 //! ```text
 //!   accepted, repeated   200                              ▶ taken
@@ -6,9 +6,9 @@
 //!   nothing stored       503, application/problem+json    ▶ not now
 //! ```
 //!
-//! A refusal follows RFC 9457, so that any HTTP client can show it. Texts of a partner are never
-//! passed on: they may quote a patient. Only what we know ourselves comes through, which are our
-//! codes and the names of our fields.
+//! A refusal follows RFC 9457, so that any HTTP client can show it. A destination's own words
+//! are never passed on, because they may quote a patient: only our error codes and the names of
+//! our fields are.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -30,10 +30,10 @@ const PROBLEM_JSON: &str = "application/problem+json";
 /// HTTP status: nothing was stored, try again.
 const UNAVAILABLE: u16 = 503;
 
-/// Largest answer that is looked into. A verdict has a few hundred bytes.
+/// Largest answer to read, in bytes. A verdict has a few hundred.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
-/// Longest number of a destination that is kept; receipts hold no longer one.
+/// Longest number of a destination, in characters; a receipt has room for no more.
 const NUMBER_CHARS_MAX: usize = 200;
 
 /// Most problems of a destination that are passed on.
@@ -51,7 +51,7 @@ struct NotTaken<'a> {
     problems: &'a [Problem],
 }
 
-/// Writes what the sender hears.
+/// Writes the answer for a sender.
 pub(crate) fn write(reply: &Reply<'_>) -> Answer {
     match reply {
         Reply::Verdict(verdict @ (Verdict::Accepted { .. } | Verdict::Repeated { .. })) => {
@@ -109,7 +109,7 @@ const fn outcome_of(refusal: Refusal) -> (u16, &'static str) {
     }
 }
 
-/// What a destination's answer means for the delivery.
+/// Reads what a destination's answer means for the delivery.
 pub(crate) fn read(answer: &[u8], status: Option<u16>) -> Answered {
     let body = body_of(answer);
     let verdict = body.get("verdict").and_then(Value::as_str);
@@ -140,7 +140,7 @@ pub(crate) fn read(answer: &[u8], status: Option<u16>) -> Answered {
     }
 }
 
-/// The answer's JSON, or null for anything else: most systems answer with a page or with nothing.
+/// The answer as JSON; null for anything else. Most systems answer with a page or with nothing.
 fn body_of(answer: &[u8]) -> Value {
     let (answer, _) = strict::unmarked(answer);
     if answer.len() > ANSWER_BYTES_MAX {
@@ -151,7 +151,7 @@ fn body_of(answer: &[u8]) -> Value {
 
 /// The destination's own number for the message: `number`, or the id in `message`.
 ///
-/// Many systems write words such as `success` into `message`, so only an id counts there.
+/// Many systems write words such as `success` into `message`, so there only an id counts.
 fn number_of(body: &Value) -> Option<String> {
     let number = match body.get("number") {
         Some(Value::String(text)) => Some(text.trim().to_owned()),
@@ -184,7 +184,8 @@ fn refused(body: &Value, how: &str) -> Answered {
     Answered::Refused { problems }
 }
 
-/// What of a destination's problem can hold no patient: a known field and a code of our form.
+/// The part of a destination's problem that cannot identify a patient: a known field, and a code
+/// of our form.
 fn passed_on(problem: &Value, how: &str) -> Option<Problem> {
     let field = problem.get("field").and_then(Value::as_str);
     let field = field.filter(|path| schema::some_kind_knows(path))?;
@@ -194,7 +195,7 @@ fn passed_on(problem: &Value, how: &str) -> Option<Problem> {
     Some(Problem::new(D099_ANSWER, field, text))
 }
 
-/// A letter and three digits.
+/// Whether it is a letter and three digits.
 fn is_code(text: &str) -> bool {
     let (letter, digits) = text.split_at_checked(1).unwrap_or_default();
     letter.bytes().all(|b| b.is_ascii_uppercase())

@@ -1,4 +1,4 @@
-//! Bytes to canonical message: the order of the steps, and the refusals of this format.
+//! Reads bytes into a canonical message: the steps in order, and the refusals of this format.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -13,10 +13,10 @@ use crate::codes::{
 use crate::strict::{self, WHOLE};
 use crate::{maps, tidy};
 
-/// Longest name of a sender that is looked up.
+/// Longest name of a sender to look up, in bytes.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Who the message says it is from, found without keeping the rest of it.
+/// Reads whom the message says it is from, without keeping the rest.
 pub(crate) fn sender(bytes: &[u8]) -> Sender {
     #[derive(Default, Deserialize)]
     struct Peek {
@@ -38,7 +38,7 @@ pub(crate) fn sender(bytes: &[u8]) -> Sender {
     }
 }
 
-/// Reads a message, or says everything that is wrong with it.
+/// Reads a message, or reports everything that is wrong with it.
 pub(crate) fn decode(bytes: &[u8], with: &Reading<'_>) -> Decoded {
     let read = match strict::read(bytes) {
         Ok(read) => read,
@@ -66,8 +66,7 @@ fn message_of(
         return Err(vec![Problem::new(D090_NOT_JSON, WHOLE, text)]);
     };
     if !read.twice.is_empty() {
-        let text =
-            "This field is there twice, and which one is meant nobody can know; send it once.";
+        let text = "This field occurs twice, and it is unclear which one is meant; send it once.";
         let problem = |path| Problem::new(D091_TWICE, path, text);
         return Err(read.twice.into_iter().map(problem).collect());
     }
@@ -89,7 +88,7 @@ fn message_of(
     Ok(message)
 }
 
-/// The sender's own id, for the record of a refusal.
+/// The sender's own id for the message, to be stored with the refusal.
 fn source_message_id(value: &Value) -> Option<String> {
     let id = value.get("source")?.get("message_id")?.as_str()?;
     let fits = (1..=SOURCE_MESSAGE_ID_LENGTH_MAX).contains(&id.chars().count());
@@ -111,13 +110,13 @@ fn kind_of(fields: &Map<String, Value>) -> Result<Kind, Problem> {
     Ok(kind)
 }
 
-/// Every kind that an organisation may send.
+/// The names of all kinds that an organisation may send, for the error text.
 fn kinds() -> String {
     let sent = Kind::ALL.iter().filter(|kind| **kind != Kind::Receipt);
     sent.map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// What the schema finds, without the fields that are refused already.
+/// The violations of the schema, without fields that are refused already.
 fn faults(kind: Kind, value: &Value, refused: &[Problem]) -> Vec<Problem> {
     schema::faults(kind, value)
         .into_iter()
@@ -134,8 +133,8 @@ fn faults(kind: Kind, value: &Value, refused: &[Problem]) -> Vec<Problem> {
         .collect()
 }
 
-/// The schema let something pass that the types do not take. None is known; the message is refused
-/// all the same, because nobody could read it later.
+/// The schema allowed something that the types do not. No such case is known; the message is
+/// refused, because it could never be read back from the store.
 fn unlike_its_schema() -> Problem {
     let text =
         "A value fits the schema and still cannot be read; report this to the broker's operators.";

@@ -1,16 +1,16 @@
-//! Native JSON: the canonical message as it is, for hospitals that write a client of their own.
+//! Native JSON: the canonical message itself, for hospitals that write their own client.
 //!
 //! ```text
-//!   bytes ─strict─▶ JSON ─tidy─▶ ours to fill ─maps─▶ our codes ─schema─▶ canonical message
+//!   bytes ─strict─▶ JSON ─tidy─▶ our fields filled ─maps─▶ our codes ─schema─▶ canonical message
 //!            │         │                         │          │
 //!            └─────────┴── deviations            └──────────┴── problems, all at once
 //! ```
 //!
-//! A client validates against `schemas/json/<kind>.schema.json` and posts. What it gets wrong it
-//! hears in one answer, each field with its path and the fix, and without a word of its message.
+//! A client validates against `schemas/json/<kind>.schema.json` and posts. One answer reports all
+//! its mistakes, each with the field's path and the fix, and without any value of the message.
 //!
-//! Going out, the canonical bytes travel as they are, but for the receiver's own codes. What its
-//! code map has no code for is the only loss.
+//! Outgoing messages are the canonical bytes with the receiver's own codes. A code that its map
+//! lacks is the only possible loss.
 //!
 //! Deliberately absent: sockets, clocks, and what a message means for its case.
 

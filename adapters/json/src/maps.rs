@@ -1,7 +1,8 @@
-//! The organisation's own codes, in both directions, as `tierlink_codec::code_maps` says.
+//! Translates the organisation's own codes in both directions, by the rules of
+//! `tierlink_codec::code_maps`.
 //!
-//! A code of a safety field (sex, priority, recipient) that a map does not list is refused, because
-//! `1` may mean either sex. Any other is kept and noted.
+//! If a map does not list the code of a safety field (sex, priority, recipient), the message is
+//! refused, because `1` may mean either sex. Any other unknown code is kept and noted.
 
 use serde_json::{Map, Value, json};
 use tierlink_codec::code_maps::Table;
@@ -12,7 +13,7 @@ use crate::codes::{D090_NOT_JSON, D096_NOT_THE_SENDER, D097_UNMAPPED};
 use crate::strict::WHOLE;
 use crate::tidy::note;
 
-/// Turns every mapped code of `message` into ours, and makes sure that the sender is the source.
+/// Translates every mapped code of `message` to ours, and checks that the sender is its source.
 pub(crate) fn apply(
     message: &mut Map<String, Value>,
     with: &Reading<'_>,
@@ -47,7 +48,7 @@ pub(crate) fn apply(
     problems
 }
 
-/// Nobody speaks in another's name.
+/// Refuses a message whose source is another organisation than its sender.
 fn check_source(
     source: &mut Map<String, Value>,
     maps: &CodeMaps<'_>,
@@ -72,7 +73,7 @@ fn check_source(
     Some(Problem::new(D096_NOT_THE_SENDER, PATH, text))
 }
 
-/// Writes a message in the receiver's own codes.
+/// Translates a message to the receiver's codes.
 pub(crate) fn write(
     message: &Message,
     maps: &CodeMaps<'_>,

@@ -1,32 +1,32 @@
-//! The strict reader of `tierlink_codec` with the limits and the words of this format.
+//! Reads JSON strictly, with the limits and error texts of this format.
 
-use tierlink_codec::strict_json::{self, Limits, Numbers, Refused};
+use tierlink_codec::strict_json::{self, JsonLimits, Numbers, Refused};
 use tierlink_schemas::Problem;
 
 use crate::codes::D090_NOT_JSON;
 
 pub(crate) use strict_json::{Read, unmarked};
 
-/// Largest message. A handful of inline attachments fit; more should travel by reference.
+/// Largest message, in bytes. A few inline attachments fit; more should be sent by reference.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Deepest nesting. Messages need eight levels.
 pub const DEPTH_MAX: usize = 32;
 
-/// Most values in one message. The fullest discharge has some ten thousand.
+/// Most values in one message. The largest discharge has about ten thousand.
 pub const VALUES_MAX: usize = 200_000;
 
-/// Where a problem stands that concerns no single field.
+/// The field of a problem that concerns the whole message.
 pub(crate) const WHOLE: &str = "(message)";
 
-const LIMITS: Limits = Limits {
+const LIMITS: JsonLimits = JsonLimits {
     bytes_max: MESSAGE_BYTES_MAX,
     depth_max: DEPTH_MAX,
     values_max: VALUES_MAX,
     numbers: Numbers::Read,
 };
 
-/// Reads JSON. The problem names the place by line and column, never by what stands there.
+/// Reads JSON. A problem gives the place by line and column, never by content.
 pub(crate) fn read(bytes: &[u8]) -> Result<Read, Problem> {
     strict_json::read(bytes, &LIMITS).map_err(|refused| {
         let text = match refused {
@@ -44,7 +44,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Read, Problem> {
                 "The message holds too many values; send less at once (line {line}, column {column})."
             ),
             Refused::Broken { line, column } => format!(
-                "This is no JSON (line {line}, column {column}); check what stands there."
+                "This is not valid JSON (line {line}, column {column}); correct it there."
             ),
         };
         Problem::new(D090_NOT_JSON, WHOLE, text)
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn other_charsets_are_refused_with_their_place() {
-        // 汪 in GBK.
+        // `汪` in GBK.
         assert!(text_of_problem(b"{\"name\":\"\xCD\xF4\"}").contains("byte 9"));
         assert!(text_of_problem(b"\xFF\xFE{\0").contains("UTF-8"));
     }

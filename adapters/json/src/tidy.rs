@@ -1,7 +1,7 @@
-//! What senders leave empty or fill in for us: taken out, with a note.
+//! Removes empty fields and fields that only the broker fills, and records a deviation for each.
 //!
-//! Many systems write every field they know, empty ones as `null` or `""`. That says nothing, so it
-//! is read as absent; where the field is needed, it is then missing and refused as such.
+//! Many systems write every field they know, empty ones as `null` or `""`. These are read as
+//! absent. If the field is required, the schema then reports it as missing.
 
 use serde_json::{Map, Value, json};
 use tierlink_schemas::message::SCHEMA_VERSION;
@@ -9,37 +9,38 @@ use tierlink_schemas::{Deviation, Kind, OrganisationCode};
 
 use crate::codes::D098_TOLERATED;
 
-/// What the broker fills in; nobody sends it.
+/// Fields that only the broker fills.
 const OURS: [&str; 4] = ["id", "received_at", "caused_by", "context"];
 
-/// The same within `case`. Whoever opens a case may say which one it follows from.
+/// Fields within `case` that only the broker fills, except that whoever opens a case may
+/// name its parent.
 const OURS_IN_CASE: [&str; 2] = ["state", "parent"];
 
-/// Fields of the envelope in which an empty text is a text.
+/// The field of the envelope in which an empty text is kept.
 const KEPT_AS_IT_IS: &str = "extras";
 
-/// Notes that something was tolerated.
+/// Records that something was read although it breaks the format.
 pub(crate) fn note(notes: &mut Vec<Deviation>, field: impl Into<String>, text: impl Into<String>) {
     notes.push(Deviation::new(D098_TOLERATED, field, text));
 }
 
-/// Takes out every field that says nothing.
+/// Removes every empty field.
 pub(crate) fn leave_out_empty(message: &mut Map<String, Value>, notes: &mut Vec<Deviation>) {
-    let mut gone = Gone::default();
+    let mut removed = Removed::default();
     message.retain(|name, value| {
         if name == KEPT_AS_IT_IS {
             return true;
         }
         if says_nothing(value) {
-            gone.count(name);
+            removed.count(name);
             return false;
         }
-        // An emptied `body` stays: some kinds need no more.
-        empty(value, name, &mut gone);
+        // A `body` stays even if it is empty now: some kinds need nothing in it.
+        empty(value, name, &mut removed);
         true
     });
-    if let Some(first) = gone.first {
-        let count = gone.count;
+    if let Some(first) = removed.first {
+        let count = removed.count;
         let text = format!(
             "Empty fields were left out ({count} in all, this the first); do not send them."
         );
@@ -47,43 +48,46 @@ pub(crate) fn leave_out_empty(message: &mut Map<String, Value>, notes: &mut Vec<
     }
 }
 
+/// What was removed so far.
 #[derive(Default)]
-struct Gone {
+struct Removed {
+    /// Path of the first removed field.
     first: Option<String>,
     count: usize,
 }
 
-impl Gone {
+impl Removed {
     fn count(&mut self, path: &str) {
         self.first.get_or_insert_with(|| path.to_owned());
         self.count += 1;
     }
 }
 
+/// Whether it is null or a blank text.
 fn says_nothing(value: &Value) -> bool {
     value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
-/// Takes out what says nothing within `value`. Says whether nothing was left of it.
-fn empty(value: &mut Value, path: &str, gone: &mut Gone) -> bool {
+/// Removes empty fields within `value`. Returns whether `value` itself is empty then.
+fn empty(value: &mut Value, path: &str, removed: &mut Removed) -> bool {
     match value {
         Value::Object(fields) => {
             let before = fields.len();
             fields.retain(|name, inner| {
                 let path = format!("{path}.{}", tierlink_schemas::schema::shown(name));
                 if says_nothing(inner) {
-                    gone.count(&path);
+                    removed.count(&path);
                     return false;
                 }
-                !empty(inner, &path, gone)
+                !empty(inner, &path, removed)
             });
             before > 0 && fields.is_empty()
         }
         Value::Array(items) => {
             for (at, item) in items.iter_mut().enumerate() {
-                // An entry that says nothing stays, and is refused by the schema: what was meant
-                // by it nobody knows.
-                empty(item, &format!("{path}[{at}]"), gone);
+                // An empty entry of a list stays and is refused by the schema, because nobody knows
+                // what was meant by it.
+                empty(item, &format!("{path}[{at}]"), removed);
             }
             false
         }
@@ -91,7 +95,7 @@ fn empty(value: &mut Value, path: &str, gone: &mut Gone) -> bool {
     }
 }
 
-/// Takes out what only the broker says.
+/// Removes the fields that only the broker fills.
 pub(crate) fn leave_out_ours(message: &mut Map<String, Value>, notes: &mut Vec<Deviation>) {
     let text = "The broker fills this in; what came was ignored. Do not send it.";
     for name in OURS {
@@ -111,7 +115,7 @@ pub(crate) fn leave_out_ours(message: &mut Map<String, Value>, notes: &mut Vec<D
             }
         }
     }
-    // It travels in queue headers, so nothing else than a trace may hide in it.
+    // The trace is copied into queue headers, so nothing but a W3C traceparent may be in it.
     let stray = message.get("trace").is_some_and(|it| !it.as_str().is_some_and(is_traceparent));
     if stray {
         message.remove("trace");
@@ -119,7 +123,7 @@ pub(crate) fn leave_out_ours(message: &mut Map<String, Value>, notes: &mut Vec<D
     }
 }
 
-/// `00-<32 hex>-<16 hex>-<2 hex>`.
+/// Whether it has the form of a W3C traceparent: `00-<32 hex>-<16 hex>-<2 hex>`.
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
@@ -127,7 +131,7 @@ fn is_traceparent(text: &str) -> bool {
     lengths == [2, 32, 16, 2] && parts.iter().all(hexadecimal)
 }
 
-/// Fills in what goes without saying: our version, and the sender as the source.
+/// Fills in the schema version, and the sender as the source.
 pub(crate) fn fill_in(message: &mut Map<String, Value>, sender: &OrganisationCode) {
     message.entry("schema").or_insert_with(|| json!(SCHEMA_VERSION));
     let source = message.entry("source").or_insert_with(|| json!({}));

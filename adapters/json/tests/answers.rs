@@ -1,4 +1,4 @@
-//! What a sender hears, and what a destination's answer means.
+//! Answers to senders, and what a destination's answer means.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Sends messages to one MLLP address and waits for what belongs to each.
+//! Sends messages to one MLLP address and waits for the answers to each.
 //!
 //! ```text
 //!   exchange ──▶ connected and still alive? ──no──▶ connect
@@ -11,12 +11,12 @@
 //!                                                           ▼ done
 //! ```
 //!
-//! The danger here is an answer taken for another message's. Three things stand against it: the
-//! caller's matcher looks at every frame; whatever came before the message was sent is thrown away;
-//! and after any failure, a dropped call included, the connection is closed, so that an answer that
-//! comes late finds nobody.
+//! The danger is to take an answer for another message's. Three measures prevent it: the caller's
+//! matcher examines every frame; whatever arrived before the message was sent is discarded; and
+//! after any failure, also when a call is dropped, the connection is closed, so that a late answer
+//! has no receiver.
 //!
-//! One exchange at a time per client. Nothing is sent twice here; retrying is the caller's decision.
+//! One exchange at a time per client. Nothing is sent twice here; retrying is up to the caller.
 
 use std::fmt;
 use std::io;
@@ -42,35 +42,35 @@ use crate::wire::{Next, Patience, Wire};
 /// Where to send, and how long to wait.
 #[derive(Clone)]
 pub struct Settings {
-    /// A name or an IP address.
+    /// Host name or IP address.
     pub host: String,
-    /// The port.
+    /// TCP port of the other side.
     pub port: u16,
-    /// TLS; without it, plain TCP.
+    /// TLS settings; without them, plain TCP.
     pub tls: Option<Tls>,
-    /// What ends an answer's frame.
+    /// What ends the frame of an answer.
     pub framing: Framing,
-    /// The longest answer.
+    /// Longest answer, in bytes.
     pub frame_bytes_max: usize,
-    /// How long connecting may take, with TLS.
+    /// Longest time for connecting, TLS included.
     pub connect_lasts: Duration,
-    /// How long the other side may take to read the message.
+    /// Longest time for the other side to read the message.
     pub write_lasts: Duration,
-    /// How long the other side may take to answer; begins anew after each `MineButMoreComes`.
+    /// Longest time for the other side to answer; starts again after each `MineButMoreComes`.
     pub answer_lasts: Duration,
 }
 
-/// TLS towards one address.
+/// TLS settings for one address.
 #[derive(Clone)]
 pub struct Tls {
-    /// From [`crate::tls::client`].
+    /// TLS configuration from [`crate::tls::client`].
     pub config: Arc<ClientConfig>,
-    /// The name that their certificate must carry, if it is not the host's.
+    /// The name that the other side's certificate must have, if it is not the host name.
     pub server_name: Option<String>,
 }
 
 impl Settings {
-    /// Plain TCP to `host` and `port`, with the default limits.
+    /// Settings for plain TCP to `host` and `port`, with the default limits.
     #[must_use]
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self {
@@ -86,20 +86,20 @@ impl Settings {
     }
 }
 
-/// Whose answer a frame is.
+/// Which message a frame answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Match {
-    /// The answer to this message; the exchange is over.
+    /// The answer to this message; the exchange is complete.
     Mine,
-    /// Not for this message: for example a late acknowledgement of an earlier one.
+    /// Not for this message, such as a late acknowledgement of an earlier one.
     Stray,
-    /// For this message, but not the last: for example a commit acknowledgement, with the
-    /// application's still to come.
+    /// For this message, with another to follow, such as a commit acknowledgement before
+    /// the application acknowledgement.
     MineButMoreComes,
 }
 
-/// Why there is no (last) answer. None of these says that the message was not taken, except where
+/// Why there is no (final) answer. The message may have been accepted nevertheless, unless
 /// `sent` is false.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
@@ -110,46 +110,46 @@ pub enum NoAnswer {
     CouldNotConnect {
         /// Host and port.
         address: String,
-        /// What the network says.
+        /// The error of the network.
         source: io::Error,
     },
-    /// The connection ended before the last answer.
+    /// The connection ended before the final answer.
     #[error("the connection to {address} was lost before the answer came; send again")]
     ConnectionLost {
         /// Host and port.
         address: String,
         /// Whether the other side may have the whole message.
         sent: bool,
-        /// The answers before that.
+        /// The answers received before.
         heard: ReceivedAnswers,
     },
-    /// The last answer did not come in time.
+    /// The final answer did not come in time.
     #[error(
         "{address} did not answer in time; send again, or wait longer if it is known to be slow"
     )]
     TimedOut {
         /// Host and port.
         address: String,
-        /// The answers before that.
+        /// The answers received before.
         heard: ReceivedAnswers,
     },
-    /// An answer came, but not as a whole frame.
+    /// An answer came as a broken frame.
     #[error("the answer of {address} was a broken frame: {why}")]
     BrokenAnswer {
         /// Host and port.
         address: String,
-        /// What broke it.
+        /// How it was broken.
         why: Why,
-        /// The answers before that.
+        /// The answers received before.
         heard: ReceivedAnswers,
     },
-    /// The message cannot be sent over MLLP at all. Nothing was sent.
+    /// The message cannot be framed. Nothing was sent.
     #[error(transparent)]
     CannotFrame(#[from] HoldsFrameByte),
 }
 
 impl NoAnswer {
-    /// The stable name of this error, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
@@ -161,7 +161,7 @@ impl NoAnswer {
         }
     }
 
-    /// The answers that did come: `MineButMoreComes`, and then nothing more.
+    /// The answers that were received before the failure (`MineButMoreComes`).
     pub fn heard(&self) -> &[Bytes] {
         match self {
             Self::CouldNotConnect { .. } | Self::CannotFrame(_) => &[],
@@ -172,7 +172,7 @@ impl NoAnswer {
     }
 }
 
-/// Answers that came before an exchange failed. Prints as their number, never as their content.
+/// Answers received before an exchange failed. `Debug` shows their number and no content.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ReceivedAnswers(pub Vec<Bytes>);
 
@@ -182,7 +182,7 @@ impl fmt::Debug for ReceivedAnswers {
     }
 }
 
-/// One address, and the connection to it while there is one.
+/// A client for one address, with its connection if there is one.
 pub struct Client {
     settings: Settings,
     address: String,
@@ -208,7 +208,7 @@ impl Stream for TlsStream<TcpStream> {
 }
 
 impl Client {
-    /// A client that connects when it first has something to say.
+    /// Makes a client. It connects when the first message is sent.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let address = format!("{}:{}", settings.host, settings.port);
@@ -220,32 +220,33 @@ impl Client {
         &self.address
     }
 
-    /// How many frames came that answered nothing.
+    /// Number of frames received that answered no message.
     pub fn strays(&self) -> u64 {
         self.strays
     }
 
-    /// Connects if needed, and sends nothing. For asking whether an endpoint can be reached.
+    /// Connects if necessary, and sends nothing. Checks whether the endpoint can be reached.
     pub async fn reach(&mut self) -> Result<(), NoAnswer> {
         self.wire = Some(self.connected().await?);
         Ok(())
     }
 
-    /// Ends the connection. The next exchange opens a new one.
+    /// Closes the connection. The next exchange opens a new one.
     pub async fn close(&mut self) {
         if let Some(wire) = self.wire.take() {
             wire.say_goodbye().await;
         }
     }
 
-    /// Sends `message` and waits until `matches` has seen the last answer to it. Returns all
-    /// answers to it, in the order in which they came; the last is the one called `Mine`.
+    /// Sends `message` and waits until `matches` has found its final answer. Returns all answers to
+    /// it in the order of arrival; the last is the one matched as `Mine`.
     pub async fn exchange(
         &mut self,
         message: &[u8],
         matches: &(dyn Fn(&[u8]) -> Match + Sync),
     ) -> Result<Vec<Bytes>, NoAnswer> {
-        // Taken out and put back only after success: whatever else happens, it is closed.
+        // Put back only after success, so that in every other case dropping it
+        // closes the connection.
         let mut wire = self.connected().await?;
         if let Err(error) = write_frame(message, wire.outbox()) {
             self.wire = Some(wire);
@@ -306,7 +307,7 @@ impl Client {
         }
     }
 
-    /// The connection that is there, if it is of any use, or a new one.
+    /// The existing connection if it can be used, or a new one.
     async fn connected(&mut self) -> Result<Wire<Box<dyn Stream>>, NoAnswer> {
         if let Some(mut wire) = self.wire.take() {
             if let Some(strays) = wire.clear_backlog(|stream| stream.socket()) {

@@ -1,4 +1,4 @@
-//! Finds frames in a stream of bytes, and puts frames around messages.
+//! Finds frames in a stream of bytes, and puts messages into frames.
 //!
 //! ```text
 //!            0B                     1C 0D
@@ -8,14 +8,14 @@
 //!      └─ over junk_bytes_max ──▶ Lost                     Broken(TooMuchJunk)
 //! ```
 //!
-//! What comes out depends on the bytes alone, never on how the network cut them into pieces.
-//! Every byte is looked at once: the place where the search stopped is remembered. Memory is
-//! bounded by [`FrameLimits`] whatever is sent.
+//! The result depends on the bytes alone, not on how the network split them. Each byte is examined
+//! once, because the position where the search stopped is remembered. Memory is bounded by
+//! [`FrameLimits`], whatever is sent.
 //!
-//! `0x1C` can never be half of a character in GBK, GB18030 or UTF-8, so searching bytes is safe.
+//! `0x1C` is never part of another character in GBK, GB18030 or UTF-8, so searching bytes is safe.
 //! UTF-16 is the exception, and no HL7 engine sends it over MLLP.
 //!
-//! This file reads no clock. How long to wait for a slow sender is `wire.rs`'s business.
+//! Reads no clock. `wire.rs` has the timeouts.
 
 use std::io;
 
@@ -25,24 +25,26 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use crate::frame::{Broken, END, Frame, RETURN, START, Why};
 
-/// A referral with a few inline images fits; more belongs into an attachment by reference.
+/// Longest frame, in bytes. A referral with a few inline images fits; more should be
+/// sent by reference.
 pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// A log-in banner or a stray answer fits. More means that the other side does not speak MLLP.
+/// Most bytes before a frame's start. A login banner or a stray answer fits; more means that the
+/// other side does not use MLLP.
 pub const JUNK_BYTES_MAX: usize = 16 * 1024;
-/// Enough to see the header and first segments of a message that broke.
+/// Bytes of a broken frame to keep: enough for the header and the first segments.
 pub const RAW_BYTES_MAX: usize = 64 * 1024;
 /// Frame bytes around a message: start, end, return.
 const FRAMING_BYTES: usize = 3;
 const LINE_FEED: u8 = b'\n';
 
-/// How much the codec takes in before it stops.
+/// Limits of the codec, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimits {
-    /// The most bytes between a frame's start and its end.
+    /// Most bytes between a frame's start and its end.
     pub frame_bytes_max: usize,
-    /// The most bytes to look through for a frame's start.
+    /// Most bytes to search for a frame's start.
     pub junk_bytes_max: usize,
-    /// How much of a broken frame to keep.
+    /// Most bytes of a broken frame to keep.
     pub raw_bytes_max: usize,
 }
 
@@ -56,18 +58,19 @@ impl Default for FrameLimits {
     }
 }
 
-/// What ends a frame besides `1C 0D`.
+/// Which byte sequences end a frame besides `1C 0D`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
-    /// `1C 0B`, `1C 0A`, and `1C` followed by silence or the connection's end, end a frame too. Any
-    /// other `1C` belongs to the message: cutting there could lose half of a referral unnoticed.
+    /// Also `1C 0B`, `1C 0A`, and `1C` followed by a pause or the end of the connection. Any
+    /// other `1C` belongs to the message, because ending the frame there could lose half of
+    /// a referral unnoticed.
     #[default]
     Tolerant,
-    /// A frame that holds any other `1C` is broken.
+    /// None: a frame that contains any other `1C` is broken.
     Strict,
 }
 
-/// The decoder and encoder of one connection.
+/// Decoder and encoder of one connection.
 #[derive(Debug)]
 pub struct Codec {
     limits: FrameLimits,
@@ -75,22 +78,22 @@ pub struct Codec {
     place: Place,
 }
 
-/// Where in the stream we are.
+/// Position in the stream.
 #[derive(Debug)]
 enum Place {
-    /// Between frames. The buffer holds junk, of which `searched` bytes hold no start.
+    /// Between frames. The buffer has junk; its first `searched` bytes contain no start.
     Outside { searched: usize },
-    /// Inside a frame. The buffer starts with the message's first byte that is still wanted.
+    /// Inside a frame. The buffer starts with the first byte of the message that is still needed.
     Reading(Reading),
-    /// Too much junk. Nothing that comes is read any more.
+    /// After too much junk. Nothing more is read.
     Lost,
 }
 
 #[derive(Debug, Default)]
 struct Reading {
-    /// So many bytes of the buffer hold no end and no start.
+    /// Number of bytes at the buffer's beginning that contain neither end nor start.
     searched: usize,
-    /// Strict framing only: a `1C` without its `0D` was seen.
+    /// Whether a `1C` without its `0D` was found. Strict framing only.
     spoiled: bool,
     /// Set once the frame is too large to keep.
     skipping: Option<Skipping>,
@@ -103,17 +106,17 @@ struct Skipping {
     skipped: usize,
 }
 
-/// What the search inside a frame came upon.
+/// Result of a search inside a frame.
 enum Mark {
-    /// The frame ends at `at`; `width` bytes mark it.
+    /// The frame ends at `at`, marked by `width` bytes.
     End { at: usize, width: usize },
     /// Another frame starts at `at`.
     Start { at: usize },
-    /// Nothing yet. The first `certain` bytes are sure to be message.
+    /// Neither. The first `certain` bytes belong to the message.
     Nothing { certain: usize },
 }
 
-/// What one look at the buffer led to.
+/// Result of one search through the buffer.
 enum Look {
     Found(Frame),
     Again,
@@ -121,13 +124,13 @@ enum Look {
 }
 
 impl Codec {
-    /// A codec for one connection, from its first byte.
+    /// Makes a codec for one connection, from its first byte.
     #[must_use]
     pub fn new(limits: FrameLimits, framing: Framing) -> Self {
         Self { limits, framing, place: Place::Outside { searched: 0 } }
     }
 
-    /// Whether something has begun that has not ended, so that a clock should run.
+    /// Whether a frame has begun and not ended, so that a timeout must run.
     pub fn is_mid_frame(&self) -> bool {
         match &self.place {
             Place::Outside { searched } => *searched > 0,
@@ -136,8 +139,8 @@ impl Codec {
         }
     }
 
-    /// Whether only the final `0D` seems to be missing. If nothing follows, [`Self::finish`] takes
-    /// the message as it is: the sender may well be waiting for its answer.
+    /// Whether only the final `0D` seems to be missing. If nothing follows, [`Self::finish`]
+    /// accepts the message, because its sender may be waiting for the answer.
     pub fn awaits_final_return(&self, buffer: &[u8]) -> bool {
         match (&self.place, self.framing) {
             (Place::Reading(reading), Framing::Tolerant) => reading.ends_with_end(buffer),
@@ -145,7 +148,8 @@ impl Codec {
         }
     }
 
-    /// Closes what is open, because nothing will follow. `why` is the reason if it is a broken one.
+    /// Ends what is open, because nothing will follow. `why` is the reason if that is
+    /// a broken frame.
     ///
     /// Call it only after `decode` returned `None`.
     pub fn finish(&mut self, buffer: &mut BytesMut, why: Why) -> Option<Frame> {
@@ -220,7 +224,7 @@ impl Codec {
         }
     }
 
-    /// Drops what came of a frame that has grown too large, so that memory stays bounded.
+    /// Discards the bytes of a frame that is too large, so that memory stays bounded.
     fn skip_if_too_large(&self, buffer: &mut BytesMut, reading: &mut Reading, certain: usize) {
         if reading.skipping.is_some() || certain > self.limits.frame_bytes_max {
             self.skip(buffer, reading, certain, Why::TooLarge);
@@ -255,19 +259,20 @@ impl Codec {
         buffer.advance(certain);
     }
 
-    /// Also bounded by the frame's limit: a frame is skipped as soon as it passes that, and what is
-    /// kept must not depend on how many bytes happened to be there.
+    /// Limited by the frame's limit too: a frame is skipped as soon as it exceeds that, and what is
+    /// kept must not depend on how many bytes happened to have arrived.
     fn raw_of_too_large(&self) -> usize {
         self.limits.raw_bytes_max.min(self.limits.frame_bytes_max)
     }
 
-    /// The frame `reading` found its end; `content` is cut to `at` bytes.
+    /// The frame whose end was found; `content` is cut to `at` bytes.
     fn ended(&self, reading: &Reading, mut content: BytesMut, at: usize) -> Frame {
         content.truncate(at);
         if reading.skipping.is_some() || reading.spoiled || at > self.limits.frame_bytes_max {
             return self.broke(reading, content, Why::NoFinalReturn);
         }
-        // Ends are doubled as starts are: `1C 1C 0D`. Strict framing has spoiled those before.
+        // Some senders double the end (`1C 1C 0D`), as others double the start. In strict framing
+        // that was refused before.
         let message = content.iter().rposition(|byte| *byte != END).map_or(0, |last| last + 1);
         content.truncate(message);
         if content.is_empty() {
@@ -276,7 +281,7 @@ impl Codec {
         Frame::Message(content.freeze())
     }
 
-    /// The frame `reading` is broken: for `why`, unless it had broken before.
+    /// The broken frame, with reason `why` unless it was broken before.
     fn broke(&self, reading: &Reading, content: BytesMut, why: Why) -> Frame {
         if let Some(Skipping { why, raw, skipped }) = &reading.skipping {
             let length = skipped + content.len();
@@ -297,7 +302,7 @@ impl Codec {
     }
 }
 
-/// Copies what is kept, so that a large buffer does not live on behind a small rest of it.
+/// Copies the kept bytes, so that the large buffer they came from can be freed.
 fn keep(why: Why, content: &[u8], kept: usize) -> Frame {
     let raw = content.get(..kept).map_or_else(Bytes::new, Bytes::copy_from_slice);
     Frame::Broken(Broken { why, raw, length: content.len() })
@@ -323,7 +328,7 @@ impl Reading {
                 }
                 Some(&RETURN) => return Mark::End { at, width: 2 },
                 Some(&LINE_FEED) if tolerant => return Mark::End { at, width: 2 },
-                // The start stays: it belongs to the next frame.
+                // The start stays in the buffer, because it begins the next frame.
                 Some(&START) if tolerant => return Mark::End { at, width: 1 },
                 Some(_) => {
                     self.spoiled |= !tolerant;
@@ -333,14 +338,14 @@ impl Reading {
         }
     }
 
-    /// Whether the search stopped before an end that is the buffer's last byte.
+    /// Whether the search stopped before an end byte that is the last byte of the buffer.
     fn ends_with_end(&self, buffer: &[u8]) -> bool {
         self.searched + 1 == buffer.len() && buffer.last() == Some(&END)
     }
 }
 
-/// What may stand between frames without being worth a word: doubled ends, and the line ends that
-/// people who test with a terminal send.
+/// Bytes between frames that are not reported: doubled ends, and line ends from people who test
+/// with a terminal.
 fn is_padding(byte: u8) -> bool {
     matches!(byte, RETURN | LINE_FEED | END | 0)
 }
@@ -381,18 +386,18 @@ impl Encoder<&[u8]> for Codec {
     }
 }
 
-/// The message cannot be framed: the other side would read it as two.
+/// The message contains a frame byte, so the other side would read it as two messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "byte {offset} of the message is a frame byte (0x0B or 0x1C), so it cannot be sent over MLLP; \
      escape it or take it out"
 )]
 pub struct HoldsFrameByte {
-    /// Where, counted from 0.
+    /// Offset of the byte, from 0.
     pub offset: usize,
 }
 
-/// Appends `message` in its frame to `buffer`, or leaves the buffer as it was.
+/// Appends `message` in a frame to `buffer`, or leaves the buffer unchanged.
 pub fn write_frame(message: &[u8], buffer: &mut BytesMut) -> Result<(), HoldsFrameByte> {
     if let Some(offset) = memchr2(START, END, message) {
         return Err(HoldsFrameByte { offset });

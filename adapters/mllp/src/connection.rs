@@ -1,12 +1,12 @@
-//! One connection of a server, from its first byte to its last.
+//! Serves one connection of a server.
 //!
 //! ```text
 //!   read a frame ──▶ ask the door ──▶ write its answer ──▶ read the next …
 //! ```
 //!
-//! One message at a time, in order: the next frame is not looked at before the last is answered.
-//! The door is asked on a task of its own. A sender that hangs up, or a server that stops, must not
-//! cut through a half-written transaction.
+//! One message at a time, in order: the next frame is read after the last one is answered. The door
+//! runs in a task of its own, because a sender that hangs up, or a server that stops, must not
+//! interrupt a transaction.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ const ANSWER_NOT_FRAMED: Code = Code::new("E005");
 const RECEIVING_CRASHED: Code = Code::new("E008");
 const ANSWER_NOT_TAKEN: Code = Code::new("E009");
 
-/// What every connection of a server shares.
+/// What all connections of a server share.
 pub(crate) struct ServerContext {
     pub(crate) door: Arc<dyn Door>,
     pub(crate) limits: MllpLimits,
@@ -38,7 +38,7 @@ pub(crate) struct ServerContext {
     pub(crate) stop: CancellationToken,
 }
 
-/// Whether the connection goes on.
+/// Whether the connection continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum After {
     GoOn,
@@ -82,7 +82,7 @@ impl ServerContext {
         debug!(peer = %peer.address, "The connection from {} is closed.", peer.address);
     }
 
-    /// The next frame to serve. Once the server stops, only what has been read before counts.
+    /// The next frame to serve. Once the server stops, only frames that have arrived completely.
     async fn next<S>(&self, wire: &mut Wire<S>, place: &Place) -> Option<Frame>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -185,7 +185,7 @@ impl ServerContext {
     }
 }
 
-/// Nothing is known of what became of the message, so the sender must not hear an answer.
+/// What became of the message is unknown, so the sender must get no answer.
 fn crashed(peer: &Peer) -> After {
     error!(
         code = RECEIVING_CRASHED.as_str(), peer = %peer.address,

@@ -1,25 +1,25 @@
-//! What a server has seen, for metrics. Numbers only: no addresses, no payloads.
+//! Counters of a server, for metrics. Only numbers: no addresses or contents.
 
 use std::sync::Arc;
 
 pub use tierlink_socket::Count;
 
-/// Counts of one server, from its start.
+/// Counters of one server since its start.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Connections that are open now.
+    /// Connections open now.
     pub open: Arc<Count>,
-    /// Connections that were let in.
+    /// Connections that were accepted.
     pub accepted: Count,
     /// Connections closed at once because there were too many.
     pub refused_full: Count,
-    /// Connections closed at once because their address is not on the list.
+    /// Connections closed at once because their address is not permitted.
     pub refused_address: Count,
-    /// Connections that never got through their TLS handshake.
+    /// Connections whose TLS handshake failed.
     pub handshakes_failed: Count,
-    /// Messages handed to the door.
+    /// Messages passed to the door.
     pub messages: Count,
-    /// Broken frames handed to the door.
+    /// Broken frames passed to the door.
     pub broken: Count,
     /// Answers that could not be written.
     pub answers_lost: Count,

@@ -1,4 +1,4 @@
-//! What a server hands its messages to, and within which limits.
+//! The interface between a server and the broker, and the server's limits.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tierlink_socket::Peer;
 use crate::codec;
 use crate::frame::Broken;
 
-/// Where messages go. One door serves all connections of a server, many at a time.
+/// Receives messages. One door serves all connections of a server, several at the same time.
 #[async_trait::async_trait]
 pub trait Door: Send + Sync + 'static {
     /// Whether a message that begins like this is from somebody who may speak here. Asked until it
@@ -18,48 +18,48 @@ pub trait Door: Send + Sync + 'static {
     /// Takes one message and says what to answer. Runs to its end even if the sender hangs up.
     async fn receive(&self, peer: Peer, message: Bytes) -> Answer;
 
-    /// Hears of a frame that broke, and may answer it. `broken.raw` may hold patient data.
+    /// Receives a broken frame, and may answer it. `broken.raw` may contain patient data.
     async fn broken(&self, peer: Peer, broken: Broken) -> Option<Bytes>;
 }
 
-/// What to tell the sender of a message.
+/// The answer to the sender of a message.
 #[derive(Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Answer {
-    /// These, each in a frame of its own, in order: an acknowledgement, or in enhanced mode a
-    /// commit acknowledgement and the application's.
+    /// These, in order, each in a frame of its own: an acknowledgement or, in enhanced mode, a
+    /// commit acknowledgement and an application acknowledgement.
     Reply(Vec<Bytes>),
-    /// Nothing; the connection stays.
+    /// No answer; the connection stays open.
     Silent,
-    /// Nothing; the connection is closed.
+    /// No answer; the connection is closed.
     Close,
 }
 
-/// How much a server takes, and how long it waits.
+/// Limits of a server.
 ///
 /// The memory that frames fill is the server's `ByteBudget`, whatever these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MllpLimits {
-    /// The longest message.
+    /// Longest message, in bytes.
     pub frame_bytes_max: usize,
-    /// The most bytes to look through for a frame's start.
+    /// Most bytes to search for a frame's start.
     pub junk_bytes_max: usize,
-    /// How much of a broken frame the door gets to see.
+    /// Most bytes of a broken frame to pass to the door.
     pub raw_bytes_max: usize,
     /// Open connections in all. A further one takes the place of another
     /// ([`tierlink_socket::places`]), or is closed at once.
     pub connections_max: usize,
-    /// Open connections from one address.
+    /// Most open connections from one address.
     pub connections_per_peer_max: usize,
-    /// How long a connection may stay without a message. Senders keep connections for hours.
+    /// How long a connection may be idle between messages. Senders keep connections for hours.
     pub idle_lasts: Duration,
-    /// How long a frame may take from first byte to last: 8 MiB over a village's 1 Mbit/s line.
+    /// Longest time for a frame, from first to last byte: 8 MiB on a village's 1 Mbit/s line.
     pub frame_lasts: Duration,
-    /// How long the sender may take to read our answer.
+    /// Longest time for the sender to read our answer.
     pub write_lasts: Duration,
-    /// How long TLS may take to agree.
+    /// Longest time for a TLS handshake.
     pub handshake_lasts: Duration,
-    /// How long messages in hand may take to be answered once the server stops.
+    /// How long a stopping server waits for messages that are being handled.
     pub stop_lasts: Duration,
 }
 

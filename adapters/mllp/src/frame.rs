@@ -1,62 +1,64 @@
-//! What can be read from an MLLP stream: whole messages, and what is left of broken ones.
+//! What an MLLP stream contains: whole messages, and broken frames.
 //!
-//! A broken frame is not an error of the connection. It is told to the broker, with the first bytes
-//! of it, so that the sender hears what went wrong and an operator can look at what came.
+//! A broken frame does not end the connection. The broker gets it with its first bytes, so that the
+//! sender is told what went wrong and an operator can look at it.
 
 use std::fmt;
 
 use bytes::Bytes;
 use tierlink_schemas::problem::Code;
 
-/// Starts a frame: vertical tab.
+/// Starts a frame: vertical tab, 0x0B.
 pub const START: u8 = 0x0B;
-/// Ends a frame, together with [`RETURN`]: file separator.
+/// Ends a frame, together with [`RETURN`]: file separator, 0x1C.
 pub const END: u8 = 0x1C;
-/// Follows [`END`]: carriage return.
+/// Follows [`END`]: carriage return, 0x0D.
 pub const RETURN: u8 = 0x0D;
 
-/// One thing found in the stream.
+/// A message or a broken frame.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A whole message, without its frame bytes. Never empty.
     Message(Bytes),
-    /// Something that is not a whole message.
+    /// A frame that is not a whole message.
     Broken(Broken),
 }
 
-/// What is left of a frame that broke.
+/// What is known of a broken frame.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// What broke it.
+    /// Why it is broken.
     pub why: Why,
-    /// The first bytes of it, for the operator's eyes; see `FrameLimits::raw_bytes_max`.
+    /// Its first bytes, for the operator; see `FrameLimits::raw_bytes_max`. May
+    /// contain patient data.
     pub raw: Bytes,
-    /// How many bytes there were. For [`Why::TooMuchJunk`] the limit: nobody counts further.
+    /// Its length in bytes. For [`Why::TooMuchJunk`] the limit, because counting stops there.
     pub length: usize,
 }
 
-/// What breaks a frame.
+/// Why a frame is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Why {
-    /// More bytes than a frame may have. They were skipped; the next frame is read.
+    /// It has too many bytes. They were skipped; the next frame is read.
     #[error("the frame is longer than this connection allows; split it or raise frame_bytes_max")]
     TooLarge,
-    /// Bytes before a frame's start. They were skipped; the frame is read.
+    /// There were bytes before its start. They were skipped; the frame is read.
     #[error("bytes came before the start of a frame; start each message with 0x0B")]
     Junk,
-    /// So many bytes without a start that the other side hardly speaks MLLP. The connection ends.
+    /// There were so many bytes without a start that the other side does not use MLLP. The
+    /// connection is closed.
     #[error("too many bytes came without the start of a frame; is the sender speaking MLLP?")]
     TooMuchJunk,
-    /// A new frame started before this one ended. The new one is read.
+    /// A new frame started before its end. The new one is read.
     #[error("a new frame started before this one ended; end each message with 0x1C 0x0D")]
     HalfFrame,
-    /// `0x1C` without `0x0D`, where the connection insists on it. The next frame is read.
+    /// It has `0x1C` without `0x0D`, and framing is strict. The next frame is read.
     #[error("0x1C was not followed by 0x0D; end each message with 0x1C 0x0D")]
     NoFinalReturn,
-    /// A frame with nothing in it. Some engines send it to see whether we live.
+    /// It is empty. Some engines send this to check the connection.
     #[error("the frame is empty")]
     Empty,
-    /// The connection ended in the middle of a frame.
+    /// The connection ended in the middle of it.
     #[error("the connection ended in the middle of a frame; send the message again")]
     CutOff,
     /// Too much is being received for this frame to have room. It was skipped; the next is read.
@@ -81,7 +83,7 @@ impl Why {
         Self::TooSlow,
     ];
 
-    /// The stable name of this reason, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub const fn code(self) -> Code {
         match self {
@@ -97,8 +99,8 @@ impl Why {
         }
     }
 
-    /// Whether the connection cannot go on after this: there is no telling where a frame starts, or
-    /// no point in waiting for it.
+    /// Whether the connection cannot be used after this, because the next frame's start is unknown
+    /// or waiting is useless.
     #[must_use]
     pub const fn ends_the_connection(self) -> bool {
         match self {
@@ -113,7 +115,7 @@ impl Why {
     }
 }
 
-/// Written by hand so that a payload can never reach a log through `{:?}`.
+/// Written by hand, so that `{:?}` never writes contents to a log.
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -8,12 +8,12 @@
 //!              ◀── answers ──────── 0B answer 1C 0D ─────
 //! ```
 //!
-//! This crate moves bytes. It deliberately knows nothing of what is inside a frame: no character
-//! set, no segments, no acknowledgement codes. Whoever calls it says what an answer is.
+//! This crate only transfers bytes. It does not know the content of a frame: character sets,
+//! segments, acknowledgement codes. Its caller decides what an answer is.
 //!
-//! Nothing here logs, counts or prints a payload; `Debug` shows lengths only.
+//! Nothing here logs, counts or prints contents; `Debug` shows lengths only.
 //!
-//! Where to read next: `frame.rs` (what can be read), `codec.rs` (how it is found in the bytes),
+//! Where to read next: `frame.rs` (what a stream contains), `codec.rs` (how it is found),
 //! `server.rs` and `client.rs`.
 
 pub mod client;

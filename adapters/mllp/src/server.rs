@@ -1,4 +1,4 @@
-//! Listens for MLLP connections and hands their messages to a [`Door`].
+//! Accepts MLLP connections and passes their messages to a [`Door`].
 //!
 //! ```text
 //!   accept ──▶ is the address allowed? ──▶ is there a place? ──▶ TLS ──▶ connection.rs
@@ -6,9 +6,9 @@
 //!                    └──────── closed at once ──┘
 //! ```
 //!
-//! A connection that cannot be served is closed at once and counted: a sender that hangs in the
-//! dark cannot tell us from a dead network. Authenticating the *organisation* is the door's
-//! business; this file knows addresses and certificates only.
+//! A connection that cannot be served is closed at once and counted, because a sender that is left
+//! waiting cannot tell this from a broken network. The door authenticates the organisation; this
+//! file knows only addresses and certificates.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -39,9 +39,9 @@ const NOT_ON_THE_LIST: Code = Code::new("E019");
 /// How to listen.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where.
+    /// Address and port.
     pub address: SocketAddr,
-    /// From where connections may come. Empty means from this machine only.
+    /// Networks from which connections are accepted. Empty means this machine only.
     pub peers: Vec<IpNet>,
     /// Load balancers, which say whose each connection is ([`Listener::behind`]).
     pub proxies: Vec<IpNet>,
@@ -49,14 +49,14 @@ pub struct Settings {
     pub limits: MllpLimits,
     /// What ends a frame.
     pub framing: Framing,
-    /// TLS, from [`crate::tls::server`]; without it, plain TCP.
+    /// TLS configuration from [`crate::tls::server`]; without it, plain TCP.
     pub tls: Option<Arc<ServerConfig>>,
     /// The memory for frames that are arriving or not answered yet. Other servers may share it.
     pub budget: ByteBudget,
 }
 
 impl Settings {
-    /// Plain TCP on `address`, from this machine only, with the default limits.
+    /// Settings for plain TCP on `address`, from this machine only, with the default limits.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         let (limits, framing) = (MllpLimits::default(), Framing::default());
@@ -66,7 +66,7 @@ impl Settings {
     }
 }
 
-/// A bound listener. Nothing is accepted before [`Server::run`].
+/// A bound listener. Accepts nothing before [`Server::run`].
 pub struct Server {
     listener: Listener,
     settings: Settings,
@@ -75,25 +75,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the port.
+    /// Binds the port.
     pub async fn bind(settings: Settings, door: Arc<dyn Door>) -> Result<Self, CannotListen> {
         let listener = Listener::bind(settings.address, CANNOT_LISTEN).await?;
         let listener = listener.behind(settings.proxies.clone());
         Ok(Self { listener, settings, door, counts: Arc::default() })
     }
 
-    /// The address that we really listen on; tells the port when 0 was asked for.
+    /// The bound address, with the actual port if 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// The counts, which go on while the server runs.
+    /// The counters, which are updated while the server runs.
     pub fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
     }
 
-    /// Serves until `stop` is cancelled. Then accepts no more, lets the messages in hand be
-    /// answered, closes every connection and returns, after `stop_lasts` at the latest.
+    /// Serves until `stop` is cancelled. Then accepts no more, waits for the messages being
+    /// handled, closes every connection and returns, at the latest after `stop_lasts`.
     pub async fn run(self, stop: CancellationToken) {
         let Self { listener, settings, door, counts } = self;
         let Settings { peers, limits, framing, tls, budget, .. } = settings;
@@ -153,7 +153,7 @@ impl ServerContext {
     }
 }
 
-/// Decides who comes in.
+/// Decides which connections are accepted.
 struct Gate {
     peers: Vec<IpNet>,
     places: Arc<Places>,
@@ -170,7 +170,7 @@ impl Gate {
     }
 
     fn admit(&mut self, from: SocketAddr) -> Option<Place> {
-        // An IPv4 address that came over an IPv6 socket is still that IPv4 address.
+        // An IPv4 address on an IPv6 socket counts as the IPv4 address.
         let ip = from.ip().to_canonical();
         if !self.allows(ip) {
             self.counts.refused_address.add_one();

@@ -1,8 +1,8 @@
 //! TLS for both sides of MLLP, from PEM text: TLS 1.2 or newer, with or without client certificates.
 //!
-//! There are no built-in roots, and the operating system's are not asked: hospitals run their own
-//! certificate authorities, and an endpoint that any public authority can vouch for is not a closed
-//! network. No file is read here. How it is done is in `tierlink-socket`.
+//! No built-in authorities are trusted, nor the operating system's: hospitals have their own, and
+//! an endpoint that any public authority can vouch for is not a closed network. No files are read
+//! here. The implementation is in `tierlink-socket`.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ pub(crate) const CODE: Code = Code::new("E007");
 pub struct CannotUseTls(#[from] Fault);
 
 impl CannotUseTls {
-    /// The stable name of this error, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
         CODE
     }
 }
 
-/// TLS for [`crate::Server`].
+/// TLS configuration for [`crate::Server`].
 pub fn server(
     identity: Identity<'_>,
     clients: ClientCertificates<'_>,
@@ -34,7 +34,8 @@ pub fn server(
     Ok(tls::server(identity, clients)?)
 }
 
-/// TLS for [`crate::Client`]: whom to believe (PEM), and who we are if they ask.
+/// TLS configuration for [`crate::Client`]: the authorities to trust (PEM), and
+/// our own certificate.
 pub fn client(
     roots: &[u8],
     identity: Option<Identity<'_>>,

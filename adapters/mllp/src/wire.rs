@@ -1,6 +1,7 @@
-//! One connection's bytes and clocks: reads frames with patience that ends, writes each in one go.
+//! The bytes and timeouts of one connection: reads frames within time limits, and writes each
+//! frame at once.
 //!
-//! Server and client share this. It does not know whose turn it is to speak.
+//! Used by server and client. Does not know whose turn it is to send.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -18,16 +19,17 @@ use crate::codec::Codec;
 use crate::frame::{Frame, Why};
 use crate::room::Room;
 
-/// How much to ask the network for at once. Most messages fit.
+/// Bytes to read from the network at a time. Most messages fit.
 const READ_BYTES: usize = 16 * 1024;
-/// A buffer that grew beyond this for one large frame is given back after it.
+/// A buffer that grew beyond this for one large frame is freed after it.
 const BUFFER_BYTES_KEPT: usize = 256 * 1024;
-/// How long to wait for a final `0D` that may never come. If it comes later, it is padding.
+/// How long to wait for a final `0D` that may never come. If it comes later, it is
+/// ignored as padding.
 const FINAL_RETURN_LASTS: Duration = Duration::from_millis(100);
 /// How long a closing connection stays open for the other side to read our last answer. Closing
-/// over unread bytes makes the network throw that answer away.
+/// with unread bytes makes the network discard that answer.
 const GOODBYE_LASTS: Duration = Duration::from_secs(1);
-/// So many reads empty any honest backlog of late answers; more is a flood.
+/// Most reads to discard late answers. More bytes are taken for a flood.
 const BACKLOG_READS_MAX: usize = 64;
 
 pub(crate) struct Wire<S> {
@@ -35,40 +37,40 @@ pub(crate) struct Wire<S> {
     codec: Codec,
     inbox: BytesMut,
     outbox: BytesMut,
-    /// When the frame that is arriving was first seen to be incomplete.
+    /// When the frame that is arriving was first found to be incomplete.
     frame_since: Option<Instant>,
     ended: bool,
     /// Where memory for frames is asked for. A client, which asked for what it reads, has none.
     room: Option<Room>,
 }
 
-/// How long to wait for what.
+/// How long to wait for a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// For a frame to begin.
+    /// For its first byte.
     pub(crate) idle_lasts: Duration,
-    /// For a frame to end once it has begun.
+    /// For its last byte, counted from the first.
     pub(crate) frame_lasts: Duration,
 }
 
-/// What came next.
+/// Result of waiting for a frame.
 pub(crate) enum Next {
     Frame(Frame),
-    /// The other side ended the connection, and nothing was left half read.
+    /// The other side closed the connection, and no frame was left incomplete.
     Closed,
-    /// Nothing began in time.
+    /// No frame began in time.
     Idle,
 }
 
-/// A frame that did not get out.
+/// A frame that could not be written.
 #[derive(Debug)]
 pub(crate) struct Unsent {
-    /// Whether its end may have left, so that the other side may have the whole of it.
+    /// Whether its end may have been sent, so that the other side may have all of it.
     pub(crate) whole: bool,
     pub(crate) source: io::Error,
 }
 
-/// What to do when waiting has been long enough.
+/// What to do when the wait is over.
 enum Then {
     SayIdle,
     TakeWithoutReturn,
@@ -102,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The next frame. May be dropped at any await and called again: no byte is lost.
+    /// Waits for the next frame. Safe to cancel: no byte is lost.
     pub(crate) async fn next(&mut self, patience: Patience) -> Next {
         let idle_until = Instant::now() + patience.idle_lasts;
         loop {
@@ -129,16 +131,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Whether a frame has begun that has not ended. Padding between frames is none.
+    /// Whether a frame has begun and not ended. Padding between frames does not count.
     ///
     /// Call it only after [`Self::next_buffered`] returned `None`.
     pub(crate) fn is_mid_frame(&self) -> bool {
         self.codec.is_mid_frame()
     }
 
-    /// Waits for more bytes between two frames, and says whether there are any.
+    /// Waits for bytes between two frames. Returns whether there are any.
     ///
-    /// May be dropped at any await and called again: no byte is lost.
+    /// Safe to cancel: no byte is lost.
     pub(crate) async fn hears_more(&mut self, idle_lasts: Duration) -> bool {
         self.inbox.reserve(READ_BYTES);
         match timeout(idle_lasts, self.stream.read_buf(&mut self.inbox)).await {
@@ -170,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// The next frame among the bytes that are already here.
     pub(crate) fn next_buffered(&mut self) -> Option<Frame> {
-        // Our codec has no errors: whatever is wrong with the bytes is a broken frame.
+        // Our codec returns no errors: anything wrong with the bytes is a broken frame.
         let frame = self.codec.decode(&mut self.inbox).ok().flatten()?;
         self.frame_since = None;
         if self.inbox.is_empty() && self.inbox.capacity() + length_of(&frame) > BUFFER_BYTES_KEPT {
@@ -197,13 +199,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.codec.finish(&mut self.inbox, why)
     }
 
-    /// The buffer in which to build the next frame to [`Self::send`].
+    /// The buffer in which to build the next frame for [`Self::send`].
     pub(crate) fn outbox(&mut self) -> &mut BytesMut {
         self.outbox.clear();
         &mut self.outbox
     }
 
-    /// Writes what is in the outbox.
+    /// Writes the contents of the outbox.
     pub(crate) async fn send(&mut self, lasts: Duration) -> Result<(), Unsent> {
         let mut written = 0;
         let Self { stream, outbox, .. } = self;
@@ -217,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             stream.flush().await
         };
         let outcome = timeout(lasts, write).await.unwrap_or_else(|late| Err(late.into()));
-        // The last byte is the `0D`, and there are readers that do without it.
+        // The last byte is the `0D`, which some readers do not need.
         let whole = written + 1 >= self.outbox.len();
         if self.outbox.capacity() > BUFFER_BYTES_KEPT {
             self.outbox = BytesMut::new();
@@ -225,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         outcome.map_err(|source| Unsent { whole, source })
     }
 
-    /// Ends our side, then waits a moment for the other side to read what we said.
+    /// Closes our side, then waits briefly for the other side to read our last answer.
     pub(crate) async fn say_goodbye(mut self) {
         let goodbye = async {
             self.stream.shutdown().await?;
@@ -237,12 +239,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 }
             }
         };
-        // Whether it went well makes no difference: the connection is over.
+        // The result does not matter, because the connection is over.
         let _outcome = timeout(GOODBYE_LASTS, goodbye).await;
     }
 
-    /// Reads what came while nobody listened, and throws it away: it answers nothing that is yet to
-    /// be sent. Returns how many frames that were, or `None` if the connection is of no more use.
+    /// Reads and discards what arrived since the last exchange, because it cannot answer a message that
+    /// is yet to be sent. Returns the number of frames, or `None` if the connection cannot be used.
     pub(crate) fn clear_backlog(&mut self, socket: impl Fn(&S) -> &TcpStream) -> Option<u64> {
         if !is_open(socket(&self.stream)) {
             return None;
@@ -273,7 +275,7 @@ fn length_of(frame: &Frame) -> usize {
     }
 }
 
-/// Asks the operating system, which knows of an ended connection before the runtime does.
+/// Asks the operating system, which knows of a closed connection before the runtime does.
 fn is_open(socket: &TcpStream) -> bool {
     match SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]) {
         Ok(bytes) => bytes > 0,

@@ -1,6 +1,6 @@
-//! Reads the names that a client's certificate carries: its common name and its DNS names.
+//! Reads the names in a client's certificate: its common name and its DNS names.
 //!
-//! Whether the certificate may be trusted was decided in the TLS handshake, before this is asked.
+//! The TLS handshake has checked the certificate before.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-/// A certificate with more names than this is no hospital's; the rest is not read.
+/// Most names to read. No hospital's certificate has more.
 const NAMES_MAX: usize = 32;
 
-/// The names in the first certificate of `chain`, common name first, each once. A certificate that
-/// cannot be read has none.
+/// The names in the first certificate of `chain`, common name first, each once. Empty if it
+/// cannot be read.
 pub fn names(chain: Option<&[CertificateDer<'_>]>) -> Arc<[String]> {
     let certificate = chain
         .and_then(<[_]>::first)

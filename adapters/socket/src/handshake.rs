@@ -1,4 +1,4 @@
-//! Agrees with a client on TLS, and learns its names.
+//! Performs the TLS handshake with a client and reads the names in its certificate.
 
 use std::io;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::certificates;
 
-/// The stream, and the names in the client's certificate: none if it showed none. Whoever says
-/// nothing for `lasts` is an error like any other.
+/// Returns the stream and the names in the client's certificate, empty if it presented none. A
+/// client that does not finish within `lasts` is an error.
 pub async fn handshake(
     tls: &TlsAcceptor,
     socket: TcpStream,

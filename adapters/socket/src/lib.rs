@@ -1,4 +1,4 @@
-//! What both transports share about sockets, up to the first byte of a message.
+//! What both transports share about sockets, before the first byte of a message.
 //!
 //! ```text
 //!   Listener ── accept ──▶ the transport's gate ── Place ──▶ tune ──▶ TLS ──▶ the transport
@@ -12,7 +12,7 @@
 //! writes no message, and declares no error code. Each transport lends it its own, so that an
 //! operator learns from the code which of the two is meant.
 //!
-//! Where to read next: `listen.rs` (who comes in), `tls.rs` (whom we believe).
+//! Where to read next: `listen.rs` (accepting connections), `tls.rs` (trust).
 
 pub mod budget;
 pub mod certificates;

@@ -1,14 +1,13 @@
-//! A port: takes it, accepts connections until it is told to stop, and sees them out.
+//! Listens on a port, accepts connections until told to stop, and waits for them to end.
 //!
 //! ```text
 //!   accept ──▶ admit ── Place ──▶ welcome, in a task of its own
 //!     │ error     │ none
 //!     │           └── closed at once
-//!     └── say so, wait a moment, accept again
+//!     └── log, wait a moment, accept again
 //! ```
 //!
-//! Whether there is a place, and what is said on a connection, is for the transport: it gives
-//! `admit` and `welcome`.
+//! The transport decides about places and what is sent: it provides `admit` and `welcome`.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -32,14 +31,14 @@ const ARRIVING_MAX: usize = 256;
 /// Running out of files or memory does not end by asking again at once.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// Who is at the other end.
+/// The other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Their address.
+    /// Its address and port.
     pub address: SocketAddr,
-    /// The common name and DNS names of their certificate. Empty without one.
+    /// Common name and DNS names in its certificate. Empty if it presented none.
     pub certificate_names: Arc<[String]>,
-    /// The address of ours that they came to.
+    /// Our address that it connected to.
     pub listener: SocketAddr,
 }
 
@@ -47,22 +46,22 @@ pub struct Peer {
 #[derive(Debug, thiserror::Error)]
 #[error("could not listen on {address}; is the port free, and is the address one of this machine?")]
 pub struct CannotListen {
-    /// The address.
+    /// The address and port.
     pub address: SocketAddr,
-    /// What the operating system says.
+    /// The error of the operating system.
     pub source: io::Error,
     code: Code,
 }
 
 impl CannotListen {
-    /// The stable name of this error, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub fn code(&self) -> Code {
         self.code.clone()
     }
 }
 
-/// A bound port. Nothing is accepted before [`Listener::serve`].
+/// A bound port. Accepts nothing before [`Listener::serve`].
 pub struct Listener {
     inner: TcpListener,
     address: SocketAddr,
@@ -74,7 +73,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes the port. `cannot_listen` is the transport's code for when that, or accepting, fails.
+    /// Binds the port. `cannot_listen` is the transport's error code for a failure to
+    /// bind or accept.
     pub async fn bind(address: SocketAddr, cannot_listen: Code) -> Result<Self, CannotListen> {
         let cannot = |source| CannotListen { address, source, code: cannot_listen.clone() };
         let inner = TcpListener::bind(address).await.map_err(&cannot)?;
@@ -92,13 +92,13 @@ impl Listener {
         self
     }
 
-    /// The address that we really listen on; tells the port when 0 was asked for.
+    /// The bound address, with the actual port if 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Accepts until `stop` is cancelled, then gives back the port. Each connection that `admit`
-    /// has a place for is given to `welcome` together with its place.
+    /// Accepts until `stop` is cancelled, then closes the port. Each connection that `admit` gives
+    /// a place is passed to `welcome` with its place.
     pub async fn serve<Admit, Welcome, Served>(
         mut self,
         stop: &CancellationToken,
@@ -196,7 +196,7 @@ pub struct Open {
 }
 
 impl Open {
-    /// Waits for all of them to end, and cuts off what is left at `until`.
+    /// Waits for all of them to end, and aborts the rest at `until`.
     pub async fn end(mut self, until: Instant) {
         let all_ended = async { while self.connections.join_next().await.is_some() {} };
         if timeout_at(until, all_ended).await.is_err() {

@@ -1,15 +1,15 @@
-//! Keeps a flood of connections from becoming a flood of log lines.
+//! Limits how often a log line is written, so that many connections do not fill the log.
 //!
-//! It reads no clock: the caller says what time it is.
+//! Reads no clock: the caller passes the time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A flood of unwelcome connections gets one log line in this time.
+/// Interval in which one line is written about rejected connections.
 pub const LOG_EVERY: Duration = Duration::from_secs(1);
 
-/// Writes one kind of log line at most once in [`LOG_EVERY`], and counts what it leaves out.
+/// Writes one kind of log line at most once in [`LOG_EVERY`], and counts the lines left out.
 #[derive(Debug, Default)]
 pub struct LogThrottle {
     quiet_until: Option<Instant>,
@@ -17,8 +17,8 @@ pub struct LogThrottle {
 }
 
 impl LogThrottle {
-    /// Calls `line` with the number of lines left out since the last one, or counts this one as left
-    /// out if the last was less than [`LOG_EVERY`] ago.
+    /// Calls `line` with the number of lines left out since the last one. If that was less than
+    /// [`LOG_EVERY`] ago, only counts this one.
     pub fn say(&mut self, now: Instant, line: impl FnOnce(u64)) {
         if self.quiet_until.is_some_and(|until| now < until) {
             self.unsaid += 1;

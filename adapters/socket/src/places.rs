@@ -17,7 +17,7 @@
 //! one each time would fill every place with dead ones and then find the door closed for as long as
 //! a resting connection is kept, so the one that has rested longest makes room.
 //!
-//! A place is given back when it is dropped, so that no way out of a connection can forget it.
+//! A place is given back on drop, so that no way of ending a connection can forget it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::counts::Count;
 
-/// Whoever rests for less may be between two messages, and keeps its place.
+/// A connection that was idle for less may be between two messages, and keeps its place.
 pub const RESTS_AT_LEAST: Duration = Duration::from_secs(5);
 /// Within this time a sender can show who it is: TLS, headers or the first segment, over a bad
 /// line. A stranger that has had it may be asked to leave.
@@ -88,7 +88,8 @@ pub struct Place {
 }
 
 impl Places {
-    /// So many in all, and so many for one address. `open` always tells how many are taken.
+    /// Allows `max` connections in all and `per_peer_max` per address. `open` is kept at the
+    /// number in use.
     pub fn new(max: usize, per_peer_max: usize, open: Arc<Count>) -> Arc<Self> {
         Arc::new(Self { max, per_peer_max, taken: Mutex::default(), open })
     }
@@ -126,7 +127,8 @@ impl Places {
         }
     }
 
-    /// The numbers are right even after a panic elsewhere: each change to them is one step.
+    /// A poisoned lock is safe to use: every change is one step, so the numbers are valid even
+    /// after a panic.
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock()
     }
@@ -193,7 +195,7 @@ impl Taken {
 }
 
 impl Place {
-    /// Whether another connection had to leave for this one.
+    /// Whether another connection was closed for this one.
     #[must_use]
     pub fn displaced_another(&self) -> bool {
         self.displaced
@@ -210,12 +212,12 @@ impl Place {
         self.places.change(self.number, Some(Instant::now()));
     }
 
-    /// Something is in hand again.
+    /// Marks the connection as working.
     pub fn works(&self) {
         self.places.change(self.number, None);
     }
 
-    /// Waits until the place was given to somebody else: the connection is to end.
+    /// Ends when the place was given to another connection; this one must then close.
     pub async fn wanted(&self) {
         self.wanted.cancelled().await;
     }
@@ -224,7 +226,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        // Whoever was told to leave has nothing to give back.
+        // A replaced connection has no place to give back.
         taken.remove(self.number);
         self.places.open.set(taken.seats.len());
     }

@@ -1,8 +1,8 @@
 //! TLS for both sides, from PEM text: TLS 1.2 or newer, with or without client certificates.
 //!
-//! Hospitals run their own certificate authorities, so a destination is checked against roots that
-//! are given as text; the operating system's roots are asked only where a caller says so.
-//! No file of ours is read here.
+//! Hospitals have their own certificate authorities, so a destination is checked against
+//! authorities that are passed in as text; the operating system's are used only where the caller
+//! asks for them. No files are read here.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -16,36 +16,36 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_platform_verifier::Verifier;
 use sha2::{Digest, Sha256};
 
-/// Who we are: a certificate chain, own certificate first, and its private key. Both PEM.
+/// Our own certificate and key, both PEM.
 #[derive(Clone, Copy)]
 pub struct Identity<'a> {
-    /// The chain.
+    /// The certificate, followed by intermediate certificates.
     pub chain: &'a [u8],
-    /// The key: PKCS#8, PKCS#1 or SEC1.
+    /// The private key: PKCS#8, PKCS#1 or SEC1.
     pub key: &'a [u8],
 }
 
-/// Whether clients show a certificate, and which authorities (PEM) may have signed it.
+/// Whether clients must present a certificate, and which authorities (PEM) may have signed it.
 #[derive(Clone, Copy)]
 pub enum ClientCertificates<'a> {
-    /// Never.
+    /// Clients are not asked for a certificate.
     NotAsked,
-    /// If they have one. A wrong one is refused.
+    /// Clients may present one; an invalid one is refused.
     Optional {
-        /// The authorities.
+        /// The authorities to trust, PEM.
         roots: &'a [u8],
     },
-    /// Always.
+    /// Clients must present one.
     Required {
-        /// The authorities.
+        /// The authorities to trust, PEM.
         roots: &'a [u8],
     },
 }
 
-/// Which authorities may have signed the certificate of a destination.
+/// The authorities to trust for a destination's certificate.
 #[derive(Clone, Copy)]
 pub enum Roots<'a> {
-    /// These (PEM) and no others. Right for a closed network.
+    /// These (PEM) and no others. For closed networks.
     Only(&'a [u8]),
     /// Those of the operating system.
     System,
@@ -53,29 +53,29 @@ pub enum Roots<'a> {
     SystemAnd(&'a [u8]),
 }
 
-/// Why TLS could not be set up. The transports give it their codes.
+/// Why TLS could not be set up. The transports define the error codes.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The PEM text does not hold what it should.
+    /// A PEM text cannot be read.
     #[error("{what} cannot be read; it must be PEM text")]
     Unreadable {
-        /// Which text.
+        /// Which text: certificate, key or authorities.
         what: &'static str,
-        /// What is wrong with it.
+        /// The error of the PEM reader.
         source: rustls::pki_types::pem::Error,
     },
-    /// The PEM text is readable, but there is nothing in it.
+    /// A PEM text contains no certificate.
     #[error("{what} holds no certificate; put at least one PEM certificate there")]
     NoCertificate {
-        /// Which text.
+        /// Which text: certificate, key or authorities.
         what: &'static str,
     },
-    /// Readable, but not usable.
+    /// A PEM text can be read but not used.
     #[error("{what} cannot be used; check that it is complete, and that key and certificate match")]
     Unusable {
-        /// Which text.
+        /// Which text: certificate, key or authorities.
         what: &'static str,
-        /// What is wrong with it.
+        /// The error of the TLS library.
         source: rustls::Error,
     },
     /// Client certificates cannot be checked with these authorities.
@@ -88,7 +88,7 @@ const KEY: &str = "the private key";
 const ROOTS: &str = "the list of authorities";
 const SYSTEM_ROOTS: &str = "the operating system's list of authorities";
 
-/// TLS for a server.
+/// TLS configuration for a server.
 pub fn server(
     identity: Identity<'_>,
     clients: ClientCertificates<'_>,
@@ -165,7 +165,8 @@ fn make_client(
             };
             let verifier =
                 Verifier::new_with_extra_roots(more, provider()).map_err(unusable(SYSTEM_ROOTS))?;
-            // Not dangerous: it checks everything, only the list of roots comes from elsewhere.
+            // The name is misleading: the verifier checks everything, and only the list
+            // of authorities differs.
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
     };
@@ -178,7 +179,7 @@ fn make_client(
     Ok(Arc::new(config))
 }
 
-/// For a client that never speaks TLS but must be given a configuration: it believes nobody.
+/// For a client that never uses TLS but needs a configuration: trusts no certificate.
 pub fn believing_nobody() -> Result<Arc<ClientConfig>, Fault> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -188,7 +189,7 @@ pub fn believing_nobody() -> Result<Arc<ClientConfig>, Fault> {
     Ok(Arc::new(config))
 }
 
-/// Named here, not taken from the process, so that no start-up order can make it panic.
+/// Chosen here and not taken from the process, so that no order of start-up can make it panic.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

@@ -1,4 +1,4 @@
-//! Sets what the operating system would otherwise choose badly for a connection.
+//! Sets socket options that the operating system's defaults do not suit.
 
 use std::io;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// After this much silence the network asks whether the other side is still there.
+/// Idle time after which the network checks whether the other side is still there.
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEPALIVE_TRIES: u32 = 4;
 
-/// Small messages must not wait for company, and a dead other side must be noticed.
+/// Sends small messages without delay, and detects a dead other side.
 pub fn tune(socket: &TcpStream) -> io::Result<()> {
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)

@@ -1,4 +1,4 @@
-//! The two small traits that the rest of the broker knows of the bus.
+//! The two traits through which the rest of the broker uses the bus.
 
 use async_trait::async_trait;
 
@@ -6,14 +6,14 @@ use crate::{
     Announcement, BusError, Lane, LaneDepth, LaneTrouble, Parcel, Published, Received, Tag,
 };
 
-/// The road between the outbox and the lanes.
+/// Carries parcels from the outbox to the lanes.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Makes sure that the lanes exist, many at a time and in about this order. Costs nothing for
-    /// those that are known to, so it may be called before every round.
+    /// Makes sure that the queues of these lanes exist, several at a time and roughly in this
+    /// order. Lanes already known to exist cost nothing, so it may be called before every round.
     ///
-    /// Gives those that cannot be opened; the others are open. An error means that no lane can be,
-    /// because the bus is away.
+    /// Returns the lanes that cannot be opened; all others are open. An error means that the bus
+    /// cannot be reached, so no lane can be opened.
     async fn open_lanes(&self, lanes: &[Lane]) -> Result<Vec<LaneTrouble>, BusError>;
 
     /// Whether the lane is known to be open. Asks nobody.
@@ -23,70 +23,71 @@ pub trait Bus: Send + Sync {
     /// ago. In the order of their names.
     fn lanes_in_trouble(&self) -> Vec<LaneTrouble>;
 
-    /// Publishes the parcels, many at once, and returns when the fate of each is known.
+    /// Publishes the parcels together. Returns once the result of each is known.
     ///
-    /// The answer has one entry for each parcel, in the same order. Within one call the order per
-    /// lane is kept; two calls at the same time may overtake each other. An error means that
-    /// nothing was sent.
+    /// The results are in the order of the parcels. Within one call, the order per lane is kept;
+    /// two concurrent calls may overtake each other. An error means that nothing was sent.
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError>;
 
-    /// Joins the consumers of a lane. One of them is active at a time, over all processes; the
-    /// others wait, and one takes over when it goes. `prefetch` limits what is held unfinished.
+    /// Adds a consumer to a lane. Over all processes one consumer of a lane is active, the others
+    /// wait, and one of them takes over when it goes. `prefetch` limits the parcels given out and
+    /// not yet finished.
     async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError>;
 
-    /// Tells whoever listens how cases go on. Nobody listening is no error.
+    /// Publishes what happened to cases, for any listener. It is no error if nobody listens.
     async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), BusError>;
 
-    /// Joins the readers of the receipts that adapters beside a hospital send back. All readers
-    /// share them. `lane` of such a parcel is the organisation whose adapter sent it.
+    /// Adds a reader of the receipts that adapters beside a hospital send back. All readers share
+    /// them. The `lane` of such a parcel is the organisation whose adapter sent it.
     async fn receipts(&self, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError>;
 
-    /// Sends receipts back to the broker, with the same promises as `publish`.
+    /// Sends receipts back to the broker, with the same guarantees as `publish`.
     async fn send_receipts(&self, receipts: Vec<Parcel>) -> Result<Vec<Published>, BusError>;
 
-    /// How much waits in a lane.
+    /// How many parcels wait in a lane.
     async fn depth(&self, lane: &Lane) -> Result<LaneDepth, BusError>;
 
-    /// How many parcels no consumer could read. More than none is an alarm.
+    /// How many parcels no consumer could read. More than zero is an alarm.
     async fn dead(&self) -> Result<u64, BusError>;
 
-    /// Whether the bus can carry something right now.
+    /// Fails unless the bus accepts parcels now.
     async fn healthy(&self) -> Result<(), BusError>;
 
-    /// Whether parcels outlive this process. If not, the store feeds them again at start-up.
+    /// Whether parcels survive this process. If not, the store publishes them again at start-up.
     fn remembers(&self) -> bool;
 
-    /// Ends all consumers and connections. Consumers then yield `None`.
+    /// Ends all consumers and connections. `LaneConsumer::next` then returns `None`.
     async fn close(&self);
 }
 
-/// One reader of one lane.
+/// A consumer of one lane.
 ///
-/// What it was given and has not finished goes back to the lane when it is dropped. Parcels come in
-/// the order in which they were published; one that comes again may come behind later ones, so the
-/// reader goes by its number.
+/// Parcels that were given out and not finished return to the lane when it is dropped. Parcels come
+/// in the order in which they were published; one that comes again may come after later ones, so
+/// the reader must order by [`Parcel::number`].
 #[async_trait]
 pub trait LaneConsumer: Send {
     /// Waits for the next parcel. `None` means that the bus was closed.
     ///
-    /// `BusError::Interrupted` means that everything given out before and not finished will come
-    /// again, perhaps to another process. Ask again to go on: the consumer reconnects by itself.
-    /// Safe to cancel: a parcel is given out or stays.
+    /// `BusError::Interrupted` means that everything given out and not finished will come again,
+    /// perhaps to another process. Call it again to go on: the consumer reconnects by itself. Safe
+    /// to cancel: no parcel is lost.
     async fn next(&mut self) -> Result<Option<Received>, BusError>;
 
-    /// The next parcel, if one is here already. Never waits.
+    /// Returns the next parcel if one has arrived. Never waits.
     async fn next_ready(&mut self) -> Option<Received>;
 
-    /// These are finished and never come again. Name many at once: it costs one order to RabbitMQ
-    /// where they follow each other. Tags from before an interruption are passed over.
+    /// Acknowledges these: they never come again. Pass many at once, because a consecutive run
+    /// costs RabbitMQ one command. Tags from before an interruption are ignored.
     async fn done(&mut self, tags: &[Tag]) -> Result<(), BusError>;
 
-    /// Returns these to the lane: they come again soon, here or elsewhere.
+    /// Returns these to the lane: they come again soon, here or in another process.
     async fn give_back(&mut self, tags: &[Tag]) -> Result<(), BusError>;
 
-    /// Nobody can read these: they go to the dead parcels, where a person looks at them.
+    /// Moves these to the dead-letter queue, because nobody can read them. A person looks
+    /// at them there.
     async fn bury(&mut self, tags: &[Tag]) -> Result<(), BusError>;
 
-    /// Leaves the lane and waits until the bus knows. What was not finished comes again.
+    /// Leaves the lane and waits until the bus confirms it. Unfinished parcels come again.
     async fn close(self: Box<Self>);
 }

@@ -1,4 +1,4 @@
-//! Why the bus could not do something, and what to do about it.
+//! Errors of the bus, with what to do about each.
 //!
 //! No text holds the RabbitMQ address, because the address holds a password.
 
@@ -6,38 +6,38 @@ use std::time::Duration;
 
 use tierlink_schemas::problem::Code;
 
-/// What the client library said. Kept as the cause and never repeated in our own text.
+/// An error of the client library. Kept as the cause, and never repeated in our own text.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why the bus could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// The settings can never work.
+    /// These settings can never work.
     #[error("the RabbitMQ settings cannot be used: {why}")]
     Settings {
         /// What is wrong with them, without any of their values.
         why: &'static str,
     },
-    /// RabbitMQ is away, or the connection broke. Goes by itself when RabbitMQ is back.
+    /// RabbitMQ cannot be reached, or the connection broke. Ends by itself when RabbitMQ is back.
     #[error("could not {doing}: RabbitMQ is not reachable")]
     Unavailable {
         /// What was attempted.
         doing: &'static str,
-        /// What the client library said.
+        /// The error of the client library.
         #[source]
         source: Cause,
     },
-    /// RabbitMQ is up but takes nothing from publishers.
+    /// RabbitMQ is up but blocks publishers.
     #[error(
-        "RabbitMQ takes no messages: its disk or memory alarm is on; free space on its machine"
+        "RabbitMQ accepts no messages: its disk or memory alarm is on; free space on its machine"
     )]
     Blocked,
-    /// Something with our name exists with other settings.
+    /// A queue or exchange of this name exists with other settings.
     #[error("could not {doing}: it exists in RabbitMQ with other settings; see ops/errors/B004.md")]
     OtherSettings {
         /// What was attempted.
         doing: &'static str,
-        /// What RabbitMQ said; names the queue or exchange.
+        /// The answer of RabbitMQ, which names the queue or exchange.
         #[source]
         source: Cause,
     },
@@ -46,7 +46,7 @@ pub enum BusError {
     NotAllowed {
         /// What was attempted.
         doing: &'static str,
-        /// What RabbitMQ said.
+        /// The answer of RabbitMQ.
         #[source]
         source: Cause,
     },
@@ -55,21 +55,21 @@ pub enum BusError {
     Missing {
         /// What was attempted.
         doing: &'static str,
-        /// The lane, queue or exchange.
+        /// Name of the lane, queue or exchange.
         name: String,
     },
     /// A consumer lost its connection. What it gave out and was not finished comes again.
     #[error("the consumer of {name} was interrupted; what it held comes again")]
     Interrupted {
-        /// The lane or queue.
+        /// Name of the lane or queue.
         name: String,
     },
-    /// The caller asked for something that can never travel.
+    /// The caller passed something that the bus can never carry.
     #[error("{what} cannot travel: {why}")]
     Unfit {
-        /// What was asked for.
+        /// What was passed.
         what: &'static str,
-        /// Which rule it breaks.
+        /// The rule that it breaks.
         why: &'static str,
     },
     /// RabbitMQ did not answer in time.
@@ -83,7 +83,7 @@ pub enum BusError {
 }
 
 impl BusError {
-    /// Whether RabbitMQ works and only this lane does not.
+    /// Whether only this lane is affected and RabbitMQ itself works.
     pub(crate) const fn is_of_one_lane(&self) -> bool {
         match self {
             Self::OtherSettings { .. }
@@ -98,7 +98,7 @@ impl BusError {
         }
     }
 
-    /// The stable name of this error, and of its page in `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {

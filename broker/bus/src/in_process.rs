@@ -1,12 +1,13 @@
-//! The bus of a broker that runs alone: lanes are queues in memory.
+//! The in-process bus, for a broker that runs alone: each lane is a queue in memory.
 //!
-//! It forgets everything with the process, and says so (`remembers`): the outbox in the store
-//! still has each parcel and feeds it again at start-up.
+//! It loses everything when the process ends, and says so (`remembers`): the store's outbox still
+//! has each parcel, and publishes it again at start-up.
 //!
-//! Lanes behave like the ones in RabbitMQ, because the same tests run on both: one active consumer,
-//! the next one takes over when it goes, and what it had not finished comes first again.
+//! Lanes behave as in RabbitMQ, because the same tests run on both: one consumer is active, the
+//! next takes over when it goes, and gets its unfinished parcels first.
 //!
-//! Deliberately absent: dead parcels are counted and not kept. The store has them too.
+//! Deliberately absent: dead parcels are counted and not kept, because the store
+//! has their messages.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,14 +23,14 @@ use crate::{
     Received, Tag,
 };
 
-/// Most parcels in one lane. They wait in memory, so the limit is far below RabbitMQ's; the outbox
-/// keeps the rest.
+/// Most parcels in one lane. They take memory, so the limit is far below RabbitMQ's; further ones
+/// wait in the outbox.
 pub const IN_PROCESS_DEPTH_MAX: usize = 100_000;
 
-/// How far a listener may fall behind before it misses announcements.
+/// How many announcements a listener may fall behind before it misses some.
 const ANNOUNCEMENTS_KEPT: usize = 1_024;
 
-/// Lanes in memory.
+/// The in-process bus.
 #[derive(Clone)]
 pub struct InProcessBus {
     lanes: Arc<Lanes>,
@@ -49,14 +50,14 @@ struct State {
     closed: bool,
 }
 
-/// One lane, or the receipts.
+/// The queue of one lane, or of the receipts.
 #[derive(Default)]
 struct Queue {
-    /// By arrival. What is given back goes to its old place.
+    /// Parcels by arrival number. One that is returned gets its old place.
     waiting: BTreeMap<u64, Waiting>,
-    /// By arrival, with the consumer that has it.
+    /// Parcels given out and not finished, by arrival number, each with the consumer that has it.
     held: BTreeMap<u64, (u64, Parcel)>,
-    /// In the order in which they joined.
+    /// Ids of consumers, in the order in which they joined. The first one is active.
     consumers: VecDeque<u64>,
     arrivals: u64,
     changed: Arc<Notify>,
@@ -67,7 +68,7 @@ struct Waiting {
     again: bool,
 }
 
-/// Which queue a consumer reads.
+/// The queue that a consumer reads.
 #[derive(Clone)]
 enum Source {
     Lane(Lane),
@@ -81,14 +82,14 @@ impl Default for InProcessBus {
 }
 
 impl InProcessBus {
-    /// A bus without lanes.
+    /// Makes a bus without lanes.
     #[must_use]
     pub fn new() -> Self {
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS_KEPT);
         Self { lanes: Arc::new(Lanes { state: Mutex::default(), announcements }) }
     }
 
-    /// Hears every announcement from now on.
+    /// Receives every announcement from now on.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Announcement> {
         self.lanes.announcements.subscribe()
@@ -108,7 +109,8 @@ impl InProcessBus {
 }
 
 impl Lanes {
-    /// A panic elsewhere leaves the queues whole: every change is one step.
+    /// A poisoned lock is safe to use: every change is one step, so the queues are whole even
+    /// after a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -222,7 +224,7 @@ impl Bus for InProcessBus {
     async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), BusError> {
         announcements.iter().try_for_each(check_announcement)?;
         for announcement in announcements {
-            // An error only says that nobody listens, which is no error here.
+            // The only possible error is that nobody listens, which is fine here.
             let _nobody_listens = self.lanes.announcements.send(announcement);
         }
         Ok(())
@@ -277,7 +279,7 @@ struct InProcessConsumer {
     changed: Arc<Notify>,
 }
 
-/// What a consumer finds when it looks.
+/// What a consumer finds when it looks for a parcel.
 enum Found {
     Parcel(Received),
     Nothing,
@@ -313,7 +315,7 @@ impl LaneConsumer for InProcessConsumer {
             let changed = Arc::clone(&self.changed);
             let change = changed.notified();
             tokio::pin!(change);
-            // Listen before looking: a parcel that arrives between the two must wake us.
+            // Subscribe before looking, so that a parcel that arrives between the two wakes us.
             change.as_mut().enable();
             match self.look() {
                 Found::Parcel(received) => return Ok(Some(received)),

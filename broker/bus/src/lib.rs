@@ -1,24 +1,24 @@
-//! The road to the lanes: in-process and RabbitMQ behind one trait.
+//! The bus that carries parcels to the lanes: in-process and RabbitMQ behind one trait.
 //!
 //! ```text
 //!  relay ──publish──▶ tierlink.deliver ──▶ lane of B ──consume──▶ delivery of B
 //!  clock ◀──receipts── tierlink.receipts ◀──send_receipts── adapter beside a hospital
-//!  broker ──announce──▶ tierlink.events ──▶ whoever listens
+//!  broker ──announce──▶ tierlink.events ──▶ any listener
 //! ```
 //!
-//! A parcel is opaque bytes with an id, a lane, a round and a number. The bus never looks inside,
-//! so it knows no schema (from `schemas` it takes the type of
-//! error codes and nothing else) and writes no patient data to a log, a header or a routing key.
+//! A parcel is opaque bytes with an id, a lane, a round and a number. The bus never reads the
+//! bytes, so it knows no schema (of `schemas` it uses only the type of error codes) and puts no
+//! patient data into a log, a header or a routing key.
 //!
-//! The bus is the road and not the memory: it may lose, repeat or reorder, and the store repairs
-//! that. What it promises, every implementation promises in the same words in `tests/buses.rs`:
-//! a parcel that was called safe is in its lane, a lane keeps its order as long as nothing goes
-//! wrong, and a lane has one active consumer at a time over all processes.
+//! The bus only transports and the store remembers: the bus may lose, repeat or reorder, and the
+//! store repairs that. What every implementation guarantees is tested in `tests/buses.rs`: a parcel
+//! reported as safe is in its lane, a lane keeps its order as long as nothing fails, and a lane has
+//! one active consumer at a time over all processes.
 //!
-//! Deliberately absent: retries of a delivery, waiting and parking. They live in the store.
+//! Deliberately absent: retries of a delivery, waits and parking. The store does these.
 //!
-//! Where to read next: `bus.rs` for the trait, `topology.rs` for what is declared in RabbitMQ,
-//! `rabbit/publish.rs` for how a window is confirmed.
+//! Where to read next: `bus.rs` has the traits, `topology.rs` what is declared in RabbitMQ, and
+//! `rabbit/publish.rs` how published parcels are confirmed.
 
 mod bus;
 mod error;

@@ -1,4 +1,4 @@
-//! What travels on the bus, and how large it may be.
+//! What the bus carries, and its size limits.
 
 use std::fmt;
 
@@ -7,23 +7,25 @@ use tierlink_schemas::problem::Code;
 
 use crate::BusError;
 
-/// Longest lane name. RabbitMQ allows 255 bytes for a queue name and ours put a prefix before it.
+/// Longest lane name, in bytes. RabbitMQ allows 255 for a queue name, which has a prefix before
+/// the lane's name.
 pub const LANE_BYTES_MAX: usize = 100;
 
-/// Longest id: AMQP carries it as a short string.
+/// Longest id, in bytes: AMQP carries it as a short string.
 pub const ID_BYTES_MAX: usize = 255;
 
-/// Largest body. RabbitMQ 4 closes the channel for anything above 16 MiB, which would take every
-/// other parcel of the window down with it; we stay below and refuse the one.
+/// Largest body, in bytes. RabbitMQ 4 closes the channel for anything above 16 MiB, and with it
+/// every other parcel published at the same time. We stay below and refuse only the one.
 pub const BODY_BYTES_MAX: usize = 15 * 1024 * 1024;
 
-/// The lane of one system of an organisation, by its name: `organisation` or `organisation:system`.
+/// Name of a lane: the queue of one system of an organisation,
+/// `organisation` or `organisation:system`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lane(String);
 
 impl Lane {
-    /// Takes the name of a lane: letters, digits, `-`, `_`, `.` and `:`, because it becomes part of
-    /// queue names and routing keys.
+    /// Checks the name of a lane: letters, digits, `-`, `_`, `.` and `:`, because it becomes part
+    /// of queue names and routing keys.
     pub fn new(name: impl Into<String>) -> Result<Self, BusError> {
         let name = name.into();
         let fits = (1..=LANE_BYTES_MAX).contains(&name.len());
@@ -38,7 +40,7 @@ impl Lane {
         }
     }
 
-    /// The name.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -57,19 +59,19 @@ impl fmt::Debug for Lane {
     }
 }
 
-/// One delivery on the road. The bus does not look into `body`.
+/// One delivery on the bus. The bus does not read `body`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Parcel {
-    /// Where it goes; for a receipt, where it comes from.
+    /// The lane it goes to; for a receipt, the lane it comes from.
     pub lane: Lane,
-    /// What the delivery is called. The same on every repeat.
+    /// Identifies the delivery. The same at every repeat.
     pub id: String,
-    /// Which round of the delivery this is: unparking starts a new one, and a parcel of an older
-    /// round is recognised as stale.
+    /// The delivery's round. Requeuing starts a new one, so parcels of older rounds are
+    /// recognised as stale.
     pub round: u32,
-    /// The delivery's number within its case and destination.
+    /// The delivery's number within its case and destination. Lower numbers are delivered first.
     pub number: u64,
-    /// The message.
+    /// The canonical message, as JSON.
     pub body: Bytes,
 }
 
@@ -81,80 +83,81 @@ impl fmt::Debug for Parcel {
     }
 }
 
-/// What became of one parcel.
+/// The result of publishing one parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Published {
     /// It is in its lane, and on disk if the bus remembers.
     Safe,
-    /// There is no such lane. Open it and publish again.
+    /// The lane does not exist. Open it and publish again.
     Unroutable,
-    /// Nobody knows, or the lane is full. Publish again later; it may then arrive twice.
+    /// Unconfirmed, or the lane is full. Publish again later; it may then arrive twice.
     NotSafe,
-    /// It can never travel: its id or its body is longer than the bus carries. A person must act.
+    /// Its id or its body exceeds the limits of the bus, so it can never be published. A
+    /// person must act.
     TooLong,
 }
 
-/// News about a case for anyone who listens. Must not hold patient data.
+/// News about a case, for any listener. Must not contain patient data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// What happened and for whom, such as `referral.accepted.<organisation>`.
+    /// The routing key: what happened and for whom, such as `referral.accepted.<organisation>`.
     pub key: String,
-    /// The event's id.
+    /// Id of the event.
     pub id: String,
-    /// The news.
+    /// The event, as JSON.
     pub body: Bytes,
 }
 
-/// Names a parcel towards the consumer that gave it out, and no other.
+/// Identifies a parcel to the consumer that gave it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag {
-    /// Which of the consumer's connections it came over: after a new one, old tags mean nothing.
+    /// The consumer's session that it came in: tags of an older session are void.
     pub(crate) session: u64,
     pub(crate) number: u64,
 }
 
-/// A parcel as a consumer gets it.
+/// A parcel that a consumer gave out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// What was published.
+    /// The parcel as it was published.
     pub parcel: Parcel,
-    /// What to call it when it is finished.
+    /// Names it for `done`, `give_back` and `bury`.
     pub tag: Tag,
-    /// Someone may have had it before.
+    /// Whether it may have been given out before.
     pub again: bool,
 }
 
-/// How much waits in a lane.
+/// How many parcels and readers a lane has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LaneDepth {
-    /// Not yet given to a consumer.
+    /// Parcels waiting for a consumer.
     pub ready: u64,
-    /// Given out and not finished; RabbitMQ does not tell over AMQP.
+    /// Parcels given out and not finished; `None` for RabbitMQ, which does not report it over AMQP.
     pub held: Option<u64>,
-    /// Consumers that have joined the lane, over all processes; `None` where the bus does not know.
+    /// Consumers of the lane, over all processes; `None` where the bus does not know.
     pub readers: Option<u64>,
 }
 
-/// Why a lane is not open.
+/// A lane that is not open, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneTrouble {
-    /// Which lane.
+    /// The lane that is not open.
     pub lane: Lane,
-    /// The code of the error, which names a page in `ops/errors/`.
+    /// The code of the error. Each has a page in `ops/errors/`.
     pub code: Code,
-    /// The error and its causes on one line.
+    /// The error and its causes, on one line.
     pub why: String,
 }
 
 impl LaneTrouble {
-    /// What `error` means for `lane`.
+    /// Records that `lane` is not open because of `error`.
     pub(crate) fn new(lane: Lane, error: &BusError) -> Self {
         Self { lane, code: error.code(), why: chain(error) }
     }
 }
 
-/// The error and everything that caused it, on one line.
+/// The error and all of its causes, on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -166,12 +169,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether a parcel is within what the bus carries.
+/// Whether a parcel is within the limits of the bus.
 pub(crate) fn can_travel(id: &str, body: &Bytes) -> bool {
     !id.is_empty() && id.len() <= ID_BYTES_MAX && body.len() <= BODY_BYTES_MAX
 }
 
-/// Whether an announcement is within what the bus carries.
+/// Whether an announcement is within the limits of the bus.
 pub(crate) fn check_announcement(announcement: &Announcement) -> Result<(), BusError> {
     let Announcement { key, id, body } = announcement;
     let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));

@@ -1,4 +1,4 @@
-//! Everything that TierLink declares in RabbitMQ, in one place.
+//! Everything that TierLink declares in RabbitMQ.
 //!
 //! ```text
 //!  tierlink.deliver  (direct) ──<organisation>──▶ tierlink.to.<organisation>   one active consumer
@@ -7,51 +7,52 @@
 //!  tierlink.dead     (fanout) ─────────────────▶ tierlink.dead                  alarm if not empty
 //! ```
 //!
-//! The broker declares it at start-up, and `ops/rabbitmq/definitions.json` is written from the
-//! same lines; a test fails when the file is stale.
+//! The broker declares it at start-up, and `ops/rabbitmq/definitions.json` is generated from it; a
+//! test fails when that file is out of date.
 //!
-//! Receipts travel by a topic exchange with the organisation as the routing key, because RabbitMQ
-//! can then hold each hospital's user to its own organisation. A header could be forged.
+//! Receipts use a topic exchange with the organisation as the routing key, because RabbitMQ can
+//! then limit each hospital's user to its own organisation. A header could be forged.
 
 use crate::Lane;
 
-/// Most parcels in one lane: weeks of a hospital that does not answer, and still a bounded disk.
-/// Beyond it RabbitMQ refuses and the outbox keeps the rest.
+/// Most parcels in one lane: enough for weeks without an answer, and the disk stays bounded. Beyond
+/// it RabbitMQ refuses parcels, and they wait in the outbox.
 pub const LANE_DEPTH_MAX: i64 = 1_000_000;
 
 /// Most bytes in one lane, for the same reason.
 pub const LANE_BYTES_HELD_MAX: i64 = 4 * 1024 * 1024 * 1024;
 
-/// How often a parcel may come back before RabbitMQ puts it with the dead ones.
+/// Deliveries of one parcel after which RabbitMQ dead-letters it.
 ///
-/// RabbitMQ 4 would stop at 20, and a parcel that a restart or a pause gives back is not dead. A
-/// version-independent "never" does not exist (3.x knows no -1), and the number must be the same
-/// in all versions: a queue's arguments cannot change after an upgrade.
+/// RabbitMQ 4 would stop at 20, but a parcel that came back after a restart or a pause is not dead.
+/// There is no "never" that all versions accept (3.x has no -1), and the number must be the same in
+/// all, because the arguments of an existing queue cannot be changed.
 pub const DELIVERY_LIMIT: i64 = 1_000_000;
 
-/// Queues that listeners to case events declare themselves begin with this, and a policy in the
-/// definitions bounds them: a listener that went away for good must not fill the disk.
+/// Prefix of the queues that listeners to case events declare for themselves. A policy in the
+/// definitions bounds them, so that an abandoned queue does not fill the disk.
 pub const LISTENER_PREFIX: &str = "tierlink.listen.";
 
-/// Most announcements that wait for one listener. The oldest go first: they are news, no orders.
+/// Most announcements waiting for one listener. The oldest are dropped first, because announcements
+/// are news and no orders.
 pub const LISTENER_DEPTH_MAX: i64 = 100_000;
 
-/// A listener's queue without a reader goes after a week, in milliseconds.
+/// A listener's queue without a consumer is deleted after this time, one week in milliseconds.
 pub const LISTENER_EXPIRES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// How an exchange picks its queues.
+/// How an exchange selects queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// By the whole routing key.
+    /// By the exact routing key.
     Direct,
     /// By a pattern over the routing key.
     Topic,
-    /// To all of them.
+    /// All bound queues.
     Fanout,
 }
 
 impl Kind {
-    /// RabbitMQ's own name for it.
+    /// RabbitMQ's name for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,37 +66,37 @@ impl Kind {
 /// The value of a queue argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// A word.
+    /// A text (AMQP long string).
     Text(String),
-    /// A number.
+    /// A signed 64-bit number.
     Number(i64),
-    /// A switch.
+    /// A boolean (AMQP bit).
     Switch(bool),
 }
 
 /// A durable exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// What it is called.
+    /// Its name in RabbitMQ.
     pub name: String,
-    /// How it picks its queues.
+    /// How it selects queues.
     pub kind: Kind,
 }
 
 /// A durable quorum queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// What it is called.
+    /// Its name in RabbitMQ.
     pub name: String,
-    /// Its arguments, which can never change.
+    /// Its arguments. RabbitMQ allows no change to those of an existing queue.
     pub arguments: Vec<(&'static str, Setting)>,
-    /// The exchange that feeds it.
+    /// Name of the exchange that it is bound to.
     pub fed_by: String,
-    /// With which key.
+    /// Routing key of the binding.
     pub key: String,
 }
 
-/// The names in one installation.
+/// The names of queues and exchanges in one installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
     prefix: String,
@@ -108,13 +109,13 @@ impl Default for Topology {
 }
 
 impl Topology {
-    /// Names everything after `prefix`. Only tests have a reason for another one than `tierlink`.
+    /// Uses `prefix` for all names. Only tests need another one than `tierlink`.
     #[must_use]
     pub fn named(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
-    /// The exchange that leads to the lanes.
+    /// The exchange that delivers to the lanes.
     #[must_use]
     pub fn deliver(&self) -> String {
         format!("{}.deliver", self.prefix)
@@ -126,25 +127,25 @@ impl Topology {
         format!("{}.events", self.prefix)
     }
 
-    /// The exchange and the queue of receipts.
+    /// Name of the exchange and the queue of receipts.
     #[must_use]
     pub fn receipts(&self) -> String {
         format!("{}.receipts", self.prefix)
     }
 
-    /// The exchange and the queue of what no consumer could read.
+    /// Name of the exchange and the queue of dead-lettered parcels.
     #[must_use]
     pub fn dead(&self) -> String {
         format!("{}.dead", self.prefix)
     }
 
-    /// The queue of a lane.
+    /// Name of the queue of a lane.
     #[must_use]
     pub fn queue_of(&self, lane: &Lane) -> String {
         format!("{}.to.{lane}", self.prefix)
     }
 
-    /// All exchanges.
+    /// All exchanges that are declared.
     #[must_use]
     pub fn exchanges(&self) -> [Exchange; 4] {
         [
@@ -155,7 +156,7 @@ impl Topology {
         ]
     }
 
-    /// The queues that exist once, without the lanes.
+    /// The queues that exist once. Lanes are not among them.
     #[must_use]
     pub fn queues(&self) -> [Queue; 2] {
         let dead = Queue {
@@ -173,11 +174,11 @@ impl Topology {
         [dead, receipts]
     }
 
-    /// The queue of a lane, with all that keeps it honest.
+    /// The queue of a lane, with its arguments.
     #[must_use]
     pub fn lane(&self, lane: &Lane) -> Queue {
         let mut arguments = self.guarded();
-        // Two processes may both want the lane. Only one gets it, so the order is kept.
+        // If two processes consume the lane, only one gets parcels, so that the order is kept.
         arguments.push(("x-single-active-consumer", Setting::Switch(true)));
         Queue {
             name: self.queue_of(lane),
@@ -187,8 +188,9 @@ impl Topology {
         }
     }
 
-    /// Nothing leaves the queue unseen: what it rejects is kept, and what does not fit is refused
-    /// while the publisher still has it. RabbitMQ needs `reject-publish` for `at-least-once`.
+    /// Arguments so that no parcel disappears: a rejected one goes to the dead-letter exchange, and
+    /// one that does not fit is refused while its publisher still has it. RabbitMQ requires
+    /// `reject-publish` for `at-least-once` dead-lettering.
     fn guarded(&self) -> Vec<(&'static str, Setting)> {
         vec![
             ("x-queue-type", Setting::Text("quorum".to_owned())),

@@ -1,9 +1,9 @@
-//! Groups of bodies, as patterns, for matches that must name every body.
+//! Groups of message bodies, as macro patterns for matches that must name every body.
 //!
-//! A new kind is in none of them: it does not compile until somebody has put it into its group, and
-//! has said what it means wherever its own family is matched one by one.
+//! A new kind is in no group, so such matches do not compile until somebody has put it into one and
+//! said what it means where the bodies of its family are matched one by one.
 
-/// What follows the request of a referral.
+/// The bodies that follow the request of a referral.
 macro_rules! referral_later {
     () => {
         Body::ReferralReview(_)
@@ -22,7 +22,7 @@ macro_rules! referral_later {
     };
 }
 
-/// What follows the offer of a transfer.
+/// The bodies that follow the offer of a transfer.
 macro_rules! transfer_later {
     () => {
         Body::TransferAccept(_)
@@ -36,7 +36,7 @@ macro_rules! transfer_later {
     };
 }
 
-/// What follows the request of a consultation or a reading.
+/// The bodies that follow the request of a consultation or a reading.
 macro_rules! consultation_later {
     () => {
         Body::ConsultationReview(_)
@@ -58,7 +58,7 @@ macro_rules! consultation_later {
     };
 }
 
-/// What changes no case.
+/// The bodies that change no case.
 macro_rules! no_case {
     () => {
         Body::SlotPublish(_)
@@ -69,7 +69,7 @@ macro_rules! no_case {
     };
 }
 
-/// What states no whole request: it neither opens a case nor amends one.
+/// The bodies that state no whole request: they neither open a case nor amend one.
 macro_rules! no_request {
     () => {
         $crate::bodies::referral_later!()

@@ -1,7 +1,7 @@
 //! A case: what the broker remembers about one referral, transfer or consultation.
 //!
-//! The state here is that of the *case*. Deliveries, appointments and documents have axes of their
-//! own (design: four axes, never one field).
+//! The state here is that of the case. Deliveries, appointments and documents have states of their
+//! own and never share this field.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,15 +15,15 @@ use uuid::Uuid;
 use crate::deadline::names::Deadline;
 use crate::{consultation, referral, transfer};
 
-/// Where a case stands, by family.
+/// The state of a case, by family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "family", content = "state", rename_all = "snake_case")]
 pub enum State {
-    /// A referral's state.
+    /// State of a referral.
     Referral(referral::State),
-    /// A transfer's state.
+    /// State of a transfer.
     Transfer(transfer::State),
-    /// A consultation's state.
+    /// State of a consultation or reading.
     Consultation(consultation::State),
 }
 
@@ -38,7 +38,7 @@ impl State {
         }
     }
 
-    /// The state as it is written, such as `in_review`.
+    /// The name of the state in the store, in JSON and in lists, such as `in_review`.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// Whether nothing can change it any more.
+    /// Whether the state is final: no message changes it any more.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         match self {
@@ -62,11 +62,11 @@ impl State {
 /// A target that the case had before it was redirected, declined or dispatched again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastTarget {
-    /// Who.
+    /// The organisation that was the target.
     pub organisation: OrganisationCode,
-    /// Until when.
+    /// When the case left it, by the broker's clock.
     pub until: Timestamp,
-    /// Why it moved on.
+    /// Reason from the message that moved the case on; `None` if it gave none.
     pub reason: Option<Reason>,
     /// Whether the reviews had let the case go to it. One that was only named, in a case that was
     /// sent elsewhere before its review was over, has heard nothing and sees nothing.
@@ -85,7 +85,7 @@ const fn heard_of_it() -> bool {
 /// An expert of a consultation and the expert's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedExpert {
-    /// Who.
+    /// The expert, with the expert's organisation.
     pub expert: ExpertRef,
     /// Whether the expert has accepted; `None` while there is no answer.
     pub accepted: Option<bool>,
@@ -103,14 +103,14 @@ pub struct Held {
     pub since: Timestamp,
 }
 
-/// A resource that a case occupies for a time: an expert or a room. Never twice at once.
+/// An expert or a room that a case occupies for a time. Two bookings of one resource never overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Booking {
     /// `expert/<organisation>/<practitioner>` or `room/<organisation>/<room>`.
     pub resource: String,
-    /// From.
+    /// Start of the booking, inclusive.
     pub start: Timestamp,
-    /// Until, exclusive.
+    /// End of the booking, exclusive.
     pub end: Timestamp,
 }
 
@@ -119,31 +119,31 @@ pub struct Booking {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Terms {
-    /// How a consultation is held.
+    /// How a consultation is held: live, offline, or as a reading.
     pub form: ConsultationForm,
-    /// The type of consultation, or the reading service: sets the deadlines.
+    /// The type of consultation, or the reading service, as a code. Selects the deadlines.
     pub service: Option<String>,
     /// What is read, for a reading: decides which system of an organisation hears of it.
     pub modality: Option<Modality>,
-    /// When the recording of a reading was uploaded, or its report taken back for a correction:
-    /// the reading's deadlines start here.
+    /// When the recording of a reading was uploaded, or its report withdrawn for a correction. The
+    /// reading's deadlines count from here.
     pub uploaded_at: Option<Timestamp>,
-    /// Until when the request stands.
+    /// When the request expires, as its origin set it; `None` if it set no time.
     pub valid_until: Option<Timestamp>,
-    /// The reviewer that passed it last, who may dispatch a declined consultation again.
+    /// The last reviewer that passed the request. It may dispatch a declined consultation again.
     pub dispatcher: Option<OrganisationCode>,
-    /// Whether the organisation below has followed up a transfer.
+    /// Whether the organisation that received a transferred patient has reported a follow-up.
     pub followed_up: bool,
-    /// Whether the doctor above has contacted the patient of a transfer.
+    /// Whether the doctor who treated a transferred patient before has contacted the patient.
     pub contacted: bool,
 }
 
-/// A critical value of a reading, until it is read back.
+/// A critical value of a reading and whether the origin has confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CriticalAlert {
-    /// When it was raised.
+    /// When it was raised, by the broker's clock.
     pub raised_at: Timestamp,
-    /// When it was read back.
+    /// When the origin confirmed that it has read it; `None` until then.
     pub acknowledged_at: Option<Timestamp>,
 }
 
@@ -151,67 +151,69 @@ pub struct CriticalAlert {
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
-    /// The id: that of the message that opened it.
+    /// Its id: that of the message that opened it, a UUIDv7.
     pub id: Uuid,
-    /// The number that a person can read out.
+    /// Its number, as people read it.
     pub number: CaseNumber,
-    /// Where it stands.
+    /// State of the case.
     pub state: State,
-    /// Who asked.
+    /// The organisation that opened it.
     pub origin: OrganisationCode,
-    /// Who has it now: the current receiver.
+    /// The organisation that it is for now: it accepts, schedules and answers.
     pub target: OrganisationCode,
-    /// Reviewers still to pass, in order. The first one holds the case while it is in review.
+    /// Reviewers that have not passed it yet, in order. The first one must act while it
+    /// is in review.
     pub reviews: Vec<OrganisationCode>,
-    /// Who else hears of every event: reviewers that let it pass or were skipped.
+    /// Other organisations that are told of every event: reviewers that passed it or were skipped.
     pub watchers: Vec<OrganisationCode>,
-    /// Targets before this one. They keep sight of the case up to the moment it left them.
+    /// Earlier targets. Each sees the case as it was up to the moment when it left.
     pub past_targets: Vec<PastTarget>,
-    /// How urgent.
+    /// Its priority, from the request or an amendment.
     pub priority: Priority,
-    /// Who and what it is about, as last stated.
+    /// Patient and clinical subject, as last stated by a request. Copied into outgoing messages.
     pub context: Context,
-    /// What each organisation calls it.
+    /// The number that each organisation uses for it.
     pub numbers: Vec<BusinessNumber>,
-    /// The message that last stated the whole request (submit, offer, request or amend).
+    /// Id of the message that last stated the whole request (submit, offer, request or amend).
     pub request: Uuid,
-    /// The same message as its sender knows it, for answers.
+    /// The source and source id of that message, for `in_reply_to` of answers to it.
     pub request_reply: ReplyTo,
     /// The system of the origin that stated it; `None` is the origin's default system.
     pub request_system: Option<SystemName>,
-    /// The case that this one follows from.
+    /// Number of the case that this one follows from.
     pub parent: Option<CaseNumber>,
-    /// What the request says that decides how the case goes on.
+    /// Parts of the request that decide how the case goes on.
     #[serde(default)]
     pub terms: Terms,
-    /// Experts who are asked, for a consultation.
+    /// Experts of a consultation, with their answers.
     pub experts: Vec<AskedExpert>,
-    /// Experts and rooms that are occupied.
+    /// Experts and rooms that it occupies.
     pub bookings: Vec<Booking>,
-    /// Who wrote the report of a reading: must not audit it.
+    /// Code of the practitioner who wrote the report of a reading, and so must not audit it.
     pub writer: Option<String>,
-    /// A critical value, for a reading.
+    /// The critical value of a reading, if one was raised.
     pub critical: Option<CriticalAlert>,
-    /// Until when somebody must act.
+    /// The deadlines that run now.
     pub deadlines: Vec<Deadline>,
-    /// When it was opened.
+    /// When it was opened, by the broker's clock.
     pub opened_at: Timestamp,
-    /// When it last changed.
+    /// When its last event was recorded, by the broker's clock.
     pub changed_at: Timestamp,
-    /// Since when it is in its state with its holder.
+    /// When it came into its state and to its present holder. Deadlines of the state
+    /// count from here.
     pub since: Timestamp,
-    /// How many events it has. The next event has this number plus one.
+    /// Number of its events. The next event gets this number plus one.
     pub events: u32,
 }
 
 impl Case {
-    /// The instant at which somebody must have acted, the nearest first.
+    /// When the earliest of its deadlines is due; `None` if none runs.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         self.deadlines.iter().map(|deadline| deadline.due).min()
     }
 
-    /// What `organisation` calls the case.
+    /// The number that `organisation` uses for the case.
     #[must_use]
     pub fn number_of(&self, organisation: &OrganisationCode) -> Option<&str> {
         self.numbers.iter().find(|n| n.organisation == *organisation).map(|n| n.number.as_str())

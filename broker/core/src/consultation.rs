@@ -1,4 +1,4 @@
-//! The life of a consultation (远程会诊) and of a reading (心电、影像、检验、病理).
+//! The states of a consultation (远程会诊) and of a reading (心电、影像、检验、病理).
 //!
 //! ```text
 //!   in_review ─▶ dispatched ─▶ accepted ─▶ scheduled ─▶ in_session ─▶ opinion_issued
@@ -11,14 +11,14 @@
 //!       └─amend─ recollect
 //! ```
 //!
-//! A declined consultation is no end: whoever dispatched it, or the origin, sends it elsewhere. A
-//! centre that sets a session has accepted for all. A corrected report must be audited again, and a
-//! corrected opinion be read again.
+//! `declined` is not final: whoever dispatched the consultation, or the origin, sends it elsewhere.
+//! A centre that sets a session has accepted for everybody asked. A corrected report must be
+//! audited again, and a corrected opinion must be acknowledged again.
 //!
-//! A critical value is an axis of its own: it can be raised from `claimed` on, even after the case
-//! is closed, and reading it back changes no state.
+//! A critical value is independent of the state: it can be raised from `claimed` on, even after the
+//! case is closed, and acknowledging it changes no state.
 //!
-//! `state` holds states and acts, `steps` the answer to each pair.
+//! `state` has the states and acts, `steps` the result of each act in each state.
 
 mod state;
 mod steps;

@@ -1,4 +1,4 @@
-//! The county as the core sees it: organisations, their tree, and the rules that are settings.
+//! The county as the core sees it: organisations, their hierarchy, and the configured rules.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,21 +8,21 @@ use tierlink_schemas::{OrganisationCode, SystemName, Tier};
 use crate::deadline::limits::TimeLimits;
 use crate::traffic::Traffic;
 
-/// One organisation.
+/// An organisation of the county.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Where it stands.
+    /// Its tier: village, township, county, city or province.
     pub tier: Tier,
-    /// The organisation above it.
+    /// The organisation above it in the consortium; `None` at the top.
     pub parent: Option<OrganisationCode>,
-    /// Whether it lies outside the county.
+    /// Whether it is outside the county.
     pub outside: bool,
-    /// Its systems. Empty: it has one, which gives and takes everything.
+    /// Its systems. Empty if it has a single one, which sends and receives everything.
     pub systems: Vec<System>,
 }
 
 impl Member {
-    /// The system with this name.
+    /// Finds a system by its name.
     #[must_use]
     pub fn system(&self, name: &str) -> Option<&System> {
         self.systems.iter().find(|system| system.name.as_str() == name)
@@ -34,39 +34,39 @@ impl Member {
 pub struct System {
     /// Its name within the organisation.
     pub name: SystemName,
-    /// Whether it takes what no other system takes. One of them does.
+    /// Whether it receives what no other system takes. Exactly one system does.
     pub is_default: bool,
-    /// What it sends. Empty: everything.
+    /// What it sends. Empty means everything.
     pub gives: BTreeSet<Traffic>,
-    /// What it receives.
+    /// What it receives, apart from what the default system gets.
     pub takes: BTreeSet<Traffic>,
 }
 
-/// Everything about the county that a decision depends on.
+/// Everything about the county that decisions depend on.
 #[derive(Clone, Debug)]
 pub struct County {
-    /// Every organisation.
+    /// Every organisation, by its code.
     pub members: HashMap<OrganisationCode, Member>,
-    /// The lead hospital (牵头医院), through which out-of-county cases pass.
+    /// The lead hospital (牵头医院), which reviews cases that leave the county.
     pub lead: Option<OrganisationCode>,
-    /// The name under which the broker itself speaks, in status reports and receipts.
+    /// The code that the broker uses as source of its own status reports and receipts.
     pub broker: OrganisationCode,
     /// Holidays and opening hours.
     pub calendar: Calendar,
-    /// How long each step may take.
+    /// Time limits of each step.
     pub limits: TimeLimits,
-    /// Whether the writer of a reading may audit it too, in an emergency (default: never).
+    /// Whether one person may write and audit an emergency reading. Off by default.
     pub one_person_emergency_reading: bool,
 }
 
 impl County {
-    /// The organisation with this code.
+    /// Finds an organisation by its code.
     #[must_use]
     pub fn member(&self, code: &OrganisationCode) -> Option<&Member> {
         self.members.get(code)
     }
 
-    /// The organisations above `code`, nearest first. A loop in the configuration ends the walk.
+    /// The organisations above `code`, nearest first. Stops at a loop in the configuration.
     #[must_use]
     pub fn above(&self, code: &OrganisationCode) -> Vec<OrganisationCode> {
         let mut chain: Vec<OrganisationCode> = Vec::new();

@@ -1,4 +1,4 @@
-//! Until when somebody must act, and what happens when nobody does.
+//! Deadlines: until when somebody must act, and what happens when nobody does.
 //!
 //! ```text
 //!   case changes ──deadlines_of──▶ one deadline for each thing that is waited for
@@ -7,12 +7,12 @@
 //!                    `expire` and `close` end the case instead
 //! ```
 //!
-//! A deadline that was reported once and then forgotten would give the patient up, so it is
-//! reported until somebody acts. Its distance grows after a while, so that a weekend does not bury
-//! the lane. The clock itself runs in the service: `now` is an argument.
+//! A passed deadline is reported again until somebody acts, because a case that is reported once
+//! and then forgotten endangers the patient. The interval grows after a while, so that a weekend
+//! does not fill the lane. The clock runs in the service: `now` is an argument.
 //!
-//! `names` says what can be waited for, `limits` how long, `waits` for what in which state,
-//! `overdue` what happens then.
+//! `names` lists what can be waited for, `limits` says how long, `waits` says what each state waits
+//! for, and `overdue` what happens when the time has passed.
 
 pub(crate) mod limits;
 pub(crate) mod names;

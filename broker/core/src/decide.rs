@@ -1,4 +1,4 @@
-//! The one entrance: what a message means for its case.
+//! The entry point of the core: decides what a message means for its case.
 //!
 //! ```text
 //!   sender known? ─▶ sees the case? ─▶ same patient? ─▶ its role may say it?
@@ -7,11 +7,11 @@
 //!                            R030–R059            R060–R079
 //! ```
 //!
-//! The shell has looked everything up; this only decides. Ownership is checked before state, so a
-//! stranger learns nothing from the order of refusals: for it every case is one that does not
-//! exist.
+//! The caller has looked everything up; this only decides. Access is checked before role and state,
+//! so a stranger learns nothing from the order of refusals: each case of others looks like one that
+//! does not exist.
 //!
-//! Reason codes and the form of fields are not checked here: `tierlink_schemas::check` did that.
+//! Not checked here: reason codes and the form of fields. `tierlink_schemas::check` has done that.
 
 mod ask;
 pub(crate) mod bookings;
@@ -47,8 +47,8 @@ pub use referral::act as referral_act;
 pub use stated::EXPERTS_MAX;
 pub use transfer::act as transfer_act;
 
-/// Whether the decision on a message of this kind may need [`Ask::request`]: somebody who knows
-/// nothing of the case yet may have to hear of it.
+/// Whether deciding on this kind may need [`Ask::request`], because an organisation without
+/// knowledge of the case may have to be told.
 #[must_use]
 pub const fn needs_request(kind: Kind) -> bool {
     match kind {
@@ -103,8 +103,8 @@ pub const fn needs_request(kind: Kind) -> bool {
     }
 }
 
-/// The experts and rooms that `message` would occupy: the store looks up which of them another
-/// case holds, for [`Ask::taken`]. `case` is the case that it names, if there is one.
+/// The experts and rooms that `message` would book. The store finds which of them another case has
+/// booked, for [`Ask::taken`]. `case` is the case that the message names, if there is one.
 #[must_use]
 pub fn wanted_bookings(message: &Message, case: Option<&Case>) -> Vec<Booking> {
     let family = case.map_or(message.kind().family(), |case| case.state.family());
@@ -129,7 +129,7 @@ fn judge(ask: &Ask<'_>) -> Result<Decision, Refused> {
     if ask.county.member(author).is_none() {
         return Err(Rule::UnknownSender.refuse());
     }
-    // A case of others is the same as no case, from here on.
+    // From here on, a case that the author may not see is the same as no case.
     let case = ask.case.filter(|case| access::sees(case, author));
     may_give(ask, case)?;
     same_patient(message, case)?;
@@ -158,7 +158,7 @@ fn judge(ask: &Ask<'_>) -> Result<Decision, Refused> {
     }
 }
 
-/// A system may say only what its organisation's profile lets it give, if that lists anything.
+/// Refuses what the sending system may not send, if its profile lists what it sends.
 fn may_give(ask: &Ask<'_>, case: Option<&Case>) -> Result<(), Refused> {
     let source = &ask.message.source;
     let member = ask.county.member(&source.organisation);
@@ -169,9 +169,10 @@ fn may_give(ask: &Ask<'_>, case: Option<&Case>) -> Result<(), Refused> {
     if gives { Ok(()) } else { Err(Rule::NotGiven.refuse()) }
 }
 
-/// Whoever the message says it is about must not be somebody else than whom the case is about.
+/// Refuses a message whose patient is certainly another one than the case's.
 ///
-/// A new case, and one that takes over the number of an ended case, is about whom it states.
+/// Not for a message that opens a case, or that reuses the number of an ended one: those state the
+/// patient of the new case.
 fn same_patient(message: &Message, case: Option<&Case>) -> Result<(), Refused> {
     let Some(patient) = &message.subject else {
         return Ok(());
@@ -193,8 +194,8 @@ fn changed(change: Change) -> Decision {
     Decision::Changed(Box::new(change))
 }
 
-/// An opening message that names a case: the origin submits again what was returned. Any other
-/// open case keeps its number to itself; that of an ended one may be used again.
+/// Handles an opening message that names an existing case: the origin submits again what was
+/// returned. The number of any other open case is refused; that of an ended case may be reused.
 fn reopened(ask: &Ask<'_>, case: &Case) -> Result<Decision, Refused> {
     if case.state.is_terminal() {
         return Ok(changed(open::open(ask, ask.message.clone())?));
@@ -222,8 +223,8 @@ fn reopened(ask: &Ask<'_>, case: &Case) -> Result<Decision, Refused> {
     Ok(changed(existing(ask, case, message)?))
 }
 
-/// The message as one of the case's family. Only a format that does not say the family is read
-/// that way: a stated family that differs is a mistake in one of the two.
+/// Reads the message as one of the case's family. Only if its format does not state the family: a
+/// stated family that differs is a mistake by one of the two sides and is refused.
 fn in_family(ask: &Ask<'_>, case: &Case) -> Result<Message, Refused> {
     let family = case.state.family();
     let message = ask.message.clone();
@@ -247,7 +248,7 @@ fn existing(ask: &Ask<'_>, case: &Case, message: Message) -> Result<Change, Refu
     draft.finish()
 }
 
-/// Where the case stands, for whoever asked. A target that the case has left hears only that.
+/// Answers a status query. A target that the case has left is told only that.
 fn answer(ask: &Ask<'_>, case: &Case) -> Message {
     let asker = &ask.message.source.organisation;
     let (mut message, mut report) =

@@ -1,4 +1,4 @@
-//! The life of one delivery: one message on its way to one organisation.
+//! The states of one delivery: one message on its way to one organisation.
 //!
 //! ```text
 //!             Published                 Answered(Taken)
@@ -10,14 +10,15 @@
 //!
 //! Events ([`step`]) are what happens to deliveries; acts ([`act`]) are what operators do with them.
 //!
-//! "Not now" is the destination's own word for "this message, later" (a case it does not know yet,
-//! a lock). The lane tries such a message three times in place; then it waits here, with growing
-//! waits, so that the lane goes on with other cases. A refusal is never retried blindly: it is
-//! parked for a person. Silence concerns the whole lane: it tries the same delivery in place for as
-//! long as the policy says, and then the delivery is parked. [`after_try`] decides which of the two
-//! comes next.
+//! "Not now" is a destination's answer that means "this message, later" (a case it does not know
+//! yet, a lock). The lane tries such a message a few times in place; then the delivery waits here,
+//! with growing waits, while the lane goes on with other cases. A refusal is never retried blindly:
+//! the delivery is parked for a person. No answer at all concerns the whole lane: it tries the same
+//! delivery in place for as long as the policy says, and then the delivery is parked. [`after_try`]
+//! decides between these.
 //!
-//! This file decides. It never sends, stores, sleeps, looks at a clock or throws dice.
+//! Architecture Invariant: this file sends, stores and logs nothing, and reads no clock
+//! or random number.
 
 use std::time::Duration;
 
@@ -30,28 +31,28 @@ use uuid::Uuid;
 
 pub use tierlink_schemas::delivery::{InPlace, Outcome};
 
-/// How often a lane tries a message again in place after "not now". Few, because the whole lane
-/// stands still meanwhile.
+/// How often a lane retries in place after "not now". Few, because the lane's other
+/// deliveries wait meanwhile.
 const NOT_NOW_IN_PLACE_MAX: u32 = 3;
 
-/// Where a delivery stands.
+/// State of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
-    /// It may go to the bus. After a crash it simply goes.
+    /// Ready for the bus. A crash changes nothing.
     Queued,
-    /// The bus has it, or a lane is sending it. After a crash the bus or a repair brings it back.
+    /// On the bus, or being sent by a lane. After a crash the bus or a repair brings it back.
     Published,
-    /// The destination said "not now". Nothing happens before `due`.
+    /// The destination answered "not now". Nothing happens before `due`.
     Waiting {
         /// When it is queued again.
         due: Timestamp,
     },
-    /// The destination took responsibility. Final.
+    /// The destination accepted responsibility. Final.
     Delivered,
     /// A person must act: replay or drop it.
     Parked {
-        /// Why.
+        /// What has to be solved first.
         why: Why,
     },
     /// A person dropped it. Final.
@@ -62,17 +63,17 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// The destination read it and said no.
+    /// The destination refused the message.
     Refused,
-    /// Our side could not write it in the destination's format.
+    /// The message could not be written in the destination's format.
     Unsendable,
-    /// The destination stayed silent, or said "not now", for too long.
+    /// The destination gave no answer, or "not now", for longer than the policy allows.
     Silent,
 }
 
 /// What happened to a delivery.
 ///
-/// What an operator does is no event but an [`Act`], so that no event can be written down as one:
+/// What an operator does is an [`Act`] and no event; the types keep them apart:
 ///
 /// ```compile_fail,E0308
 /// use tierlink_core::delivery::{Event, State, act};
@@ -81,41 +82,41 @@ pub enum Why {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The bus confirmed it.
+    /// The bus confirmed that it has the delivery.
     Published,
-    /// A lane has done with it: its last try ended like this.
+    /// A lane has finished with it: its last try ended with this outcome.
     Answered(Outcome),
     /// The bus may have lost it.
     Repaired,
-    /// Somebody looked whether its wait is over.
+    /// The store checks whether its wait is over.
     Due {
-        /// When the wait began, by the clock of whoever published it. A wait that began in the
-        /// future was measured by a clock that has been set back since. It is over, because nobody
-        /// can say how much of it is left.
+        /// When the wait began, by the clock of the process that published it. A start in the
+        /// future was measured by a clock that has been set back since; the wait is then over,
+        /// because nobody can say how much of it is left.
         waits_since: Option<Timestamp>,
     },
 }
 
-/// What an operator does with a delivery.
+/// What an operator does with a parked delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
-    /// Send it again.
+    /// Send it again, in a new round.
     Replay,
-    /// Never send it.
+    /// Give it up: it is never sent.
     Drop,
 }
 
-/// How long to wait between tries, and for how long at all.
+/// Waits between tries, and when to stop trying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
     /// The wait after the first try.
     pub first_wait: Duration,
     /// The longest wait.
     pub wait_max: Duration,
-    /// Each wait in percent of the one before. 200 doubles it; less than 100 counts as 100.
+    /// Each wait in percent of the one before: 200 doubles it. Less than 100 counts as 100.
     pub growth_percent: u32,
-    /// How long silence, or "not now", lasts before a person must look.
+    /// How long a destination may give no answer, or "not now", before the delivery is parked.
     pub give_up_after: Duration,
 }
 
@@ -131,26 +132,26 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The circumstances of an event.
+/// What the next step depends on, beside state and event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Circumstances {
-    /// Now.
+    /// The present time, by the clock of the process that asks.
     pub now: Timestamp,
     /// Tries in this round, the last one included.
     pub attempts: u32,
-    /// When the first try of this round that brought no answer was.
+    /// When the first unanswered try of this round was made; `None` if none was.
     pub silent_since: Option<Timestamp>,
-    /// Chance, from 0 to 1, so that lanes do not all wake together.
+    /// A random number in [0, 1], so that waits do not all end together.
     pub jitter: f64,
 }
 
-/// The answer to "this happened; what now?".
+/// Result of an event or act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Step {
-    /// It goes on.
+    /// The delivery gets this state.
     Move(State),
-    /// Nothing changes. Normal under at-least-once delivery, so it is no error.
+    /// The state stays. Normal, because events may come late or twice.
     Ignore,
 }
 
@@ -176,16 +177,16 @@ pub fn act(state: &State, act: Act) -> Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum AfterTry {
-    /// It has done with the delivery: the outcome is an [`Event::Answered`].
+    /// The lane is done with the delivery and reports [`Event::Answered`].
     Settle,
-    /// It keeps the delivery and tries it again.
+    /// The lane keeps the delivery and tries it again.
     TryAgain {
-        /// After this wait.
+        /// The wait before the next try.
         after: Duration,
     },
 }
 
-/// Decides whether a lane tries a delivery again in place after a try that ended with `outcome`.
+/// Decides whether a lane retries a delivery in place, after a try that ended with `outcome`.
 pub fn after_try(
     outcome: &Outcome,
     in_place: InPlace,
@@ -227,15 +228,15 @@ fn answered(state: &State, outcome: &Outcome, at: &Circumstances, policy: &Retry
         Outcome::NotNow { .. } | Outcome::Unanswered { .. } => wait_or_park(at, policy),
     };
     match state {
-        // An answer may overtake the bus's own confirmation.
+        // An answer may arrive before the bus's own confirmation.
         State::Queued | State::Published | State::Waiting { .. } => Step::Move(next),
-        // An acceptance is true however late it is heard; a late "no" adds nothing.
+        // An acceptance counts however late it arrives; a late refusal changes nothing.
         State::Parked { .. } if next == State::Delivered => Step::Move(next),
         State::Parked { .. } | State::Delivered | State::Withdrawn => Step::Ignore,
     }
 }
 
-/// Whether silence, or "not now", has lasted so long that a person must look.
+/// Whether the destination gave no answer, or "not now", for longer than the policy allows.
 fn is_too_long(at: &Circumstances, policy: &RetryPolicy) -> bool {
     let since = at.silent_since.unwrap_or(at.now);
     Duration::try_from(at.now.duration_since(since)).unwrap_or_default() >= policy.give_up_after
@@ -259,7 +260,7 @@ fn replay(state: &State) -> Step {
 fn drop_for_good(state: &State) -> Step {
     match state {
         State::Parked { .. } | State::Waiting { .. } => Step::Move(State::Withdrawn),
-        // On the road nobody can call it back.
+        // A delivery on the bus cannot be called back.
         State::Queued | State::Published | State::Delivered | State::Withdrawn => Step::Ignore,
     }
 }
@@ -288,10 +289,10 @@ fn due(state: &State, waits_since: Option<Timestamp>, now: Timestamp) -> Step {
     }
 }
 
-/// How long to wait after the `attempt`th try, counting from 1.
+/// The wait after try number `attempt`, counted from 1.
 ///
-/// `jitter` from 0 to 1 takes up to half of the wait away, so that endpoints that went silent
-/// together are not asked again together.
+/// `jitter` in [0, 1] shortens the wait by up to half, so that destinations that failed together
+/// are not tried again together.
 #[must_use]
 pub fn wait_after(attempt: u32, policy: &RetryPolicy, jitter: f64) -> Duration {
     let growth = policy.growth_percent.max(100);
@@ -312,43 +313,43 @@ pub fn wait_after(attempt: u32, policy: &RetryPolicy, jitter: f64) -> Duration {
     wait.mul_f64(1.0 - jitter / 2.0)
 }
 
-/// Which receipts an organisation wants to hear about its own messages.
+/// Which receipts an organisation wants for its own messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wants {
-    /// None.
+    /// It wants no receipts.
     None,
     /// Only when a person must act, or somebody dropped the message.
     #[default]
     Problems,
-    /// All.
+    /// It wants every receipt.
     All,
 }
 
-/// A delivery as its receipt needs it.
+/// What a receipt says about a delivery.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent<'a> {
-    /// The message that was delivered.
+    /// Id of the delivered message.
     pub message: Uuid,
-    /// What it says.
+    /// Kind of that message.
     pub kind: Kind,
-    /// Who said it.
+    /// The organisation that sent it; the receipt is for it.
     pub source: &'a OrganisationCode,
-    /// The id it has at its source.
+    /// The message's id at its source.
     pub source_message_id: &'a str,
-    /// Its destination.
+    /// The organisation that it was delivered to.
     pub to: &'a OrganisationCode,
-    /// Its case.
+    /// Id of its case; `None` for messages about no case.
     pub case: Option<Uuid>,
-    /// The number of the case.
+    /// Number of its case, as people read it.
     pub case_number: Option<&'a CaseNumber>,
-    /// Tries so far.
+    /// Tries so far, in all rounds.
     pub attempts: u32,
 }
 
-/// The receipt for whoever said it, if they want one; `next` is the state that `step` gave.
+/// The receipt for the source of the message, if it wants one. `next` is the state from [`step`].
 ///
-/// Never for receipts themselves, nor for what the broker wrote: nobody waits to hear of those.
+/// Receipts and messages written by the broker get no receipt, because nobody waits for one.
 #[must_use]
 pub fn receipt_for(
     sent: &Sent<'_>,

@@ -1,13 +1,13 @@
-//! Which case a message means: the keys that it names, and the choice among what was found.
+//! Finds the case that a message is about: the keys to look up, and the choice among the results.
 //!
 //! ```text
 //!   message ──keys──▶ [our id, our number, their numbers, the answered message]
 //!                          └──the store looks each up──▶ pick ──▶ one case, none, or a refusal
 //! ```
 //!
-//! Nothing is guessed. Keys that name two different cases refuse the message: a decision that
-//! lands on the wrong patient is worse than one that comes late. Only cases in which the sender
-//! has a part count, so nobody learns from an answer that somebody else's case exists.
+//! Nothing is guessed. Keys that name two different cases refuse the message, because a decision in
+//! the wrong patient's case does more harm than a late one. Only cases in which the sender has a
+//! part count, so that no answer reveals somebody else's case.
 
 use tierlink_schemas::message::ids_of_control_id;
 use tierlink_schemas::{Body, CaseNumber, Message, OrganisationCode};
@@ -21,43 +21,44 @@ use crate::rule::{Refused, Rule};
 /// One way to find a case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// By our id.
+    /// By its id.
     Id(Uuid),
-    /// By our number.
+    /// By its number.
     Number(CaseNumber),
-    /// By a hospital's own number.
+    /// By an organisation's own number.
     Theirs {
-        /// Whose number; `None` where the message does not say.
+        /// Whose number it is; `None` if the message does not say.
         organisation: Option<OrganisationCode>,
-        /// The number.
+        /// The number, as the organisation writes it.
         number: String,
     },
-    /// By the wire id of the message that this one answers: ids from `first` to `last`.
+    /// By the shortened id (as formats write it on the wire) of the message that this one answers:
+    /// the range of full ids that have it.
     Answered {
-        /// The first id that has the wire id.
+        /// The first full id in the range.
         first: Uuid,
-        /// The last one.
+        /// The last full id in the range.
         last: Uuid,
     },
-    /// By our id of the message that this one answers.
+    /// By the full id of the message that this one answers.
     AnsweredId(Uuid),
 }
 
-/// What was chosen.
+/// Result of the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picked<'a> {
-    /// No case of the sender's.
+    /// No case in which the sender has a part.
     None,
-    /// This one.
+    /// Exactly one case.
     One(&'a Case),
-    /// The keys name different cases.
+    /// Keys name different cases.
     Contradiction,
-    /// A key fits several cases, and no other key tells which.
+    /// A key names several cases, and no other key decides between them.
     Ambiguous,
 }
 
 impl<'a> Picked<'a> {
-    /// The case, or the refusal. That there is none is for `decide` to judge.
+    /// The case, or a refusal. Whether a missing case is an error is for `decide` to say.
     pub fn case(self) -> Result<Option<&'a Case>, Refused> {
         match self {
             Self::None => Ok(None),
@@ -68,9 +69,10 @@ impl<'a> Picked<'a> {
     }
 }
 
-/// How the case of `message` may be found, in order of trust.
+/// The keys by which the case of `message` may be found, the most reliable first.
 ///
-/// An opening message is found only by what names its own case: what it answers is another one.
+/// For an opening message only keys of its own case count: the message that it answers belongs
+/// to another case.
 #[must_use]
 pub fn keys(message: &Message, sender: &OrganisationCode) -> Vec<Key> {
     let mut keys = Vec::new();
@@ -98,7 +100,7 @@ pub fn keys(message: &Message, sender: &OrganisationCode) -> Vec<Key> {
     keys
 }
 
-/// How the case that an opening message names as its parent may be found.
+/// The keys by which an opening message names its parent case.
 #[must_use]
 pub fn parent_keys(message: &Message) -> Vec<Key> {
     let mut keys = Vec::new();
@@ -124,9 +126,9 @@ pub fn parent_keys(message: &Message) -> Vec<Key> {
     keys
 }
 
-/// Chooses the case that `message` means. `found` holds, for each key, the cases that it names.
+/// Chooses the case that `message` is about. `found` holds the cases for each key, in order.
 ///
-/// A number may be used again once its case has ended, so open cases come before ended ones.
+/// A number may be reused after its case has ended, so open cases come before ended ones.
 #[must_use]
 pub fn pick<'a>(found: &[Vec<&'a Case>], sender: &OrganisationCode, opens: bool) -> Picked<'a> {
     let sets: Vec<Vec<&'a Case>> = found
@@ -145,7 +147,7 @@ pub fn pick<'a>(found: &[Vec<&'a Case>], sender: &OrganisationCode, opens: bool)
     }
 }
 
-/// The cases of one key that count: the sender's, each once, open ones first.
+/// The cases of one key in which the sender has a part, each once, open ones first.
 fn visible<'a>(cases: &[&'a Case], sender: &OrganisationCode, opens: bool) -> Vec<&'a Case> {
     let mut seen: Vec<&'a Case> = Vec::new();
     for case in cases {
@@ -155,12 +157,12 @@ fn visible<'a>(cases: &[&'a Case], sender: &OrganisationCode, opens: bool) -> Ve
     }
     let open: Vec<&'a Case> =
         seen.iter().copied().filter(|case| !case.state.is_terminal()).collect();
-    // An opening message may use the number of an ended case again.
+    // An opening message may reuse the number of an ended case.
     if opens || !open.is_empty() { open } else { seen }
 }
 
-/// A hospital's number, or ours if it reads as one: the check digit makes a mix-up unlikely, and
-/// the case must be the sender's all the same.
+/// A hospital's own number, or ours if the text has our form. Its check digit makes a mix-up
+/// unlikely, and the sender must have a part in the case anyway.
 fn named_number(text: &str) -> Key {
     CaseNumber::read(text).map_or_else(|| theirs(None, text), Key::Number)
 }
@@ -169,7 +171,7 @@ fn theirs(organisation: Option<&OrganisationCode>, number: &str) -> Key {
     Key::Theirs { organisation: organisation.cloned(), number: number.trim().to_owned() }
 }
 
-/// What the answering side received as the id of a message: the wire id, or our id in full.
+/// The id of an answered message as its receiver got it: shortened, or in full.
 fn answered_key(text: &str) -> Option<Key> {
     let text = text.trim();
     if let Some((first, last)) = ids_of_control_id(text) {

@@ -1,5 +1,5 @@
-//! The pure core: what a message means for its case, who must hear of it, and until when somebody
-//! must act.
+//! The pure core: what a message means for its case, which organisations are told, and until when
+//! somebody must act.
 //!
 //! ```text
 //!   case + message + who says it + now ──decide──▶ next case, event, dispatches, deadlines
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Architecture Invariant: this crate has no tokio, sqlx, lapin, axum or reqwest in its manifest.
-//! It reads no clock and draws no random number: the shell passes both in.
+//! It reads no clock and draws no random number: the caller passes both in.
 //!
 //! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`mod@decide`] (the
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who

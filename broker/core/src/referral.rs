@@ -1,4 +1,4 @@
-//! The life of a referral: 上转, lateral, and out of the county.
+//! The states of a referral: upwards (上转), lateral, and out of the county.
 //!
 //! ```text
 //!   in_review ──review──▶ submitted ──accept──▶ accepted ──schedule──▶ scheduled
@@ -12,31 +12,31 @@
 //!                                            cancelled      declined, no_show, expired
 //! ```
 //!
-//! Before acceptance the origin cancels alone; afterwards it asks, and an arrival wins over the
-//! question. Declining after acceptance is legal until the patient is there. A target that gives
-//! an appointment or meets the patient has accepted. Feedback after completion is a correction: it
-//! is recorded and told, and the state stays.
+//! Before acceptance the origin cancels alone; afterwards its cancel is a request, which an arrival
+//! overrides. Declining after acceptance is allowed until the patient has arrived. A target that
+//! sets an appointment or reports the arrival has accepted. Feedback after completion is a
+//! correction: it is recorded and sent on, and the state stays.
 //!
-//! This file knows states only. Who reviews is in `decide`, who hears in `routing`.
+//! This file knows states only. `decide` knows the reviewers, and `routing` who is told.
 
 use serde::{Deserialize, Serialize};
 use tierlink_schemas::answer::FeedbackStage;
 
 use crate::rule::{Role, Rule};
 
-/// Where an accepted referral stood when its origin asked to cancel it.
+/// The state of an accepted referral before its origin asked to cancel it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Before {
-    /// Without an appointment.
+    /// Accepted, without an appointment.
     Accepted,
-    /// With one.
+    /// An appointment was set.
     Scheduled,
-    /// After the patient did not come.
+    /// The patient had missed the appointment.
     NoShow,
 }
 
-/// Where a referral stands.
+/// State of a referral. Each line says what is missing and which acts leave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -60,10 +60,10 @@ pub enum State {
     Declined,
     /// The origin asked to cancel. Left by confirm, refuse, arrive, decline.
     CancelRequested {
-        /// Where it goes back to if the target refuses.
+        /// The state that it returns to if the target refuses the cancellation.
         before: Before,
     },
-    /// It ended before the patient was seen. Final.
+    /// Ended before the patient was seen. Final.
     Cancelled,
     /// The patient did not come. Left by schedule, arrive, decline, redirect, cancel, close.
     NoShow,
@@ -72,7 +72,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
+    /// Every state, in the order of its life.
     pub const ALL: [Self; 15] = [
         Self::InReview,
         Self::Submitted,
@@ -91,7 +91,7 @@ impl State {
         Self::Expired,
     ];
 
-    /// The state as it is written.
+    /// The name of the state in the store, in JSON and in lists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -111,7 +111,7 @@ impl State {
         }
     }
 
-    /// Whether nothing can change it any more.
+    /// Whether the state is final: no message changes it any more.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -128,7 +128,8 @@ impl State {
         }
     }
 
-    /// Where the case goes when nobody acted for too long: only where no patient is being treated.
+    /// The state it gets when nobody acted until its expiry; `None` where a patient
+    /// is being treated.
     #[must_use]
     pub const fn expired(self) -> Option<Self> {
         match self {
@@ -149,55 +150,56 @@ impl State {
     }
 }
 
-/// What is said about a referral, as far as it decides the next state.
+/// What a message does to a referral, as far as it decides the next state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
-    /// The origin states the request again. `reviews_left`: a reviewer has not passed it yet.
+    /// The origin states the request again.
     Amend {
-        /// Whether a review is still to come.
+        /// Whether a reviewer has not passed it yet.
         reviews_left: bool,
     },
-    /// A reviewer lets it pass.
+    /// A reviewer passes it.
     Review {
-        /// Whether another review is still to come.
+        /// Whether a further reviewer must pass it.
         reviews_left: bool,
     },
-    /// More is needed.
+    /// The reviewer, or the target, asks the origin to complete the request.
     Return,
     /// The target takes the patient.
     Accept,
-    /// The target does not.
+    /// The target does not take the patient.
     Decline,
-    /// It goes to another target.
+    /// The case moves to another target.
     Redirect {
-        /// Whether a review is still to come before the new target hears of it.
+        /// Whether a review must pass before the new target is told.
         reviews_left: bool,
     },
-    /// An appointment is given or moved.
+    /// The target sets or moves an appointment.
     Schedule,
-    /// The patient is there.
+    /// The patient has arrived.
     Arrive {
-        /// Whether care begins at once.
+        /// Whether treatment begins at once.
         admitted: bool,
     },
     /// The patient did not come.
     NoShow,
-    /// What was found and done.
+    /// The target reports findings and treatment.
     Feedback(FeedbackStage),
-    /// The origin withdraws, or asks to.
+    /// The origin cancels, or asks to.
     Cancel,
     /// The target agrees to the cancellation.
     ConfirmCancel,
-    /// The target does not agree.
+    /// The target refuses the cancellation.
     RefuseCancel,
-    /// The case is over.
+    /// The case is closed.
     Close,
 }
 
-/// Decides what `act` by an organisation in `role` does to a referral in `state`.
+/// Decides what `act` by an organisation in `role` does to a referral in `state`. Returns the next
+/// state, or the rule that refuses the act.
 ///
-/// Total by construction: no `_` arm, so a new state or act does not compile until someone has
-/// said what every pair means.
+/// There is no `_` arm: a new state or act does not compile until somebody has said what
+/// each pair means.
 pub fn step(state: State, act: Act, role: Role) -> Result<State, Rule> {
     may_say(act, role)?;
     match act {
@@ -218,7 +220,7 @@ pub fn step(state: State, act: Act, role: Role) -> Result<State, Rule> {
     }
 }
 
-/// Who may ever say it, whatever the state.
+/// Whether the role may perform the act in any state at all.
 fn may_say(act: Act, role: Role) -> Result<(), Rule> {
     let (allowed, rule): (&[Role], Rule) = match act {
         Act::Amend { .. } | Act::Cancel => (&[Role::Origin], Rule::OnlyOrigin),
@@ -239,7 +241,7 @@ fn may_say(act: Act, role: Role) -> Result<(), Rule> {
     if allowed.contains(&role) { Ok(()) } else { Err(rule) }
 }
 
-/// Where a case goes that is on its way to a target.
+/// The state of a referral that was sent to a target.
 const fn on_its_way(reviews_left: bool) -> State {
     if reviews_left { State::InReview } else { State::Submitted }
 }
@@ -394,7 +396,7 @@ fn feedback(state: State, stage: FeedbackStage) -> Result<State, Rule> {
     }
 }
 
-/// "Admitted" says that the patient is there, even where no arrival was sent.
+/// Feedback "admitted" says that the patient has arrived, even if no arrival was reported.
 fn arrive_by_feedback(state: State) -> Result<State, Rule> {
     match state {
         State::InCare => Ok(State::InCare),
@@ -444,7 +446,7 @@ fn answer_cancel(state: State, agreed: bool) -> Result<State, Rule> {
     }
 }
 
-/// The target closes what it treated; either side closes what did not happen.
+/// The target closes a case it has treated; either side closes one that did not take place.
 fn close(state: State, role: Role) -> Result<State, Rule> {
     match state {
         State::Arrived | State::InCare if role == Role::Target => Ok(State::Completed),

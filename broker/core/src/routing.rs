@@ -1,7 +1,8 @@
-//! Who hears of an event: origin, target, reviewer, watchers, and the target that it left.
+//! Which organisations are told of an event: origin, target, reviewer, watchers, and the target
+//! that the case has just left.
 //!
 //! ```text
-//!   heard before   heard after      gets
+//!   told before    told after       gets
 //!        yes           yes          the message
 //!        no            yes          the request, restated: it knows nothing yet
 //!        yes           no           the message, once: the case has left it
@@ -11,11 +12,12 @@
 //! nothing, and neither does an expert of another county who was added later, until a review of its
 //! own: patient data goes no further than the review has let it (`access`).
 //!
-//! Which system of an organisation hears it is chosen here too: the one that takes its kind, or else
-//! its service, or else the default one. So all that is said of one case goes to one system, unless
-//! a profile names single kinds.
+//! The system of an organisation is chosen here too: the one that takes the message's kind, else
+//! the one that takes its service, else the default one. So everything about one case goes to one
+//! system, unless a profile names single kinds.
 //!
-//! Who hears knows no kinds of message and no states: only who stands where.
+//! `audience` and `route` look at neither kinds nor states: only at the parts
+//! that organisations have.
 
 use tierlink_schemas::message::Source;
 use tierlink_schemas::{Body, Family, Kind, Message, OrganisationCode, SystemName};
@@ -25,25 +27,25 @@ use crate::case::{Case, State};
 use crate::county::{County, Member, System};
 use crate::traffic::{Service, Traffic};
 
-/// What an organisation is told.
+/// What an organisation is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
     /// The message itself.
     Message,
-    /// The request, restated, because it has heard nothing of the case yet.
+    /// The request, restated, because the organisation was not told of the case before.
     Request,
 }
 
-/// Who is told what.
+/// An organisation and what it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// Who.
+    /// The organisation that is told.
     pub to: OrganisationCode,
-    /// What.
+    /// What it is sent.
     pub what: What,
 }
 
-/// Everybody who hears of the case as it stands, each once.
+/// Every organisation that is told of the case in its present state, each once.
 #[must_use]
 pub fn audience(case: &Case) -> Vec<OrganisationCode> {
     let mut hears: Vec<OrganisationCode> = Vec::new();
@@ -62,9 +64,9 @@ pub fn audience(case: &Case) -> Vec<OrganisationCode> {
     hears
 }
 
-/// Who is told what when `author` changed a case from `before` to `after`.
+/// Who is sent what when `author` changed a case from `before` to `after`.
 ///
-/// The message that opens a case states the request itself, so nobody needs it restated.
+/// A message that opens a case is the request itself, so nothing is restated then.
 #[must_use]
 pub fn route(before: Option<&Case>, after: &Case, author: &OrganisationCode) -> Vec<Told> {
     let hears = audience(after);
@@ -82,7 +84,7 @@ pub fn route(before: Option<&Case>, after: &Case, author: &OrganisationCode) -> 
     told
 }
 
-/// The system of `to` that hears `message` about `case`; `None` is its default system.
+/// The system of `to` that receives `message` about `case`; `None` is its default system.
 #[must_use]
 pub fn system(
     county: &County,
@@ -93,8 +95,8 @@ pub fn system(
     system_of(county.member(to)?, message.kind(), service_of_case(case))
 }
 
-/// The system of `member` that takes messages of `kind` about `service`; `None` is its default
-/// system.
+/// The system of `member` that takes messages of `kind` about `service`; `None` is
+/// its default system.
 #[must_use]
 pub fn system_of(member: &Member, kind: Kind, service: Service) -> Option<SystemName> {
     let takes = |traffic| member.systems.iter().find(|system| system.takes.contains(&traffic));
@@ -104,14 +106,14 @@ pub fn system_of(member: &Member, kind: Kind, service: Service) -> Option<System
     (!system.is_default).then(|| system.name.clone())
 }
 
-/// The system that a message is from; `None` is the default system of its organisation.
+/// The system that sent a message; `None` is the default system of its organisation.
 #[must_use]
 pub fn system_of_source(county: &County, source: &Source) -> Option<SystemName> {
     let system = county.member(&source.organisation)?.system(source.system.as_deref()?)?;
     (!system.is_default).then(|| system.name.clone())
 }
 
-/// Whether `system` may say something of `kind` about `service`.
+/// Whether `system` may send messages of `kind` about `service`.
 #[must_use]
 pub fn gives(system: &System, kind: Kind, service: Option<Service>) -> bool {
     let Some(service) = service else { return true };
@@ -120,7 +122,7 @@ pub fn gives(system: &System, kind: Kind, service: Option<Service>) -> bool {
     system.gives.is_empty() || named.iter().flatten().any(|it| system.gives.contains(it))
 }
 
-/// The service of a case.
+/// The service that a case belongs to.
 #[must_use]
 pub const fn service_of_case(case: &Case) -> Service {
     match case.state {
@@ -130,7 +132,7 @@ pub const fn service_of_case(case: &Case) -> Service {
     }
 }
 
-/// The service of a message about `case`. None for a question or a receipt without a case.
+/// The service of a message about `case`; `None` for a query or a receipt without a case.
 #[must_use]
 pub fn service_of(message: &Message, case: Option<&Case>) -> Option<Service> {
     if let Some(case) = case.filter(|_| !message.kind().opens()) {

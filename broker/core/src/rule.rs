@@ -1,13 +1,13 @@
-//! The rules by which a message is refused: one code, one text and one page each.
+//! The rules by which a message is refused. Each has a code, a text and a page.
 //!
 //! ```text
-//!   R001–R019  who speaks, which case, where to      R060–R079  what the message holds
-//!   R020–R029  who may say it                        R090–R099  limits and what is missing
-//!   R030–R059  when it may be said
+//!   R001–R019  sender, case and target               R060–R079  content of the message
+//!   R020–R029  role of the sender                    R090–R099  limits and missing records
+//!   R030–R059  state of the case
 //! ```
 //!
-//! A refusal names its rule, the field and the fix, and never a value of the message. The pages
-//! are `ops/errors/R….md`. Reason code tables are not checked here but with the message itself.
+//! A refusal names its rule, the field and the fix, and never a value of the message. The pages are
+//! `ops/errors/R….md`. Reason codes are checked with the message itself and not here.
 
 use tierlink_schemas::{Code, Problem, Refusal};
 
@@ -18,16 +18,16 @@ macro_rules! rules {
         pub enum Rule { $($(#[$doc])* $rule,)* }
 
         impl Rule {
-            /// Every rule.
+            /// Every rule, in the order of its code.
             pub const ALL: &'static [Self] = &[$(Self::$rule),*];
 
-            /// The stable code, with a page under `ops/errors/`.
+            /// The stable error code. Each has a page in `ops/errors/`.
             #[must_use]
             pub const fn code(self) -> Code {
                 match self { $(Self::$rule => Code::new($code),)* }
             }
 
-            /// The code as text.
+            /// The error code as text.
             #[must_use]
             pub const fn code_str(self) -> &'static str {
                 match self { $(Self::$rule => $code,)* }
@@ -39,13 +39,13 @@ macro_rules! rules {
                 match self { $(Self::$rule => Refusal::$refusal,)* }
             }
 
-            /// Where to look, unless the refusal names a closer place.
+            /// The field that the refusal names, unless `refuse_at` gives a more exact one.
             #[must_use]
             pub const fn field(self) -> &'static str {
                 match self { $(Self::$rule => $field,)* }
             }
 
-            /// What is wrong and how to mend it.
+            /// What is wrong and how to correct it.
             #[must_use]
             pub const fn text(self) -> &'static str {
                 match self { $(Self::$rule => $text,)* }
@@ -58,7 +58,7 @@ rules! {
     /// The sender is no organisation of the county.
     UnknownSender, "R001", Sender, "source.organisation",
         "the sender is not an organisation of this county; ask the operator to add it";
-    /// There is no such case, or not for the sender. The two look alike.
+    /// The case does not exist, or the sender has no part in it. Both get the same answer.
     NoSuchCase, "R002", NotFound, "case",
         "no such case; check the number, or the message that this one answers";
     /// The numbers in the message name different cases.
@@ -82,7 +82,7 @@ rules! {
     /// An organisation is unknown.
     UnknownTarget, "R009", Invalid, "body.to.organisation",
         "no organisation of this county has this code; correct it, or ask the operator to add it";
-    /// The case would go back to whoever asked.
+    /// The target is the organisation that opened the case.
     TargetIsOrigin, "R010", Invalid, "body.to.organisation",
         "the target is the organisation that asks; name another";
     /// The priority of a new case is missing.
@@ -97,7 +97,7 @@ rules! {
     /// A transfer goes up.
     Upwards, "R014", Invalid, "body.to.organisation",
         "the target stands above the origin; send patients up with referral.submit";
-    /// The parent case is not there, or not for the sender.
+    /// The parent case does not exist, or the sender has no part in it.
     NoSuchParent, "R015", NotFound, "case.parent",
         "no such parent case; check its number";
     /// A transfer says neither which referral it follows nor why there is none.
@@ -109,7 +109,7 @@ rules! {
     /// The patient in the message is another one than that of the case.
     AnotherPatient, "R018", Invalid, "subject",
         "the message is about another patient than the case; check the case number and the patient, and give another patient a case of its own";
-    /// The system that said it does not give such messages.
+    /// The sending system's profile does not list such messages among those it sends.
     NotGiven, "R019", Sender, "source.system",
         "this system does not give such messages; send it from the system that does, or have it added to gives in the profile";
 
@@ -135,73 +135,73 @@ rules! {
     OnlyAsked, "R026", Rule, "kind",
         "only the organisation that has the case now, or that of an asked expert, may say this";
 
-    /// Nothing can change any more.
+    /// The case has ended.
     Ended, "R030", Rule, "kind",
         "the case has ended; open a new case that names this one as its parent";
-    /// The review is not over.
+    /// The case is still in review.
     InReview, "R031", Rule, "kind",
         "the case is still in review; wait until it is passed on";
-    /// The origin must complete the request.
+    /// The case was returned: the origin must complete the request.
     Returned, "R032", Rule, "kind",
         "the case was returned to its origin; wait until it is amended";
     /// Acceptance comes first.
     NotAccepted, "R033", Rule, "kind",
         "the case is not accepted yet; accept it first";
-    /// It was accepted before.
+    /// The case was accepted already.
     AlreadyAccepted, "R034", Rule, "kind",
         "the case is accepted already; nothing needs to be sent";
-    /// The patient is there.
+    /// The patient has arrived already.
     AlreadyArrived, "R035", Rule, "kind",
         "the patient has arrived; send feedback or close the case instead";
-    /// The patient is not there.
+    /// The patient has not arrived.
     NotArrived, "R036", Rule, "kind",
         "the patient has not arrived; send referral.arrive first";
-    /// Nobody asked for a cancellation.
+    /// No cancellation was requested.
     NoCancelAsked, "R037", Rule, "kind",
         "no cancellation is asked for; check the case";
-    /// A cancellation waits for its answer.
+    /// A requested cancellation is not answered yet.
     CancelAsked, "R038", Rule, "kind",
         "the origin asked to cancel; confirm or refuse that first";
-    /// There is nothing to review.
+    /// The case is not in review.
     NotInReview, "R039", Rule, "kind",
         "the case is not in review; nothing needs to be sent";
-    /// A session is not set.
+    /// No session is set.
     NotScheduled, "R040", Rule, "kind",
         "no session is set; send consultation.schedule first";
     /// The appointment was missed.
     Missed, "R041", Rule, "kind",
         "the appointment was missed; set a new one, or close the case";
-    /// The target declined.
+    /// The target has declined.
     Declined, "R042", Rule, "kind",
         "the case was declined; the origin must redirect, amend, cancel or close it";
-    /// The patient is not with the organisation below.
+    /// The target has not received the patient.
     NotReceived, "R043", Rule, "kind",
         "the patient has not been received below; send transfer.receive first";
-    /// The patient is with the organisation below.
+    /// The target has received the patient already.
     AlreadyReceived, "R044", Rule, "kind",
         "the patient has been received below; follow up or close instead";
-    /// There is no opinion.
+    /// There is no opinion yet.
     NoOpinion, "R045", Rule, "kind",
         "no opinion or report is issued yet; wait for it";
-    /// There is an opinion.
+    /// The opinion was issued already.
     OpinionIssued, "R046", Rule, "kind",
         "the opinion or report is issued; correct it with a new one, or close the case";
-    /// This belongs to readings.
+    /// Only readings have this act.
     OnlyForReadings, "R047", Rule, "kind",
-        "only a reading knows this kind; the case is a consultation";
-    /// This belongs to consultations.
+        "only a reading has this kind; the case is a consultation";
+    /// Readings do not have this act.
     NotForReadings, "R048", Rule, "kind",
-        "a reading does not know this kind; use claim, recollect, report and audit";
+        "a reading does not have this kind; use claim, recollect, report and audit";
     /// No report waits for an audit.
     NotWritten, "R049", Rule, "kind",
         "no report waits for an audit; send consultation.report first";
-    /// The recording is being made again.
+    /// The recording must be made again first.
     RecollectAsked, "R050", Rule, "kind",
         "a new recording was asked for; the origin must amend the request with it";
-    /// No alert waits.
+    /// No critical value waits for an acknowledgement.
     NoCriticalAlert, "R051", Rule, "body.critical",
         "no critical value waits to be read back; leave body.critical out to acknowledge the report";
-    /// An alert waits.
+    /// A critical value must be acknowledged first.
     CriticalWaits, "R052", Rule, "kind",
         "a critical value has not been read back; acknowledge it first with body.critical";
     /// There is no session.
@@ -210,13 +210,13 @@ rules! {
     /// Nobody has claimed the recording.
     NotClaimed, "R054", Rule, "kind",
         "nobody has claimed the recording; send consultation.claim first";
-    /// The patient left the upper organisation.
+    /// The patient was discharged already.
     AlreadyDischarged, "R055", Rule, "kind",
         "the patient was discharged already; nothing needs to be sent";
-    /// A cancellation was asked for before.
+    /// A cancellation was requested already.
     CancelAskedAlready, "R056", Rule, "kind",
         "a cancellation is asked for already; wait for the target's answer";
-    /// The session is on.
+    /// The session has begun.
     SessionOn, "R057", Rule, "kind",
         "the session has begun; send the opinion";
 
@@ -226,31 +226,31 @@ rules! {
     /// The new target is the present one.
     SameTarget, "R061", Invalid, "body.to",
         "the case is with this organisation already; name another";
-    /// A session without start or end.
+    /// The session has no start or no end.
     NoTimes, "R062", Invalid, "body.appointment",
         "a session needs a start and a later end on the same day or the next; add both";
-    /// An expert or a room is taken.
+    /// An expert or a room is booked by another case.
     Taken, "R063", Rule, "body.appointment",
         "an expert or the room is booked for another case at this time; choose another time, expert or room";
-    /// No place is left.
+    /// The slot is full.
     SlotFull, "R064", Rule, "body.appointment.slot",
         "no place is left in this slot; choose another slot";
-    /// The writer audits.
+    /// The writer of the report audits it.
     WriterAudits, "R065", Rule, "body.auditor.code",
         "the writer of a report must not audit it; a second person must";
-    /// Who wrote or audits cannot be told.
+    /// The writer or auditor has no practitioner code, so they cannot be told apart.
     NoPersonCode, "R066", Invalid, "body",
         "the person's code is missing, so that writer and auditor cannot be told apart; add it";
-    /// The expert was not asked.
+    /// This expert was not asked.
     ExpertNotAsked, "R067", Invalid, "body.expert",
         "this expert was not asked, or belongs to another organisation; name one of yours who was asked";
-    /// The expert has answered.
+    /// This expert has answered already.
     ExpertAnswered, "R068", Rule, "body.expert",
         "every expert named here has accepted already; nothing needs to be sent";
-    /// Experts of others must be named.
+    /// Experts of other organisations must be named.
     NameTheExpert, "R069", Invalid, "body.expert",
         "the experts who have not answered belong to other organisations; name the one who accepts";
-    /// The form of a consultation cannot change.
+    /// An amendment changes the form of the consultation.
     FormChanged, "R070", Invalid, "body.form",
         "an amendment cannot make a reading of a consultation or the reverse; cancel and ask anew";
 
@@ -261,18 +261,18 @@ rules! {
     /// The request itself is not at hand.
     RequestMissing, "R090", Early, "case",
         "the request behind the case could not be read just now; send the message again";
-    /// The case moved too often.
+    /// The case has moved to another target too often.
     TooManyTargets, "R091", Rule, "body.to",
         "the case has moved too often; close it and open a new one";
     /// The case has too many events.
     TooManyEvents, "R092", Rule, "case",
         "the case has too many events; close it and open a new one";
-    /// Too many experts.
+    /// The case would have too many experts.
     TooManyExperts, "R093", Invalid, "body.experts",
         "too many experts are asked; split the consultation";
 }
 
-/// Why not: the rule, its code and what to do.
+/// A refusal: its rule, code and fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Whose mistake it is.
@@ -282,13 +282,13 @@ pub struct Refused {
 }
 
 impl Rule {
-    /// The refusal by this rule.
+    /// Makes the refusal, with the rule's own field.
     #[must_use]
     pub fn refuse(self) -> Refused {
         self.refuse_at(self.field())
     }
 
-    /// The refusal by this rule, at a closer place.
+    /// Makes the refusal, with a more exact field.
     #[must_use]
     pub fn refuse_at(self, field: &str) -> Refused {
         Refused { refusal: self.refusal(), problem: Problem::new(self.code(), field, self.text()) }
@@ -301,27 +301,27 @@ impl From<Rule> for Refused {
     }
 }
 
-/// The part that an organisation has in a case, as far as it decides what it may say.
+/// The role of an organisation in a case, which decides what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// It asked.
+    /// It opened the case.
     Origin,
-    /// Its review is waited for, or it dispatches a declined consultation again.
+    /// It must review the case now, or may dispatch a declined consultation again.
     Reviewer,
-    /// It has the case now.
+    /// The case is for it now.
     Target,
     /// One of its experts was asked.
     Expert,
-    /// It hears of the case, or had it before.
+    /// It is told of the case, or was its target before.
     Watcher,
 }
 
 impl Role {
-    /// Every role.
+    /// Every role, the strongest first.
     pub const ALL: [Self; 5] =
         [Self::Origin, Self::Reviewer, Self::Target, Self::Expert, Self::Watcher];
 
-    /// The role as it is written.
+    /// The name of the role in texts.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Whether two statements of a patient can be about the same person.
+//! Decides whether two statements about a patient can be about the same person.
 //!
 //! ```text
 //!   both state their own identity number ─▶ it alone decides
@@ -7,37 +7,37 @@
 //!                   and so does the birth date or the name       ─▶ somebody else
 //! ```
 //!
-//! An opinion that lands in the wrong record harms somebody, and so does an answer that is refused
-//! over a spelling. So one difference beside the identity number never decides alone, and what
-//! cannot be compared (a masked name, pinyin against characters, a number that is none) counts as
-//! not stated.
+//! An opinion in the wrong patient's record does harm, and so does an answer that is refused
+//! because of a spelling. So without identity numbers a single difference never decides, and
+//! what cannot be compared (a masked name, pinyin against characters, an invalid number) counts
+//! as not stated.
 //!
-//! Deliberately absent: sex, address and telephone. Registers are too often wrong in them.
+//! Not compared: sex, address and telephone, because they are too often wrong in registers.
 
 use jiff::civil::Date;
 use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::identity::IdentityNumber;
 use tierlink_schemas::person::{IdentifierKind, Identity, Patient, PatientIdentifier};
 
-/// CV02.01.101: the resident identity card.
+/// Code of the resident identity card in CV02.01.101.
 const RESIDENT_CARD: &str = "01";
 
-/// The name that emergency rooms give to patients nobody knows.
+/// The name that emergency rooms give to unidentified patients.
 const NOBODY: &str = "无名氏";
 
-/// Marks of a name that was masked, or that lost a character on its way.
+/// Characters of a name that was masked, or damaged in a conversion.
 const UNREADABLE: [char; 8] = ['*', '＊', '?', '？', '□', '■', '〓', '\u{FFFD}'];
 
-/// A patient, and which organisation says so.
+/// A patient, as stated by one organisation.
 #[derive(Clone, Copy, Debug)]
 pub struct Stated<'a> {
-    /// The patient.
+    /// The patient, as stated.
     pub patient: &'a Patient,
-    /// Who says so. Numbers without an assigner are its own.
+    /// The organisation that states it. Identifiers without an assigner are its own.
     pub by: &'a OrganisationCode,
 }
 
-/// Whether the two are certainly different people. The order does not matter.
+/// Whether the two are certainly different people. Symmetric.
 #[must_use]
 pub fn contradict(one: Stated<'_>, other: Stated<'_>) -> bool {
     if let (Some(one), Some(other)) = (own_number(one.patient), own_number(other.patient)) {
@@ -48,24 +48,24 @@ pub fn contradict(one: Stated<'_>, other: Stated<'_>) -> bool {
     (born && named) || ((born || named) && identifiers_differ(one, other))
 }
 
-/// Whether a corrected request makes somebody else of the patient.
+/// Whether an amended request changes the patient into another person.
 ///
-/// Name and birth date may be corrected, and a number may be added or taken away. Another valid
-/// number is another person, unless nobody knew before who it was.
+/// Name and birth date may be corrected, and a number may be added or removed. Another valid
+/// identity number means another person, unless the patient was unidentified before.
 #[must_use]
 pub fn becomes_another(before: &Patient, after: &Patient) -> bool {
     before.identity == Identity::Known
         && own_number(before).zip(own_number(after)).is_some_and(|(before, after)| before != after)
 }
 
-/// The patient's own identity number, in its form of 18 characters.
+/// The patient's own identity number, converted to 18 characters.
 fn own_number(patient: &Patient) -> Option<IdentityNumber> {
     let document = patient.document.as_ref();
     let card = document.filter(|card| card.kind.trim() == RESIDENT_CARD && !card.of_mother)?;
     IdentityNumber::read(&card.number).ok().map(|(number, _)| number)
 }
 
-/// Of an unknown patient the birth date is a guess.
+/// Whether birth dates differ. That of an unidentified patient is an estimate and does not count.
 fn births_differ(one: &Patient, other: &Patient) -> bool {
     let guessed = [one, other].iter().any(|patient| patient.identity == Identity::Unknown);
     !guessed && born(one).zip(born(other)).is_some_and(|(one, other)| one != other)
@@ -75,7 +75,7 @@ fn born(patient: &Patient) -> Option<Date> {
     patient.birth_date.or_else(|| own_number(patient).map(|number| number.birth_date()))
 }
 
-/// Only a known patient has a name that lasts: newborns are called after their mothers at first.
+/// Whether names differ. Unidentified patients have none, and newborns get their mother's at first.
 fn names_differ(one: &Patient, other: &Patient) -> bool {
     if [one, other].iter().any(|patient| patient.identity != Identity::Known) {
         return false;
@@ -87,12 +87,13 @@ fn names_differ(one: &Patient, other: &Patient) -> bool {
     differs && compared.all(|(one, other)| one != other)
 }
 
-/// A name in each of the two ways of writing it, which cannot be compared with each other.
+/// A name in characters and in Latin letters, which cannot be compared with each other.
 #[derive(Debug, Default)]
 struct Names {
     /// In characters, without spaces and dots.
     written: Option<String>,
-    /// The Latin letters in the order of the alphabet: some write the family name first, some last.
+    /// Its Latin letters in alphabetical order, because some write the family name first
+    /// and some last.
     latin: Option<String>,
 }
 
@@ -103,7 +104,7 @@ impl Names {
             if text.trim() == NOBODY || text.contains(UNREADABLE) || text.contains(is_private) {
                 continue;
             }
-            // Half a dozen dots stand between the parts of a name, or none at all.
+            // Several different dots are in use between the parts of a name, and some omit them.
             let letters = text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase);
             let mut letters: Vec<char> = letters.map(narrow).collect();
             if letters.is_empty() {
@@ -120,12 +121,13 @@ impl Names {
     }
 }
 
-/// A code that means another character in each system: rare characters were typed so once.
+/// Whether it is a private-use character: rare characters were once typed so, and each system
+/// uses its own.
 fn is_private(letter: char) -> bool {
     matches!(letter, '\u{E000}'..='\u{F8FF}')
 }
 
-/// The ASCII letter of a full-width one, which stands at a fixed distance.
+/// The ASCII form of a full-width letter, at a fixed distance in Unicode.
 fn narrow(letter: char) -> char {
     if !('ａ'..='ｚ').contains(&letter) {
         return letter;
@@ -133,7 +135,7 @@ fn narrow(letter: char) -> char {
     char::from_u32(u32::from(letter) - 0xFF41 + 0x61).unwrap_or(letter)
 }
 
-/// Whether a number of the same kind and from the same assigner differs, and none is the same.
+/// Whether a number of the same kind and assigner differs, and none is equal.
 fn identifiers_differ(one: Stated<'_>, other: Stated<'_>) -> bool {
     let mut differs = false;
     for ours in &one.patient.identifiers {
@@ -150,7 +152,7 @@ fn identifiers_differ(one: Stated<'_>, other: Stated<'_>) -> bool {
     differs
 }
 
-/// Whether two numbers are from one series, in which each patient has one.
+/// Whether two numbers are from one series, in which each patient has one number.
 fn same_series(
     (one, by_one): (&PatientIdentifier, &OrganisationCode),
     (other, by_other): (&PatientIdentifier, &OrganisationCode),

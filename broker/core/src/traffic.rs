@@ -1,19 +1,18 @@
-//! What a system of an organisation gives and takes: single kinds of message, or whole services.
+//! What a system sends and receives: single kinds of message, or whole services.
 //!
-//! A profile lists them by name, such as `referral.submit` or `ecg`. Nothing here decides anything;
-//! `routing.rs` does.
+//! A profile lists them by name, such as `referral.submit` or `ecg`. `routing.rs` uses the lists.
 
 use tierlink_schemas::Kind;
 use tierlink_schemas::request::Modality;
 
-/// A service: the messages of one family of cases, or of the readings of one modality.
+/// A service: all messages of one family of cases, or of the readings of one modality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Service {
-    /// Referrals.
+    /// Referrals of any direction.
     Referral,
-    /// Transfers.
+    /// Transfers back to lower tiers.
     Transfer,
-    /// Consultations. Readings too, unless a system names their own service.
+    /// Consultations. Includes readings, unless a system lists their own service.
     Consultation,
     /// Readings of electrocardiograms and other recordings of the ECG centre.
     Ecg,
@@ -28,7 +27,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// Every service.
+    /// The services, in the order of documents.
     pub const ALL: [Self; 8] = [
         Self::Referral,
         Self::Transfer,
@@ -40,7 +39,7 @@ impl Service {
         Self::Slot,
     ];
 
-    /// The service as profiles write it.
+    /// The name of the service in profiles.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,7 +54,7 @@ impl Service {
         }
     }
 
-    /// The service of which this one is a part: a reading is a consultation.
+    /// The service that includes this one: consultation for a reading.
     #[must_use]
     pub const fn wider(self) -> Option<Self> {
         match self {
@@ -66,7 +65,7 @@ impl Service {
         }
     }
 
-    /// The service of a reading; a consultation where nothing says what is read.
+    /// The service of a reading; consultation if nothing says what is read.
     #[must_use]
     pub const fn of_reading(modality: Option<Modality>) -> Self {
         match modality {
@@ -79,24 +78,24 @@ impl Service {
     }
 }
 
-/// What a system gives or takes.
+/// An entry in a list of what a system sends or receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Traffic {
-    /// Messages of this kind, whatever their service.
+    /// Messages of this kind, about any service.
     Kind(Kind),
-    /// Everything about this service, unless a system names its kind.
+    /// All messages about this service, except kinds that another system lists.
     Service(Service),
 }
 
 impl Traffic {
-    /// Reads a kind such as `referral.submit`, or a service such as `ecg`.
+    /// Reads the name of a kind such as `referral.submit`, or of a service such as `ecg`.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let service = Service::ALL.into_iter().find(|service| service.as_str() == text);
         service.map(Self::Service).or_else(|| Kind::read(text).map(Self::Kind))
     }
 
-    /// Every word that a profile may write, services first.
+    /// All names that a profile may contain, services first.
     pub fn words() -> impl Iterator<Item = &'static str> {
         let services = Service::ALL.into_iter().map(Service::as_str);
         services.chain(Kind::ALL.iter().map(|kind| kind.as_str()))

@@ -1,4 +1,4 @@
-//! The life of a discharge-back transfer: 下转, 回转.
+//! The states of a discharge-back transfer (下转, 回转).
 //!
 //! ```text
 //!   offered ──accept──▶ accepted ──discharge──▶ discharged ──receive──▶ received ──follow-up──▶ following
@@ -8,16 +8,16 @@
 //!   declined ◀─────────────┘ ──close──▶ closed ◀────────────────────────────────────────────── closed
 //! ```
 //!
-//! `declined` is no end: the patient still needs somebody, so the origin redirects, amends,
-//! cancels or closes. A reception without a discharge message is legal, because discharge messages
-//! get lost and patients do not wait. Only `received` counts in statistics. The last planned
-//! follow-up does not close the case by itself: a person says when it is over.
+//! `declined` is not final: the patient still needs care, so the origin redirects, amends, cancels
+//! or closes. A reception without a discharge message is accepted, because discharge messages get
+//! lost and patients do not wait. Only `received` counts in statistics. The last planned follow-up
+//! does not close the case: a person does.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rule::{Role, Rule};
 
-/// Where a transfer stands.
+/// State of a transfer. Each line says what is missing and which acts leave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -31,7 +31,7 @@ pub enum State {
     Received,
     /// Follow-up has begun. Left by close.
     Following,
-    /// It is over. Final.
+    /// The case has ended. Final.
     Closed,
     /// The target does not take over. Left by redirect, amend, cancel, close.
     Declined,
@@ -40,7 +40,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
+    /// Every state, in the order of its life.
     pub const ALL: [Self; 8] = [
         Self::Offered,
         Self::Accepted,
@@ -52,7 +52,7 @@ impl State {
         Self::Cancelled,
     ];
 
-    /// The state as it is written.
+    /// The name of the state in the store, in JSON and in lists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +67,7 @@ impl State {
         }
     }
 
-    /// Whether nothing can change it any more.
+    /// Whether the state is final: no message changes it any more.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// Where the case goes when nothing happened for long. Never while a patient is on the way.
+    /// The state it gets when nothing happened for long; `None` while a patient is on the way.
     #[must_use]
     pub const fn closed_by_itself(self) -> Option<Self> {
         match self {
@@ -96,30 +96,31 @@ impl State {
     }
 }
 
-/// What is said about a transfer, as far as it decides the next state.
+/// What a message does to a transfer, as far as it decides the next state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
     /// The origin states the offer again.
     Amend,
     /// The target takes over.
     Accept,
-    /// It does not.
+    /// The target does not take over.
     Decline,
     /// The offer goes to another organisation.
     Redirect,
     /// The patient left the origin.
     Discharge,
-    /// The patient is with the target.
+    /// The patient has arrived at the target.
     Receive,
-    /// A follow-up was done, by the target or by the doctor who treated the patient above.
+    /// A follow-up took place, by the target or by the doctor who treated the patient before.
     FollowUp,
     /// The origin withdraws.
     Cancel,
-    /// The case is over.
+    /// The case is closed.
     Close,
 }
 
-/// Decides what `act` by an organisation in `role` does to a transfer in `state`. No `_` arm.
+/// Decides what `act` by an organisation in `role` does to a transfer in `state`. Returns the next
+/// state, or the rule that refuses the act. No `_` arm.
 pub fn step(state: State, act: Act, role: Role) -> Result<State, Rule> {
     may_say(act, role)?;
     match act {
@@ -135,7 +136,7 @@ pub fn step(state: State, act: Act, role: Role) -> Result<State, Rule> {
     }
 }
 
-/// Who may ever say it, whatever the state.
+/// Whether the role may perform the act in any state at all.
 fn may_say(act: Act, role: Role) -> Result<(), Rule> {
     let (allowed, rule): (&[Role], Rule) = match act {
         Act::Amend | Act::Redirect | Act::Discharge | Act::Cancel => {
@@ -147,7 +148,7 @@ fn may_say(act: Act, role: Role) -> Result<(), Rule> {
     if allowed.contains(&role) { Ok(()) } else { Err(rule) }
 }
 
-/// Corrections to the plan matter most once the patient is below, so they are never too late.
+/// Amends the plan in any open state, because corrections matter most once the patient has arrived.
 fn amend(state: State) -> Result<State, Rule> {
     match state {
         State::Offered | State::Declined => Ok(State::Offered),

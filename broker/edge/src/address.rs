@@ -1,22 +1,22 @@
-//! Addresses of hospitals, as profiles and the command line write them.
+//! Addresses of hospitals, as written in profiles and on the command line.
 
 use tierlink_codec::Transport;
 
 /// Where a hospital is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// `mllp://` or `mllps://`.
+    /// An address with `mllp://` or `mllps://`.
     Mllp {
-        /// Host name or address.
+        /// Host name or IP address.
         host: String,
-        /// Port.
+        /// TCP port of the listener.
         port: u16,
-        /// Whether over TLS.
+        /// Whether it uses TLS (`mllps`).
         tls: bool,
     },
-    /// `http://` or `https://`.
+    /// An address with `http://` or `https://`.
     Http {
-        /// The whole URL.
+        /// The URL, including scheme and path.
         url: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What a lane asks of whoever keeps the deliveries: which are still due, and what comes after a try.
+//! What a lane asks the keeper of deliveries: which are still due, and what follows after a try.
 
 use std::time::Duration;
 
@@ -9,37 +9,39 @@ use tierlink_schemas::{Code, LaneName, Loss, Problem, Version};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// A delivery that its destination must still get.
+/// A delivery that its destination must still receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueDelivery {
-    /// Which.
+    /// The message and the destination that it is delivered to.
     pub id: DeliveryId,
-    /// The lane that it belongs to.
+    /// The lane that it is delivered on.
     pub lane: LaneName,
-    /// Its case, where it has one, for the log.
+    /// Id of its case, for the log; `None` for messages about no case.
     pub case: Option<Uuid>,
-    /// How often it was queued anew. A parcel of another round is void.
+    /// How often it was queued anew. Parcels of other rounds are void.
     pub round: u32,
     /// Tries so far, in all rounds.
     pub attempts: u32,
-    /// When the delivery was created, by the clock of whoever keeps it.
+    /// When it was created, by the clock of the keeper.
     pub created_at: Timestamp,
-    /// When its first try without an answer was, in this round.
+    /// When the first unanswered try of this round was made; `None` if none was.
     pub silent_since: Option<Timestamp>,
 }
 
-/// Says what is due. An error means that it cannot be said now; it was logged where it happened.
+/// Says which deliveries are due. An error means that this is unknown now; it was logged
+/// where it occurred.
 #[async_trait]
 pub trait Due: Send + Sync {
-    /// Those of these deliveries and rounds that still wait for an answer. `lane` asks.
+    /// Returns those of these deliveries and rounds that still wait for an answer. `lane`
+    /// is the asker.
     async fn still_due(
         &self,
         lane: &LaneName,
         asked: Vec<(DeliveryId, u32)>,
     ) -> Result<Vec<DueDelivery>, Problem>;
 
-    /// Those of these of which nothing is known: they came from somebody else's bus, or what is
-    /// known is an old copy. `lane` asks.
+    /// Returns those that have no record: they were published by another broker, or the records
+    /// were restored from an older copy. `lane` is the asker.
     async fn unknown(
         &self,
         lane: &LaneName,
@@ -47,33 +49,33 @@ pub trait Due: Send + Sync {
     ) -> Result<Vec<DeliveryId>, Problem>;
 }
 
-/// One try at a delivery, ended.
+/// A finished try at a delivery.
 #[derive(Clone, Debug)]
 pub struct Try {
-    /// Which delivery.
+    /// The message and the destination that it was sent to.
     pub id: DeliveryId,
     /// The lane that tried.
     pub lane: LaneName,
-    /// In which round.
+    /// The round of the delivery.
     pub round: u32,
-    /// How it ended.
+    /// What the destination answered, or why there is no answer.
     pub outcome: Outcome,
     /// Tries in all rounds, this one included.
     pub attempts: u32,
-    /// Tries of the lane since it took the delivery from the bus, this one included.
+    /// Tries since the lane took the delivery from the bus, this one included.
     pub in_place: InPlace,
-    /// When the first try without an answer was, in this round.
+    /// When the first unanswered try of this round was made; `None` if none was.
     pub silent_since: Option<Timestamp>,
-    /// What the format could not carry.
+    /// What the outgoing format could not carry.
     pub losses: Vec<Loss>,
-    /// Version of the code maps that wrote it, if the profile gives any.
+    /// The version of the receiver's code maps that wrote it; `None` if its profile has none.
     pub code_map: Option<Version>,
-    /// When it ended, by the clock of the lane.
+    /// When it ended, by the clock of the lane's process.
     pub at: Timestamp,
 }
 
 impl Try {
-    /// Why it did not end well, in one problem.
+    /// The first problem of a try that was not accepted.
     #[must_use]
     pub fn problem(&self) -> Problem {
         self.outcome.problems().first().cloned().unwrap_or_else(no_answer)
@@ -84,26 +86,26 @@ pub(crate) fn no_answer() -> Problem {
     Problem::new(Code::new("E003"), "outbound", "no answer to this message came")
 }
 
-/// Hears whether an outcome is on disk.
+/// Resolves once the outcome is on disk, or could not be written.
 pub type OnDisk = oneshot::Receiver<Result<(), Problem>>;
 
 /// What the lane does after a try.
 #[derive(Debug)]
 pub enum AfterTry {
-    /// It has done with the delivery, once the outcome is on disk.
+    /// It is done with the delivery, once the outcome is on disk.
     Settled(OnDisk),
-    /// It keeps the delivery and tries it again.
+    /// It keeps the delivery and tries again.
     TryAgain {
-        /// After this wait.
+        /// The wait before the next try.
         after: Duration,
     },
-    /// It gives the parcel back to the bus: nobody can say now what becomes of the delivery.
+    /// It returns the parcel to the bus, because nobody can say now what must follow.
     GiveBack,
 }
 
-/// Hears what came of tries.
+/// Receives the results of tries.
 #[async_trait]
 pub trait Outcomes: Send + Sync {
-    /// Takes note of a try and says what comes next.
+    /// Records a try and says what follows.
     async fn report(&self, tried: &Try) -> AfterTry;
 }

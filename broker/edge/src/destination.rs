@@ -1,7 +1,7 @@
-//! One hospital's front door, seen from outside: send and listen, whatever the transport.
+//! Sends messages to one hospital and reads its answers, over any transport.
 //!
-//! Sending cannot fail: silence is an answer too, with a code that says what kind of silence.
-//! `network.rs` sends over MLLP and HTTP; tests play hospitals of their own.
+//! Sending has no error: a missing answer is a result too, with a code that says why. `network.rs`
+//! sends over MLLP and HTTP; tests use hospitals of their own.
 
 use std::time::Duration;
 
@@ -11,25 +11,30 @@ use tierlink_schemas::Problem;
 
 use crate::organisations::Organisations;
 
-/// How long a hospital may take to answer, unless its profile says otherwise.
+/// How long to wait for a hospital's answer, unless its profile sets a time.
 pub const ANSWER_LASTS: Duration = Duration::from_secs(30);
 
-/// What came of sending.
+/// Result of sending a message.
 #[derive(Debug)]
-pub enum Heard {
-    /// An answer, read.
+pub enum SendResult {
+    /// The hospital answered.
     Answered(Answered),
-    /// No answer. The destination may have the message all the same.
-    Silent(Problem),
+    /// There was no answer. The hospital may have the message nevertheless.
+    NoAnswer(Problem),
 }
 
-/// A front door.
+/// A connection to one hospital.
 #[async_trait]
 pub trait Destination: Send {
     /// Sends a message and reads the answer to it.
-    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard;
+    async fn send(
+        &mut self,
+        encoded: &Encoded,
+        codec: &dyn Codec,
+        with: &Writing<'_>,
+    ) -> SendResult;
 
-    /// Tries whether somebody is there, without sending anything.
+    /// Checks whether the hospital can be reached. Sends nothing.
     async fn reach(&mut self) -> Result<(), Problem>;
 
     /// Ends the connection, if there is one, and gives back what only a busy way needs. The next
@@ -37,9 +42,9 @@ pub trait Destination: Send {
     async fn rest(&mut self);
 }
 
-/// Opens destinations.
+/// Makes connections to hospitals.
 pub trait Destinations: Send + Sync {
-    /// Opens the front door of `profile`'s organisation. `None` when it has no address yet.
+    /// Makes a connection to the system with this profile. `None` if it has no address.
     fn open(
         &self,
         organisations: &dyn Organisations,
@@ -47,7 +52,7 @@ pub trait Destinations: Send + Sync {
     ) -> Result<Option<Box<dyn Destination>>, Problem>;
 }
 
-/// How long the hospital with this profile may take to answer.
+/// How long to wait for an answer of the system with this profile.
 #[must_use]
 pub fn answer_lasts(profile: &Profile) -> Duration {
     let seconds = profile.outbound.answer_seconds;

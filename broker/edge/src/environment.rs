@@ -1,14 +1,13 @@
-//! Everything that the program takes from outside and that no test can repeat: the time, random
-//! numbers and fresh ids.
+//! Time, random numbers and new ids: what the program gets from outside and tests must control.
 //!
-//! Code that carries messages gets these handed in. A test can then play days in a moment, and
-//! play the same day twice.
+//! Code that handles messages gets these as an argument, so that a test can simulate days in a
+//! moment and repeat them exactly.
 
 use jiff::Timestamp;
 use rand::Rng;
 use uuid::Uuid;
 
-/// Where time, random numbers and fresh ids come from.
+/// Source of time, random numbers and new ids.
 pub trait Environment: Send + Sync {
     /// The current time.
     fn now(&self) -> Timestamp;
@@ -16,11 +15,11 @@ pub trait Environment: Send + Sync {
     /// A uniform random number in [0, 1).
     fn random(&self) -> f64;
 
-    /// A fresh UUIDv7.
+    /// A new UUIDv7.
     fn id(&self) -> Uuid;
 }
 
-/// The clock and the random numbers of this machine.
+/// The real clock and random numbers of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEnvironment;
 

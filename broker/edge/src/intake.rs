@@ -1,4 +1,4 @@
-//! Where doors hand in what came.
+//! The interface through which doors pass on what arrived.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use tierlink_codec::{Answer, Arrived, Codec, Profile};
 use tierlink_schemas::{Code, Problem};
 
-/// Who sent it cannot be told, or may not send in this name.
+/// Error code: the sender cannot be determined, or may not send in this name.
 pub const UNKNOWN_SENDER: Code = Code::new("A003");
 
-/// The name under which bytes of unknown senders are kept.
+/// The organisation code under which refused messages of unknown senders are stored.
 pub const UNKNOWN_ORGANISATION: &str = "UNKNOWN";
 
-/// Takes messages. An answer is given only when what it says is on disk.
+/// Accepts messages. Returns an answer only when what it says is on disk.
 #[async_trait]
 pub trait Intake: Send + Sync {
     /// Takes a message of an authenticated system, and returns the answer in its format. `codec` is
@@ -28,8 +28,8 @@ pub trait Intake: Send + Sync {
         problem: &Problem,
     ) -> Answer;
 
-    /// Refuses bytes whose sender cannot be told, and keeps them for the operator. `guess` and
-    /// `codec` say how to answer.
+    /// Refuses bytes whose sender cannot be determined, and stores them for the operator. `guess`
+    /// and `codec` determine the form of the answer.
     async fn refuse_unknown(
         &self,
         guess: &Profile,

@@ -1,17 +1,17 @@
-//! What stands towards the hospitals: the doors through which their messages come in, the
-//! destinations to which messages go out, and the lanes that carry them there.
+//! The side of the broker that faces hospitals: doors receive their messages, destinations send
+//! messages to them, and lanes keep the order.
 //!
 //! ```text
 //!   hospital ─▶ doors ─▶ Intake            Due ─▶ lane ─▶ destination ─▶ hospital
 //!                                               Outcomes ◀─┘
 //! ```
 //!
-//! Whoever runs this gives it three small traits: [`intake::Intake`] takes what came in,
-//! [`deliveries::Due`] says what is still due, and [`deliveries::Outcomes`] hears how each try ended
-//! and says what comes next. So it runs in the broker today and can run beside a hospital.
+//! It is connected through three small traits: [`intake::Intake`] accepts what came in,
+//! [`deliveries::Due`] says what is still due, and [`deliveries::Outcomes`] records how each try
+//! ended and says what follows. So it runs in the broker today and can run beside a hospital later.
 //!
 //! Architecture Invariant: neither a store nor the core is a dependency, not even through others.
-//! What an outcome means for a delivery, and how long silence may last, is decided elsewhere.
+//! What an outcome leads to, and how long to retry, is decided elsewhere.
 
 pub mod address;
 pub mod deliveries;

@@ -1,4 +1,4 @@
-//! Destinations over the network: MLLP and HTTP, with or without TLS.
+//! Connections to hospitals over MLLP and HTTP, with or without TLS.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use tierlink_mllp as mllp;
 use tierlink_schemas::{Code, Problem};
 
 use crate::address::Address;
-use crate::destination::{Destination, Destinations, Heard, answer_lasts};
+use crate::destination::{Destination, Destinations, SendResult, answer_lasts};
 use crate::organisations::Organisations;
 use crate::secrets;
 
-/// A setting that the connection needs cannot be read.
+/// Error code: a setting for the connection cannot be read.
 pub const NOT_SET_UP: Code = Code::new("E040");
 
-/// Destinations over the network.
+/// Makes connections over the network.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Network;
 
@@ -31,12 +31,12 @@ impl Destinations for Network {
     }
 }
 
-/// Opens the front door of `profile`'s organisation. `None` when it has no address yet. `folder` is
-/// the one to which paths in profiles are relative.
+/// Makes a connection to the system with this profile; `None` if it has no address. Paths in the
+/// profile are relative to `folder`.
 pub fn open(folder: &Path, profile: &Profile) -> Result<Option<Box<dyn Destination>>, Problem> {
     let Some(address) = profile.outbound.address.as_deref() else { return Ok(None) };
     let address = Address::read(address)
-        .ok_or_else(|| not_set_up("outbound.address", "is no address that this program knows"))?;
+        .ok_or_else(|| not_set_up("outbound.address", "is not a valid address"))?;
     let answer_lasts = answer_lasts(profile);
     let authorities = read_pem(folder, profile.outbound.authorities.as_deref(), "authorities")?;
     let identity = read_pem(folder, profile.outbound.identity.as_deref(), "identity")?;
@@ -108,8 +108,14 @@ struct Mllp {
 
 #[async_trait]
 impl Destination for Mllp {
-    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard {
-        // Each frame is read once: what was read of the last one is the answer.
+    async fn send(
+        &mut self,
+        encoded: &Encoded,
+        codec: &dyn Codec,
+        with: &Writing<'_>,
+    ) -> SendResult {
+        // The matcher has parsed the last frame, which is the answer, so it need not
+        // be parsed again.
         let last = Mutex::new(None);
         let matches = |answer: &[u8]| {
             let answered = codec.read_answer(&encoded.control_id, answer, None, with);
@@ -130,20 +136,21 @@ impl Destination for Mllp {
             Ok(_frames) => match last.into_inner() {
                 Some(answered) => {
                     if !matches!(answered, Answered::Taken { .. }) {
-                        // What is not taken is sent again under the same id. Some systems answer
-                        // twice, and a late second answer must not meet the next try.
+                        // A refused message is sent again under the same id. Some systems answer
+                        // twice, and a late second answer must not be taken for the answer to
+                        // the next try.
                         self.client.close().await;
                     }
-                    Heard::Answered(answered)
+                    SendResult::Answered(answered)
                 }
-                None => Heard::Silent(Problem::new(
+                None => SendResult::NoAnswer(Problem::new(
                     Code::new("E003"),
                     "outbound",
                     "the connection ended without an answer",
                 )),
             },
             Err(silence) => {
-                Heard::Silent(Problem::new(silence.code(), "outbound", silence.to_string()))
+                SendResult::NoAnswer(Problem::new(silence.code(), "outbound", silence.to_string()))
             }
         }
     }
@@ -166,7 +173,12 @@ struct Http {
 
 #[async_trait]
 impl Destination for Http {
-    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard {
+    async fn send(
+        &mut self,
+        encoded: &Encoded,
+        codec: &dyn Codec,
+        with: &Writing<'_>,
+    ) -> SendResult {
         let headers = [("X-Request-Id", encoded.control_id.clone())];
         let body = encoded.bytes.clone();
         match self.client.post(body, encoded.media_type, &headers).await {
@@ -178,13 +190,14 @@ impl Destination for Http {
                     with,
                 );
                 if !matches!(answered, Answered::Taken { .. }) {
-                    // A second answer to this message must not meet the next one.
+                    // A second answer to this message must not be taken for the answer to
+                    // the next one.
                     self.client.forget_connections();
                 }
-                Heard::Answered(answered)
+                SendResult::Answered(answered)
             }
             Err(silence) => {
-                Heard::Silent(Problem::new(silence.code(), "outbound", silence.to_string()))
+                SendResult::NoAnswer(Problem::new(silence.code(), "outbound", silence.to_string()))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The configuration, as far as the edge goes by it: the organisations and how to reach them.
+//! The part of the configuration that this crate uses: the organisations and how to reach them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,31 +8,31 @@ use tierlink_codec::{Directory, OrganisationProfile, Profile};
 use tierlink_schemas::{LaneName, OrganisationCode};
 use tokio::sync::watch;
 
-/// One configuration. It never changes; another one takes its place.
+/// One configuration. It never changes; a reload replaces it.
 pub trait Organisations: Send + Sync {
-    /// The profiles by the codes of their organisations.
+    /// The profiles, by the codes of their organisations.
     fn profiles(&self) -> &HashMap<OrganisationCode, OrganisationProfile>;
 
-    /// The system that receives what is in `lane`.
+    /// The system that receives the deliveries of `lane`.
     fn system(&self, lane: &LaneName) -> Option<&Profile> {
         self.profiles().get(lane.organisation())?.system(lane.system())
     }
 
-    /// The organisations as formats see them.
+    /// The organisations, as codecs need them.
     fn directory(&self) -> &Directory;
 
-    /// The folder to which paths in profiles are relative.
+    /// Folder that paths in profiles are relative to.
     fn folder(&self) -> &Path;
 
-    /// How many parcels a lane takes from the bus at once.
+    /// Number of parcels that a lane takes from the bus at once.
     fn lane_prefetch(&self) -> u16;
 }
 
-/// The configuration in force. Whoever works takes it once per piece of work.
+/// The configuration in force. Load it once per piece of work, so that the work sees only one.
 pub trait CurrentOrganisations: Send + Sync {
     /// The configuration in force.
     fn load(&self) -> Arc<dyn Organisations>;
 
-    /// Changes whenever another configuration is in force.
+    /// Notified whenever the configuration is replaced.
     fn changes(&self) -> watch::Receiver<u64>;
 }

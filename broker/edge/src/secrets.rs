@@ -1,8 +1,9 @@
-//! Secrets: from the environment or from files, never from the configuration, never printed.
+//! Reads secrets from environment variables or files. They are never in the configuration
+//! and never printed.
 
 use std::path::Path;
 
-/// Longest secret that makes sense.
+/// Longest secret to accept, in bytes.
 const SECRET_BYTES_MAX: usize = 4_096;
 
 /// The environment variable in which a secret may stand.

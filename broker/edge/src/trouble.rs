@@ -1,5 +1,5 @@
-//! How errors and troubles are told: one line when trouble begins, one when it ends, and a count
-//! of what came between. An operator at 3 a.m. must be able to read the log.
+//! Logs failures so that an operator can follow: one line when a failure begins, one when it ends,
+//! and reminders with a count in between.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tracing::info;
 
-/// How often trouble that goes on is mentioned again.
+/// Interval of reminders while a failure goes on.
 const REMIND_AFTER: Duration = Duration::from_mins(5);
-/// Whoever has not met a common trouble for so long does not have it any more: its work may have
-/// gone to another process, and it would never say so.
+/// After this time without a failure, a participant no longer counts as affected: its work may have
+/// moved to another process.
 const SILENT_AFTER: Duration = Duration::from_mins(1);
 
-/// `error` and everything that caused it, on one line. Use it wherever an error is printed.
+/// `error` and all of its causes, on one line. Use it wherever an error is printed.
 pub fn chain(error: &dyn std::error::Error) -> impl fmt::Display {
     fmt::from_fn(move |f| {
         write!(f, "{error}")?;
@@ -33,20 +33,20 @@ struct Going {
     times: u64,
 }
 
-/// One kind of trouble, told without flooding the log.
+/// One kind of failure, logged without flooding the log.
 pub struct Trouble {
     what: String,
     going: Mutex<Option<Going>>,
 }
 
 impl Trouble {
-    /// Names the trouble as the beginning of a sentence.
+    /// `what` describes the failure, as the beginning of a sentence.
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), going: Mutex::new(None) }
     }
 
-    /// Counts one failure. Gives the line to log when it is the first, or a reminder is due.
+    /// Counts one failure. Returns the line to log if it is the first or a reminder is due.
     #[must_use]
     pub fn begins_or_goes_on(&self, why: &str) -> Option<String> {
         let mut going = self.going.lock();
@@ -71,7 +71,7 @@ impl Trouble {
         }
     }
 
-    /// Says that it is over, once.
+    /// Logs that the failure is over, once.
     pub fn is_over(&self) {
         let over = self.going.lock().take();
         if let Some(over) = over {
@@ -84,29 +84,29 @@ impl Trouble {
         }
     }
 
-    /// Whether it is going on.
+    /// Whether the failure is going on.
     #[must_use]
     pub fn is_going_on(&self) -> bool {
         self.going.lock().is_some()
     }
 }
 
-/// One kind of trouble that many have at once, because they need the same server. It begins with
-/// the first of them and is over with the last: two lines for an outage, however many feel it.
+/// One kind of failure that several participants have at once, because they use the same server. It
+/// begins with the first and ends with the last, so an outage gives two log lines.
 pub struct CommonTrouble {
     trouble: Trouble,
-    /// Who has it, and when last.
+    /// The affected participants, with the time of their last failure.
     affected: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl CommonTrouble {
-    /// Names the trouble as the beginning of a sentence.
+    /// `what` describes the failure, as the beginning of a sentence.
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
         Self { trouble: Trouble::new(what), affected: Mutex::default() }
     }
 
-    /// Counts one failure of `who`. Gives the line to log when it is the first of all, or a
+    /// Counts one failure of `who`. Returns the line to log if nobody had one before or a
     /// reminder is due.
     #[must_use]
     pub fn begins_or_goes_on(&self, who: &str, why: &str) -> Option<String> {
@@ -115,7 +115,7 @@ impl CommonTrouble {
         self.trouble.begins_or_goes_on(why)
     }
 
-    /// Says that it is over, once, when nobody has it any more.
+    /// Logs that the failure is over, once nobody is affected any more.
     pub fn is_over_for(&self, who: &str) {
         let mut affected = self.affected();
         if affected.is_empty() {

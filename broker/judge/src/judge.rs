@@ -1,4 +1,4 @@
-//! The core as the judge of a store.
+//! Implements the store's `Judge` with the rules of `tierlink_core`.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ fn sent(row: &DeliveryRow, attempts: u32) -> Sent<'_> {
     }
 }
 
-/// The core, with one policy.
+/// Decides by the rules of the core, with one policy.
 pub struct CoreJudge {
     policy: Arc<Policy>,
     clock: Clock,
@@ -95,7 +95,7 @@ impl Judge for CoreJudge {
 }
 
 impl CoreJudge {
-    /// Judges by this policy for as long as it lives.
+    /// Uses this policy for every decision.
     #[must_use]
     pub fn new(policy: Arc<Policy>) -> Self {
         Self { policy, clock: Clock::Certain }
@@ -107,7 +107,7 @@ impl CoreJudge {
         Self { clock, ..self }
     }
 
-    /// What the origin hears when a person drops a delivery, if it wants receipts.
+    /// The receipt for the origin when a person drops a delivery; `None` if it wants none.
     #[must_use]
     pub fn withdrawn(
         &self,

@@ -1,4 +1,4 @@
-//! What a store asks inside its transactions: the core decides, with one policy.
+//! Makes the decisions that a store needs inside its transactions, with the rules of the core.
 //!
 //! ```text
 //!   store ──work, what was found──▶ CoreJudge ──▶ tierlink_core::decide, overdue, delivery
@@ -6,11 +6,11 @@
 //!                                   Policy, as the configuration was when the batch began
 //! ```
 //!
-//! Pure and quick: rows stay locked while it decides. A judge holds one policy for its whole life,
-//! so that one batch is judged by one set of rules.
+//! Pure and quick, because rows stay locked while it decides. A judge keeps the policy it was made
+//! with, so that one batch is judged by one set of rules.
 //!
-//! Deliberately absent: the configuration's files and everything that runs. Tests of stores, the
-//! simulated world and the benchmark judge with the same code as the broker.
+//! Deliberately absent: configuration files, and anything that runs by itself. Tests of stores, the
+//! simulation and the benchmark use the same judge as the broker.
 
 mod judge;
 mod policy;

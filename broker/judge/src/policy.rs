@@ -1,4 +1,4 @@
-//! What decisions depend on besides the case and the message.
+//! What decisions depend on beside the case and the message.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,19 +7,19 @@ use tierlink_core::county::County;
 use tierlink_core::delivery::{RetryPolicy, Wants};
 use tierlink_schemas::LaneName;
 
-/// The rules of one county at one time.
+/// The configured rules of one county, as they were at one moment.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Organisations, deadlines and who leads.
+    /// Organisations, deadlines and the lead hospital.
     pub county: Arc<County>,
-    /// How each system is delivered to, by its lane. One that is missing here gets the default.
+    /// How each system is delivered to, by its lane. A lane without an entry gets the default.
     pub deliveries: HashMap<LaneName, DeliveryPolicy>,
 }
 
-/// How one system of an organisation is delivered to, and what it wants to hear of its own messages.
+/// How one system of an organisation is delivered to, and which receipts it wants.
 #[derive(Clone, Debug)]
 pub struct DeliveryPolicy {
-    /// How often and how long it is tried.
+    /// Waits between tries, and when to stop.
     pub retry: RetryPolicy,
     /// Which receipts it wants for messages that it sent.
     pub receipts: Wants,
@@ -32,7 +32,7 @@ impl Default for DeliveryPolicy {
 }
 
 impl Policy {
-    /// How the system with this lane is delivered to.
+    /// The delivery policy for this lane, or the default.
     #[must_use]
     pub fn delivery(&self, lane: &LaneName) -> DeliveryPolicy {
         self.deliveries.get(lane).cloned().unwrap_or_default()

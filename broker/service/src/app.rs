@@ -1,4 +1,4 @@
-//! The one file that wires concrete parts together. Every other file knows only the small traits.
+//! Wires the concrete parts together; no other file does. All others know only the small traits.
 //!
 //! ```text
 //!   listeners ─▶ intake ─▶ committers ─▶ store ─▶ relay ─▶ bus ─▶ lanes ─▶ settler ─▶ store
@@ -55,7 +55,7 @@ const SERVED_ALREADY: Code = Code::new("X006");
 /// Choices that are not configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Bring the tables up to date first. Embedded stores always do.
+    /// Whether to apply missing migrations first. SQLite stores always do.
     pub migrate: bool,
 }
 
@@ -69,15 +69,15 @@ pub struct App {
     tokens: Arc<Tokens>,
     http_address: Option<SocketAddr>,
     mllp_addresses: Addresses,
-    /// Stops the doors first …
+    /// Stops the listeners. Cancelled first.
     doors: CancellationToken,
     door_tasks: TaskTracker,
-    /// … and then what carries messages on.
+    /// Stops the tasks that carry messages on. Cancelled after the listeners have ended.
     workers: CancellationToken,
     worker_tasks: TaskTracker,
-    /// The committers and the settler end by themselves when nobody can reach them any more.
+    /// Committers and settler. They end by themselves when nothing can send to them any more.
     commit_tasks: TaskTracker,
-    /// Cancelled when something that must never end by itself has crashed.
+    /// Cancelled when a task that must never end has crashed.
     broken: CancellationToken,
     /// While it is held, no other process serves from the same SQLite file.
     _alone: Option<ServesAlone>,
@@ -105,7 +105,7 @@ fn per_minute(limits: &LoadLimits) -> PerMinute {
     }
 }
 
-/// The store's URL. The path of an SQLite file is relative to the configuration.
+/// The store's address. The path of an SQLite file is relative to the configuration file.
 #[must_use]
 pub fn store_url(config: &Config) -> String {
     let url = &config.settings.store.url;
@@ -115,7 +115,7 @@ pub fn store_url(config: &Config) -> String {
     }
 }
 
-/// Opens the store that the configuration names.
+/// Opens the configured store.
 pub async fn open_store(config: &Config, migrate: bool) -> anyhow::Result<Arc<dyn Store>> {
     let url = store_url(config);
     let embedded = url.starts_with("sqlite:");
@@ -170,7 +170,7 @@ pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
 }
 
 impl App {
-    /// Starts everything. When it returns, the doors are open.
+    /// Starts everything. On return, the listeners accept connections.
     pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
         let alone = serve_alone(&config)?;
         let store = open_store(&config, options.migrate).await?;
@@ -424,25 +424,25 @@ impl App {
         Ok(())
     }
 
-    /// Where HTTP is served.
+    /// The address of the HTTP listener.
     #[must_use]
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http_address
     }
 
-    /// Where the MLLP listener `name` is served.
+    /// The address of the MLLP listener `name`.
     #[must_use]
     pub fn mllp_address(&self, name: &str) -> Option<SocketAddr> {
         self.mllp_addresses.get(name).copied()
     }
 
-    /// What can be read of the store.
+    /// Queries of the store.
     #[must_use]
     pub fn queries(&self) -> Arc<dyn Queries> {
         self.store.clone()
     }
 
-    /// What people do goes through here.
+    /// Performs acts of people.
     #[must_use]
     pub fn desk(&self) -> Arc<Desk> {
         Arc::clone(&self.desk)
@@ -454,20 +454,20 @@ impl App {
         Arc::clone(&self.current_config)
     }
 
-    /// The API tokens, for whoever adds one and will not wait for the next reading.
+    /// The valid tokens, for callers who add one and must not wait until they are read again.
     #[must_use]
     pub fn tokens(&self) -> Arc<Tokens> {
         Arc::clone(&self.tokens)
     }
 
-    /// Ends when something that must never end by itself has crashed. The process should then
-    /// stop and be started anew: nothing that it acknowledged is lost, and a half-dead broker
-    /// would keep patients waiting unnoticed.
+    /// Returns when a task that must never end has crashed. The process should then be
+    /// restarted: no acknowledged message is lost, whereas a broker without that task would
+    /// delay patients unnoticed.
     pub async fn broke(&self) {
         self.broken.cancelled().await;
     }
 
-    /// Stops: no new messages, what is in hand is finished, nothing is dropped.
+    /// Shuts down: accepts no new messages and finishes what has begun.
     pub async fn stop(self) {
         let lasts = Duration::from_secs(u64::from(
             self.current_config.load().settings.limits.drain_seconds,

@@ -20,29 +20,29 @@ use crate::current_config::CurrentConfig;
 use crate::lease::Lease;
 use crate::report::{Trouble, chain};
 
-/// How often deadlines are looked at. The shortest is minutes.
+/// How often deadlines are checked. The shortest is a few minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Cases that escalate, or are set right, in one transaction.
 const BATCH_MAX: u32 = 100;
 
-/// Everything that the clock needs.
+/// The parts that the clock needs.
 pub struct Clock {
-    /// The memory.
+    /// Deadlines and cases in the store.
     pub store: Arc<dyn Upkeep>,
     /// The configuration in force.
     pub current_config: Arc<CurrentConfig>,
-    /// Time and fresh ids.
+    /// The current time and new ids.
     pub environment: Arc<dyn Environment>,
     /// Notified when an escalation created deliveries.
     pub wake: Arc<Notify>,
-    /// One clock at a time.
+    /// Held by the one process that escalates.
     pub lease: Lease,
     /// Compares this clock with others.
     pub watch: ClockWatch,
 }
 
 impl Clock {
-    /// Watches deadlines until told to stop.
+    /// Checks deadlines until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let trouble = Trouble::new("Deadlines cannot be looked at");
         // Whether open cases hold nothing that a clock wrote that was ahead.

@@ -1,10 +1,10 @@
-//! The formats that this program speaks.
+//! The formats of this program.
 
 use std::sync::Arc;
 
 use tierlink_codec::CodecRegistry;
 
-/// The registry of all formats. A further format is one more line here.
+/// The registry of all formats. A new format is added here.
 #[must_use]
 pub fn codecs() -> CodecRegistry {
     CodecRegistry::new(vec![

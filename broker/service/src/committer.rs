@@ -6,9 +6,9 @@
 //!        └────────────── verdict ◀────────────────┘
 //! ```
 //!
-//! A committer takes whatever waits, without lingering: when idle a batch is one message, under
-//! load batches grow by themselves. Committers are tasks that nobody drops, because a cancelled
-//! transaction can poison a pooled connection.
+//! A committer takes whatever is in the queue without waiting for more: when idle a batch is one
+//! message, and under load batches grow by themselves. Committers are tasks that nobody drops,
+//! because a cancelled transaction would leave its connection unusable.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,13 +22,13 @@ use tracing::{debug, error, instrument};
 use crate::current_config::CurrentConfig;
 use crate::report::{Trouble, chain};
 
-/// Too many messages wait for the store.
+/// Error code: too many messages wait for the store.
 pub const BUSY: Code = Code::new("A001");
-/// The store could not write.
+/// Error code: the store could not write.
 pub const NOT_STORED: Code = Code::new("A002");
 
-/// How long one failure makes the process unready. Afterwards messages must come again: nobody
-/// sends any to an unready process, so nothing else would show that the store works.
+/// How long one failure makes the process unready. Then it becomes ready again, because an unready
+/// process gets no messages, and only messages show that the store works again.
 const FAILURE_COUNTS_FOR: Duration = Duration::from_secs(10);
 
 struct Offer {
@@ -36,10 +36,10 @@ struct Offer {
     answer: oneshot::Sender<Result<Judged, Problem>>,
 }
 
-/// When the store last failed to take messages; empty once it has taken some again.
+/// When the store last failed to write messages; empty once it has written some again.
 ///
-/// A full disk still lets a store say that it is well, so readiness asks what became of real
-/// messages.
+/// With a full disk the store still passes its health check, so readiness depends on the results
+/// of real messages.
 #[derive(Debug, Default)]
 pub struct LastFailure(parking_lot::Mutex<Option<Instant>>);
 
@@ -48,7 +48,7 @@ impl LastFailure {
         *self.0.lock() = at;
     }
 
-    /// Whether the store failed less than `FAILURE_COUNTS_FOR` ago, and has taken nothing since.
+    /// Whether a write failed less than `FAILURE_COUNTS_FOR` ago, and none has succeeded since.
     #[must_use]
     pub fn is_recent(&self) -> bool {
         let at = *self.0.lock();
@@ -56,13 +56,13 @@ impl LastFailure {
     }
 }
 
-/// How the committers, all together, say that the store fails: to the log and to readiness.
+/// Reports failures of the store once for all committers, to the log and to readiness.
 struct StoreTrouble {
     log: Trouble,
     last_failure: Arc<LastFailure>,
 }
 
-/// Hands messages to the committers. Cheap to clone.
+/// Passes messages to the committers. Cheap to clone.
 #[derive(Clone)]
 pub struct Committer {
     offers: mpsc::Sender<Offer>,
@@ -99,13 +99,13 @@ impl Committer {
         Self { offers, last_failure }
     }
 
-    /// When the store last failed to take messages, for readiness.
+    /// When the store last failed, for readiness.
     #[must_use]
     pub fn last_failure(&self) -> Arc<LastFailure> {
         Arc::clone(&self.last_failure)
     }
 
-    /// Has one arrival judged and written. Returns only when it is on disk, or not stored at all.
+    /// Has one arrival judged and written. Returns once it is on disk, or certainly not stored.
     pub async fn commit(&self, work: Work) -> Result<Judged, Problem> {
         let (answer, verdict) = oneshot::channel();
         self.offers.try_send(Offer { work, answer }).map_err(|_| {
@@ -144,14 +144,14 @@ async fn commit_all(
             wake.notify_one();
         }
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            // A sender that went away meanwhile asks again and hears the same verdict.
+            // If the sender is gone, it will send again and get the same verdict.
             let _gone = answer.send(outcome);
         }
     }
 }
 
-/// Commits a batch; if the store refuses it as a whole, each message on its own, so that one
-/// message that cannot be written does not take its neighbours along.
+/// Commits a batch. If the store refuses it as a whole, commits each message alone, so that one
+/// message that cannot be written does not affect the others.
 #[instrument(level = "debug", name = "commit", skip_all, fields(messages = works.len()))]
 async fn commit_batch(
     store: &dyn Arrivals,

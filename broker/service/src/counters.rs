@@ -1,4 +1,5 @@
-//! Counters for case numbers, taken from the store in blocks so that a case costs no round trip.
+//! Counters for case numbers, reserved from the store in blocks so that most cases cost
+//! no round trip.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use tracing::error;
 use crate::committer::NOT_STORED;
 use crate::report::{Trouble, chain};
 
-/// Counters that are never given twice. Unused ones of a block are lost when the process ends.
+/// Returns each counter once. The unused ones of a block are lost when the process ends.
 pub struct Counters {
     store: Arc<dyn Arrivals>,
     block: Mutex<(u64, u64)>,
@@ -18,7 +19,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Takes counters from this store.
+    /// Reserves counters from this store.
     #[must_use]
     pub fn new(store: Arc<dyn Arrivals>) -> Self {
         let trouble = Trouble::new("No case numbers can be had");
@@ -29,7 +30,7 @@ impl Counters {
     pub async fn next(&self) -> Result<u64, Problem> {
         let mut block = self.block.lock().await;
         if block.1 == 0 {
-            // A dropped handler must not drop the transaction with it.
+            // In a task of its own, so that a dropped caller does not drop the transaction.
             let store = Arc::clone(&self.store);
             let taken = tokio::spawn(async move { store.take_counters().await }).await;
             *block = match taken {
@@ -38,7 +39,8 @@ impl Counters {
                     taken
                 }
                 Ok(Err(error)) => {
-                    // Every message that arrives meanwhile asks again.
+                    // Only the first failure is logged: every message that arrives
+                    // meanwhile tries again.
                     if let Some(line) = self.trouble.begins_or_goes_on(&chain(&error).to_string()) {
                         error!(code = %error.code(), "{line}");
                     }

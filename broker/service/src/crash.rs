@@ -1,4 +1,4 @@
-//! Tasks that must never end by themselves.
+//! Runs tasks that must never end, and reports a crash.
 
 use std::panic::AssertUnwindSafe;
 
@@ -7,10 +7,10 @@ use tierlink_schemas::Code;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-/// A part of the program that must never end by itself has crashed.
+/// Error code: a task that must never end has crashed.
 pub const CRASHED: Code = Code::new("X005");
 
-/// Runs a task that must never end by itself, and tells when it crashes.
+/// Runs a task that must never end, and cancels `broken` if it crashes.
 pub(crate) fn watched(
     name: &'static str,
     task: impl Future<Output = ()> + Send + 'static,

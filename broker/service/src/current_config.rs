@@ -1,4 +1,4 @@
-//! The configuration in force. It is replaced as a whole on reload.
+//! The configuration in force, replaced as a whole on reload.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 
-/// The configuration in force. Whoever works takes it once per piece of work.
+/// The configuration in force. Load it once per piece of work, so that the work sees only one.
 pub struct CurrentConfig {
     config: RwLock<Arc<Config>>,
     changed: watch::Sender<u64>,
 }
 
 impl CurrentConfig {
-    /// Puts the first configuration in force.
+    /// Starts with this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self { config: RwLock::new(Arc::new(config)), changed: watch::Sender::new(0) }
@@ -27,13 +27,13 @@ impl CurrentConfig {
         Arc::clone(&self.config.read())
     }
 
-    /// Puts another one in force, for everything that begins from now on.
+    /// Replaces the configuration, for everything that begins from now on.
     pub fn exchange(&self, config: Config) {
         *self.config.write() = Arc::new(config);
         self.changed.send_modify(|times| *times += 1);
     }
 
-    /// Wakes whenever another configuration is in force.
+    /// Notified whenever the configuration is replaced.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()

@@ -1,4 +1,4 @@
-//! The broker's side of its lanes: the store says what is due, and the core what comes after a try.
+//! Connects lanes with store and core: what is due, and what follows after a try.
 
 use std::sync::Arc;
 
@@ -24,12 +24,12 @@ pub struct Deliveries {
     settler: Settler,
     current_config: Arc<CurrentConfig>,
     environment: Arc<dyn Environment>,
-    /// The store does not say what waits, or does not take a note: told once for all lanes.
+    /// The store does not answer lanes; logged once for all of them.
     trouble: CommonTrouble,
 }
 
 impl Deliveries {
-    /// Deliveries in this store, settled by this settler.
+    /// Uses this store, and this settler for outcomes.
     #[must_use]
     pub fn new(
         store: Arc<dyn Outbox>,
@@ -122,7 +122,7 @@ impl Outcomes for Deliveries {
                 let (id, attempts, at) = (tried.id.clone(), tried.attempts, tried.at);
                 let lane = tried.lane.clone();
                 let attempt = Attempt { id, lane, attempts, problem: tried.problem(), at };
-                // Silence is not hidden by a store that takes no notes: the lane goes on trying.
+                // A lane goes on trying although the store could not record the try.
                 let noted = self.store.note_attempts(vec![attempt]).await;
                 let _told = self.heard(&tried.lane, noted.map_err(|error| failed(&error)));
                 AfterTry::TryAgain { after }

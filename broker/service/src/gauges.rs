@@ -1,7 +1,8 @@
-//! What alerts watch: servers, lanes, the outbox, deadlines, our clock.
+//! Metrics that alerts watch: servers, lanes, the outbox, deadlines, our clock.
 //!
-//! Counters begin at zero and are there from the start, because Prometheus sees no increase in a
-//! figure whose first value is one. A lane that is empty is told as zero and not left as it was.
+//! Counters exist with value zero from the start, because Prometheus sees no increase in a
+//! counter that appears with value one. An empty lane is reported as zero, so that its old value
+//! does not stay.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,19 +21,19 @@ use crate::committer::count;
 use crate::current_config::CurrentConfig;
 use crate::report::chain;
 
-/// How long one round may take. What could not be measured keeps its last value.
+/// Longest duration of one round. What could not be measured keeps its last value.
 const ROUND_LASTS: Duration = Duration::from_secs(10);
-/// Codes of a store that does not write; each has a counter of its own.
+/// Error codes of a store that does not write. Each has a counter of its own.
 const STORE_CODES: [&str; 5] = ["S001", "S002", "S003", "S004", "S005"];
 
-/// The delivery that should go to the bus next, and since when we see it there.
+/// The next delivery for the bus, and since when this process sees it as the next.
 struct Head {
     id: DeliveryId,
     round: u32,
     since: Instant,
 }
 
-/// Measures, and remembers what it told last.
+/// Measures, and remembers what it reported last.
 pub struct Gauges {
     queries: Arc<dyn Queries>,
     deliveries: Arc<dyn Outbox>,
@@ -45,7 +46,7 @@ pub struct Gauges {
 }
 
 impl Gauges {
-    /// Begins with every figure that an alert watches at zero.
+    /// Starts with zero for every metric that an alert watches.
     #[must_use]
     pub fn new(
         queries: Arc<dyn Queries>,
@@ -67,7 +68,7 @@ impl Gauges {
         Self { queries, deliveries, bus, current_config, environment, figures, head: None, told }
     }
 
-    /// One round. What a server that is away would be asked is left out.
+    /// Measures once. Skips what would need a server that cannot be reached.
     pub async fn measure(&mut self, store_is_up: bool, bus_is_up: bool) {
         metrics::gauge!("tierlink_clock_timestamp_seconds").set(unix(self.environment.now()));
         metrics::gauge!("tierlink_store_up").set(f64::from(u8::from(store_is_up)));
@@ -85,7 +86,7 @@ impl Gauges {
         }
     }
 
-    /// Tells how many lanes this process should read and cannot open.
+    /// Reports how many lanes this process should read and cannot open.
     pub fn lanes_not_open(&self, lanes: usize) {
         metrics::gauge!("tierlink_lanes_not_open").set(count(lanes));
     }
@@ -101,7 +102,7 @@ impl Gauges {
         let config = self.current_config.load();
         for mut lane in lanes {
             gone.remove(&lane.lane);
-            // People read when they read: what waits for them is shown, and no alarm watches it.
+            // People read when they have time, so their lanes are shown but raise no alarm.
             if config.system(&lane.lane).is_some_and(Profile::is_people) {
                 lane.oldest_at = None;
             }

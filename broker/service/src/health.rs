@@ -1,4 +1,4 @@
-//! How the process is: what it needs, whether it stops, and its figures.
+//! Health of the process: whether store, bus and lanes work, and whether it is stopping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,26 +16,26 @@ use crate::committer::LastFailure;
 use crate::gauges::Gauges;
 use crate::report::Trouble;
 
-/// How long a question after health may take.
+/// Longest duration of one health check.
 const LOOK_LASTS: Duration = Duration::from_secs(3);
-/// How often queues are measured.
+/// How often metrics are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// Lanes that are named in one line or answer.
+/// Most lanes to name in one log line or answer.
 const LANES_NAMED_MAX: usize = 10;
 
-/// What was seen.
+/// Result of a health check.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The store, or what to do about it.
+    /// Whether the store works; if not, what to do.
     pub store: Result<(), String>,
-    /// The bus, or what to do about it.
+    /// Whether the bus works; if not, what to do.
     pub bus: Result<(), String>,
     /// Whether the bus answers and refuses us.
     pub barred_from_bus: bool,
     /// Whether all lanes are open; if not, which are not and why.
     pub lanes: Result<(), String>,
-    /// How many lanes are not open.
+    /// Number of lanes that are not open.
     pub lanes_not_open: usize,
     /// Whether cases may end by our clock; if not, why.
     pub clock: Result<(), String>,
@@ -55,7 +55,7 @@ impl Report {
     }
 }
 
-/// Looks after health.
+/// Checks the health of the process.
 pub struct Health {
     store: Arc<dyn Upkeep>,
     bus: Arc<dyn Bus>,
@@ -67,7 +67,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Watches these.
+    /// Watches these parts.
     #[must_use]
     pub fn new(
         store: Arc<dyn Upkeep>,
@@ -86,12 +86,12 @@ impl Health {
         self.clock.clone()
     }
 
-    /// From now on the process says that it is not ready.
+    /// From now on, reports that the process is stopping and not ready.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Looks now.
+    /// Checks store, bus and lanes now.
     pub async fn look(&self) -> Report {
         let store = tokio::time::timeout(LOOK_LASTS, self.store.healthy());
         let bus = tokio::time::timeout(LOOK_LASTS, self.bus.healthy());
@@ -104,7 +104,8 @@ impl Health {
             clock: self.clock.doubt().map_or(Ok(()), Err),
             store: match store {
                 Ok(Ok(())) if self.last_failure.is_recent() => {
-                    Err("S001: the store answers and takes no messages; see the log".to_owned())
+                    Err("S001: the store answers but does not store messages; see the log"
+                        .to_owned())
                 }
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(format!("{}: {error}", error.code())),
@@ -119,7 +120,7 @@ impl Health {
         }
     }
 
-    /// All figures, as Prometheus reads them.
+    /// All metrics, in Prometheus text format.
     #[must_use]
     pub fn figures(&self) -> String {
         let mut text = self.prometheus.as_ref().map(PrometheusHandle::render).unwrap_or_default();
@@ -138,7 +139,7 @@ impl Health {
             let report = self.look().await;
             gauges.lanes_not_open(report.lanes_not_open);
             gauges.measure(report.store.is_ok(), report.bus.is_ok()).await;
-            // While the bus is away no lane is open, and that is told where it is met.
+            // While the bus cannot be reached no lane is open, and that is logged elsewhere.
             match &report.lanes {
                 Ok(()) => {
                     lanes_trouble.is_over();
@@ -162,7 +163,7 @@ impl Health {
     }
 }
 
-/// Says which lanes are not open and why, naming the first of many.
+/// Names the lanes that are not open, with reasons, up to a limit.
 pub fn lanes_report(not_open: &[LaneTrouble]) -> Result<(), String> {
     if not_open.is_empty() {
         return Ok(());

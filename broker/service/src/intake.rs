@@ -1,11 +1,12 @@
-//! Intake: bytes of an authenticated sender in, an answer in the sender's format out.
+//! Intake: from the bytes of an authenticated sender to an answer in the sender's format.
 //!
 //! ```text
 //!   bytes ─▶ decode ─▶ check ─▶ commit (group) ─▶ answer
 //! ```
 //!
-//! Nothing is decided here: codecs read, `schemas::check` checks, the core decides inside the
-//! commit. The answer is written only after the commit, so a positive one is a promise.
+//! Nothing is decided here: codecs read, `schemas::check` checks, and the core decides inside
+//! the commit. The answer is written after the commit, so a positive one means that the message
+//! is on disk.
 
 use std::io::BufWriter;
 use std::sync::Arc;
@@ -32,13 +33,13 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::current_config::CurrentConfig;
 
-/// A message states another source than the sender that was authenticated.
+/// Error code: a message names another source than the authenticated sender.
 pub const OTHER_SOURCE: Code = Code::new("A004");
-/// A message states a system that its organisation does not have, and is read as that of the system
-/// that the door found.
+/// Error code (deviation): a message names a system that its organisation does not have; it is read
+/// as from the system that was found by how it came in.
 pub const OTHER_SYSTEM: Code = Code::new("A010");
 
-/// Takes messages of every transport.
+/// Accepts messages from every transport.
 pub struct Intake {
     current_config: Arc<CurrentConfig>,
     codecs: CodecRegistry,
@@ -48,7 +49,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Intake with these parts.
+    /// Works with these parts.
     #[must_use]
     pub fn new(
         current_config: Arc<CurrentConfig>,
@@ -72,8 +73,8 @@ impl Intake {
         &self.codecs
     }
 
-    /// Takes one message of an authenticated system and says what to answer. `codec` is that of the
-    /// format in which it came.
+    /// Accepts one message of an authenticated system and returns the answer. `codec` is that of
+    /// the format in which it came.
     #[instrument(level = "debug", name = "receive", skip_all, fields(message.id))]
     pub async fn take(
         &self,
@@ -151,7 +152,7 @@ impl Intake {
         self.refuse_from(unknown, guess, codec, arrived, problem).await
     }
 
-    /// Refuses bytes of an organisation of which nobody can say which of its systems speaks.
+    /// Refuses bytes of an organisation whose sending system cannot be determined.
     pub async fn refuse(
         &self,
         guess: &Profile,
@@ -188,7 +189,7 @@ impl Intake {
             second_message_id: self.environment.id(),
             counter: 0,
         };
-        // The refusal stands whether or not the bytes could be kept.
+        // The refusal stands even if the bytes could not be stored.
         if let Err(problem) = self.committer.commit(work).await {
             warn!(code = %problem.code, "The bytes of an unknown sender could not be kept.");
         }
@@ -196,7 +197,7 @@ impl Intake {
         codec.answer(&raw, &Reply::Verdict(&verdict), &reading)
     }
 
-    /// What a decoder is told: who sent it, and the id and the time that it gets here.
+    /// Input for the decoder: the sender, and the new message's id and time of arrival.
     fn reading<'a>(&self, profile: &'a Profile, config: &'a Config) -> Reading<'a> {
         Reading {
             profile,
@@ -318,11 +319,12 @@ fn judge_content(
     (Content::Message(Box::new(to_judge)), fingerprint)
 }
 
-/// Puts into the message which of its organisation's systems said it, as the door found out.
+/// Writes into the message which system of its organisation sent it, as determined by how
+/// it came in.
 ///
-/// A message that names another system of the organisation is refused; any other name that is not
-/// the system's own is replaced, and recorded. An organisation with one unnamed system keeps what it
-/// states.
+/// A message that names another system of the organisation is refused. Any other name that is not
+/// the system's own is replaced, and a deviation recorded. For an organisation with one unnamed
+/// system the stated name stays.
 fn state_system(
     message: &mut Message,
     system: &Profile,
@@ -349,10 +351,11 @@ fn state_system(
     Ok(())
 }
 
-/// What makes a message the same message when it is sent again: everything that its sender said,
-/// but not when. Systems that repeat a message often write the time anew.
+/// Hashes what identifies the content of a message: all that its sender said, without times of
+/// sending, because systems often renew those when they repeat a message.
 ///
-/// What does not count is taken out and put back: a copy of every message would cost more.
+/// The fields that do not count are taken out and put back, because copying every message
+/// would cost more.
 fn fingerprint(message: &mut Message) -> [u8; 32] {
     let id = std::mem::replace(&mut message.id, Uuid::nil());
     let received_at = message.received_at.take();
@@ -364,8 +367,8 @@ fn fingerprint(message: &mut Message) -> [u8; 32] {
     fingerprint
 }
 
-/// SHA-256 of the canonical bytes. They are hashed as they are written, because a buffer for all of
-/// them would be as large as the message; the only one is made for the store.
+/// SHA-256 of the canonical bytes, hashed while they are written: a buffer would be as large
+/// as the message.
 fn hash_of(message: &Message) -> [u8; 32] {
     let mut hash = BufWriter::with_capacity(HASHED_TOGETHER_BYTES, Hash(Sha256::new()));
     let written = tierlink_schemas::message::write_to(message, &mut hash);
@@ -377,10 +380,10 @@ fn hash_of(message: &Message) -> [u8; 32] {
     }
 }
 
-/// Bytes that are hashed at once: JSON is written a few bytes at a time.
+/// Bytes to hash at once, because JSON is written in pieces of a few bytes.
 const HASHED_TOGETHER_BYTES: usize = 8 * 1024;
 
-/// A hash that bytes are written into.
+/// A hash to write bytes into.
 struct Hash(Sha256);
 
 impl std::io::Write for Hash {
@@ -394,7 +397,7 @@ impl std::io::Write for Hash {
     }
 }
 
-/// One line and one count per message: who, which id, which verdict. No content.
+/// Logs and counts one message: sender, id and verdict, and no content.
 fn log_verdict(
     sender: &OrganisationCode,
     format: &'static str,

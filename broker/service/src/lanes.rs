@@ -1,4 +1,4 @@
-//! Starts a lane for each system, and watches which of them a person paused.
+//! Starts a lane for each system, and keeps track of the lanes that a person paused.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::crash::watched;
 use crate::current_config::CurrentConfig;
 use crate::deliveries::Deliveries;
 
-/// How often paused lanes are looked up.
+/// How often paused lanes are read from the store.
 const LOOK_AT_LANES_EVERY: Duration = Duration::from_secs(2);
 
-/// So many lanes are started before the ones in front get the processor.
+/// Lanes to start before yielding the processor to them.
 const LANES_AT_ONCE: usize = 128;
 
 /// Keeps `paused` up to date until told to stop.
@@ -53,19 +53,19 @@ pub(crate) async fn watch_paused(
     }
 }
 
-/// Everything that lanes share.
+/// The parts that all lanes share.
 pub(crate) struct Lanes {
-    /// The memory, asked in which lanes something waits.
+    /// Queries of the store, for which lanes hold deliveries.
     pub(crate) store: Arc<dyn Queries>,
-    /// The road.
+    /// The bus that holds the lanes.
     pub(crate) bus: Arc<dyn Bus>,
     /// The configuration in force.
     pub(crate) current_config: Arc<CurrentConfig>,
-    /// Time, random numbers and fresh ids.
+    /// The current time, random numbers and new ids.
     pub(crate) environment: Arc<dyn Environment>,
-    /// The formats.
+    /// The codecs of all formats.
     pub(crate) codecs: CodecRegistry,
-    /// What is due, and what comes after a try.
+    /// What is due, and what follows after a try.
     pub(crate) deliveries: Arc<Deliveries>,
     /// The figures of all lanes.
     pub(crate) figures: Arc<LaneFigures>,
@@ -73,8 +73,8 @@ pub(crate) struct Lanes {
     pub(crate) paused: watch::Receiver<Arc<HashSet<LaneName>>>,
 }
 
-/// Starts a lane for each system, also for those that a new configuration adds. Lanes in
-/// which something waits come first, and each opens by itself.
+/// Starts a lane for each system, also for systems that a reload adds. Lanes with waiting
+/// deliveries start first, and each opens independently.
 pub(crate) async fn run(
     lanes: Lanes,
     tasks: TaskTracker,
@@ -95,11 +95,11 @@ pub(crate) async fn run(
         drop(config);
         for (started, name) in fresh.into_iter().enumerate() {
             if started % LANES_AT_ONCE == LANES_AT_ONCE - 1 {
-                // Those before it ask for their turn on the bus now.
+                // Let the lanes started so far ask the bus first.
                 tokio::task::yield_now().await;
             }
             running.insert(name.clone());
-            let lane = Lane {
+            let lane = LaneRunner {
                 name,
                 due: Arc::<Deliveries>::clone(&lanes.deliveries),
                 outcomes: Arc::<Deliveries>::clone(&lanes.deliveries),
@@ -124,12 +124,12 @@ pub(crate) async fn run(
     }
 }
 
-/// Lanes in which something waits, those that have waited longest in front; then all others.
+/// Sorts lanes: those with waiting deliveries first, the longest waiting at the front.
 async fn what_waits_first(store: &dyn Queries, mut lanes: Vec<LaneName>) -> Vec<LaneName> {
     if lanes.is_empty() {
         return lanes;
     }
-    // Without an answer of the store any order is as good as another.
+    // If the store does not answer, the order does not matter.
     let rows = store.lanes().await.unwrap_or_default();
     let waits: HashMap<LaneName, Timestamp> =
         rows.into_iter().filter_map(|row| Some((row.lane, row.oldest_at?))).collect();

@@ -1,9 +1,9 @@
-//! Leases: work that one process does at a time, and another takes over when it dies.
+//! Leases: work that one process does at a time, and that another takes over if it dies.
 //!
-//! A lease that has run out is free. But the clocks of two processes may differ: one that was an
-//! hour ahead when it died leaves a lease that runs for an hour. So whoever waits also watches:
-//! a lease that nobody renews is free after [`LEASE_LASTS`] on the watcher's own stopwatch, which
-//! no clock moves.
+//! A lease that has run out is free. But the clocks of two processes may differ: a process whose
+//! clock was an hour ahead leaves a lease that seems to run for an hour. So a waiting process
+//! also watches: a lease that was not renewed for [`LEASE_LASTS`] on the watcher's monotonic
+//! clock is free too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +17,19 @@ use uuid::Uuid;
 
 use crate::report::{Trouble, chain};
 
-/// After this much silence of its holder, another process may take a lease.
+/// Time without renewal after which another process may take a lease.
 pub const LEASE_LASTS: SignedDuration = SignedDuration::from_secs(5);
 /// How often it is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How often a lease that somebody else holds is asked for.
+/// How often a process asks for a lease that another one holds.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// Tells figures when a lease was renewed: nobody does its work if that is long ago everywhere.
+/// Sets the metric of the last renewal; if it is old everywhere, nobody does the work.
 fn renewed(name: &'static str, at: f64) {
     metrics::gauge!("tierlink_lease_renewed_timestamp_seconds", "lease" => name).set(at);
 }
 
-/// One lease, as one holder sees it.
+/// One lease, as seen by one process.
 pub struct Lease {
     store: Arc<dyn Upkeep>,
     environment: Arc<dyn Environment>,
@@ -37,13 +37,13 @@ pub struct Lease {
     holder: Uuid,
     held: bool,
     asked_at: Option<Instant>,
-    /// The end of somebody else's lease, and since when it was not renewed.
+    /// The end of another holder's lease, and since when that end has not changed.
     watched: Option<(Timestamp, Instant)>,
     trouble: Trouble,
 }
 
 impl Lease {
-    /// A lease that is not held yet.
+    /// Makes a lease that is not held yet.
     #[must_use]
     pub fn new(
         store: Arc<dyn Upkeep>,
@@ -65,7 +65,7 @@ impl Lease {
         }
     }
 
-    /// Whether we hold it now, asking the store as often as needed.
+    /// Whether this process holds it now. Asks the store when necessary.
     pub async fn hold(&mut self) -> bool {
         let every = if self.held { RENEW_EVERY } else { ASK_EVERY };
         if self.asked_at.is_some_and(|at| at.elapsed() < every) {
@@ -85,7 +85,8 @@ impl Lease {
                 if let Some(line) = self.trouble.begins_or_goes_on(&chain(&error).to_string()) {
                     error!(code = %error.code(), "{line}");
                 }
-                // Whoever holds it cannot renew it either.
+                // While the store does not answer, the holder cannot renew either, so
+                // watching starts again.
                 self.watched = None;
                 false
             }
@@ -100,7 +101,7 @@ impl Lease {
         held
     }
 
-    /// The end of a lease that was watched for long enough, and is still the same.
+    /// The end of a lease that was watched long enough without a change; `None` otherwise.
     fn abandoned(&self) -> Option<Timestamp> {
         let (until, since) = self.watched?;
         (since.elapsed() >= LEASE_LASTS.unsigned_abs()).then_some(until)
@@ -114,7 +115,7 @@ impl Lease {
         }
     }
 
-    /// Gives it up, so that another process need not wait.
+    /// Releases it, so that another process need not wait for its end.
     pub async fn release(&mut self) {
         if self.held
             && let Err(error) = self.store.release_lease(self.name, self.holder).await

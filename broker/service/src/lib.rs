@@ -1,10 +1,10 @@
 //! TierLink: the broker service.
 //!
-//! The straight line, in the order of the files: the doors of `tierlink-edge` and [`api`] (listen),
-//! the codecs (decode), [`intake`], the core through [`tierlink_judge`] (decide), [`committer`] (commit,
-//! answer), [`relay`], the lanes of `tierlink-edge` (deliver), [`deliveries`] and [`settler`]
-//! (receipt). [`app`] wires them together; [`cli`] is the command line; [`desk`] does what people
-//! ask for; [`demo`] plays a whole county.
+//! The way of a message, in the order of the files: listeners in `tierlink-edge` and [`api`]
+//! (listen), the codecs (decode), [`intake`], the core through [`tierlink_judge`] (decide),
+//! [`committer`] (commit, answer), [`relay`], the lanes of `tierlink-edge` (deliver),
+//! [`deliveries`] and [`settler`] (receipt). [`app`] wires them together; [`cli`] is the command
+//! line; [`desk`] performs acts of people; [`demo`] runs a whole county.
 
 pub mod api;
 pub mod app;

@@ -1,9 +1,9 @@
-//! The program. Everything is in the library, so that tests can reach it.
+//! The program. All code is in the library, where tests can use it.
 
 use std::process::ExitCode;
 
-/// Messages are read into trees of small pieces and let go again: what the C library's allocator
-/// costs for that was a quarter of the processor time (see ops/performance.md).
+/// Messages are read into trees of small pieces and freed again; with the C library's allocator
+/// that took a quarter of the processor time (see ops/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

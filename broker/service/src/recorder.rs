@@ -1,4 +1,4 @@
-//! Where figures are recorded for Prometheus.
+//! The recorder of metrics for Prometheus.
 
 use std::sync::OnceLock;
 

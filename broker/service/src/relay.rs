@@ -1,15 +1,15 @@
-//! The relay: outbox rows go to the bus, and are marked only when the bus has them.
+//! The relay: publishes deliveries from the outbox, and marks them once the bus has confirmed them.
 //!
 //! ```text
 //!   store.to_publish ─▶ store.queue_due ─▶ bus.publish (a window at once) ─▶ store.mark_published
-//!                            └─ lane missing ─▶ open it, queue again what it held
+//!                            └─ lane missing ─▶ open it, queue again what it contained
 //! ```
 //!
-//! One process relays at a time, by lease. A second one that believes it still holds the lease
-//! (it was stopped and woke up) only causes repeats, which lanes recognise by round and state.
+//! One process relays at a time, by lease. A second one that still believes to hold the lease (it
+//! was suspended and resumed) only causes repeats, which lanes recognise by round and state.
 //!
-//! The store hands out only the first unsettled delivery of each case and destination, so order
-//! does not depend on the bus at all.
+//! The store returns only the first unsettled delivery of each case and destination, so the order
+//! does not depend on the bus.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,26 +37,27 @@ use crate::current_config::CurrentConfig;
 use crate::lease::Lease;
 use crate::report::{Trouble, chain};
 
-/// How often the outbox is looked at when nobody wakes us: the way in which other processes'
-/// messages, due retries and messages after a crash are found.
+/// How often the outbox is read without being notified, to find messages of other processes, due
+/// retries, and what a crash left.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
-/// How often, when nothing was found lately.
+/// The same, when nothing was found lately.
 const LOOK_IDLE_EVERY: Duration = Duration::from_millis(200);
-/// How long after work we look quickly.
+/// How long after work the shorter interval is used.
 const BUSY_LASTS: Duration = Duration::from_secs(5);
-/// How long to wait after the bus or the store failed.
+/// Wait after a failure of the bus or the store.
 const WAIT_AFTER_FAILURE: Duration = Duration::from_millis(500);
 /// How often lost parcels are looked for.
 const REPAIR_EVERY: Duration = Duration::from_secs(15);
-/// A parcel that was published this long ago, on a lane that moved on without it, is lost.
+/// A parcel published this long ago is lost if its lane has settled later ones.
 const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
-/// So many tries without a note may be by chance: the store was away, or the lane changed hands.
+/// Missing notes of tries that may be chance: the store did not answer, or the lane moved
+/// to another process.
 const TRIES_MISSED_MAX: u32 = 3;
-/// How many lost parcels are queued again at once.
+/// Most lost parcels to queue again at once.
 const REPAIR_MAX: u32 = 5_000;
-/// How long RabbitMQ may take to tell a lane's consumer that its queue is gone. A queue that is
-/// opened again before that inherits the consumer unnoticed, and RabbitMQ then drops as many
-/// parcels as that consumer had read from the old one, because it takes them for repeats.
+/// How long RabbitMQ may take to tell a consumer that its queue was deleted. If the queue is
+/// declared again before that, the consumer silently stays attached, and RabbitMQ drops as many
+/// parcels as that consumer had read from the old queue, because it takes them for repeats.
 const CONSUMERS_HEAR_WITHIN: Duration = Duration::from_secs(1);
 /// How long a window waits for lanes to open, if some of it can go already. A queue that has lost
 /// the servers that carry it gives no answer, and the others must not wait for it.
@@ -64,22 +65,22 @@ const OPENING_LASTS: Duration = Duration::from_secs(1);
 /// Events that are announced at once.
 const ANNOUNCE_MAX: u32 = 500;
 
-/// A delivery is longer than the bus carries.
+/// Error code: a delivery is longer than the bus can carry.
 const TOO_LONG: Code = Code::new("E043");
 
-/// Everything that the relay needs.
+/// The parts that the relay needs.
 pub struct Relay {
-    /// The memory.
+    /// Deliveries and events in the store.
     pub store: Arc<dyn Outbox>,
-    /// The road.
+    /// The bus to publish on.
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
     pub current_config: Arc<CurrentConfig>,
-    /// Time and fresh ids.
+    /// The current time and new ids.
     pub environment: Arc<dyn Environment>,
-    /// Notified when there is something in the outbox.
+    /// Notified when something is in the outbox.
     pub wake: Arc<Notify>,
-    /// One relay at a time.
+    /// Held by the one process that relays.
     pub lease: Lease,
     /// Lanes that could not be opened.
     pub shut: ShutLanes,
@@ -123,7 +124,7 @@ impl Relay {
     /// Relays until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let trouble = Trouble::new("Deliveries do not get to the bus");
-        // Of their own: what goes well with deliveries says nothing about them.
+        // Separate from `trouble`, because publishing may work while announcing fails.
         let announcing = Trouble::new("Events are not announced");
         let repairing = Trouble::new("Lost deliveries cannot be looked for");
         let mut fresh = true;
@@ -159,17 +160,17 @@ impl Relay {
         self.lease.release().await;
     }
 
-    /// If the road forgets, opens all lanes and queues again what it held.
+    /// If the bus forgets on restart, opens all lanes and queues again what was published.
     ///
-    /// A road that remembers has its lanes from before. Each window opens those that it needs, so
-    /// that what waits for one lane does not wait until ten thousand others are open.
+    /// A bus that remembers has its lanes already. Each window opens those it needs, so that no
+    /// delivery waits until ten thousand other lanes are open.
     async fn begin(&self, trouble: &Trouble) -> bool {
         if !self.bus.remembers() {
             if let Err(error) = self.bus.open_lanes(&lanes_of(&self.current_config)).await {
                 tell(trouble, error.code().as_str(), &chain(&error).to_string());
                 return false;
             }
-            if let Err(error) = self.store.repair(Repair::RoadIsNew).await {
+            if let Err(error) = self.store.repair(Repair::BusIsEmpty).await {
                 tell(trouble, error.code().as_str(), &chain(&error).to_string());
                 return false;
             }
@@ -178,7 +179,7 @@ impl Relay {
         true
     }
 
-    /// Relays until the outbox is empty. True if there was anything.
+    /// Relays until the outbox is empty. Returns whether there was anything.
     async fn relay_all(&mut self, trouble: &Trouble) -> bool {
         let batch = self.current_config.load().settings.limits.relay_batch;
         let mut worked = false;
@@ -222,9 +223,9 @@ impl Relay {
         Ok((outgoing, full))
     }
 
-    /// Hands out a window. False if something must be tried again later.
+    /// Hands out a window. Returns false if something must be tried again later.
     ///
-    /// What is for people goes to no bus: it is with them as soon as it is marked.
+    /// Deliveries to people need no bus: they are readable as soon as they are marked as published.
     async fn hand_out(&mut self, outgoing: Vec<Outgoing>, trouble: &Trouble) -> bool {
         let config = self.current_config.load();
         let (people, outgoing): (Vec<_>, Vec<_>) = outgoing
@@ -243,7 +244,7 @@ impl Relay {
         self.publish(outgoing, trouble).await
     }
 
-    /// Publishes a window. False if something must be tried again later.
+    /// Publishes a window. Returns false if something must be tried again later.
     #[instrument(level = "debug", name = "relay", skip_all, fields(parcels = outgoing.len()))]
     async fn publish(&mut self, outgoing: Vec<Outgoing>, trouble: &Trouble) -> bool {
         let mut keys: Vec<(DeliveryId, u32, LaneName)> = Vec::with_capacity(outgoing.len());
@@ -383,8 +384,8 @@ impl Relay {
         }
     }
 
-    /// A lane that is missing was deleted with all it held: it is opened, and everything that it
-    /// held is queued again.
+    /// Opens lanes whose queue was deleted with everything in it, and queues
+    /// their deliveries again.
     async fn reopen(&self, mut missing: Vec<LaneName>, trouble: &Trouble) {
         if missing.is_empty() {
             return;
@@ -443,8 +444,8 @@ impl Relay {
         }
     }
 
-    /// Whether a silent organisation that was tried last at `at` is still being tried. Each try is
-    /// noted; when no new one is, nobody holds its parcels any more, and they are lost as well.
+    /// Whether an organisation that last failed to answer at `at` is still being tried. Each try is
+    /// recorded; without new ones, no process has its parcels any more, and they are lost too.
     fn is_tried(&self, lane: &LaneName, at: Timestamp, now: Timestamp) -> bool {
         let config = self.current_config.load();
         let Some(profile) = config.system(lane) else { return false };
@@ -477,7 +478,7 @@ impl Relay {
     }
 }
 
-/// An event for whoever listens: numbers, states and codes, nothing about the patient.
+/// The announcement of an event: numbers, states and codes, nothing about the patient.
 fn announcement(event: &tierlink_store::EventRow) -> Announcement {
     let body = serde_json::json!({
         "case": event.case,
@@ -499,7 +500,7 @@ fn announcement(event: &tierlink_store::EventRow) -> Announcement {
     }
 }
 
-/// The lanes of all systems but people, who read what the store holds for them.
+/// The lanes of all systems except people, who read their deliveries from the store.
 pub(crate) fn lanes_of(current_config: &CurrentConfig) -> Vec<Lane> {
     let config = current_config.load();
     let systems = config.systems().filter(|system| !system.is_people());

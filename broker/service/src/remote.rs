@@ -1,4 +1,4 @@
-//! Receipts of adapters that run beside a hospital and send themselves.
+//! Reads receipts from adapters that run beside a hospital and deliver by themselves.
 //!
 //! They read their own lane over RabbitMQ and write what the hospital answered to
 //! `tierlink.receipts`: a canonical receipt body as JSON, under the parcel's own id and round.
@@ -22,9 +22,9 @@ use tracing::{debug, error, info};
 use crate::report::{Trouble, chain};
 use crate::settler::Settler;
 
-/// Receipts taken from the bus at once.
+/// Receipts to take from the bus at once.
 const PREFETCH: u16 = 128;
-/// How long to wait after the bus failed.
+/// Wait after a failure of the bus.
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Records receipts until told to stop.
@@ -73,7 +73,7 @@ async fn consume(
             Ok(Some(received)) => received,
             Ok(None) => break,
             Err(error) => {
-                // The bus tells in the log when it is cut off and when it reads again.
+                // The bus itself logs when it is cut off and when it works again.
                 debug!(code = %error.code(), "Reading receipts was cut off: {}.", chain(&error));
                 tokio::select! {
                     () = stop.cancelled() => break,
@@ -155,7 +155,7 @@ fn read(received: &Received, from: &LaneName, environment: &dyn Environment) -> 
         ReceiptOutcome::Refused => Outcome::Refused { problems },
         ReceiptOutcome::Unsendable => Outcome::Unsendable { problems },
         ReceiptOutcome::Silent => Outcome::GaveUp { problems },
-        // Only a person at the broker withdraws.
+        // Only a person at the broker can withdraw a delivery.
         ReceiptOutcome::Withdrawn => return None,
     };
     Some(Settlement {

@@ -1,8 +1,8 @@
-//! How errors and troubles are told, and what a newer release's tables mean for this one.
+//! Texts about errors, and about tables of a newer release.
 
 pub use tierlink_edge::trouble::{CommonTrouble, Trouble, chain};
 
-/// What to say when a newer release has changed the tables already: in a rolling upgrade, or after
+/// The text to log when a newer release has changed the tables: in a rolling upgrade, or after
 /// going back one release.
 #[must_use]
 pub fn newer_tables(versions: &[i64]) -> Option<String> {

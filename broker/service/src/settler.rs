@@ -1,8 +1,7 @@
-//! Group commit for outcomes: lanes hand over what destinations answered, several at a time share
-//! a transaction, and each lane hears when its own is on disk.
+//! Group commit for outcomes: lanes report what destinations answered, several outcomes share a
+//! transaction, and each lane is told when its own is on disk.
 //!
-//! Recording one outcome per transaction would hold all lanes together to a fraction of what they
-//! can deliver.
+//! With one transaction per outcome, all lanes together would deliver much less.
 
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::report::{Trouble, chain};
 
 /// Outcomes that share one transaction.
 const BATCH_MAX: usize = 256;
-/// Outcomes that wait for a transaction before lanes wait too.
+/// Outcomes waiting for a transaction before lanes must wait too.
 const WAITING_MAX: usize = 4_096;
 
 struct Offer {
@@ -26,15 +25,15 @@ struct Offer {
     done: oneshot::Sender<Result<(), Problem>>,
 }
 
-/// The door to the settler. Cheap to clone.
+/// Passes outcomes to the settler. Cheap to clone.
 #[derive(Clone)]
 pub struct Settler {
     offers: mpsc::Sender<Offer>,
 }
 
 impl Settler {
-    /// Starts the settler. `wake` is notified after each batch: followers may go on, receipts
-    /// wait.
+    /// Starts the settler. `wake` is notified after each batch, because deliveries behind the
+    /// settled ones and receipts can be sent then.
     #[must_use]
     pub fn start(
         store: Arc<dyn Outbox>,
@@ -48,7 +47,7 @@ impl Settler {
         Self { offers }
     }
 
-    /// Hands over one outcome. The answer comes when it is on disk.
+    /// Passes one outcome on. The returned receiver is answered when it is on disk.
     pub async fn settle(&self, settlement: Settlement) -> oneshot::Receiver<Result<(), Problem>> {
         let (done, heard) = oneshot::channel();
         // A closed settler drops the sender, which the lane reads as "not on disk".

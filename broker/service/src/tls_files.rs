@@ -1,21 +1,21 @@
-//! Certificates of listeners, from files.
+//! Reads the certificates of listeners from files.
 
 use anyhow::Context;
 
 use crate::config::{Config, TlsSettings};
 
-/// The files of a listener's certificates, read.
+/// The contents of a listener's certificate files.
 pub(crate) struct TlsFiles {
     /// The certificate chain, as PEM.
     pub(crate) certificate: Vec<u8>,
-    /// The key, as PEM.
+    /// The private key, as PEM.
     pub(crate) key: Vec<u8>,
-    /// The authorities of client certificates, as PEM, if clients must show one.
+    /// The authorities of client certificates, as PEM; `None` if clients need no certificate.
     pub(crate) clients: Option<Vec<u8>>,
 }
 
 impl TlsFiles {
-    /// Reads them all.
+    /// Reads all files of `settings`.
     pub(crate) fn read(config: &Config, settings: &TlsSettings) -> anyhow::Result<Self> {
         let read = |path: &std::path::Path| {
             let path = config.path(path);

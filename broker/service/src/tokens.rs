@@ -1,7 +1,7 @@
-//! API tokens: who may call the HTTP API, and in whose name.
+//! API tokens: who may call the HTTP API, and for which organisation.
 //!
-//! A token is 32 random bytes; only its hash is stored, and it is shown once. Tokens are read from
-//! the store every few seconds, so a revoked one stops working soon everywhere.
+//! A token is 32 random bytes. Only its hash is stored, and the token is shown once. Tokens are
+//! read from the store every few seconds, so a revoked one soon stops working everywhere.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use tracing::error;
 
 use crate::report::{Trouble, chain};
 
-/// How often tokens are read anew.
+/// How often tokens are read again.
 const READ_EVERY: Duration = Duration::from_secs(5);
 /// How often it is written down when tokens were used.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 
-/// Whom a token speaks for.
+/// In whose name a token acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// One organisation: sees and does what is its own.
+    /// One organisation: it sees and does what is its own.
     Organisation(OrganisationCode),
     /// An operator of the broker: sees queues and cases of all, and acts under the token's name.
     Operator {
-        /// The name of the token.
+        /// Name of the token.
         token: String,
     },
 }
@@ -91,7 +91,7 @@ pub fn create(wanted: Wanted, created_at: Timestamp) -> (String, TokenRow) {
     (text, row)
 }
 
-/// What is stored of a token.
+/// The hash that is stored for a token.
 #[must_use]
 pub fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
@@ -107,7 +107,7 @@ fn tell_next_expiry(rows: &[TokenRow], now: Timestamp) {
 /// Tokens by their hash.
 type Known = HashMap<[u8; 32], TokenRow>;
 
-/// The tokens that work now.
+/// The valid tokens.
 pub struct Tokens {
     store: Arc<dyn Queries>,
     environment: Arc<dyn Environment>,
@@ -118,7 +118,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// No tokens yet; [`Tokens::read`] them.
+    /// Starts without tokens; call [`Tokens::read`].
     #[must_use]
     pub fn new(
         store: Arc<dyn Queries>,

@@ -20,7 +20,7 @@ pub enum Act {
     Pause(LaneName),
     /// Deliver to it again.
     Resume(LaneName),
-    /// Let whoever has this token call the API.
+    /// Create this API token. Whoever presents it may call the API in the name it stands for.
     CreateToken(TokenRow),
     /// Make the token of this name useless.
     RevokeToken(String),
@@ -59,19 +59,19 @@ impl Act {
 /// The name of an act, as it is recorded and listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActName {
-    /// See [`Act::Replay`].
+    /// Name of [`Act::Replay`]: `replay`.
     Replay,
-    /// See [`Act::Drop`].
+    /// Name of [`Act::Drop`]: `drop`.
     Drop,
-    /// See [`Act::Pause`].
+    /// Name of [`Act::Pause`]: `pause`.
     Pause,
-    /// See [`Act::Resume`].
+    /// Name of [`Act::Resume`]: `resume`.
     Resume,
-    /// See [`Act::CreateToken`].
+    /// Name of [`Act::CreateToken`]: `token-create`.
     CreateToken,
-    /// See [`Act::RevokeToken`].
+    /// Name of [`Act::RevokeToken`]: `token-revoke`.
     RevokeToken,
-    /// See [`Act::Reload`].
+    /// Name of [`Act::Reload`]: `reload`.
     Reload,
     /// See [`Act::VouchForClock`].
     VouchForClock,
@@ -158,27 +158,28 @@ impl fmt::Display for ConfigFingerprint {
 /// An act that is to be done and recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAct {
-    /// Its id, a UUIDv7 of the time `at`.
+    /// Our id for the record, a UUIDv7 made from the time `at`.
     pub id: Uuid,
     /// What is asked for.
     pub act: Act,
-    /// Who asks for it, without control characters.
+    /// Who asks: a login name or the name of an operator's token (see [`Through`]),
+    /// without control characters.
     pub by: String,
-    /// The way by which it came in.
+    /// How it was asked for.
     pub through: Through,
-    /// The reason that the person gave, without control characters.
+    /// The reason that the person gave, without control characters. Required.
     pub why: String,
-    /// When it is done.
+    /// When it is done, by the clock of the process that does it.
     pub at: Timestamp,
 }
 
-/// What came of an act.
+/// Result of asking for an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Acted {
     /// It is done and recorded.
     Done,
-    /// Nothing had to change: the lane was paused, or open, before. Not recorded.
+    /// Nothing had to change: the lane was paused already, or was not paused. Nothing was recorded.
     AsBefore,
     /// The delivery is not parked (any more), but in this state. Nothing was done or recorded.
     NotParked(State),
@@ -192,26 +193,26 @@ pub enum Acted {
 /// and ways in than this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActRow {
-    /// Its id. A later act has a greater one.
+    /// The id of the record, a UUIDv7: a later act has a greater one.
     pub id: Uuid,
     /// Its name: one of [`ActName`], or one of a later release.
     pub act: String,
-    /// Who did it.
+    /// Who did it: a login name or the name of an operator's token, depending on `through`.
     pub by: String,
-    /// The way in: one of [`Through`], or one of a later release.
+    /// How it was asked for: the name of a [`Through`], or a name that a later release added.
     pub through: String,
     /// The reason that the person gave.
     pub why: String,
-    /// When it was done.
+    /// When it was done, by the clock of the process that did it.
     pub at: Timestamp,
-    /// The message of the delivery that it concerns.
+    /// The message whose delivery was replayed or dropped.
     pub message: Option<Uuid>,
-    /// The organisation that it concerns: the destination of a delivery, the one whose lane or
-    /// token it is.
+    /// The organisation that it concerns: the destination of the delivery, or the organisation that
+    /// the lane or token belongs to.
     pub organisation: Option<OrganisationCode>,
-    /// The further system of that organisation, where it concerns the lane of one.
+    /// The system whose lane it concerns; `None` for the organisation's default system.
     pub system: Option<SystemName>,
-    /// The name of the token that it concerns.
+    /// The name of the token that was created or revoked.
     pub token: Option<String>,
     /// Fingerprint of the configuration that was in force before, in hexadecimal.
     pub config_before: Option<String>,
@@ -219,20 +220,20 @@ pub struct ActRow {
     pub config_after: Option<String>,
 }
 
-/// Which acts to list.
+/// Filter and page for a list of acts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActQuery {
-    /// Only these.
+    /// Only acts of this name.
     pub act: Option<ActName>,
-    /// Only those that concern this organisation.
+    /// Only acts that concern this organisation.
     pub organisation: Option<OrganisationCode>,
-    /// Only those of this person.
+    /// Only acts by this person (exact match with [`ActRow::by`]).
     pub by: Option<String>,
-    /// Only those at this time or later, to the millisecond.
+    /// Only acts done at this time or later. Compared to the millisecond.
     pub since: Option<Timestamp>,
-    /// Only those before this one: the last of the page before.
+    /// Only acts older than this one. For paging: the id of the last act on the previous page.
     pub after: Option<Uuid>,
-    /// Length of the page.
+    /// Number of acts on the page.
     pub limit: u32,
 }
 

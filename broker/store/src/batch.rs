@@ -1,18 +1,19 @@
-//! A batch of arrivals that share a transaction: who is a repeat, what is found for each, what the
-//! judge says, what is written.
+//! A batch of arrivals that share a transaction: finds the repeats, collects what the judge needs
+//! to know about each, asks it, and gathers what must be written.
 //!
 //! ```text
 //!   works ─▶ firsts ─▶ keys ─▶ cases (locked) ─▶ requests, bookings, slots ─▶ judge, in order
-//!            └repeat              └──────── seen as earlier works of the batch leave them
+//!            └repeat              └─── with the changes that earlier works of the batch made
 //! ```
 //!
-//! Pure: the database finds and writes (`commit.rs`), the judge decides, and a batch brings the two
-//! together. Both databases run exactly this. This file holds what is known of a batch, `found.rs`
-//! what the judge is shown, `meant.rs` what its judgement means, `judging.rs` calls it.
+//! Pure: the database finds and writes (`commit.rs`), the judge decides, and a batch connects the
+//! two. Both databases run exactly this code. This file holds what is known of a batch,
+//! `found.rs` collects what the judge is given, `judging.rs` calls the judge, and `judged.rs`
+//! applies its judgement.
 
 mod found;
+mod judged;
 mod judging;
-mod meant;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -30,14 +31,14 @@ use crate::changes::{Changes, SlotName};
 use crate::records::{Content, Judged, ToJudge, Work};
 use crate::storable;
 
-/// The same message id came with other content.
+/// Error code: the same source message id arrived again with other content.
 pub const CONFLICT: Code = Code::new("S010");
 
-/// Most cases that one key may name. Hospitals that count from 1 each year reuse their numbers;
-/// open cases and young ones come first.
+/// Most cases that one key may name. Hospitals that restart their numbering each year reuse
+/// numbers, so several cases can have the same one; open cases and newer ones come first.
 pub(crate) const CANDIDATES_MAX: usize = 20;
 
-/// The message that was accepted first under a source's id.
+/// The message that was first accepted under a source message id. A repeat gets its verdict again.
 #[derive(Clone, Debug)]
 pub(crate) struct First {
     pub(crate) id: Uuid,
@@ -46,66 +47,67 @@ pub(crate) struct First {
     pub(crate) state: Option<String>,
 }
 
-/// A source (organisation and system) and its id for a message.
+/// Identifies a message at its source: the sending system, and that system's id for the message.
 pub(crate) type SourceId = (LaneName, String);
 
-/// What is known of a slot.
+/// A published slot and who uses it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SlotKnown {
-    /// `None`: it was not published, or was taken back.
+    /// How many cases may use it; `None` if it was never published or was withdrawn.
     pub(crate) places: Option<u16>,
-    /// The cases that use it.
+    /// Ids of the cases that use it.
     pub(crate) uses: HashSet<Uuid>,
 }
 
-/// What must be looked up beside cases before a work can be judged.
+/// What must be read from the database, beside cases, before a work can be judged.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Needed {
     pub(crate) requests: Vec<Uuid>,
     pub(crate) bookings: Vec<Booking>,
     pub(crate) slots: Vec<SlotName>,
 }
 
-impl Wishes {
+impl Needed {
     pub(crate) fn is_empty(&self) -> bool {
         self.requests.is_empty() && self.bookings.is_empty() && self.slots.is_empty()
     }
 }
 
-/// A refusal to be kept.
+/// A refusal that will be stored.
 pub(crate) struct NewRefusal {
     pub(crate) work: usize,
     pub(crate) source_message_id: Option<String>,
     pub(crate) problems: Vec<Problem>,
 }
 
-/// A batch on its way.
+/// The state of a batch between its arrival and its verdicts.
 pub(crate) struct Batch {
     works: Arc<[Work]>,
     judged: Vec<Option<Judged>>,
     firsts: HashMap<SourceId, First>,
-    /// All keys of all works; each work has a range of its own, and one for its parent.
+    /// All keys of all works. `ranges` says which belong to each work, and which to
+    /// its parent case.
     keys: Vec<Key>,
     ranges: Vec<(Range<usize>, Range<usize>)>,
-    /// The cases that each key names in the database.
+    /// For each key, the ids of the cases that the database found for it.
     resolved: Vec<Vec<Uuid>>,
-    /// What cases are called that this batch changed, and what was said about them.
+    /// Numbers of the cases that this batch changed, so that later works of the batch find them.
     numbered: HashMap<CaseNumber, Uuid>,
     named: HashMap<String, Vec<(OrganisationCode, Uuid)>>,
     spoken: BTreeMap<Uuid, Uuid>,
-    /// Requests that were read; those that this batch wrote are in `changes`.
+    /// Requests that were read from the database. Those that this batch writes are in `changes`.
     requests: HashMap<Uuid, Option<Message>>,
     asked_bookings: HashSet<Booking>,
     booked: Vec<(Uuid, Booking)>,
     slots: HashMap<SlotName, SlotKnown>,
-    /// What is going to be written.
+    /// What the transaction will write.
     pub(crate) changes: Changes,
     pub(crate) new_slots: BTreeMap<SlotName, Option<Slot>>,
     refusals: BTreeMap<usize, NewRefusal>,
 }
 
 impl Batch {
-    /// Takes the works. What can be refused without looking anything up is refused here.
+    /// Creates a batch. What can be refused without looking anything up is refused here.
     pub(crate) fn new(works: impl Into<Arc<[Work]>>) -> Self {
         let works = works.into();
         let mut keys = Vec::new();
@@ -164,7 +166,7 @@ impl Batch {
         }
     }
 
-    /// The message of a work that is not answered yet.
+    /// The message of a work that has no verdict yet.
     fn asked(&self, at: usize) -> Option<&ToJudge> {
         match (&self.judged[at], &self.works[at].content) {
             (None, Content::Message(asked)) => Some(asked),
@@ -172,14 +174,15 @@ impl Batch {
         }
     }
 
-    /// The source ids to look up.
+    /// The source ids to look for among the messages accepted before.
     pub(crate) fn source_ids(&self) -> Vec<SourceId> {
         (0..self.len())
             .filter_map(|at| self.asked(at).map(|asked| source_id(&self.works[at], &asked.message)))
             .collect()
     }
 
-    /// Takes what was accepted first under these source ids, and answers repeats and conflicts.
+    /// Records which messages were first accepted under these source ids, and answers the works
+    /// that repeat or contradict them.
     pub(crate) fn know_firsts(&mut self, firsts: HashMap<SourceId, First>) {
         self.firsts.extend(firsts);
         for at in 0..self.len() {
@@ -187,8 +190,9 @@ impl Batch {
         }
     }
 
-    /// The same again after judging: a message that was refused may have been accepted in another
-    /// process meanwhile, while we waited for its case. Then it is a repeat.
+    /// Checks refused works once more after judging: while this transaction waited for a
+    /// case, another process may have accepted the same message. Then the work is a repeat
+    /// and not a refusal.
     pub(crate) fn know_firsts_late(&mut self, firsts: &HashMap<SourceId, First>) {
         for at in 0..self.len() {
             let Content::Message(asked) = &self.works[at].content else { continue };
@@ -203,7 +207,7 @@ impl Batch {
         }
     }
 
-    /// Source ids of messages that were refused after their cases were looked at.
+    /// Source ids of the works that were refused after their cases were read.
     pub(crate) fn refused_source_ids(&self) -> Vec<SourceId> {
         self.refusals
             .keys()
@@ -218,7 +222,7 @@ impl Batch {
             .collect()
     }
 
-    /// Answers a work with a refusal, which is kept with `id`, the id under which its sender knows it.
+    /// Answers a work with a refusal. It is stored under `id`, which its sender was told.
     pub(super) fn refuse(
         &mut self,
         at: usize,
@@ -264,7 +268,8 @@ impl Batch {
         self.refuse(at, Verdict::refused(Refusal::Conflict, problem), Some(id), true);
     }
 
-    /// Keys to look up, with their places: those of works that are still to be judged.
+    /// Keys to look up, each with its index in `keys`: only those of works that have
+    /// no verdict yet.
     pub(crate) fn lookups(&self) -> Vec<(usize, &Key)> {
         (0..self.len())
             .filter(|at| self.asked(*at).is_some())
@@ -273,7 +278,7 @@ impl Batch {
             .collect()
     }
 
-    /// Takes the cases that the key at `place` names.
+    /// Records a case that the key at index `place` names.
     pub(crate) fn know_key(&mut self, place: usize, case: Uuid) {
         let known = &mut self.resolved[place];
         if known.len() < CANDIDATES_MAX && !known.contains(&case) {
@@ -281,7 +286,7 @@ impl Batch {
         }
     }
 
-    /// Cases to lock, and cases that are only looked at (parents).
+    /// Ids of the cases to lock, and of those that are only read (parents).
     pub(crate) fn candidates(&self) -> (Vec<Uuid>, Vec<Uuid>) {
         let of = |range: &dyn Fn(usize) -> Range<usize>| {
             let mut ids: Vec<Uuid> =
@@ -296,28 +301,28 @@ impl Batch {
         (locked, seen)
     }
 
-    /// Takes a request; `None`: it is not there.
+    /// Records a request that was read; `None` if there is none with this id.
     pub(crate) fn know_request(&mut self, id: Uuid, request: Option<Message>) {
         self.requests.insert(id, request);
     }
 
-    /// Takes the bookings that overlap with these wishes.
+    /// Records the existing bookings that overlap with those that a work asks for.
     pub(crate) fn know_bookings(&mut self, asked: Vec<Booking>, booked: Vec<(Uuid, Booking)>) {
         self.asked_bookings.extend(asked);
         self.booked.extend(booked);
     }
 
-    /// Takes what is known of a slot.
+    /// Records what the database holds about a slot.
     pub(crate) fn know_slot(&mut self, name: SlotName, known: SlotKnown) {
         self.slots.entry(name).or_insert(known);
     }
 
-    /// The refusals to be kept, with their works.
+    /// The refusals to be stored, each with its work.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (&Work, &NewRefusal)> {
         self.refusals.values().map(|refusal| (&self.works[refusal.work], refusal))
     }
 
-    /// What each sender hears, in the order of the works.
+    /// The verdicts, in the order of the works.
     pub(crate) fn verdicts(self) -> Vec<Judged> {
         let answered = self.judged.into_iter().flatten().collect::<Vec<_>>();
         assert!(answered.len() == self.works.len(), "every work is answered");
@@ -325,8 +330,9 @@ impl Batch {
     }
 }
 
-/// The names under which these works may open cases: nobody else may open one meanwhile.
-pub(crate) fn opening_names(works: &[Work]) -> Vec<i64> {
+/// Lock names for the case numbers under which these works may open cases. While they are locked,
+/// no other transaction opens a case under the same number.
+pub(crate) fn lock_names(works: &[Work]) -> Vec<i64> {
     let asked = works.iter().filter_map(|work| match &work.content {
         Content::Message(asked) => Some(asked),
         Content::Refused { .. } => None,
@@ -358,7 +364,8 @@ fn slot_of(message: &Message) -> Option<SlotName> {
     storable::text(&number).then(|| (message.source.organisation.clone(), number))
 }
 
-/// A number for a name: FNV-1a, because it must be the same in every process and version.
+/// Hashes a name to a lock number with FNV-1a, which gives the same result in every
+/// process and release.
 fn name_of(organisation: &OrganisationCode, number: &str) -> i64 {
     let bytes = organisation.as_str().bytes().chain([0]).chain(number.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

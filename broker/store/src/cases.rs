@@ -1,11 +1,12 @@
-//! Looking at cases and messages.
+//! Queries for cases and messages.
 //!
-//! Lists of open cases walk an index that holds open cases only, in their order; that of an
-//! organisation walks its own. Other lists walk ids, which grow with time. So a page costs what it
-//! shows, beside a million ended cases and beside thousands of open ones of others.
+//! Lists of open cases read an index that holds open cases only, in list order; an organisation's
+//! worklist has its own index. Other lists go by id, which grows with time. The cost of a page
+//! therefore depends on its length only, not on the number of ended cases or of other
+//! organisations' open ones.
 //!
-//! Who may see what is for `tierlink_core::access` to say. SQL finds candidates by `case_parties`,
-//! which is written from the same place; each candidate is then asked for.
+//! `tierlink_core::access` decides who may see what. SQL selects candidates through `case_parties`,
+//! which is written from the same rules; each candidate is then checked.
 
 use jiff::Timestamp;
 use tierlink_core::access::{self, Asker, MessageView, View};
@@ -23,15 +24,15 @@ use crate::session::{Failed, Session, Value, values};
 /// Longest page of a list.
 pub const PAGE_MAX: u32 = 500;
 
-/// A page of cases, as far as the asker may see them. Open ones: most urgent first, then those that
-/// wait longest. Any others: those that were opened last come first.
+/// Lists a page of cases, limited to what the asker may see. Open cases: most urgent first, then
+/// longest waiting first. Any others: most recently opened first.
 pub(crate) async fn cases<S: Session>(
     session: &mut S,
     mut query: CaseQuery,
 ) -> Result<Vec<CaseRow>, Failed> {
     let limit = usize::try_from(query.limit.min(PAGE_MAX)).unwrap_or(usize::MAX);
     let mut seen = Vec::new();
-    // Rows that the asker may not see leave the page short; the next ones take their places.
+    // Rows that the asker may not see are left out, so read on until the page is full.
     loop {
         let missing = limit - seen.len();
         query.limit = u32::try_from(missing).unwrap_or(u32::MAX);
@@ -51,10 +52,10 @@ pub(crate) async fn cases<S: Session>(
     }
 }
 
-/// A row of a list as the asker sees it; `None` if it is not in this list for the asker.
+/// Returns a row as the asker may see it, or `None` if this list must not show it to the asker.
 ///
-/// A case that has left the asker is shown as it was then. It is in no list that asks for where
-/// cases stand now, because to be found there would tell where it stands.
+/// A case that has left the asker is shown as it was at that moment. Lists that filter by the
+/// current state leave it out, because being found there would reveal the current state.
 async fn as_seen<S: Session>(
     session: &mut S,
     row: CaseRow,
@@ -98,7 +99,7 @@ async fn page<S: Session>(
     query: &CaseQuery,
 ) -> Result<Vec<(CaseRow, Option<Case>)>, Failed> {
     let mut filter = Filter::default();
-    // Who must act on a case has a part in it, so the list of the one is within that of the other.
+    // Whoever must act on a case is a party to it, so a filter by `seen_by` covers one by `with`.
     let whose = query.seen_by.as_ref().or(query.with.as_ref());
     let (tables, table, id) = match whose {
         None => ("cases", "cases", "cases.id"),
@@ -108,8 +109,8 @@ async fn page<S: Session>(
             ("case_parties AS parties CROSS JOIN cases", "parties", "parties.case_id")
         }
     };
-    // Where `parties` says it, `cases` is not asked: that would offer the planner indexes which it
-    // takes for empty after a night without open cases.
+    // Where `case_parties` has the condition, do not repeat it on `cases`: the planner would choose
+    // an index on `cases` that its statistics call empty after a night without open cases.
     match query.open {
         Some(true) => filter.add(&format!("{table}.open"), vec![]),
         Some(false) => filter.add(&format!("NOT {table}.open"), vec![]),
@@ -173,7 +174,8 @@ async fn page<S: Session>(
     found.collect()
 }
 
-/// Conditions with their values. The texts are ours; only values come from outside.
+/// SQL conditions with their values. The texts are constants of this program; only values
+/// come from outside.
 #[derive(Default)]
 pub(crate) struct Filter {
     pub(crate) conditions: Vec<String>,
@@ -181,7 +183,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Adds a condition in which each `?` stands for one of the values.
+    /// Adds a condition in which each `?` stands for one of `values`, in order.
     pub(crate) fn add(&mut self, condition: &str, values: Vec<Value>) {
         let mut numbered = String::new();
         for (at, part) in condition.split('?').enumerate() {
@@ -196,9 +198,9 @@ impl Filter {
     }
 }
 
-/// Where the last case of the page before stands in a worklist, so that the next page goes on
-/// behind it. If it has moved on since, what it moved past must still be shown; a place that a
-/// release without worklists wrote is at their very beginning.
+/// The position of a worklist's last shown case, from which the next page goes on. If the case has
+/// moved since, cases between its old and new position must still be shown. A row written by a
+/// release without worklists has the very first position.
 async fn place_of<S: Session>(
     session: &mut S,
     whose: Option<&OrganisationCode>,
@@ -218,7 +220,7 @@ async fn place_of<S: Session>(
     Ok((row.int("urgency")?, row.at("changed_at")?.min(changed_at)))
 }
 
-/// One case with its whole history.
+/// Reads one case with its history, as far as the asker may see it.
 pub(crate) async fn case<S: Session>(
     session: &mut S,
     key: CaseKey,
@@ -285,8 +287,8 @@ pub(crate) async fn case<S: Session>(
     Ok(Some(CaseFile { case, view, priority, events, custody, parent, children }))
 }
 
-/// The numbers of the cases that `sql` finds, as far as the asker may know that `case` is linked
-/// with them.
+/// Numbers of the cases that `sql` finds, limited to those whose link with `case` the
+/// asker may know.
 async fn linked<S: Session>(
     session: &mut S,
     sql: &str,
@@ -304,7 +306,7 @@ async fn linked<S: Session>(
     Ok(numbers)
 }
 
-/// A message by its id. Without `seen_by` the broker itself asks, and reads all of it.
+/// Reads a message by its id. Without `seen_by` the broker itself asks, and gets all of it.
 pub(crate) async fn message<S: Session>(
     session: &mut S,
     id: Uuid,

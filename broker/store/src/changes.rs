@@ -1,11 +1,11 @@
-//! What one transaction is going to write, gathered in memory: cases as they become, messages,
-//! events, deliveries.
+//! What one transaction will write, gathered in memory: changed cases,
+//! messages, events, deliveries.
 //!
 //! Works that share a transaction see each other's changes here, before anything is written. Pure:
-//! `write.rs` carries it to the database.
+//! `write.rs` writes it to the database.
 //!
-//! Architecture Invariant: a case that changes in here is locked in the database, so the numbers
-//! of deliveries in its lines can be counted on from what was read.
+//! Architecture Invariant: every case changed in here is locked in the database, so the numbers of
+//! its deliveries can be counted on from those that were read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -23,19 +23,19 @@ use crate::records::DeliveryId;
 
 /// A case in memory.
 pub(crate) struct LoadedCase {
-    /// As it is now.
+    /// The case, with the changes of this transaction.
     pub(crate) case: Case,
-    /// As it was read; `None` when this transaction opens it.
+    /// What was read of it for later comparison; `None` if this transaction opens it.
     pub(crate) before: Option<Before>,
     /// Whether this transaction changed it.
     pub(crate) changed: bool,
-    /// The last number given in the line to each destination.
+    /// The last delivery number given so far, for each destination of this case.
     lines: HashMap<OrganisationCode, u32>,
-    /// What became of its slot.
+    /// What this transaction does to the slot it uses.
     pub(crate) slot: SlotChange,
 }
 
-/// What must be compared when a case is written back.
+/// Parts of a case as they were read, to write back only what changed.
 pub(crate) struct Before {
     pub(crate) open: bool,
     pub(crate) parties: BTreeSet<OrganisationCode>,
@@ -46,22 +46,22 @@ pub(crate) struct Before {
 /// What this transaction does to the slot of a case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SlotChange {
-    /// Nothing.
+    /// The slot stays as it is.
     #[default]
     Same,
-    /// It uses none any more.
+    /// The case gives its slot back.
     Freed,
-    /// It uses this one now.
+    /// The case takes this slot, and gives back any other.
     Taken(SlotName),
 }
 
-/// A slot: whose, and its number there.
+/// Identifies a slot: the organisation that published it, and the number it has there.
 pub(crate) type SlotName = (OrganisationCode, String);
 
-/// How a message came in.
+/// How a message came in, for its row in `messages`.
 #[derive(Clone)]
 pub(crate) struct Arrival {
-    /// Which system said it; `None` is the default system.
+    /// The system of the source that sent it; `None` is the default system.
     pub(crate) system: Option<SystemName>,
     pub(crate) format: &'static str,
     pub(crate) raw: Bytes,
@@ -74,12 +74,12 @@ pub(crate) struct Arrival {
 /// A message to be written.
 pub(crate) struct NewMessage {
     pub(crate) message: Message,
-    /// Which system of its source said it; `None` is the default system.
+    /// The system of the source that sent it; `None` is the default system.
     pub(crate) system: Option<SystemName>,
-    /// `None` when the broker wrote it.
+    /// How it came in; `None` if the broker wrote it.
     pub(crate) arrival: Option<Arrival>,
     pub(crate) case: Option<Uuid>,
-    /// What its verdict says of the case, for repeats.
+    /// The case number that its verdict names, so that a repeat gets the same verdict.
     pub(crate) case_number: Option<String>,
     pub(crate) case_state: Option<String>,
     pub(crate) received_at: Timestamp,
@@ -89,7 +89,7 @@ pub(crate) struct NewMessage {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NewDelivery {
     pub(crate) id: DeliveryId,
-    /// Which system of the destination receives it; `None` is the default system.
+    /// The system of the destination that receives it; `None` is the default system.
     pub(crate) system: Option<SystemName>,
     pub(crate) case: Option<Uuid>,
     pub(crate) number: u32,
@@ -109,7 +109,7 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Takes a case that was read. One that is held already stays as it is.
+    /// Adds a case that was read. If it was added before, the earlier copy stays.
     pub(crate) fn load(&mut self, case: Case) {
         self.loaded.entry(case.id).or_insert_with(|| LoadedCase {
             before: Some(Before {
@@ -125,7 +125,7 @@ impl Changes {
         });
     }
 
-    /// Takes the last number that was given in a line of a loaded case.
+    /// Records the last delivery number given to `to` within a loaded case.
     pub(crate) fn set_last_number(&mut self, case: Uuid, to: OrganisationCode, last: u32) {
         if let Some(loaded) = self.loaded.get_mut(&case) {
             loaded.lines.insert(to, last);
@@ -142,15 +142,15 @@ impl Changes {
         self.loaded.values().filter(|loaded| loaded.changed)
     }
 
-    /// Takes a change: the case, its event, its messages and their deliveries. The first message
-    /// is the one that arrived, if one did. Returns how many deliveries it makes.
+    /// Adds a change: the case, its event, its messages and their deliveries. The first message is
+    /// the one that arrived, if one did. Returns how many deliveries were added.
     pub(crate) fn add(&mut self, change: Change, mut arrival: Option<Arrival>) -> u32 {
         let Change { case, event, messages, dispatches } = change;
         let id = case.id;
         let number = case.number.as_str().to_owned();
         let at = event.at;
         for message in messages {
-            // A restated request is still that of the system that stated it.
+            // A request that is restated for a new target still comes from the system that made it.
             let restated = message.source.organisation == case.origin;
             let system = match &arrival {
                 Some(arrival) => arrival.system.clone(),
@@ -224,7 +224,7 @@ impl Changes {
         created_at: Timestamp,
     ) -> u32 {
         let id = DeliveryId { message, to: to.organisation().clone() };
-        // One message reaches one organisation once.
+        // One message is delivered to one organisation once.
         if !self.delivered.insert(id.clone()) {
             return 0;
         }

@@ -1,16 +1,16 @@
 //! Group commit: one transaction for all messages that arrived together.
 //!
 //! ```text
-//!   begin, names ▶ find ▶ cases FOR UPDATE ▶ lines ▶ wishes ▶ judge ▶ write ▶ commit
+//!   begin, lock names ▶ find ▶ cases FOR UPDATE ▶ last numbers ▶ needed ▶ judge ▶ write ▶ commit
 //! ```
 //!
-//! A message that opens a case, as most do, is four round trips: begin, find, write, commit. What
-//! comes between is asked only where something was found.
+//! A message that opens a case, as most do, takes four round trips: begin, find, write, commit. The
+//! steps between them run only when `find` returned something.
 //!
-//! Two processes may take the same message, or messages of one case, at the same moment. Cases are
-//! locked, so the second waits; what it then refuses is looked up once more, because by now it may
-//! be a repeat. What two may still write at once breaks a unique rule in the database; the
-//! transaction then runs again from the start and finds what the other one wrote.
+//! Two processes may receive the same message, or messages of one case, at the same moment. Cases
+//! are locked, so the second one waits; a message that it then refuses is looked up once more,
+//! because by now it may be a repeat. Where both still write the same thing, a unique constraint
+//! stops the second; its transaction runs again from the start and finds what the first one wrote.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use tierlink_schemas::message::from_slice;
 use uuid::Uuid;
 
 use crate::Judge;
-use crate::batch::{Batch, First, SlotKnown, SourceId, Wishes};
+use crate::batch::{Batch, First, Needed, SlotKnown, SourceId};
 use crate::changes::{Changes, SlotName};
 use crate::fields::{Fields, Reader, json};
 use crate::records::{Judged, Work};
@@ -31,15 +31,15 @@ use crate::storable;
 use crate::tables::{REFUSAL, SLOT, insert, refusal_columns, slot_columns};
 use crate::write::{system_text, write};
 
-/// Refused messages that are kept for each organisation, newest first. Enough to see what goes
-/// wrong, and a sender that is refused all night does not fill the disk.
+/// Refusals stored for each organisation; older ones are deleted. Enough to see what goes wrong,
+/// without filling the disk when a sender is refused all night.
 pub const REFUSALS_KEPT_MAX: u32 = 1_000;
 /// So much of each is kept: the header and the first segments or elements, to see what it was.
 pub const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of refused messages that are kept for each organisation, newest first.
 pub const REFUSED_BYTES_KEPT_MAX: u32 = 16 * 1024 * 1024;
 
-/// Judges and writes a batch.
+/// Judges and writes a batch. Returns the verdicts in the order of the works.
 pub(crate) async fn commit<S: Session>(
     session: &mut S,
     works: Arc<[Work]>,
@@ -53,12 +53,13 @@ pub(crate) async fn commit<S: Session>(
     for case in read_cases(session, seen).await? {
         batch.changes.load(case);
     }
-    let wishes = batch.wishes();
-    fulfil(session, &mut batch, wishes).await?;
+    let needed = batch.needed_by_all();
+    find_needed(session, &mut batch, needed).await?;
     for at in 0..batch.len() {
-        // What an earlier work of the batch opened could not be known before.
-        let wishes = batch.wishes_of(at);
-        fulfil(session, &mut batch, wishes).await?;
+        // Cases opened by an earlier work of this batch could not be known when `needed`
+        // was first read.
+        let needed = batch.needed_by(at);
+        find_needed(session, &mut batch, needed).await?;
         batch.judge(at, judge);
     }
     let firsts = find_firsts(session, batch.refused_source_ids()).await?;
@@ -69,7 +70,7 @@ pub(crate) async fn commit<S: Session>(
     Ok(batch.verdicts())
 }
 
-/// What was accepted meanwhile under the ids of messages that were refused.
+/// Finds the messages that another process accepted meanwhile under the ids of refused works.
 async fn find_firsts<S: Session>(
     session: &mut S,
     ids: Vec<SourceId>,
@@ -108,7 +109,7 @@ const LOOKUP: &[(&str, Type)] = &[
     ("last_id", Type::Id),
 ];
 
-/// How each kind of thing that is asked for is found.
+/// For each kind of lookup, its name and the SQL that answers it.
 const FINDS: [(&str, &str); 5] = [
     (
         FIRST,
@@ -152,8 +153,8 @@ const FINDS: [(&str, &str); 5] = [
     ),
 ];
 
-/// The statement that finds what is asked for and nothing else: most messages ask for two of the
-/// five. Open cases come first, then young ones, because only so many of them count.
+/// Builds the statement that answers the asked lookups only: most messages need two of the five.
+/// Open cases come first, then newer ones, because only the first [`CANDIDATES_MAX`] count.
 fn find_for(asked: &HashSet<&str>) -> String {
     let asked = FINDS.iter().filter(|(what, _)| asked.contains(what));
     let parts: Vec<&str> = asked.map(|(_, sql)| *sql).collect();
@@ -166,7 +167,7 @@ fn find_for(asked: &HashSet<&str>) -> String {
 
 /// Finds out which works are repeats, and which cases the keys of the others name.
 ///
-/// One statement for all, so that everything is seen at one moment and in one round trip.
+/// One statement for all, so that everything is seen in one snapshot and one round trip.
 async fn find<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Failed> {
     let ids = batch.source_ids();
     let mut given = Given::new(LOOKUP);
@@ -186,7 +187,7 @@ async fn find<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Fail
                 let (whose, number) = (organisation.as_ref(), number.as_str());
                 given.push(values!["theirs", place, whose, NO_TEXT, number, NO_ID, NO_ID]);
             }
-            // Nothing that could not be stored can be found.
+            // A key that no column can store cannot be found either.
             Key::Theirs { .. } => {}
             Key::Answered { first, last } => {
                 given.push(values!["answered", place, NO_TEXT, NO_TEXT, NO_TEXT, *first, *last]);
@@ -211,7 +212,7 @@ async fn find<S: Session>(session: &mut S, batch: &mut Batch) -> Result<(), Fail
         }
     }
     batch.know_firsts(firsts);
-    // What is a repeat is answered by now, and needs no case.
+    // Repeats have their verdict by now and need no case.
     let asked: HashSet<usize> = batch.lookups().into_iter().map(|(place, _)| place).collect();
     for (place, case) in named.into_iter().filter(|(place, _)| asked.contains(place)) {
         batch.know_key(place, case);
@@ -235,8 +236,8 @@ fn first<R: Fields>(row: &Reader<'_, R>) -> Result<First, Failed> {
     })
 }
 
-/// Reads cases and keeps everybody else from changing them until the transaction ends. In order
-/// of their ids, so that nobody waits in a circle.
+/// Reads cases and locks them until the transaction ends. In the order of their ids, so that two
+/// transactions cannot wait for each other.
 pub(crate) async fn lock_cases<S: Session>(
     session: &mut S,
     ids: Vec<Uuid>,
@@ -256,7 +257,7 @@ async fn read_cases<S: Session>(session: &mut S, ids: Vec<Uuid>) -> Result<Vec<C
     rows.iter().map(|row| Reader::new(row, "cases").json_bytes("body")).collect()
 }
 
-/// Loads locked cases into changes, with the last number of each of their lines.
+/// Loads locked cases into `changes`, with the last delivery number for each destination.
 pub(crate) async fn load<S: Session>(
     session: &mut S,
     changes: &mut Changes,
@@ -282,16 +283,16 @@ pub(crate) async fn load<S: Session>(
     Ok(())
 }
 
-/// Looks up what the works need beside cases.
-async fn fulfil<S: Session>(
+/// Reads what the works need beside cases.
+async fn find_needed<S: Session>(
     session: &mut S,
     batch: &mut Batch,
-    wishes: Wishes,
+    needed: Needed,
 ) -> Result<(), Failed> {
-    if wishes.is_empty() {
+    if needed.is_empty() {
         return Ok(());
     }
-    let Wishes { requests, bookings, slots } = wishes;
+    let Needed { requests, bookings, slots } = needed;
     if !requests.is_empty() {
         find_requests(session, batch, requests).await?;
     }
@@ -321,7 +322,7 @@ async fn find_requests<S: Session>(
     Ok(())
 }
 
-/// Slots are locked: two cases that want the last place come one after the other.
+/// Slots are locked, so that two cases that want the last place are decided one after the other.
 async fn find_slots<S: Session>(
     session: &mut S,
     batch: &mut Batch,
@@ -362,8 +363,8 @@ async fn find_slots<S: Session>(
     Ok(())
 }
 
-/// Bookings are looked up under a lock on all of them, which is held until the commit: nobody can
-/// take the room between our look and our booking.
+/// All bookings stay locked until the commit: nobody can book the room between this query
+/// and the write.
 async fn find_bookings<S: Session>(
     session: &mut S,
     batch: &mut Batch,
@@ -425,7 +426,7 @@ async fn write_slots<S: Session>(session: &mut S, batch: &Batch) -> Result<(), F
     Ok(())
 }
 
-/// Keeps refused arrivals, and lets the oldest go.
+/// Stores refusals, and deletes the organisation's oldest beyond [`REFUSALS_KEPT_MAX`].
 async fn write_refusals<S: Session>(session: &mut S, batch: &Batch) -> Result<(), Failed> {
     let mut given = Given::new(REFUSAL);
     let mut organisations: HashSet<OrganisationCode> = HashSet::new();
@@ -445,7 +446,7 @@ async fn write_refusals<S: Session>(session: &mut S, batch: &Batch) -> Result<()
     }
     let sql = insert!("insert_refusals", "refusals", refusal_columns);
     session.run_for(sql, given, vec![]).await?;
-    // Ids grow with time, so the newest are the greatest.
+    // Ids grow with time, so the newest refusals have the greatest ids.
     let sql = "-- prune_refusals
         DELETE FROM refusals WHERE organisation = $1 AND id <=
             (SELECT id FROM refusals WHERE organisation = $1

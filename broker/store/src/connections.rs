@@ -1,4 +1,4 @@
-//! Connections that are held while something is done on them, and kept for the next afterwards.
+//! The connections to a database: taken for one transaction, and reused afterwards.
 //!
 //! ```text
 //!   take ──▶ a permit ──▶ one that is idle and alive, or a new one ──▶ InUse
@@ -6,19 +6,19 @@
 //!               └────────────────────── kept, as it is ◀────────────────┘            ▼ closed
 //! ```
 //!
-//! New ones are made one after another, and with growing pauses while they fail. A
-//! network may close our end of a connection and leave the server's open; whoever tries again at
-//! once, with every connection that it may have, takes all that the server has for anybody.
+//! New connections are made one at a time, with growing pauses while that fails. A network may
+//! close our end of a connection and leave the server's end open; reconnecting at once with every
+//! permitted connection would use up all that the server has.
 //!
-//! Whoever drops a connection half-way closes it: a transaction that nobody ended must not meet the
-//! next user, and a connection that has not answered in time may never answer. Transactions are
-//! begun and ended with plain statements. The library's own count of open ones goes wrong when a
-//! database ends a transaction by itself, as SQLite does on a full disk, and such a connection would
-//! never begin another.
+//! A connection that is dropped half-way is closed: the next user must not get one inside an
+//! open transaction, and one that did not answer in time may never answer. Transactions are
+//! begun and ended with plain statements, because sqlx counts open transactions itself and goes
+//! wrong when a database ends one on its own, as SQLite does on a full disk; such a connection
+//! could never begin another.
 //!
-//! The library's pool makes connections and closes them. It does not get them back in between: it
-//! would ask each one whether it is still alive, a round trip after every transaction, and would wait
-//! for the answer of one that fell silent for ever.
+//! The sqlx pool only makes and closes connections. It does not get them back between uses: it
+//! would test each of them, a round trip after every transaction, and wait without limit for one
+//! that no longer answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,20 +30,20 @@ use sqlx::{Database, Error, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep_until, timeout_at};
 
-/// The pause after the first new connection that failed. It doubles with each further one.
+/// The pause after the first new connection that failed. Doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause. A server forgets a connection that never said who it is after a minute, so
-/// that some sixty of ours remain on it, of the hundred that it has unless told otherwise.
+/// The longest pause. PostgreSQL drops a connection that has not authenticated after 60 s, so at
+/// most about sixty unfinished ones of ours remain there, of its default of 100.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Whether a connection that lay idle for so long may be used.
+/// Checks whether a connection that was idle for this long still works.
 pub(crate) type IsAlive<D> = Arc<
     dyn for<'c> Fn(&'c mut <D as Database>::Connection, Duration) -> BoxFuture<'c, bool>
         + Send
         + Sync,
 >;
 
-/// As many connections as the pool may make.
+/// The connections of one store, as many as the pool may make.
 pub(crate) struct Connections<D: Database> {
     pool: Pool<D>,
     permits: Arc<Semaphore>,
@@ -67,7 +67,7 @@ impl Failures {
         self.last_at = Some(tokio::time::Instant::now());
     }
 
-    /// When the next one may be tried, if not at once.
+    /// When the next attempt is allowed; `None` is now.
     fn next_try_at(&self) -> Option<tokio::time::Instant> {
         let doubled = 1_u32.checked_shl(self.count.saturating_sub(1)).unwrap_or(u32::MAX);
         let pause = FIRST_PAUSE.saturating_mul(doubled).min(PAUSE_MAX);
@@ -83,7 +83,7 @@ struct Idle<D: Database> {
 /// A connection in use.
 pub(crate) struct InUse<D: Database> {
     connection: Option<PoolConnection<D>>,
-    /// Whether it has never been given back yet.
+    /// Whether it was made just now, and not reused.
     new: bool,
     ended: bool,
     home: Connections<D>,
@@ -105,7 +105,7 @@ impl<D: Database> Clone for Connections<D> {
 }
 
 impl<D: Database> Connections<D> {
-    /// Those that this pool makes, each checked with `is_alive` before it is used again.
+    /// Uses connections of this pool. Each is checked with `is_alive` before it is reused.
     pub(crate) fn of(pool: Pool<D>, is_alive: IsAlive<D>) -> Self {
         let max = usize::try_from(pool.options().get_max_connections()).unwrap_or(1);
         let acquire_timeout = pool.options().get_acquire_timeout();
@@ -114,7 +114,7 @@ impl<D: Database> Connections<D> {
         Self { pool, permits, idle, making, failures, is_alive, acquire_timeout }
     }
 
-    /// The pool, with all connections that nobody holds, for what the library does by itself.
+    /// The pool itself, for what sqlx does alone (migrations).
     pub(crate) fn pool(&self) -> &Pool<D> {
         self.idle().clear();
         &self.pool
@@ -138,7 +138,7 @@ impl<D: Database> Connections<D> {
         Ok(InUse { connection: Some(connection), new, ended: false, home, _permit: permit })
     }
 
-    /// Makes one when its turn comes, which must be before `until`.
+    /// Makes a connection when its turn comes. Gives up at `until`.
     async fn make(&self, until: tokio::time::Instant) -> Result<PoolConnection<D>, Error> {
         let turn = async {
             let turn = self.making.lock().await;
@@ -159,14 +159,15 @@ impl<D: Database> Connections<D> {
         made
     }
 
-    /// Lets nobody take another one, and closes them after what is in hand.
+    /// Refuses further connections, waits for those in use, and closes them all.
     pub(crate) async fn close(&self) {
         self.permits.close();
         self.idle().clear();
         self.pool.close().await;
     }
 
-    /// The list is right even after a panic elsewhere: each change to it is one step.
+    /// A poisoned lock is safe to use: every change to the list is one step, so it is whole even
+    /// after a panic.
     fn idle(&self) -> MutexGuard<'_, Vec<Idle<D>>> {
         self.idle.lock()
     }
@@ -182,7 +183,7 @@ impl<D: Database> InUse<D> {
         held.unwrap_or_else(|| unreachable!("a connection is held until it is dropped"))
     }
 
-    /// Nothing is going on on it any more: the next may use it.
+    /// Gives the connection back for reuse. No transaction may be open on it.
     pub(crate) fn give_back(mut self) {
         self.ended = true;
     }

@@ -1,11 +1,11 @@
 //! Acts of people: replay, drop, pause, resume, tokens, reload, vouching for the clock. Each is done and recorded in one
 //! transaction, so that a process that dies in between leaves both or neither.
 //!
-//! The table `acts` is the one audit record, and [`act`] the one function that writes it. It is
-//! written only if the act changed something: a second replay of a delivery that is on its way
-//! again says so and leaves no row.
-//!
-//! What a person may ask for is decided before (`broker/service/src/desk`); what a replay or a drop
+//! The table `acts` is the only audit record, and [`act`] the only function that writes it. A row
+//! is written only if the act changed something: a second replay of a delivery that is already
+//! queued again is reported as such and not recorded.
+//! Whether a person may ask for an act is checked before (`broker/service/src/desk`); the core
+//! decides what a replay or a drop means for a delivery.
 //! means for a delivery is decided by the core.
 
 use jiff::Timestamp;
@@ -20,7 +20,8 @@ use crate::fields::{Fields, Reader};
 use crate::session::{Failed, Session, values};
 use crate::{lanes, operations, parked};
 
-/// Does what a person asks for and records it. `receipt` makes what the origin hears of a drop.
+/// Does what a person asks for and records it. `receipt` makes the receipt for the origin of
+/// a dropped delivery.
 pub(crate) async fn act<S: Session>(
     session: &mut S,
     new: NewAct,
@@ -44,7 +45,7 @@ pub(crate) async fn act<S: Session>(
     Ok(acted)
 }
 
-/// The record says whose token it was, which only its row knows.
+/// Only the token's row says which organisation it belonged to, which the record must hold.
 async fn revoke_token<S: Session>(
     session: &mut S,
     new: &NewAct,
@@ -58,7 +59,7 @@ async fn revoke_token<S: Session>(
     Ok(Acted::Done)
 }
 
-/// What an act concerns, as columns.
+/// What an act concerns, as columns of `acts`.
 #[derive(Default)]
 struct Concerns<'a> {
     message: Option<Uuid>,
@@ -120,7 +121,7 @@ async fn record<S: Session>(
     Ok(())
 }
 
-/// A page of acts, newest first.
+/// Reads a page of acts, newest first.
 pub(crate) async fn acts<S: Session>(
     session: &mut S,
     query: ActQuery,
@@ -175,7 +176,7 @@ fn read<R: Fields>(row: &R) -> Result<ActRow, Failed> {
     })
 }
 
-/// The least id that a UUIDv7 of this millisecond can have.
+/// The smallest UUIDv7 of this millisecond.
 fn first_id_of(at: Timestamp) -> Uuid {
     let milliseconds = u128::try_from(at.as_millisecond()).unwrap_or(0);
     Uuid::from_u128(milliseconds << 80)

@@ -1,25 +1,25 @@
-//! What can go wrong with a store, and whose turn it is.
+//! Errors of a store, by who must act: wait, mend the database, migrate, or upgrade.
 
 use tierlink_schemas::Code;
 
 /// The store could not do what it was asked. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It does not answer, or not in time. The same call may work later.
+    /// The database does not answer, or not in time. The same call may work later.
     #[error("could not {what}: the store does not answer; check that the database runs")]
     Unavailable {
         /// What was attempted.
         what: &'static str,
-        /// Why.
+        /// The error of the database driver.
         #[source]
         source: sqlx::Error,
     },
-    /// It answered and said no for a reason that trying again will not mend.
+    /// The database answered with an error that trying again will not mend.
     #[error("could not {what}: the store refused; see the cause and ops/errors/S002.md")]
     Refused {
         /// What was attempted.
         what: &'static str,
-        /// Why.
+        /// The error of the database driver.
         #[source]
         source: sqlx::Error,
     },
@@ -28,7 +28,7 @@ pub enum Error {
     Unreadable {
         /// What was attempted.
         what: &'static str,
-        /// Which table.
+        /// The table whose row it is.
         table: &'static str,
     },
     /// The tables are missing or older than this program.
@@ -52,7 +52,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The stable code, with a page under `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

@@ -1,5 +1,5 @@
-//! Cases whose deadline has passed: the judge says what that means, and it is written like any
-//! other change.
+//! Cases whose deadline has passed: the judge decides what follows, which is written like
+//! any other change.
 
 use jiff::{SignedDuration, Timestamp};
 use tierlink_core::case::Case;

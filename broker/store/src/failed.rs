@@ -3,9 +3,9 @@
 /// What stopped a transaction.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// The database did.
+    /// The database driver returned an error.
     Sql(sqlx::Error),
-    /// A row of this table cannot be read.
+    /// A row of this table holds a value that cannot be read.
     Unreadable(&'static str),
 }
 

@@ -1,6 +1,7 @@
 //! Reading one row, of either database, field by field.
 //!
-//! A field that is missing or holds something else is a damaged row, never a default.
+//! A column that is missing, or holds something that its type cannot, makes the row unreadable. It
+//! is never replaced by a default.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use crate::failed::Failed;
 
-/// A row. `column` names are those of the SQL text.
+/// A row of either database. `column` is the name that the SQL text gives the column.
 pub(crate) trait Fields {
     fn id(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error>;
     fn int(&self, column: &str) -> Result<Option<i64>, sqlx::Error>;
@@ -45,7 +46,7 @@ macro_rules! fields {
 
 fields!(PgRow, SqliteRow);
 
-/// One row of a table, for reading: knows the table's name for the error.
+/// Reads columns of one row; knows the table's name for the error.
 pub(crate) struct Reader<'r, R: Fields> {
     row: &'r R,
     table: &'static str,
@@ -57,45 +58,47 @@ impl<'r, R: Fields> Reader<'r, R> {
         Self { row, table }
     }
 
-    /// The row cannot be read.
+    /// The error for a row that cannot be read.
     pub(crate) fn damaged(&self) -> Failed {
         Failed::Unreadable(self.table)
     }
 
-    fn may<T>(&self, field: Result<Option<T>, sqlx::Error>) -> Result<Option<T>, Failed> {
+    /// The value of a column that may be NULL.
+    fn optional<T>(&self, field: Result<Option<T>, sqlx::Error>) -> Result<Option<T>, Failed> {
         field.map_err(|_| self.damaged())
     }
 
-    fn must<T>(&self, field: Result<Option<T>, sqlx::Error>) -> Result<T, Failed> {
-        self.may(field)?.ok_or_else(|| self.damaged())
+    /// The value of a column that is never NULL.
+    fn required<T>(&self, field: Result<Option<T>, sqlx::Error>) -> Result<T, Failed> {
+        self.optional(field)?.ok_or_else(|| self.damaged())
     }
 
     pub(crate) fn id(&self, column: &str) -> Result<Uuid, Failed> {
-        self.must(self.row.id(column))
+        self.required(self.row.id(column))
     }
 
     pub(crate) fn id_if_any(&self, column: &str) -> Result<Option<Uuid>, Failed> {
-        self.may(self.row.id(column))
+        self.optional(self.row.id(column))
     }
 
     pub(crate) fn text(&self, column: &str) -> Result<String, Failed> {
-        self.must(self.row.text(column))
+        self.required(self.row.text(column))
     }
 
     pub(crate) fn text_if_any(&self, column: &str) -> Result<Option<String>, Failed> {
-        self.may(self.row.text(column))
+        self.optional(self.row.text(column))
     }
 
     pub(crate) fn bytes(&self, column: &str) -> Result<Vec<u8>, Failed> {
-        self.must(self.row.bytes(column))
+        self.required(self.row.bytes(column))
     }
 
     pub(crate) fn flag(&self, column: &str) -> Result<bool, Failed> {
-        self.must(self.row.flag(column))
+        self.required(self.row.flag(column))
     }
 
     pub(crate) fn int(&self, column: &str) -> Result<i64, Failed> {
-        self.must(self.row.int(column))
+        self.required(self.row.int(column))
     }
 
     pub(crate) fn u16(&self, column: &str) -> Result<u16, Failed> {
@@ -110,12 +113,13 @@ impl<'r, R: Fields> Reader<'r, R> {
         u64::try_from(self.int(column)?).map_err(|_| self.damaged())
     }
 
+    /// An instant, stored as microseconds since 1970-01-01 UTC.
     pub(crate) fn at(&self, column: &str) -> Result<Timestamp, Failed> {
         Timestamp::from_microsecond(self.int(column)?).map_err(|_| self.damaged())
     }
 
     pub(crate) fn at_if_any(&self, column: &str) -> Result<Option<Timestamp>, Failed> {
-        self.may(self.row.int(column))?
+        self.optional(self.row.int(column))?
             .map(Timestamp::from_microsecond)
             .transpose()
             .map_err(|_| self.damaged())
@@ -125,7 +129,7 @@ impl<'r, R: Fields> Reader<'r, R> {
         OrganisationCode::new(self.text(column)?).map_err(|_| self.damaged())
     }
 
-    /// A system: an empty text is the default one.
+    /// A system; the empty text stands for the default one.
     pub(crate) fn system(&self, column: &str) -> Result<Option<SystemName>, Failed> {
         let text = self.text(column)?;
         if text.is_empty() {
@@ -134,13 +138,13 @@ impl<'r, R: Fields> Reader<'r, R> {
         SystemName::new(text).map(Some).map_err(|_| self.damaged())
     }
 
-    /// A further system, in a column that may be empty.
+    /// A system, in a column that may be NULL.
     pub(crate) fn system_if_any(&self, column: &str) -> Result<Option<SystemName>, Failed> {
         let name = self.text_if_any(column)?.map(SystemName::new);
         name.transpose().map_err(|_| self.damaged())
     }
 
-    /// A lane, or a source, from the columns of its organisation and its system.
+    /// A lane or a source, from the columns of its organisation and its system.
     pub(crate) fn lane(&self, organisation: &str, system: &str) -> Result<LaneName, Failed> {
         Ok(LaneName::new(self.organisation(organisation)?, self.system(system)?))
     }
@@ -173,7 +177,7 @@ impl<'r, R: Fields> Reader<'r, R> {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.damaged())
     }
 
-    /// A column of JSON text that may be empty.
+    /// A column of JSON text that may be NULL.
     pub(crate) fn json_if_any<T: DeserializeOwned>(
         &self,
         column: &str,
@@ -182,7 +186,7 @@ impl<'r, R: Fields> Reader<'r, R> {
         text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| self.damaged())
     }
 
-    /// A column of JSON bytes.
+    /// A column of JSON bytes that may be NULL.
     pub(crate) fn json_bytes_if_any<T: DeserializeOwned>(
         &self,
         column: &str,
@@ -196,7 +200,7 @@ impl<'r, R: Fields> Reader<'r, R> {
     }
 }
 
-/// JSON text of our own plain records.
+/// Writes one of our own plain records as JSON text.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value)
         .unwrap_or_else(|_| unreachable!("our records have string keys and no failing writers"))

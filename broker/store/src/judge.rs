@@ -1,4 +1,4 @@
-//! What the store asks while a transaction is open: who decides is passed in by the caller.
+//! What the store asks while a transaction is open. The caller passes in who decides.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use crate::records::{DeliveryRow, Found, Judgement, Settled, Settlement, Work};
 
-/// Decides inside a transaction. Pure and quick: rows stay locked meanwhile.
+/// Decides inside a transaction. Must be pure and quick, because rows stay locked meanwhile.
 pub trait Judge: Send + Sync {
-    /// What `work` means, given what was found for it.
+    /// Decides about `work`, given what was found for it.
     fn judge(&self, work: &Work, found: &Found<'_>) -> Judgement;
 
     /// What a deadline that is due means for `case`.
@@ -20,10 +20,11 @@ pub trait Judge: Send + Sync {
     /// `case` without what a clock wrote into it that was ahead; `None` if there is nothing.
     fn set_right(&self, case: &Case, now: Timestamp) -> Option<Case>;
 
-    /// What an outcome means for a delivery, and the receipt that its origin wants to hear.
+    /// Decides what an outcome means for a delivery. Returns its next state and the receipt
+    /// for its origin.
     fn settle(&self, delivery: &DeliveryRow, settlement: &Settlement) -> Settled;
 }
 
-/// The receipt that the origin of a delivery wants to hear. Pure, as the judge is.
+/// Makes the receipt for the origin of a dropped delivery. Pure, as the judge is.
 pub type ReceiptOf =
     Arc<dyn Fn(&DeliveryRow) -> Option<Box<tierlink_schemas::Message>> + Send + Sync>;

@@ -1,7 +1,7 @@
-//! Lanes and figures, for people and metrics.
+//! Lanes, their settings, and counts for metrics.
 //!
-//! Each count walks an index that holds only what is counted, so a million settled deliveries cost
-//! nothing.
+//! Each count reads an index that holds only what is counted, so its cost does not grow with the
+//! number of settled deliveries.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::fields::Reader;
 use crate::records::{Figures, LaneCondition, LaneRow, LeftBehind};
 use crate::session::{Failed, Session, values};
 
-/// The lanes that have anything in them or a setting.
+/// Lists every lane that holds deliveries or has a setting.
 pub(crate) async fn lanes<S: Session>(session: &mut S) -> Result<Vec<LaneRow>, Failed> {
     let mut lanes: BTreeMap<LaneName, LaneRow> = BTreeMap::new();
     let sql = "-- lanes
@@ -57,7 +57,7 @@ fn lane(lanes: &mut BTreeMap<LaneName, LaneRow>, name: LaneName) -> &mut LaneRow
     lanes.entry(name.clone()).or_insert_with(|| LaneRow::empty(name))
 }
 
-/// How each lane is, without counting what is in it.
+/// Whether each lane is paused or unanswered. Counts nothing.
 pub(crate) async fn conditions<S: Session>(session: &mut S) -> Result<Vec<LaneCondition>, Failed> {
     let sql = "-- lane_conditions
         SELECT organisation, '' AS system, paused, trouble_at FROM lanes
@@ -75,7 +75,7 @@ pub(crate) async fn conditions<S: Session>(session: &mut S) -> Result<Vec<LaneCo
     conditions.collect()
 }
 
-/// Pauses a lane, if it is open.
+/// Pauses a lane. `AsBefore` if it is paused already.
 pub(crate) async fn pause<S: Session>(session: &mut S, lane: &LaneName) -> Result<Acted, Failed> {
     let changed = match lane.system() {
         None => {
@@ -95,7 +95,7 @@ pub(crate) async fn pause<S: Session>(session: &mut S, lane: &LaneName) -> Resul
     Ok(if_changed(changed))
 }
 
-/// Opens a lane, if it is paused.
+/// Resumes a lane. `AsBefore` if it is not paused.
 pub(crate) async fn resume<S: Session>(session: &mut S, lane: &LaneName) -> Result<Acted, Failed> {
     let changed = match lane.system() {
         None => {
@@ -117,7 +117,7 @@ fn if_changed(rows: u64) -> Acted {
     if rows == 0 { Acted::AsBefore } else { Acted::Done }
 }
 
-/// Figures for metrics.
+/// Counts for metrics.
 pub(crate) async fn figures<S: Session>(
     session: &mut S,
     now: Timestamp,

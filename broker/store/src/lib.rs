@@ -1,18 +1,18 @@
-//! Where the truth lives: SQLite (embedded) and PostgreSQL (production) behind five small
-//! traits.
+//! The broker's memory: SQLite (embedded) and PostgreSQL (production) behind five small traits.
 //!
-//! SQL finds, the core decides: each method is exactly one transaction, and what to write is said
-//! by a judge that the caller passes in. Messages that arrive together share a transaction
-//! (group commit), and each gets its own verdict.
+//! SQL finds rows, the core decides: each method is exactly one transaction, and a judge that the
+//! caller passes in says what to write. Messages that arrive together share a transaction (group
+//! commit), and each gets its own verdict.
 //!
 //! Architecture Invariant: no state is decided in SQL. Every transaction runs in a task of its own
 //! that nobody drops: a cancelled `begin` would leave a pooled connection inside a transaction.
 //!
-//! Read in this order: `store.rs` (the traits), [`records`] (what goes in and comes out),
-//! `transactions.rs` (a method is a transaction), `session.rs` (where the two databases differ, and nowhere else), `commit.rs` and
-//! `batch.rs` (group commit), `outbox.rs` and `settle.rs` (deliveries), `desk.rs` (what people do).
+//! Read in this order: `store.rs` (the traits), [`records`] (arguments and results),
+//! `transactions.rs` (one method, one transaction), `session.rs` (the only place where the two
+//! databases differ), `commit.rs` and `batch.rs` (group commit), `outbox.rs` and `settle.rs`
+//! (deliveries), `desk.rs` (acts of people).
 //!
-//! `tests/stores/` is the conformance suite: every promise, on both databases.
+//! `tests/stores/` is the conformance suite: it runs on both databases.
 
 mod acts;
 mod batch;

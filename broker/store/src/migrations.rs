@@ -1,24 +1,25 @@
-//! The tables, embedded in the program.
+//! The migrations, embedded in the program.
 //!
 //! Line ends and trailing blanks do not count for the checksum, so that a checkout on another
-//! system still recognises its own migrations. A newer table than this program knows is no
-//! obstacle: during a rolling upgrade the old version works on with it.
+//! operating system recognises its own migrations. Tables of a newer release are accepted: during a
+//! rolling upgrade the old release works on with them.
 
 use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-struct Twin {
+/// One migration, with its SQL for each database.
+struct EmbeddedMigration {
     version: i64,
     name: &'static str,
     postgres: &'static str,
     sqlite: &'static str,
 }
 
-macro_rules! twins {
+macro_rules! migrations {
     ($($version:literal $name:literal $file:literal,)*) => {
-        &[$(Twin {
+        &[$(EmbeddedMigration {
             version: $version,
             name: $name,
             postgres: include_str!(concat!("../../../migrations/postgres/", $file)),
@@ -27,7 +28,7 @@ macro_rules! twins {
     };
 }
 
-const TWINS: &[Twin] = twins![
+const MIGRATIONS: &[EmbeddedMigration] = migrations![
     1 "messages and cases" "0001_messages_and_cases.sql",
     2 "deliveries" "0002_deliveries.sql",
     3 "bookings and slots" "0003_bookings_and_slots.sql",
@@ -40,40 +41,40 @@ const TWINS: &[Twin] = twins![
     10 "token scopes" "0010_token_scopes.sql",
 ];
 
-/// Those for PostgreSQL.
+/// The migrations for PostgreSQL.
 pub(crate) fn postgres() -> Migrator {
-    migrator(|twin| twin.postgres)
+    migrator(|migration| migration.postgres)
 }
 
-/// Those for SQLite.
+/// The migrations for SQLite.
 pub(crate) fn sqlite() -> Migrator {
-    migrator(|twin| twin.sqlite)
+    migrator(|migration| migration.sqlite)
 }
 
-/// The names of those that are not among `applied`, in order.
+/// The names of the migrations that are not among `applied`, in order.
 pub(crate) fn missing(applied: &[i64]) -> Vec<String> {
-    TWINS
+    MIGRATIONS
         .iter()
-        .filter(|twin| !applied.contains(&twin.version))
-        .map(|twin| format!("{:04} {}", twin.version, twin.name))
+        .filter(|migration| !applied.contains(&migration.version))
+        .map(|migration| format!("{:04} {}", migration.version, migration.name))
         .collect()
 }
 
-/// The versions among `applied` that this program does not know: a newer release ran there.
+/// The versions among `applied` that this program does not know: a newer release applied them.
 pub(crate) fn newer(applied: &[i64]) -> Vec<i64> {
-    let known = |version: &i64| TWINS.iter().any(|twin| twin.version == *version);
+    let known = |version: &i64| MIGRATIONS.iter().any(|migration| migration.version == *version);
     applied.iter().copied().filter(|version| !known(version)).collect()
 }
 
-fn migrator(text: fn(&Twin) -> &'static str) -> Migrator {
-    let migrations = TWINS
+fn migrator(text: fn(&EmbeddedMigration) -> &'static str) -> Migrator {
+    let migrations = MIGRATIONS
         .iter()
-        .map(|twin| {
+        .map(|migration| {
             Migration::new(
-                twin.version,
-                Cow::Borrowed(twin.name),
+                migration.version,
+                Cow::Borrowed(migration.name),
                 MigrationType::Simple,
-                AssertSqlSafe(plain(text(twin))).into_sql_str(),
+                AssertSqlSafe(plain(text(migration))).into_sql_str(),
                 false,
             )
         })
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_checkout_with_other_line_ends_has_the_same_checksum() {
-        let sql = TWINS[0].postgres;
+        let sql = MIGRATIONS[0].postgres;
 
         assert_eq!(plain(sql), plain(&sql.replace('\n', " \r\n")));
     }
@@ -113,7 +114,7 @@ mod tests {
                 .filter_map(|name| name.split('_').next().unwrap().parse().ok())
                 .collect();
             versions.sort_unstable();
-            let embedded: Vec<i64> = TWINS.iter().map(|twin| twin.version).collect();
+            let embedded: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
 
             assert_eq!(versions, embedded, "{folder}");
         }

@@ -8,13 +8,13 @@ use crate::sqlite::SqliteEngine;
 use crate::transactions::Transactions;
 use crate::{Error, Store};
 
-/// PostgreSQL.
+/// The PostgreSQL store.
 #[derive(Clone, Copy, Debug)]
 pub struct Postgres;
 
 impl Postgres {
-    /// Opens the database at `url`, with up to `connections` connections. Its tables must be up to
-    /// date.
+    /// Opens the database at `url`, with up to `connections` connections. Fails with
+    /// [`Error::NotMigrated`] if its tables are missing or old.
     pub async fn open(url: &str, connections: u32) -> Result<Arc<dyn Store>, Error> {
         checked(Self::engine(url, connections)?).await
     }
@@ -25,19 +25,20 @@ impl Postgres {
     }
 }
 
-/// SQLite.
+/// The SQLite store.
 #[derive(Clone, Copy, Debug)]
 pub struct Sqlite;
 
 impl Sqlite {
-    /// Opens the file at `path`. Its tables must be up to date.
+    /// Opens the file at `path`. Fails with [`Error::NotMigrated`] if its tables are
+    /// missing or old.
     pub async fn open(path: &str) -> Result<Arc<dyn Store>, Error> {
         checked(SqliteEngine::new(path)).await
     }
 }
 
-/// Opens a store by its address: `sqlite:PATH` or `postgres://user@host/database`. Its tables must
-/// be up to date.
+/// Opens a store by its address, `sqlite:PATH` or `postgres://user@host/database`. `connections`
+/// counts for PostgreSQL only. Fails with [`Error::NotMigrated`] if the tables are missing or old.
 pub async fn open(url: &str, connections: u32) -> Result<Arc<dyn Store>, Error> {
     match sqlite_path(url) {
         Some(path) => Sqlite::open(path).await,

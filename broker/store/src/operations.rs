@@ -1,4 +1,4 @@
-//! What runs beside cases and deliveries: refusals, slots, leases, counters, tokens.
+//! Operational records beside cases and deliveries: refusals, slots, leases, counters, tokens.
 
 use jiff::Timestamp;
 use tierlink_schemas::OrganisationCode;
@@ -13,9 +13,9 @@ use crate::records::{
 use crate::rows;
 use crate::session::{Failed, Given, Session, Type, values};
 
-/// Counters that one process takes at a time, so that a case number costs no round trip.
+/// Counters that one process reserves at a time, so that most case numbers need no round trip.
 pub const COUNTERS_TOGETHER: u64 = 100;
-/// Most tokens. Each request is checked against all of them.
+/// Most tokens. Each request is compared with all of them, so this bounds its cost.
 pub const TOKENS_MAX: u32 = 10_000;
 
 /// What is read of a refusal, but its bytes.
@@ -132,12 +132,13 @@ pub(crate) async fn hold_lease<S: Session>(
     let sql = "-- whose_lease
         SELECT until_at FROM leases WHERE name = $1";
     let found = session.rows(sql, values![name]).await?;
-    // Given up in between: then it has ended now, and the next to ask gets it.
+    // No row: the holder released it in between. Report it as ended now, so that the next
+    // try gets it.
     let ends = found.first().map(|row| Reader::new(row, "leases").at("until_at")).transpose()?;
     Ok(Hold::Theirs { until: ends.unwrap_or(now) })
 }
 
-/// Gives a lease up.
+/// Releases a lease.
 pub(crate) async fn release_lease<S: Session>(
     session: &mut S,
     name: &str,
@@ -149,7 +150,7 @@ pub(crate) async fn release_lease<S: Session>(
     Ok(())
 }
 
-/// Takes a block of counters: the first, and how many.
+/// Reserves a block of counters. Returns the first one and how many there are.
 pub(crate) async fn take_counters<S: Session>(session: &mut S) -> Result<(u64, u64), Failed> {
     let sql = "-- take_counters
         UPDATE counters SET next = next + $1 WHERE name = 'cases' RETURNING next";
@@ -161,7 +162,7 @@ pub(crate) async fn take_counters<S: Session>(session: &mut S) -> Result<(u64, u
     Ok((first, COUNTERS_TOGETHER))
 }
 
-/// Remembers a token. A name that was revoked may be given again.
+/// Stores a token. The name of a revoked token may be used again.
 pub(crate) async fn create_token<S: Session>(
     session: &mut S,
     token: &TokenRow,

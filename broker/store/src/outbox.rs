@@ -1,11 +1,13 @@
 //! The outbox: deliveries on their way to the bus, and what the bus may have lost.
 //!
-//! Only the first unsettled delivery of each line (case, destination and system) is handed out, so the
-//! order of messages does not depend on the bus. A new round makes all older copies void.
+//! Only the first unsettled delivery of each line (case, destination and system) is handed out, so
+//! the order of messages does not depend on the bus. Each requeuing starts a new round, and copies
+//! of earlier rounds are void.
 //!
-//! Where rows are known by their key, `state || ''` keeps PostgreSQL from the indexes that hold only
-//! what waits. They are nearly empty whenever it takes its statistics, so it would rather read one
-//! of them from end to end than look up a key; once thousands wait, it does so for each of hundreds.
+//! Where a statement finds rows by their key, `state || ''` stops PostgreSQL from using the
+//! partial indexes over waiting deliveries. Its statistics are usually taken while those are
+//! nearly empty, so it would scan one from end to end for each key, which is slow once thousands
+//! of deliveries wait.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +21,7 @@ use crate::records::{Attempt, DeliveryId, DeliveryRow, EventRow, Outgoing, Repai
 use crate::rows::{self, delivery_columns, event_columns, state_name};
 use crate::session::{Failed, Given, Part, Session, Type, values};
 
-/// Which state the core moves to on an event that needs no circumstances but `now`.
-/// `None` if it stays.
+/// The state that the core moves to on an event that depends on `now` only; `None` if it stays.
 fn next_state(state: &State, event: &Event, now: Timestamp) -> Option<State> {
     let at = Circumstances { now, attempts: 0, silent_since: None, jitter: 0.0 };
     match step(state, event, &at, &RetryPolicy::default()) {
@@ -29,15 +30,15 @@ fn next_state(state: &State, event: &Event, now: Timestamp) -> Option<State> {
     }
 }
 
-/// The states before and after `event`, as the core says, for a statement that moves every row in
-/// the state `from`. `None`: the core moves none, so nothing may be written.
+/// The state names before and after `event`, for a statement that moves every row in the state
+/// `from`. `None` if the core moves none: then nothing may be written.
 fn move_all(from: State, event: &Event) -> Option<(&'static str, &'static str)> {
     let to = next_state(&from, event, Timestamp::UNIX_EPOCH)?;
     Some((state_name(&from), state_name(&to)))
 }
 
-/// Deliveries that may go to the bus now, oldest first. Those that wait must be queued before:
-/// see [`queue_due`].
+/// Reads deliveries that may go to the bus now, oldest first. Those in the state `waiting` must be
+/// queued first: see [`queue_due`].
 ///
 /// SQL only finds candidates; which wait is over is said by the core. `except` is made by
 /// [`list_of`].
@@ -123,7 +124,7 @@ pub(crate) async fn queue_due<S: Session>(
     mut asked: Vec<(DeliveryId, u32)>,
     now: Timestamp,
 ) -> Result<Vec<(DeliveryId, u32)>, Failed> {
-    // In one order, so that nobody waits in a circle.
+    // Sorted, so that two transactions lock rows in the same order and cannot deadlock.
     asked.sort();
     asked.dedup();
     let sql = "-- lock_waiting
@@ -154,7 +155,7 @@ pub(crate) async fn queue_due<S: Session>(
     Ok(queued)
 }
 
-/// A list of deliveries and rounds.
+/// Deliveries with their rounds, as a list for a statement.
 fn rounds(keys: Vec<(DeliveryId, u32)>) -> Given {
     let mut given =
         Given::new(&[("message_id", Type::Id), ("destination", Type::Text), ("round", Type::Int)]);
@@ -164,13 +165,13 @@ fn rounds(keys: Vec<(DeliveryId, u32)>) -> Given {
     given
 }
 
-/// Marks queued deliveries as published. Those that were answered meanwhile stay as they are.
+/// Marks queued deliveries as published. Those that were settled meanwhile stay as they are.
 pub(crate) async fn mark_published<S: Session>(
     session: &mut S,
     mut done: Vec<(DeliveryId, u32)>,
     now: Timestamp,
 ) -> Result<(), Failed> {
-    // In one order, so that nobody waits in a circle.
+    // Sorted, so that two transactions lock rows in the same order and cannot deadlock.
     done.sort();
     done.dedup();
     let Some((queued, published)) = move_all(State::Queued, &Event::Published) else {
@@ -187,8 +188,8 @@ pub(crate) async fn mark_published<S: Session>(
     Ok(())
 }
 
-/// Those that still wait for an answer in this round. A copy may come from the bus before its row is
-/// marked as published, so a queued one is due as well.
+/// Reads those that still wait for an answer in this round. A copy may arrive from the bus before
+/// its row is marked as published, so queued ones count too.
 pub(crate) async fn still_due<S: Session>(
     session: &mut S,
     asked: Vec<(DeliveryId, u32)>,
@@ -233,7 +234,7 @@ pub(crate) async fn lanes_of<S: Session>(
     known.iter().map(read).collect()
 }
 
-/// Records tries without an answer.
+/// Records tries that got no answer.
 pub(crate) async fn note_attempts<S: Session>(
     session: &mut S,
     attempts: Vec<Attempt>,
@@ -247,7 +248,7 @@ pub(crate) async fn note_attempts<S: Session>(
         ("problem", Type::Text),
     ]);
     for attempt in attempts {
-        // The last try of each delivery counts.
+        // Of several tries of one delivery, the last one is written.
         tries.retain(|earlier| earlier.id != attempt.id);
         tries.push(attempt);
     }
@@ -281,7 +282,7 @@ pub(crate) async fn note_attempts<S: Session>(
     session.run_together(vec![noted, defaults, systems]).await
 }
 
-/// The last try of each lane, for the tables of default systems and of further ones.
+/// The last try on each lane, for the tables `lanes` (default systems) and `system_lanes`.
 fn note_trouble(last: BTreeMap<LaneName, &Attempt>) -> [Part; 2] {
     let mut defaults =
         Given::new(&[("organisation", Type::Text), ("at", Type::Int), ("problem", Type::Text)]);
@@ -311,17 +312,17 @@ fn note_trouble(last: BTreeMap<LaneName, &Attempt>) -> [Part; 2] {
     [Part::new(defaults_sql, defaults), Part::new(systems_sql, systems)]
 }
 
-/// Queues again what the road lost.
+/// Queues again what the bus lost.
 ///
-/// The state before is written out in these statements and not bound, so that PostgreSQL may use the
-/// index that holds only published rows.
+/// The old state is a literal in these statements and not a parameter, so that PostgreSQL can use
+/// the index that holds published rows only.
 pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Result<u64, Failed> {
     let Some((_published, queued)) = move_all(State::Published, &Event::Repaired) else {
         return Ok(0);
     };
     match repair {
-        Repair::RoadIsNew => {
-            let sql = "-- repair_road
+        Repair::BusIsEmpty => {
+            let sql = "-- repair_empty_bus
                 UPDATE deliveries SET state = $1, round = round + 1, published_at = NULL
                 WHERE state = 'published'";
             session.run(sql, values![queued]).await
@@ -347,8 +348,8 @@ pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Resul
     }
 }
 
-/// Published deliveries that the bus seems to have lost: later ones of the lane were answered, or
-/// nothing was answered for as long although nobody is known to be silent.
+/// Published deliveries that the bus seems to have lost: a later one of the lane was answered, or
+/// the lane answered nothing since `before` although it is not known to be paused or unanswered.
 async fn lost<S: Session>(
     session: &mut S,
     before: Timestamp,
@@ -372,8 +373,8 @@ async fn lost<S: Session>(
                 = $3
         ORDER BY deliveries.message_id, deliveries.destination
         LIMIT $2";
-    // Neither codes of organisations nor names of systems have commas or colons, so one text carries
-    // the list.
+    // Codes of organisations and names of systems contain neither comma nor colon, so one text can
+    // carry the list.
     let lanes =
         waiting.iter().map(|lane| format!("{}:{}", lane.organisation(), lane.system_text()));
     let list = format!(",{},", lanes.collect::<Vec<_>>().join(","));
@@ -386,7 +387,7 @@ async fn lost<S: Session>(
     Ok(lost)
 }
 
-/// Case events that were not announced yet, oldest first.
+/// Reads case events that were not announced yet, oldest first.
 pub(crate) async fn to_announce<S: Session>(
     session: &mut S,
     limit: u32,

@@ -1,4 +1,4 @@
-//! Parked deliveries, and what operators do with them.
+//! Parked deliveries, and how operators replay or drop them.
 
 use jiff::Timestamp;
 use tierlink_core::delivery::{self, Act, State, Step};
@@ -66,7 +66,7 @@ pub(crate) async fn parked<S: Session>(
     parked.collect()
 }
 
-/// Replays or drops a parked delivery. `receipt` makes what its origin hears of a drop.
+/// Replays or drops a parked delivery. `receipt` makes the receipt that tells its origin of a drop.
 pub(crate) async fn act<S: Session>(
     session: &mut S,
     id: &DeliveryId,
@@ -86,7 +86,8 @@ pub(crate) async fn act<S: Session>(
     let found = session.rows(sql, values![id.message, &id.to]).await?;
     let Some(row) = found.first() else { return Ok(Acted::Unknown) };
     let row = rows::delivery(row)?;
-    // The core would let a waiting delivery be replayed too, but nobody is offered that.
+    // The core also lets a waiting delivery be replayed, but only parked ones are
+    // offered to people.
     let is_parked = matches!(row.state, State::Parked { .. });
     let next = match delivery::act(&row.state, act) {
         Step::Move(next) if is_parked => next,
@@ -102,7 +103,8 @@ pub(crate) async fn act<S: Session>(
     Ok(Acted::Done)
 }
 
-/// Queued again, it is a new round: copies that are still on the road are void.
+/// Writes the new state. A delivery that is queued again starts a new round, so that copies still
+/// on the bus are void.
 async fn write<S: Session>(
     session: &mut S,
     id: &DeliveryId,

@@ -1,9 +1,9 @@
 //! PostgreSQL: the store of a county or prefecture.
 //!
-//! Connections tell the server what we stand for: no statement and no idle transaction outlives
-//! its limit, whatever becomes of this process. A connection that lay idle is tried before it is
-//! trusted, so that a restarted server costs a moment and not a refused message. One that falls
-//! silent, as behind a cut cable, is closed, and so is every other that was idle at that moment.
+//! The server enforces our limits on statements and idle transactions, whatever becomes of this
+//! process. An idle connection is tested before reuse, so that a restarted server costs a moment
+//! and not a refused message. A connection that stops answering, as behind a cut cable, is closed
+//! together with every other that was idle at that moment.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -23,30 +23,30 @@ use crate::migrations;
 use crate::postgres_address;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Type, Value, with_given};
 
-/// No statement of ours runs longer, migrations apart. A little less than `ANSWERS_WITHIN`, so that
-/// the server stops its work before we turn away from it.
+/// Longest run of one statement, migrations apart. A little shorter than `ANSWERS_WITHIN`, so that
+/// the server stops its work before we stop waiting for it.
 const STATEMENT_TIMEOUT: &str = "9s";
-/// A transaction that takes longer is given up: a hospital must hear "send it again" before it
-/// loses patience, which is often after 30 s, and it may have waited behind another transaction.
+/// Longest run of a transaction. A hospital must be told "send it again" before it gives up
+/// waiting, often after 30 s, and the message may have waited behind another transaction first.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
-/// Another process that stands still inside a transaction holds its locks this long at most.
+/// Longest time that a process which hangs inside a transaction keeps its locks.
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
-/// Longest wait for a lock; afterwards the sender hears "not stored" and sends again.
+/// Longest wait for a lock. Afterwards the sender is told "not stored" and sends again.
 const LOCK_TIMEOUT: &str = "5s";
-/// A migration waits longer: another process may be migrating.
+/// A migration waits longer for a lock, because another process may be migrating.
 const MIGRATION_LOCK_TIMEOUT: &str = "60s";
 /// Longest wait for a free connection, and for a new one to be made.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for an idle connection to show that it is alive.
+/// Longest wait for an idle connection to answer a ping.
 const PING_WITHIN: Duration = Duration::from_secs(2);
-/// A connection that lay idle for longer is tried before use.
+/// A connection that was idle for longer is pinged before reuse.
 const TRUSTED_FOR: Duration = Duration::from_millis(250);
-/// Locks that one statement takes, from left to right. The server counts columns to 1,664.
+/// Locks taken by one statement, from left to right. A PostgreSQL result has at most 1,664 columns.
 const LOCKS_TOGETHER: usize = 100;
-/// Cached statements per connection: more than this crate has.
+/// Prepared statements cached per connection: more than this crate has.
 const STATEMENTS_MAX: usize = 200;
 
-/// A pool of connections.
+/// The PostgreSQL engine: connections to one database.
 #[derive(Clone)]
 pub(crate) struct PostgresEngine {
     connections: Connections<Postgres>,
@@ -71,7 +71,7 @@ impl LastTimeout {
     }
 }
 
-/// Whether an idle connection may be used.
+/// Whether an idle connection still works.
 async fn is_alive(
     connection: &mut PgConnection,
     idle_for: Duration,
@@ -93,7 +93,7 @@ async fn is_alive(
 }
 
 impl PostgresEngine {
-    /// Prepares connections; none is made before it is needed.
+    /// Prepares the pool. Connections are made when they are needed.
     pub(crate) fn new(url: &str, connections: u32) -> Result<Self, Error> {
         let options: PgConnectOptions = url.parse()?;
         let ssl_mode = postgres_address::checked(&options);
@@ -105,21 +105,23 @@ impl PostgresEngine {
                 ("statement_timeout", STATEMENT_TIMEOUT),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
                 ("lock_timeout", LOCK_TIMEOUT),
-                // A verdict is a promise, whatever the server's default is.
+                // A positive verdict means "on disk", whatever the server's default is.
                 ("synchronous_commit", "on"),
                 ("default_transaction_isolation", "read committed"),
-                // Lists read a page; to start more processes for it takes longer than the page.
+                // Lists read one page; starting parallel workers takes longer than reading it.
                 ("max_parallel_workers_per_gather", "0"),
-                // Every statement has an index for what it looks up, and every list is short: one
-                // plan is right for all. Left to itself the planner takes statistics for facts: a
-                // plan made while the tables were empty reads them from end to end for as long as
-                // the connection lives, and takes a thousand times longer once they are full.
+                // Every statement has an index for what it looks up, and every list is short, so
+                // one generic plan is right for all values. Left alone, the planner trusts its
+                // statistics: a plan made while the tables were empty scans them from end to end
+                // for as long as the connection lives, which is a thousand times slower once
+                // they are full.
                 ("plan_cache_mode", "force_generic_plan"),
                 ("enable_seqscan", "off"),
                 ("enable_hashjoin", "off"),
                 ("enable_mergejoin", "off"),
-                // Where a small table has no index to be read by, the ban above makes the plan
-                // look dear enough to be compiled first, which takes a quarter of a second.
+                // On a small table without an index, the settings above make the plan look
+                // so expensive that PostgreSQL would compile it first, which takes a quarter
+                // of a second.
                 ("jit", "off"),
             ]);
         let pool = PgPoolOptions::new()
@@ -137,7 +139,7 @@ impl PostgresEngine {
     }
 }
 
-/// A connection, inside a transaction or not.
+/// A connection in use, inside a transaction or not.
 pub(crate) struct PostgresSession {
     held: InUse<Postgres>,
     inside: bool,
@@ -158,7 +160,7 @@ impl Engine for PostgresEngine {
     async fn begin(&self, purpose: Purpose) -> Result<PostgresSession, Error> {
         let mut held = self.connections.take().await?;
         let begin = match purpose {
-            // The server makes a transaction of every single statement.
+            // Without `BEGIN`, the server makes each statement a transaction of its own.
             Purpose::Look | Purpose::Statement => {
                 return Ok(PostgresSession { held, inside: false });
             }
@@ -180,8 +182,8 @@ impl Engine for PostgresEngine {
 
     fn may_work_again(error: &Error) -> bool {
         match code(error).as_deref() {
-            // Lost a race: serialization, deadlock, unique, exclusion. Or the server went down or
-            // threw us out, before the commit.
+            // The transaction lost a race (serialization, deadlock, unique, exclusion), or the
+            // server shut down or ended the session before the commit.
             Some("40001" | "40P01" | "23505" | "23P01" | "57P01" | "57P02" | "57P03") => true,
             Some(_) => false,
             None => matches!(error, Error::Io(_)),
@@ -218,7 +220,8 @@ impl Engine for PostgresEngine {
     }
 
     async fn migrate(&self) -> Result<Vec<String>, MigrateError> {
-        // A connection of its own, because building an index may take longer than a statement may.
+        // A connection with limits of its own, because building an index may take longer than the
+        // usual statement limit.
         let options = (*self.connections.pool().connect_options())
             .clone()
             .options([("statement_timeout", "0"), ("lock_timeout", MIGRATION_LOCK_TIMEOUT)]);
@@ -362,7 +365,7 @@ impl Session for PostgresSession {
     }
 
     async fn abandon(mut self) {
-        // What failed may have been the connection: the next user must not inherit it.
+        // The connection itself may have failed, so it is tested before the next user gets it.
         let is_alive = if self.inside {
             self.connection().execute("ROLLBACK").await.is_ok()
         } else {
@@ -393,8 +396,8 @@ fn bind(mut query: Bound, values: Vec<Value>) -> Bound {
     query
 }
 
-/// Begins a transaction and locks names in one round trip. Everybody takes them in the same order,
-/// so nobody waits in a circle.
+/// Begins a transaction and locks names in one round trip. All transactions lock in the same order,
+/// so they cannot deadlock.
 fn begin_and_lock(mut names: Vec<i64>) -> String {
     names.sort_unstable();
     names.dedup();
@@ -407,15 +410,15 @@ fn begin_and_lock(mut names: Vec<i64>) -> String {
     text
 }
 
-/// A list travels as one array per column.
+/// Binds a list as one array per column.
 fn bound_list(sql: &str, given: Given, values: Vec<Value>) -> Bound {
     let table = format!("WITH {}", table_of("given", 1, &given));
     let query = sqlx::query(AssertSqlSafe(with_given(sql, &table)));
     bind(bind_columns(query, given), values)
 }
 
-/// Several statements become parts of one: each writes under `WITH`, the last one stands by itself.
-/// All of them see the rows as they were before.
+/// Joins several statements into one: each of the parts writes in a `WITH` clause, and `last` is
+/// the main statement. All of them see the rows as they were before.
 fn bound_together(parts: Vec<Part>, last: Part) -> Bound {
     let mut text = String::from("-- together\nWITH ");
     let mut place = 1;
@@ -434,12 +437,12 @@ fn bound_together(parts: Vec<Part>, last: Part) -> Bound {
     lists.into_iter().fold(sqlx::query(AssertSqlSafe(text)), bind_columns)
 }
 
-/// A statement for the list of this name.
+/// Renames the list `given` in a statement, so that several lists fit into one statement.
 fn renamed(sql: &str, name: &str) -> String {
     sql.replace("given.", &format!("{name}.")).replace("FROM given", &format!("FROM {name}"))
 }
 
-/// The list as a table, its arrays counted from `$first`.
+/// SQL that turns the list into a table. Its arrays are the parameters from `$first` on.
 fn table_of(name: &str, first: usize, given: &Given) -> String {
     let names: Vec<&str> = given.columns.iter().map(|(name, _)| *name).collect();
     let arrays: Vec<String> = given

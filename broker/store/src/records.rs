@@ -1,4 +1,4 @@
-//! What goes into and comes out of a store: plain records, no rules.
+//! Arguments and results of the store: plain records without rules.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use tierlink_core::decide::SlotUse;
 use tierlink_core::delivery;
 use tierlink_core::find::Key;
 use tierlink_core::{Change, case};
-use tierlink_schemas::answer::{Receipt, Slot};
+use tierlink_schemas::answer::Slot;
 use tierlink_schemas::{
     CaseNumber, Deviation, Family, Kind, LaneName, Loss, Message, OrganisationCode, Priority,
     Problem, SystemName, Verdict, Version,
@@ -19,323 +19,326 @@ use uuid::Uuid;
 
 pub use tierlink_schemas::delivery::DeliveryId;
 
-/// One arrival, decoded or refused by its decoder, on its way into the store.
+/// One arrival, decoded or refused by its decoder, for the store to judge and write.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// Our id for the message, and of the raw bytes if it is refused.
+    /// Our id for the message, or for the stored refusal. A UUIDv7.
     pub id: Uuid,
-    /// The authenticated sender.
+    /// The organisation that sent it, as authenticated.
     pub organisation: OrganisationCode,
-    /// Which system of it said so; `None` is its default system.
+    /// The system of that organisation that sent it; `None` is its default system.
     pub system: Option<SystemName>,
-    /// The format, such as `hl7v2`.
+    /// Name of the format, such as `hl7v2`.
     pub format: &'static str,
-    /// The bytes as they came. Shared with whoever answers, so handing them on copies nothing.
+    /// The bytes as they arrived. Reference-counted, so passing them on copies nothing.
     pub raw: Bytes,
-    /// SHA-256 of what makes the message the same message when it is sent again.
+    /// SHA-256 over what identifies the content of a message. A repeat with a new transmission time
+    /// has the same one.
     pub fingerprint: [u8; 32],
-    /// When it came.
+    /// When it arrived, by the clock of this process.
     pub received_at: Timestamp,
-    /// What was read, or why it is refused.
+    /// The decoded message, or why it is refused.
     pub content: Content,
-    /// What was read tolerantly.
+    /// Where the message broke its own standard and was read anyway.
     pub deviations: Vec<Deviation>,
-    /// The version of the sender's code map that read it, if its profile has one.
+    /// The version of the sender's code map that translated it; `None` if its profile has no map.
     pub code_map: Option<Version>,
-    /// The id of a second message, if the decision writes one: the answer to a query, or the request
-    /// restated for somebody new.
+    /// The id for a second message, used only if the decision writes one: the answer to a query, or
+    /// the request restated for a new target.
     pub second_message_id: Uuid,
-    /// A counter for the number of a new case.
+    /// The counter for a new case number, used only if the message opens a case.
     pub counter: u64,
 }
 
-/// What an arrival holds.
+/// Content of an arrival.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// A message to be judged.
+    /// A message for the judge.
     Message(Box<ToJudge>),
-    /// It was refused before anything was looked up. The raw bytes are kept for the operator.
+    /// Refused before anything was looked up. The raw bytes are stored for the operator.
     Refused {
-        /// The refusal.
+        /// The verdict for the sender.
         verdict: Verdict,
-        /// The sender's own id, where it could be read.
+        /// The sender's own id for the message; `None` if it could not be read.
         source_message_id: Option<String>,
     },
 }
 
-/// A message with everything the store must look up for it.
+/// A message, with the keys that the store must look up for it.
 #[derive(Clone, Debug)]
 pub struct ToJudge {
-    /// The message.
+    /// The message, as its codec read it.
     pub message: Message,
-    /// Whether the format said what family of case it speaks of.
+    /// Whether the format says which family (referral, transfer, consultation) the
+    /// message is about.
     pub family_stated: bool,
-    /// How its case may be found, in order of trust.
+    /// Keys by which its case may be found, the most reliable first.
     pub keys: Vec<Key>,
-    /// How its parent case may be found.
+    /// Keys by which its parent case may be found, the most reliable first.
     pub parent_keys: Vec<Key>,
 }
 
-/// What was found for one arrival. Cases are locked until the transaction ends.
+/// What was found for one arrival. The cases stay locked until the transaction ends.
 #[derive(Debug, Default)]
 pub struct Found<'a> {
-    /// For each key in order, the cases that it names.
+    /// For each of its keys in order, the cases that the key names.
     pub cases: Vec<Vec<&'a Case>>,
-    /// For each parent key in order, the cases that it names.
+    /// For each of its parent keys in order, the cases that the key names.
     pub parents: Vec<Vec<&'a Case>>,
-    /// The message that last stated the request of the case that a store-side first guess found
-    /// (the single case over all keys), for kinds that need it.
+    /// The message that last stated the case's request, for kinds that need it. The case is a first
+    /// guess by the store: the only case that all keys name.
     pub request: Option<&'a Message>,
-    /// Every booking of other cases that overlaps in time with an appointment in the message.
+    /// Bookings of other cases that overlap in time with an appointment in the message.
     pub booked: Vec<Booking>,
-    /// The slot that the message's appointment names at its sender, if it was published.
+    /// The published slot that the message's appointment names at its sender.
     pub slot: Option<SlotUse>,
 }
 
-/// What the judge says about one arrival.
+/// Decision of the judge about one arrival.
 #[derive(Clone, Debug)]
 pub enum Judgement {
     /// The case changes.
     Changed(Box<Change>),
-    /// Nothing changes; this answer goes to the sender's lane.
+    /// Nothing changes; this message answers the sender's query.
     Answered(Box<Message>),
-    /// Slots are remembered or taken back, as the message says. Nobody is told.
+    /// Published slots are stored or withdrawn, as the message says. Nobody is told.
     Noted,
-    /// It is refused; the raw bytes are kept.
+    /// The message is refused. Its raw bytes are stored.
     Refused(Verdict),
 }
 
-/// The verdict on one arrival, and who may be woken by it.
+/// Result for one arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// What the sender hears.
+    /// The verdict for the sender.
     pub verdict: Verdict,
-    /// How many deliveries it created.
+    /// Number of deliveries that were created.
     pub deliveries: u32,
-    /// Whether the same id came with other content: raises an alarm.
+    /// Whether the same source message id came with other content, which raises an alarm.
     pub conflict: bool,
 }
 
-/// A delivery as the lane needs it.
+/// A delivery, with what a lane needs to send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRow {
-    /// Which.
+    /// The message and the destination that it is delivered to.
     pub id: DeliveryId,
-    /// Which system of the destination receives it; `None` is its default system.
+    /// The system of the destination that receives it; `None` is its default system.
     pub system: Option<SystemName>,
-    /// Its case, where it has one.
+    /// Id of its case; `None` for messages about no case, such as slots.
     pub case: Option<Uuid>,
-    /// The number of the case, for people.
+    /// Number of its case, as people read it.
     pub case_number: Option<CaseNumber>,
-    /// Its number within (case, destination), from 1.
+    /// Its number within (case, destination), from 1. Deliveries are sent in this order.
     pub number: u32,
-    /// Where it stands.
+    /// Its state, as the core left it.
     pub state: delivery::State,
-    /// How often it was queued anew. A copy with an older round is void.
+    /// How often it was queued anew. Copies with a lower round are void.
     pub round: u32,
     /// Tries so far, in all rounds.
     pub attempts: u32,
-    /// When it was created.
+    /// When it was created, by the broker's clock.
     pub created_at: Timestamp,
-    /// When its first try without an answer was, in this round.
+    /// When the first unanswered try of this round was made; `None` if none was.
     pub silent_since: Option<Timestamp>,
-    /// What the message says.
+    /// Kind of the message, such as `referral.submit`.
     pub kind: Kind,
-    /// Who said it.
+    /// The organisation that sent the message.
     pub source: OrganisationCode,
-    /// Which system of the source said it; `None` is its default system.
+    /// The system of the source that sent it; `None` is its default system.
     pub source_system: Option<SystemName>,
-    /// The id it has at its source.
+    /// The message's id at its source.
     pub source_message_id: String,
 }
 
 impl DeliveryRow {
-    /// The lane that it belongs to.
+    /// The lane that it is delivered on.
     #[must_use]
     pub fn lane(&self) -> LaneName {
         LaneName::new(self.id.to.clone(), self.system.clone())
     }
 
-    /// The lane of the system that said it.
+    /// The lane of the system that sent the message. Receipts go there.
     #[must_use]
     pub fn source_lane(&self) -> LaneName {
         LaneName::new(self.source.clone(), self.source_system.clone())
     }
 }
 
-/// A delivery on its way to the bus.
+/// A delivery that may go to the bus now.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Which.
+    /// The message and the destination that it is delivered to.
     pub id: DeliveryId,
-    /// The lane that it belongs to.
+    /// The lane that it is delivered on.
     pub lane: LaneName,
-    /// Its round.
+    /// How often it was queued anew; see [`DeliveryRow::round`].
     pub round: u32,
-    /// Its number within (case, destination).
+    /// Its number within (case, destination), from 1.
     pub number: u32,
     /// Queued, or waiting although its wait is over.
     pub state: delivery::State,
-    /// The canonical bytes.
+    /// The canonical message, as JSON.
     pub body: Vec<u8>,
-    /// When it was created, for latency.
+    /// When it was created, by the broker's clock. Metrics measure latency from here.
     pub created_at: Timestamp,
 }
 
-/// How the last try of a lane at a delivery ended.
+/// The final outcome of one round of a delivery, as its lane reports it.
 #[derive(Clone, Debug)]
 pub struct Settlement {
-    /// Which delivery.
+    /// The message and the destination that it was delivered to.
     pub id: DeliveryId,
-    /// In which round.
+    /// The round that the outcome belongs to.
     pub round: u32,
-    /// What came of it.
+    /// What the destination answered, or why there is no answer.
     pub outcome: delivery::Outcome,
     /// Tries in this round, the last one included.
     pub attempts: u32,
-    /// The first try of this round without an answer, as the lane knows it. A note of it may not have
-    /// reached the store.
+    /// When the first unanswered try of this round was made, as the lane knows it. The store may
+    /// not have recorded that try.
     pub silent_since: Option<Timestamp>,
-    /// What the format could not carry.
+    /// What the outgoing format could not carry.
     pub losses: Vec<Loss>,
-    /// The version of the receiver's code map that wrote it, if its profile has one.
+    /// The version of the receiver's code map that wrote it; `None` if its profile has no map.
     pub code_map: Option<Version>,
-    /// When the outcome was known, by the clock of the process that tells it.
+    /// When the outcome was known, by the clock of the process that reports it.
     pub at: Timestamp,
-    /// The id of the receipt, if one is written.
+    /// The id for the receipt, used only if one is written.
     pub receipt_id: Uuid,
 }
 
 impl Settlement {
-    /// The first try of this round without an answer, of what the lane and the row know.
+    /// The first unanswered try of this round: the earlier of what the lane and the row know.
     #[must_use]
     pub fn silent_since_with(&self, row: &DeliveryRow) -> Option<Timestamp> {
         row.silent_since.into_iter().chain(self.silent_since).min()
     }
 }
 
-/// What a settlement means.
+/// Decision of the judge about a settlement.
 #[derive(Clone, Debug)]
 pub struct Settled {
-    /// The next state of the delivery; `None` when the outcome comes too late to matter.
+    /// The next state of the delivery; `None` if the outcome comes too late to change it.
     pub next: Option<delivery::State>,
-    /// The receipt for the origin, ready to be delivered.
+    /// The receipt for the origin, if it wants one.
     pub receipt: Option<Box<Message>>,
 }
 
 /// A try that got no answer.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Which delivery.
+    /// The message and the destination that it was sent to.
     pub id: DeliveryId,
-    /// The lane that it belongs to.
+    /// The lane that it was sent on.
     pub lane: LaneName,
     /// Tries in this round so far.
     pub attempts: u32,
-    /// Why there was no answer, as code and text without values.
+    /// Why there was no answer, as code and text without values of the message.
     pub problem: Problem,
-    /// When.
+    /// When the try ended, by the clock of the process that made it.
     pub at: Timestamp,
 }
 
-/// What the road may have lost.
+/// Which published deliveries to queue again, because the bus may have lost them.
 #[derive(Clone, Debug)]
 pub enum Repair {
-    /// The road forgets when the process ends: everything published is queued again.
-    RoadIsNew,
-    /// Published before this instant on lanes where later ones were answered, or where nothing
-    /// moved since and nobody is known to be silent.
+    /// All of them: the in-process bus starts empty.
+    BusIsEmpty,
+    /// Those published before `before` on lanes that have since settled a later delivery, or have
+    /// settled nothing since `before`.
     Stale {
-        /// Published before.
+        /// Published before this instant, by the broker's clock.
         before: Timestamp,
-        /// Lanes that are known to wait (silent or paused), and so prove nothing.
+        /// Lanes to leave out: they are paused or unanswered, so their deliveries are
+        /// expected to wait.
         waiting: Vec<LaneName>,
-        /// At most so many at once.
+        /// Most deliveries to queue in one call.
         limit: u32,
     },
-    /// The lane was found missing on the road: everything published to it is queued again.
+    /// All of this lane: its queue was found missing in RabbitMQ.
     Lane(LaneName),
 }
 
-/// An event of a case.
+/// An event of a case: what a message changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRow {
-    /// The case.
+    /// Id of the case.
     pub case: Uuid,
-    /// Its number.
+    /// The case's number, as people read it.
     pub case_number: CaseNumber,
-    /// The number of the event.
+    /// Number of the event within its case, from 1.
     pub number: u32,
-    /// The message.
+    /// Id of the message that caused it.
     pub message: Uuid,
-    /// What it said.
+    /// Kind of that message.
     pub kind: Kind,
-    /// Who said it.
+    /// The organisation that sent the message.
     pub by: OrganisationCode,
-    /// The state before.
+    /// Name of the state before; `None` for the event that opened the case.
     pub from_state: Option<String>,
-    /// The state after.
+    /// Name of the state after.
     pub to_state: String,
-    /// When.
+    /// When the broker decided it, by its own clock.
     pub at: Timestamp,
-    /// Coded reason.
+    /// Reason code from the message, if it gives one.
     pub reason: Option<String>,
-    /// What happened beside it.
+    /// A remark of the broker, such as that a review was skipped.
     pub note: Option<String>,
-    /// What was read tolerantly in the message.
+    /// Where the message broke its own standard and was read anyway.
     pub deviations: Vec<Deviation>,
-    /// The version of the code map that read the message.
+    /// The version of the sender's code map that translated the message; `None` if it has no map.
     pub code_map: Option<Version>,
 }
 
-/// Which cases to list.
+/// Filter and page for a list of cases.
 #[derive(Clone, Debug, Default)]
 pub struct CaseQuery {
     /// Only cases in which this organisation has a part.
     pub seen_by: Option<OrganisationCode>,
-    /// Only this family.
+    /// Only cases of this family.
     pub family: Option<Family>,
-    /// Only this state.
+    /// Only cases in the state of this name.
     pub state: Option<String>,
-    /// Only cases that this organisation must act on as target or reviewer.
+    /// Only cases that this organisation must act on, as target or reviewer.
     pub with: Option<OrganisationCode>,
-    /// Only cases that are open for the asker (`true`), or only those that have ended or have left
-    /// it (`false`).
+    /// `true`: only cases that are open for the asker. `false`: only those that have ended or have
+    /// left the asker.
     pub open: Option<bool>,
-    /// Only cases whose deadline passed before.
+    /// Only cases whose deadline passed before this instant.
     pub overdue_at: Option<Timestamp>,
-    /// After this one, for paging: (changed_at, id) of the last row of the page before.
+    /// For paging: `changed_at` and `id` of the last case on the previous page.
     pub after: Option<(Timestamp, Uuid)>,
-    /// Page size.
+    /// Number of cases on the page.
     pub limit: u32,
 }
 
-/// A case in a list: no patient data.
+/// A case in a list. Holds no patient data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseRow {
-    /// Its id.
+    /// Id of the case, a UUIDv7.
     pub id: Uuid,
-    /// Its number.
+    /// Its number, as people read it.
     pub number: CaseNumber,
-    /// What sort of case.
+    /// Family of the case: referral, transfer or consultation.
     pub family: Family,
-    /// Where it stands.
+    /// Name of its state.
     pub state: String,
-    /// Who asked.
+    /// The organisation that opened it.
     pub origin: OrganisationCode,
-    /// Who has it.
+    /// The organisation that it is for now: it accepts, schedules and answers.
     pub target: OrganisationCode,
-    /// Who reviews it now.
+    /// The organisation that must review it now; `None` while no review is due.
     pub reviewer: Option<OrganisationCode>,
-    /// How urgent.
+    /// Priority from the request.
     pub priority: Priority,
-    /// When it was opened.
+    /// When it was opened, by the broker's clock.
     pub opened_at: Timestamp,
-    /// When it last changed.
+    /// When its last event was recorded, by the broker's clock.
     pub changed_at: Timestamp,
-    /// Until when somebody must act.
+    /// The earliest deadline by which somebody must act; `None` if none runs.
     pub due_at: Option<Timestamp>,
-    /// How many events it has.
+    /// Number of events so far.
     pub events: u32,
 }
 
@@ -375,60 +378,60 @@ pub struct StoredTime {
 /// A case with its history, as far as the asker may see it.
 #[derive(Clone, Debug)]
 pub struct CaseFile {
-    /// The case. Only with [`View::Whole`] may all of it be shown.
+    /// The case. All of it may be shown only with [`View::Whole`].
     pub case: case::Case,
-    /// How much of it the asker may see. Events and deliveries are cut already.
+    /// How much of it the asker may see. `events` and `custody` are limited to that already.
     pub view: View,
     /// How urgent it is for the asker.
     pub priority: Priority,
     /// Its events, oldest first.
     pub events: Vec<EventRow>,
-    /// Every delivery of its messages, oldest first: the custody of each hop.
+    /// The deliveries of its messages, oldest first: where each message is on its way.
     pub custody: Vec<CustodyRow>,
-    /// The number of the case that this one follows from, if the asker has a part in it.
+    /// Number of the case that this one follows from, if the asker has a part in that case.
     pub parent: Option<CaseNumber>,
     /// Numbers of the cases that follow from this one and in which the asker has a part.
     pub children: Vec<CaseNumber>,
 }
 
-/// How one message fared on its way to one organisation.
+/// Where one message is on its way to one organisation, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustodyRow {
-    /// The delivery.
+    /// The delivery and its state.
     pub delivery: DeliveryRow,
-    /// When it was handed to the bus.
+    /// When it was handed to the bus; `None` before.
     pub published_at: Option<Timestamp>,
-    /// When it was answered for good.
+    /// When its final outcome was recorded; `None` before.
     pub settled_at: Option<Timestamp>,
-    /// The destination's own number for it.
+    /// The destination's own number for it, from its answer.
     pub destination_number: Option<String>,
-    /// Why it is parked or what the last try said.
+    /// Why it is parked, or what the last try reported.
     pub problems: Vec<Problem>,
-    /// What the format could not carry.
+    /// What the outgoing format could not carry.
     pub losses: Vec<Loss>,
-    /// The version of the code map that wrote the message for its destination.
+    /// The version of the receiver's code map that wrote it; `None` if its profile has no map.
     pub code_map: Option<Version>,
 }
 
-/// A message as it is remembered.
+/// A message with its original bytes.
 #[derive(Clone, Debug)]
 pub struct MessageRow {
-    /// The message as it goes out.
+    /// The canonical message.
     pub message: Message,
-    /// The bytes as they came; empty for messages that the broker wrote.
+    /// The bytes as they arrived; empty for messages that the broker wrote.
     pub raw: Vec<u8>,
-    /// The format of the raw bytes.
+    /// Name of the format of `raw`, such as `hl7v2`.
     pub format: String,
-    /// What was read tolerantly.
+    /// Where the message broke its own standard and was read anyway.
     pub deviations: Vec<Deviation>,
-    /// The version of the code map that read it.
+    /// The version of the sender's code map that translated it; `None` if it has no map.
     pub code_map: Option<Version>,
 }
 
-/// How a lane is, for those who deliver.
+/// Whether a lane is paused or unanswered. What the delivering side asks for often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneCondition {
-    /// Which lane.
+    /// The lane that the row is about.
     pub lane: LaneName,
     /// Whether a person paused it.
     pub paused: bool,
@@ -436,27 +439,27 @@ pub struct LaneCondition {
     pub unanswered_at: Option<Timestamp>,
 }
 
-/// A lane, for people and metrics.
+/// A lane with its counts, for people and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneRow {
-    /// Which lane.
+    /// The lane that the row is about.
     pub lane: LaneName,
-    /// Deliveries not yet answered for good, parked ones not counted.
+    /// Number of unsettled deliveries, without parked ones.
     pub waiting: u64,
-    /// Parked deliveries.
+    /// Number of parked deliveries.
     pub parked: u64,
-    /// When the oldest unanswered one was created.
+    /// When the oldest unsettled delivery was created; `None` if there is none.
     pub oldest_at: Option<Timestamp>,
     /// Whether a person paused it.
     pub paused: bool,
-    /// The last answer for good.
+    /// When the last final outcome was recorded; `None` if there never was one.
     pub last_settled_at: Option<Timestamp>,
-    /// The last try without an answer, and what it said, if it came after the last answer.
+    /// When the last try got no answer, and why; `None` if the destination has answered since.
     pub trouble: Option<(Timestamp, Problem)>,
 }
 
 impl LaneRow {
-    /// A lane with nothing in it.
+    /// A lane without deliveries.
     #[must_use]
     pub fn empty(lane: LaneName) -> Self {
         Self {
@@ -474,13 +477,13 @@ impl LaneRow {
 /// A delivery that needs a person.
 #[derive(Clone, Debug)]
 pub struct ParkedRow {
-    /// The delivery.
+    /// The delivery and its state.
     pub delivery: DeliveryRow,
-    /// Since when.
+    /// When it was parked, by the broker's clock.
     pub since: Timestamp,
-    /// Why.
+    /// Why it was parked.
     pub problems: Vec<Problem>,
-    /// How many deliveries of the same case wait behind it.
+    /// Number of deliveries of the same case that wait behind it.
     pub behind: u64,
 }
 
@@ -502,28 +505,28 @@ pub struct ParkedQuery {
 pub struct RefusalQuery {
     /// Only this one, with its raw bytes.
     pub id: Option<Uuid>,
-    /// Only this sender's.
+    /// Only arrivals from this organisation.
     pub organisation: Option<OrganisationCode>,
-    /// At most so many.
+    /// Most rows to return.
     pub limit: u32,
 }
 
 /// An arrival that was refused.
 #[derive(Clone, Debug)]
 pub struct RefusalRow {
-    /// Its id.
+    /// Our id for the refusal, which the sender was told.
     pub id: Uuid,
-    /// Who sent it.
+    /// The organisation that sent it.
     pub organisation: OrganisationCode,
     /// Which system of it; `None` is its default system, or nobody could tell.
     pub system: Option<SystemName>,
     /// In which format.
     pub format: String,
-    /// When.
+    /// When it arrived, by the broker's clock.
     pub received_at: Timestamp,
-    /// The sender's own id, where it could be read.
+    /// The sender's own id for it; `None` if it could not be read.
     pub source_message_id: Option<String>,
-    /// Why.
+    /// Why it was refused, as the sender was told.
     pub problems: Vec<Problem>,
     /// The version of the sender's code map that read it, if it came so far.
     pub code_map: Option<Version>,
@@ -547,26 +550,26 @@ pub struct SlotQuery {
 /// A published slot.
 #[derive(Clone, Debug)]
 pub struct SlotRow {
-    /// Who offers it.
+    /// The organisation that published it.
     pub organisation: OrganisationCode,
-    /// The offer.
+    /// The slot, as it was last published.
     pub slot: Slot,
-    /// How many cases use it.
+    /// Number of cases that use it.
     pub used: u16,
 }
 
-/// An API token: only its hash is known.
+/// An API token. The token itself is not stored, only its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRow {
-    /// A name that people use for it.
+    /// The name that operators use for it.
     pub name: String,
-    /// Whose it is; `None` for an operator.
+    /// The organisation that may use it; `None` for an operator's token.
     pub organisation: Option<OrganisationCode>,
     /// SHA-256 of the token.
     pub hash: [u8; 32],
-    /// When it was made.
+    /// When it was created, by the broker's clock.
     pub created_at: Timestamp,
-    /// When it stops working.
+    /// When it stops working; `None` is never.
     pub expires_at: Option<Timestamp>,
     /// What it may be used for.
     pub scopes: BTreeSet<Scope>,
@@ -615,37 +618,34 @@ impl Scope {
     }
 }
 
-/// Figures for metrics.
+/// Counts for metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Open cases whose deadline has passed.
     pub overdue: u64,
-    /// Open cases.
+    /// Cases that are open now.
     pub open: u64,
-    /// Deliveries that no bus has yet.
+    /// Queued deliveries that are not on the bus yet.
     pub unpublished: u64,
 }
 
-/// The receipt body that a settled delivery gives, kept here for adapters beside a hospital.
-pub type RemoteReceipt = Receipt;
-
-/// What came of asking for a lease.
+/// Result of asking for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// The asker has it now.
+    /// The asker holds it now.
     Ours,
-    /// Somebody else has it.
+    /// Another process holds it.
     Theirs {
-        /// When it ends, by the clock of whoever has it.
+        /// When it ends, by the clock of its holder.
         until: Timestamp,
     },
 }
 
-/// Which case.
+/// Names one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaseKey {
-    /// By our id.
+    /// By its id, a UUIDv7.
     Id(Uuid),
-    /// By our number.
+    /// By its number, as people read it.
     Number(CaseNumber),
 }

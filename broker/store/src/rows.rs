@@ -1,4 +1,4 @@
-//! Rows as records: the same for both databases.
+//! Turns rows into records, the same way for both databases.
 
 use tierlink_core::delivery::State;
 use tierlink_schemas::{Family, Priority, Version};
@@ -7,7 +7,7 @@ use crate::fields::{Fields, Reader, json};
 use crate::records::{CaseRow, CustodyRow, DeliveryId, DeliveryRow, EventRow};
 use crate::session::Failed;
 
-/// What [`delivery`] reads, from `deliveries` joined with its message as `messages`.
+/// The columns that [`delivery`] reads, from `deliveries` joined with `messages`.
 macro_rules! delivery_columns {
     () => {
         "deliveries.message_id, deliveries.destination, deliveries.system, deliveries.case_id,
@@ -20,7 +20,7 @@ macro_rules! delivery_columns {
 }
 pub(crate) use delivery_columns;
 
-/// A delivery with what its message says of itself.
+/// Reads a delivery, with what its message says about itself.
 pub(crate) fn delivery<R: Fields>(row: &R) -> Result<DeliveryRow, Failed> {
     let row = Reader::new(row, "deliveries");
     Ok(DeliveryRow {
@@ -41,7 +41,7 @@ pub(crate) fn delivery<R: Fields>(row: &R) -> Result<DeliveryRow, Failed> {
     })
 }
 
-/// Where a delivery stands, from its columns `state`, `due_at` and `parked_why`.
+/// Reads the state of a delivery from the columns `state`, `due_at` and `parked_why`.
 pub(crate) fn state<R: Fields>(row: &Reader<'_, R>) -> Result<State, Failed> {
     Ok(match row.text("state")?.as_str() {
         "queued" => State::Queued,
@@ -57,7 +57,7 @@ pub(crate) fn state<R: Fields>(row: &Reader<'_, R>) -> Result<State, Failed> {
     })
 }
 
-/// The name of a state in its column.
+/// The name of a state in the column `state`.
 pub(crate) const fn state_name(state: &State) -> &'static str {
     match state {
         State::Queued => "queued",
@@ -69,7 +69,7 @@ pub(crate) const fn state_name(state: &State) -> &'static str {
     }
 }
 
-/// Why it is parked, as in its column.
+/// The text in the column `parked_why`.
 pub(crate) fn parked_why(state: &State) -> Option<String> {
     match state {
         State::Parked { why } => Some(json(why).trim_matches('"').to_owned()),
@@ -81,13 +81,13 @@ pub(crate) fn parked_why(state: &State) -> Option<String> {
     }
 }
 
-/// The version of a code map, from `code_map` and `code_map_label`.
+/// Reads the version of a code map from `code_map` and `code_map_label`.
 pub(crate) fn code_map<R: Fields>(row: &Reader<'_, R>) -> Result<Option<Version>, Failed> {
     let label = row.text_if_any("code_map_label")?;
     Ok(row.text_if_any("code_map")?.map(|hash| Version { label, hash }))
 }
 
-/// A delivery with its custody.
+/// Reads a delivery with its times, problems and losses.
 pub(crate) fn custody<R: Fields>(row: &R) -> Result<CustodyRow, Failed> {
     let delivery = delivery(row)?;
     let row = Reader::new(row, "deliveries");
@@ -104,7 +104,7 @@ pub(crate) fn custody<R: Fields>(row: &R) -> Result<CustodyRow, Failed> {
     })
 }
 
-/// What [`event`] reads, from `events` joined with its message as `messages`.
+/// The columns that [`event`] reads, from `events` joined with `messages`.
 macro_rules! event_columns {
     () => {
         "events.case_id, events.case_number, events.number, events.message_id, events.kind,
@@ -118,7 +118,7 @@ macro_rules! event_columns {
 }
 pub(crate) use event_columns;
 
-/// An event.
+/// Reads an event.
 pub(crate) fn event<R: Fields>(row: &R) -> Result<EventRow, Failed> {
     let row = Reader::new(row, "events");
     Ok(EventRow {
@@ -138,7 +138,7 @@ pub(crate) fn event<R: Fields>(row: &R) -> Result<EventRow, Failed> {
     })
 }
 
-/// A case in a list.
+/// Reads a case for a list.
 pub(crate) fn case<R: Fields>(row: &R) -> Result<CaseRow, Failed> {
     let row = Reader::new(row, "cases");
     let family = row.text("family")?;

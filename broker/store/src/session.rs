@@ -1,16 +1,16 @@
-//! One conversation with a database, and the few places in which the two databases differ.
+//! A session with a database, and the few places in which the two databases differ.
 //!
 //! ```text
-//!   shared SQL + values ──Session──▶ PostgreSQL: lists travel as arrays, one round trip
-//!                                └─▶ SQLite: lists travel as rows of VALUES, there is no trip
+//!   shared SQL + values ──Session──▶ PostgreSQL: lists are bound as arrays, one round trip
+//!                                └─▶ SQLite: lists are bound as rows of VALUES, no round trips
 //! ```
 //!
-//! Every SQL text in this crate is written once. Its first line is `-- <rust function>`, which is
-//! what an operator sees in `pg_stat_activity`. A text that works on a list joins the table
-//! `given`, which the session puts in front; `$n` counts its columns first. Lines that begin with
-//! `FOR UPDATE` lock rows in PostgreSQL; SQLite has one writer and leaves them out.
+//! Every SQL text in this crate is written once. Its first line is `-- <rust function>`, which an
+//! operator sees in `pg_stat_activity`. A text that works on a list joins the table `given`, which
+//! the session puts in front; the parameters `$n` count its columns first. Lines that begin with
+//! `FOR UPDATE` lock rows in PostgreSQL; SQLite has only one writer, so they are left out there.
 //!
-//! Architecture Invariant: nothing in here knows what a case or a delivery is.
+//! Architecture Invariant: nothing in this file knows what a case or a delivery is.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::fields::Fields;
 
 pub(crate) use crate::failed::Failed;
 
-/// A value on its way into a statement.
+/// A parameter of a statement.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Id(Option<Uuid>),
@@ -34,7 +34,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// What it holds, if it is a text.
+    /// The text, if it is one.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => text.as_deref(),
@@ -53,7 +53,7 @@ pub(crate) enum Type {
     Flag,
 }
 
-/// A list of rows that a statement works on: the table `given`.
+/// A list of rows that a statement works on, as the table `given`.
 #[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) columns: &'static [(&'static str, Type)],
@@ -61,12 +61,12 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// No rows yet.
+    /// A list without rows.
     pub(crate) fn new(columns: &'static [(&'static str, Type)]) -> Self {
         Self { columns, rows: Vec::new() }
     }
 
-    /// One column of ids.
+    /// A list with the single column `id`.
     pub(crate) fn ids(ids: impl IntoIterator<Item = Uuid>) -> Self {
         let mut given = Self::new(&[("id", Type::Id)]);
         for id in ids {
@@ -81,13 +81,13 @@ impl Given {
         self.rows.push(row);
     }
 
-    /// Whether there is nothing to work on.
+    /// Whether the list has no rows.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }
 
-/// A statement for a list, to be run together with others. Its text has no values of its own.
+/// A statement for a list, to be run together with others. Its text has no other parameters.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) sql: &'static str,
@@ -95,23 +95,23 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// A part.
+    /// Pairs a statement with its list.
     pub(crate) fn new(sql: &'static str, given: Given) -> Self {
         Self { sql, given }
     }
 }
 
-/// One conversation: a transaction, or single statements.
+/// A session: one transaction, or single statements.
 #[async_trait]
 pub(crate) trait Session: Send + Sized + 'static {
-    /// What it gives back.
+    /// A row of this database.
     type Row: Fields + Send;
 
     /// Runs a query.
     async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Self::Row>, Failed>;
 
-    /// Runs a query for a list. `values` come after the columns of the list. Nothing given, nothing
-    /// asked.
+    /// Runs a query for a list. `values` are numbered after the columns of the list. An empty list
+    /// returns no rows without asking the database.
     async fn rows_for(
         &mut self,
         sql: &str,
@@ -119,14 +119,14 @@ pub(crate) trait Session: Send + Sized + 'static {
         values: Vec<Value>,
     ) -> Result<Vec<Self::Row>, Failed>;
 
-    /// Runs a statement. Returns how many rows it touched.
+    /// Runs a statement. Returns the number of rows it changed.
     async fn run(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, Failed>;
 
-    /// Runs a statement for a list.
+    /// Runs a statement for a list. Returns the number of rows it changed.
     async fn run_for(&mut self, sql: &str, given: Given, values: Vec<Value>)
     -> Result<u64, Failed>;
 
-    /// Lets nobody else take bookings until the transaction ends.
+    /// Keeps all other transactions from booking until this one ends.
     async fn lock_bookings(&mut self) -> Result<(), Failed>;
 
     /// Whether we may write every table that messages need, also those that no statement of this
@@ -137,53 +137,55 @@ pub(crate) trait Session: Send + Sized + 'static {
     /// PostgreSQL one round trip for all of them.
     async fn run_together(&mut self, parts: Vec<Part>) -> Result<(), Failed>;
 
-    /// Ends it well. Only now is anything written.
+    /// Commits. Nothing is written before.
     async fn commit(self) -> Result<(), sqlx::Error>;
 
-    /// Ends it without effect, after a failure. A session that is dropped instead has no effect
-    /// either, but may take its connection along.
+    /// Rolls back after a failure. A session that is dropped instead has no effect either, but its
+    /// connection may be closed.
     async fn abandon(self) {}
 }
 
-/// What a conversation is for.
+/// What a session will do; decides whether it needs a transaction, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Single statements that write nothing.
     Look,
-    /// Several statements that see the same moment and write nothing.
+    /// Several statements that write nothing and see one snapshot.
     Snapshot,
-    /// One statement that changes something and may be run twice.
+    /// One statement that writes and may safely be run twice.
     Statement,
-    /// Changes, together or not at all.
+    /// Several statements that write, all or none.
     Change,
-    /// Changes that open cases. Nobody else opens one under these names until they are done.
+    /// Like `Change`, for changes that open cases: locks these names first (see
+    /// `lock_names` in `batch.rs`).
     Open(Vec<i64>),
 }
 
-/// A database.
+/// A database engine.
 #[async_trait]
 pub(crate) trait Engine: Clone + Send + Sync + 'static {
-    /// Its conversations.
+    /// The session type of this engine.
     type Session: Session;
-    /// Its name, for people.
+    /// Its name, as people read it.
     const NAME: &'static str;
     /// Whether it is a server, with a clock that may be another machine's.
     const HAS_CLOCK: bool;
 
-    /// Begins a conversation.
+    /// Begins a session.
     async fn begin(&self, purpose: Purpose) -> Result<Self::Session, sqlx::Error>;
 
-    /// How long a transaction may take, where one that takes longer can be dropped unharmed.
+    /// How long a transaction may take before it is abandoned; `None` where it cannot
+    /// be abandoned safely.
     fn answers_within() -> Option<Duration>;
 
-    /// A transaction took longer than that.
+    /// Called when a transaction took longer than that.
     fn fell_silent(&self);
 
-    /// Whether the same transaction, run again from the start, may go through: it lost a race or
-    /// its connection. Never asked after the commit was sent.
+    /// Whether the same transaction may succeed if it runs again from the start, because it lost a
+    /// race or its connection. Never called after the commit was sent.
     fn may_work_again(error: &sqlx::Error) -> bool;
 
-    /// Whether the database did not answer, as opposed to answering no.
+    /// Whether the error means that the database did not answer, and not that it refused.
     fn is_silence(error: &sqlx::Error) -> bool;
 
     /// The encoding in which it keeps texts, if that is one that cannot hold every character.
@@ -192,14 +194,14 @@ pub(crate) trait Engine: Clone + Send + Sync + 'static {
     /// Applies missing migrations. Returns the names of those that were missing.
     async fn migrate(&self) -> Result<Vec<String>, sqlx::migrate::MigrateError>;
 
-    /// The versions of the migrations that were applied; none if there are no tables at all.
+    /// Versions of the applied migrations; empty if the database has no tables.
     async fn applied(&self) -> Result<Vec<i64>, sqlx::Error>;
 
-    /// Closes connections after what is in hand.
+    /// Waits for connections in use and closes all.
     async fn close(&self);
 }
 
-/// The text of a statement for a list: its comment line, `given`, the rest.
+/// Puts the list into a statement: its comment line, the table `given`, the rest.
 pub(crate) fn with_given(sql: &str, given: &str) -> String {
     let (name, rest) = sql.split_once('\n').unwrap_or(("", sql));
     format!("{name}\n{given}\n{rest}")

@@ -1,12 +1,12 @@
-//! What destinations answered: many outcomes in one transaction, with the receipts that the
-//! origins want to hear.
+//! Records final outcomes of deliveries: many in one transaction, with the receipts
+//! for their origins.
 //!
 //! ```text
 //!   deliveries FOR UPDATE ▶ judge each ▶ cases of receipts FOR UPDATE ▶ write ▶ lanes
 //! ```
 //!
-//! An outcome of an older round says nothing about the copy that is on its way now, with one
-//! exception: what the destination has taken, it has taken.
+//! The outcome of an earlier round is ignored, because a later copy is on its way. The exception is
+//! a delivery that the destination has taken: that stays true.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,25 +24,31 @@ use crate::session::{Failed, Given, Part, Session, Type, values};
 use crate::tables::{SETTLED, settled_changes};
 use crate::write::{insert_versions, write};
 
-/// A delivery that an outcome moved.
+/// A delivery whose state an outcome changed.
 struct Moved {
+    /// The delivery in its new state.
     row: DeliveryRow,
     published_at: Option<Timestamp>,
+    /// When the outcome was known.
     at: Timestamp,
     outcome: Outcome,
+    /// The losses as JSON.
     losses: String,
     code_map: Option<Version>,
 }
 
-/// What a lane showed.
+/// What the settlements of one batch show about a lane.
 #[derive(Default)]
-struct Shown {
+struct LaneActivity {
+    /// When its latest outcome was known.
     settled_at: Option<Timestamp>,
+    /// When the latest of its settled deliveries was published.
     published_at: Option<Timestamp>,
+    /// Whether its destination answered anything.
     answered: bool,
 }
 
-/// Records outcomes.
+/// Records outcomes and writes the receipts that origins want.
 pub(crate) async fn settle<S: Session>(
     session: &mut S,
     settlements: Vec<Settlement>,
@@ -50,7 +56,7 @@ pub(crate) async fn settle<S: Session>(
 ) -> Result<(), Failed> {
     let mut known = lock_deliveries(session, &settlements).await?;
     let mut moved: BTreeMap<DeliveryId, Moved> = BTreeMap::new();
-    let mut lanes: BTreeMap<LaneName, Shown> = BTreeMap::new();
+    let mut lanes: BTreeMap<LaneName, LaneActivity> = BTreeMap::new();
     let mut receipts: Vec<(Message, LaneName, Timestamp)> = Vec::new();
     for settlement in settlements {
         let Some((row, published_at)) = known.get_mut(&settlement.id) else { continue };
@@ -58,7 +64,7 @@ pub(crate) async fn settle<S: Session>(
         if settlement.round != row.round && !taken {
             continue;
         }
-        show(&mut lanes, row, *published_at, &settlement);
+        note_activity(&mut lanes, row, *published_at, &settlement);
         let settled = judge.settle(row, &settlement);
         let Some(next) = settled.next else { continue };
         row.attempts = row.attempts.max(settlement.attempts);
@@ -91,23 +97,26 @@ pub(crate) async fn settle<S: Session>(
     write(session, &changes, parts).await
 }
 
-fn show(
-    lanes: &mut BTreeMap<LaneName, Shown>,
+/// Adds one settlement to what the batch shows about its lane.
+fn note_activity(
+    lanes: &mut BTreeMap<LaneName, LaneActivity>,
     row: &DeliveryRow,
     published_at: Option<Timestamp>,
     settlement: &Settlement,
 ) {
-    let shown = lanes.entry(row.lane()).or_default();
-    shown.settled_at = shown.settled_at.max(Some(settlement.at));
-    shown.published_at = shown.published_at.max(published_at);
-    // What could not be written was never sent, and what was given up was never answered.
-    shown.answered |= match settlement.outcome {
+    let activity = lanes.entry(row.lane()).or_default();
+    activity.settled_at = activity.settled_at.max(Some(settlement.at));
+    activity.published_at = activity.published_at.max(published_at);
+    // A message that could not be encoded was never sent, and one that was given up was never
+    // answered: neither shows that the destination answers.
+    activity.answered |= match settlement.outcome {
         Outcome::Taken { .. } | Outcome::Refused { .. } | Outcome::NotNow { .. } => true,
         Outcome::Unsendable { .. } | Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => false,
     };
 }
 
-/// Reads deliveries and keeps everybody else from changing them, in one order.
+/// Reads deliveries and locks them until the transaction ends. Sorted, so that two
+/// transactions cannot deadlock.
 async fn lock_deliveries<S: Session>(
     session: &mut S,
     settlements: &[Settlement],
@@ -138,7 +147,7 @@ async fn lock_deliveries<S: Session>(
     Ok(known)
 }
 
-/// Receipts stand in the lines of their cases, so these are locked to count on from their numbers.
+/// Receipts are numbered among the deliveries of their cases, so these cases are locked.
 pub(crate) async fn receipts_to_write<S: Session>(
     session: &mut S,
     receipts: Vec<(Message, LaneName, Timestamp)>,
@@ -168,7 +177,8 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
             | State::Withdrawn => None,
         };
         let parked = matches!(row.state, State::Parked { .. });
-        // "Not now" for too long counts from the first of its tries.
+        // A wait asked for by the destination ("not now") counts from the first try that
+        // got that answer.
         let silent_since = row.silent_since.or(due.map(|_| at));
         let number = match &outcome {
             Outcome::Taken { number } => number.as_deref().map(|number| number.replace('\0', "")),
@@ -257,8 +267,8 @@ const SYSTEMS_ANSWERED: &str = concat!(
 const SYSTEMS_SILENT: &str =
     upsert_lanes!("settle_silent_system_lanes", "system_lanes", "organisation, system");
 
-/// What lanes showed: of those that were answered, trouble is over.
-fn write_lanes(lanes: BTreeMap<LaneName, Shown>) -> [Part; 4] {
+/// Writes what was learned about lanes. A lane that answered is no longer marked as unanswered.
+fn write_lanes(lanes: BTreeMap<LaneName, LaneActivity>) -> [Part; 4] {
     const LANE: &[(&str, Type)] =
         &[("organisation", Type::Text), ("settled_at", Type::Int), ("published_at", Type::Int)];
     const SYSTEM: &[(&str, Type)] = &[
@@ -269,14 +279,14 @@ fn write_lanes(lanes: BTreeMap<LaneName, Shown>) -> [Part; 4] {
     ];
     let (mut answered, mut silent) = (Given::new(LANE), Given::new(LANE));
     let (mut systems_answered, mut systems_silent) = (Given::new(SYSTEM), Given::new(SYSTEM));
-    for (lane, shown) in lanes {
+    for (lane, activity) in lanes {
         let whose = lane.organisation();
         if let Some(system) = lane.system() {
-            let list = if shown.answered { &mut systems_answered } else { &mut systems_silent };
-            list.push(values![whose, system.as_str(), shown.settled_at, shown.published_at]);
+            let list = if activity.answered { &mut systems_answered } else { &mut systems_silent };
+            list.push(values![whose, system.as_str(), activity.settled_at, activity.published_at]);
         } else {
-            let list = if shown.answered { &mut answered } else { &mut silent };
-            list.push(values![whose, shown.settled_at, shown.published_at]);
+            let list = if activity.answered { &mut answered } else { &mut silent };
+            list.push(values![whose, activity.settled_at, activity.published_at]);
         }
     }
     [

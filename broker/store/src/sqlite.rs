@@ -1,7 +1,7 @@
 //! SQLite: the store of a trial, a test or one small county. One file, one process.
 //!
-//! One connection writes and a few read. SQLite allows one writer anyway; to queue for it in our
-//! own pool is fair and needs no busy loops.
+//! One connection writes and a few read. SQLite allows only one writer anyway; waiting for it in
+//! our own pool is fair and needs no polling.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,29 +20,30 @@ use crate::file_locks;
 use crate::migrations;
 use crate::session::{Engine, Failed, Given, Part, Purpose, Session, Value, with_given};
 
-/// Longest wait for the writer.
+/// Longest wait for the writing connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for another program that has the file open, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read.
 const READERS: u32 = 4;
-/// Memory for pages, in KiB (negative by SQLite's convention): one for the writer, less for each
-/// reader.
+/// Page cache in KiB (negative by SQLite's convention): one for the writer, a smaller one
+/// for each reader.
 const WRITER_CACHE: &str = "-65536";
 const READER_CACHE: &str = "-16384";
-/// Pages in the log before it is carried over into the file: 16 MiB.
+/// Pages in the write-ahead log before they are written into the file: 16 MiB.
 const CHECKPOINT_PAGES: &str = "4096";
-/// The log file is cut back to this after a busy time.
+/// The log file is truncated to this size, in bytes, after a busy time.
 const LOG_BYTES_MAX: &str = "67108864";
-/// Rows of a list that travel in one statement. One of two lengths, so that statements are
-/// prepared once.
+/// Rows of a list in one statement. Statements have one row or this many, so that only two
+/// forms are prepared.
 const ROWS_TOGETHER: usize = 16;
-/// What SQLite answers to an order that makes no sense, such as to end what has ended.
+/// SQLITE_ERROR: the code for an order that is not possible now, such as ending a transaction
+/// that has ended.
 const GENERIC_ERROR: u32 = 1;
-/// Cached statements per connection: more than this crate has, in both lengths.
+/// Prepared statements cached per connection: more than this crate has, in both forms.
 const STATEMENTS_MAX: usize = 300;
 
-/// The file.
+/// The SQLite engine: connections to one file.
 #[derive(Clone)]
 pub(crate) struct SqliteEngine {
     path: Arc<str>,
@@ -51,13 +52,13 @@ pub(crate) struct SqliteEngine {
 }
 
 impl SqliteEngine {
-    /// Prepares the file at `path`; it is made when it is first needed.
+    /// Prepares the file at `path`. It is created on first use.
     pub(crate) fn new(path: &str) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // A verdict is a promise: the log is on disk before it is given.
+            // A positive verdict means "on disk", so the log is flushed before each commit returns.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
@@ -77,7 +78,7 @@ impl SqliteEngine {
         let readers = pool(READERS).connect_lazy_with(
             options.pragma("cache_size", READER_CACHE).pragma("query_only", "on"),
         );
-        // A file is there or it is not: whoever uses the connection finds out.
+        // A connection to a file does not break while idle; any error appears when it is used.
         let is_alive: IsAlive<Sqlite> = Arc::new(|_, _| Box::pin(std::future::ready(true)));
         Self {
             path: path.into(),
@@ -87,7 +88,7 @@ impl SqliteEngine {
     }
 }
 
-/// A connection, inside a transaction or not.
+/// A connection in use, inside a transaction or not.
 pub(crate) struct SqliteSession {
     held: InUse<Sqlite>,
     inside: bool,
@@ -109,7 +110,7 @@ impl Engine for SqliteEngine {
         let (pool, begin) = match purpose {
             Purpose::Look => (&self.readers, None),
             Purpose::Snapshot => (&self.readers, Some("BEGIN")),
-            // There is one writer, so names need no lock.
+            // There is only one writer, so names need no lock.
             Purpose::Statement | Purpose::Change | Purpose::Open(_) => {
                 (&self.writer, Some("BEGIN IMMEDIATE"))
             }
@@ -118,7 +119,8 @@ impl Engine for SqliteEngine {
         let Some(begin) = begin else { return Ok(SqliteSession { held, inside: false }) };
         match held.connection().execute(begin).await {
             Ok(_) => Ok(SqliteSession { held, inside: true }),
-            // Nothing has begun: somebody else has the file, or it cannot be read now.
+            // `BEGIN` failed, so no transaction is open: another program has the file, or it
+            // cannot be read.
             Err(error @ Error::Database(_)) => {
                 held.give_back();
                 Err(error)
@@ -127,22 +129,21 @@ impl Engine for SqliteEngine {
         }
     }
 
-    /// A file always answers, if only with "busy".
+    /// A file always answers, if only with "busy", so no transaction is abandoned for its time.
     fn answers_within() -> Option<Duration> {
         None
     }
 
     fn fell_silent(&self) {}
 
-    /// There is one writer: no race can be lost.
+    /// There is only one writer, so no race can be lost.
     fn may_work_again(_: &Error) -> bool {
         false
     }
 
     fn is_silence(error: &Error) -> bool {
         match code_of(error) {
-            // Busy, locked, out of memory, interrupted, input or output failed, disk full, cannot
-            // open.
+            // Busy, locked, out of memory, interrupted, I/O error, disk full, cannot open.
             Some(code) => [5, 6, 7, 9, 10, 13, 14].contains(&code),
             None => matches!(
                 error,
@@ -236,7 +237,7 @@ impl Session for SqliteSession {
         Ok(touched)
     }
 
-    /// There is one writer.
+    /// There is only one writer, so bookings need no lock.
     async fn lock_bookings(&mut self) -> Result<(), Failed> {
         Ok(())
     }
@@ -268,7 +269,8 @@ impl Session for SqliteSession {
         let ended = !self.inside
             || match self.connection().execute("ROLLBACK").await {
                 Ok(_) => true,
-                // After some failures SQLite has rolled back by itself, and says so.
+                // SQLite rolls back on its own after some failures, and then answers ROLLBACK
+                // with this error.
                 Err(error) => code_of(&error) == Some(GENERIC_ERROR),
             };
         if ended {
@@ -277,7 +279,7 @@ impl Session for SqliteSession {
     }
 }
 
-/// SQLite's primary code, which is the low byte.
+/// SQLite's primary result code, the low byte of the extended one.
 fn code_of(error: &Error) -> Option<u32> {
     Some(error.as_database_error()?.code()?.parse::<u32>().ok()? & 0xff)
 }
@@ -289,7 +291,7 @@ fn bound(sql: String, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArgume
             Value::Id(id) => query.bind(id),
             Value::Int(number) => query.bind(number),
             Value::Text(text) => query.bind(text),
-            // sqlx wants bytes of its own: a copy only where somebody else still holds them.
+            // sqlx needs its own bytes: they are copied only where somebody else still holds them.
             Value::Bytes(bytes) => query.bind(Vec::from(bytes)),
             Value::Flag(flag) => query.bind(flag),
         };
@@ -297,20 +299,21 @@ fn bound(sql: String, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArgume
     query
 }
 
-/// Leaves the locks out.
+/// Removes the lines that lock rows.
 fn unlocked(sql: &str) -> String {
     let lines = sql.lines().filter(|line| !line.trim_start().starts_with("FOR UPDATE"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Cuts a list into portions, each a statement of its own with the rows as VALUES.
+/// Splits a list into several statements, each with its rows as VALUES.
 fn portions(sql: &str, given: Given, values: &[Value]) -> Vec<(String, Vec<Value>)> {
     let width = given.columns.len();
     let names: Vec<&str> = given.columns.iter().map(|(name, _)| *name).collect();
     let sql = unlocked(sql);
     let text = |rows: usize| {
-        // The values after the list keep their numbers, whatever the number of rows: the first
-        // row has the numbers that the text counts with, the others come after everything.
+        // Parameters after the list keep their numbers, whatever the number of rows: the
+        // first row has the numbers that the text expects, and further rows are numbered
+        // after everything else.
         let first = tuple(1, width);
         let others = (1..rows).map(|row| tuple(width * row + values.len() + 1, width));
         let rows: Vec<String> = std::iter::once(first).chain(others).collect();

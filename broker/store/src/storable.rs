@@ -1,24 +1,24 @@
-//! Texts that a database can keep in a column of its own. PostgreSQL cannot keep the NUL
-//! character, and an index has room for short texts only.
+//! Checks which texts a database can keep in a column of their own. PostgreSQL cannot store the NUL
+//! character, and an index entry has a limited length.
 //!
-//! Whole messages are kept as bytes and may hold anything.
+//! Whole messages are stored as bytes and may contain anything.
 
 use tierlink_core::Change;
 use tierlink_schemas::message::SOURCE_MESSAGE_ID_LENGTH_MAX;
 use tierlink_schemas::{Body, Code, Message, Problem};
 
-/// A number or id in the message cannot be stored.
+/// Error code: a number or id in the message cannot be stored.
 pub const NOT_STORABLE: Code = Code::new("S011");
 
-/// Longest text in an index, in bytes: an index entry of PostgreSQL ends at 2,700.
+/// Longest indexed text, in bytes. A PostgreSQL index entry holds at most about 2,700.
 const INDEXED_BYTES_MAX: usize = 1_000;
 
-/// Whether a column of its own can hold it.
+/// Whether a text fits into a column of its own.
 pub(crate) fn text(text: &str) -> bool {
     text.len() <= INDEXED_BYTES_MAX && !text.contains('\0')
 }
 
-/// What of an arriving message cannot be stored.
+/// The first number or id of an arriving message that cannot be stored.
 pub(crate) fn message(message: &Message) -> Option<Problem> {
     let id = &message.source.message_id;
     let fits = text(id) && id.chars().count() <= SOURCE_MESSAGE_ID_LENGTH_MAX;
@@ -29,7 +29,7 @@ pub(crate) fn message(message: &Message) -> Option<Problem> {
     (!numbers).then(|| problem("case.numbers"))
 }
 
-/// What of a change cannot be stored.
+/// The first number or id of a change that cannot be stored.
 pub(crate) fn change(change: &Change) -> Option<Problem> {
     let case = &change.case;
     if !case.numbers.iter().all(|number| text(&number.number)) {
@@ -49,7 +49,7 @@ pub(crate) fn change(change: &Change) -> Option<Problem> {
     None
 }
 
-/// What of published or withdrawn slots cannot be stored.
+/// The first number of a published or withdrawn slot that cannot be stored.
 pub(crate) fn slots(message: &Message) -> Option<Problem> {
     let fits = if let Body::SlotPublish(publish) = &message.body {
         publish.slots.iter().all(|slot| text(&slot.number) && slot.places > 0)

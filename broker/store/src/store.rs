@@ -1,8 +1,8 @@
 //! The store in five traits, one for each kind of caller. Each method is one transaction.
 //!
-//! A caller takes the trait that it needs (two at most), so that its signature says what it can do
-//! to the database, and a test can stand in for it with a few methods. [`Store`] is all five, for
-//! whoever opens a store and hands its parts out.
+//! A caller takes the traits that it needs (two at most), so that its signature shows what it can
+//! do to the database, and a test can replace it with a few methods. [`Store`] is all five, for the
+//! code that opens a store and hands its parts out.
 
 use std::sync::Arc;
 
@@ -21,20 +21,21 @@ use crate::records::{
     TokenRow, Work,
 };
 
-/// Messages as they arrive, each judged in the transaction that writes it.
+/// Arriving messages, each judged in the transaction that writes it.
 #[async_trait]
 pub trait Arrivals: Send + Sync {
-    /// Judges and writes a batch of arrivals together. The verdicts come in the same order.
+    /// Judges and writes a batch of arrivals together. Returns the verdicts in the same order.
     ///
-    /// Either everything is on disk when it returns, or it returns an error and nothing is.
+    /// On success everything is on disk; on an error nothing is.
     async fn commit(&self, works: Arc<[Work]>, judge: Arc<dyn Judge>)
     -> Result<Vec<Judged>, Error>;
 
-    /// A block of counters for case numbers: first and count. Never given twice.
+    /// Reserves a block of counters for case numbers. Returns the first one and how many there are;
+    /// no counter is ever returned twice.
     async fn take_counters(&self) -> Result<(u64, u64), Error>;
 }
 
-/// Deliveries and events on their way out: what must be sent, and what came of it.
+/// Deliveries and events on their way out, and their outcomes.
 #[async_trait]
 pub trait Outbox: Send + Sync {
     /// Deliveries that may go to the bus now, oldest first: queued or due, and the first unsettled
@@ -54,21 +55,22 @@ pub trait Outbox: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<(DeliveryId, u32)>, Error>;
 
-    /// Marks queued deliveries as published. Those that settled meanwhile stay as they are.
+    /// Marks queued deliveries as published. Those that were settled meanwhile stay as they are.
     async fn mark_published(
         &self,
         done: Vec<(DeliveryId, u32)>,
         now: Timestamp,
     ) -> Result<(), Error>;
 
-    /// Of these, which still wait for an answer in this round, with what the lane needs to know.
+    /// Returns those that still wait for an answer in this round, with what the lane needs
+    /// to send them.
     async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error>;
 
     /// The lanes that these deliveries belong to, however they stand. What is left out, the store
     /// has never heard of: it came from somebody else's road, or this store is an older copy.
     async fn lanes_of(&self, asked: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, LaneName)>, Error>;
 
-    /// Records outcomes and writes the receipts that origins want, in one transaction.
+    /// Records final outcomes and writes the receipts that origins want, in one transaction.
     async fn settle(
         &self,
         settlements: Vec<Settlement>,
@@ -78,11 +80,11 @@ pub trait Outbox: Send + Sync {
     /// Records tries that got no answer, so that people see them. Changes no state.
     async fn note_attempts(&self, attempts: Vec<Attempt>) -> Result<(), Error>;
 
-    /// Queues again what the road lost: see [`Repair`]. Returns how many.
+    /// Queues again what the bus lost: see [`Repair`]. Returns how many.
     async fn repair(&self, repair: Repair) -> Result<u64, Error>;
 
-    /// The lanes that somebody paused or that have answered or failed to answer, with how each is.
-    /// Counts nothing, so it may be asked often.
+    /// Every lane that was ever paused, answered or unanswered, with its condition. Counts nothing,
+    /// so it may be called often.
     async fn lane_conditions(&self) -> Result<Vec<LaneCondition>, Error>;
 
     /// Case events that were not announced yet, oldest first.
@@ -92,38 +94,39 @@ pub trait Outbox: Send + Sync {
     async fn mark_announced(&self, events: Vec<(Uuid, u32)>) -> Result<(), Error>;
 }
 
-/// Reading, for people and metrics. Changes nothing.
+/// Queries for people and metrics. Change nothing.
 #[async_trait]
 pub trait Queries: Send + Sync {
-    /// A page of cases. Open ones (`open: Some(true)`): most urgent first, then those that wait
-    /// longest. Any others: those that were opened last come first.
+    /// A page of cases. Open ones (`open: Some(true)`): most urgent first, then longest waiting
+    /// first. Any others: most recently opened first.
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseRow>, Error>;
 
-    /// One case by its number or id, with its events and the custody of each message.
-    /// With `seen_by`, only if that organisation has a part in it.
+    /// One case by its number or id, with its events and deliveries. With `seen_by`, `None` unless
+    /// that organisation has a part in it.
     async fn case(
         &self,
         key: CaseKey,
         seen_by: Option<OrganisationCode>,
     ) -> Result<Option<CaseFile>, Error>;
 
-    /// A canonical message by its id. With `seen_by`, only if that organisation sent or receives it.
+    /// A canonical message by its id. With `seen_by`, `None` unless that organisation sent
+    /// or receives it.
     async fn message(
         &self,
         id: Uuid,
         seen_by: Option<OrganisationCode>,
     ) -> Result<Option<MessageRow>, Error>;
 
-    /// The lanes that have anything in them or a setting, for people and metrics.
+    /// Every lane that holds deliveries or has a setting, with its counts.
     async fn lanes(&self) -> Result<Vec<LaneRow>, Error>;
 
     /// Parked deliveries, oldest first.
     async fn parked(&self, query: ParkedQuery) -> Result<Vec<ParkedRow>, Error>;
 
-    /// A page of the acts that were recorded, newest first.
+    /// A page of the recorded acts, newest first.
     async fn acts(&self, query: ActQuery) -> Result<Vec<ActRow>, Error>;
 
-    /// Arrivals that were refused, newest first, with their raw bytes if asked for one.
+    /// Refused arrivals, newest first; with raw bytes if one is asked for by its id.
     async fn refusals(&self, query: RefusalQuery) -> Result<Vec<RefusalRow>, Error>;
 
     /// A page of published slots, earliest first.
@@ -132,7 +135,7 @@ pub trait Queries: Send + Sync {
     /// Every token that is not revoked.
     async fn tokens(&self) -> Result<Vec<TokenRow>, Error>;
 
-    /// Figures for metrics, in one query each.
+    /// Counts for metrics, one query each.
     async fn figures(&self, now: Timestamp) -> Result<Figures, Error>;
 }
 
@@ -140,7 +143,7 @@ pub trait Queries: Send + Sync {
 #[async_trait]
 pub trait Acts: Send + Sync {
     /// Does what a person asks for and records who, why and when, in one transaction. `receipt`
-    /// makes what the origin of a delivery hears of its drop.
+    /// makes the receipt for the origin of a dropped delivery.
     async fn act(&self, act: NewAct, receipt: Option<ReceiptOf>) -> Result<Acted, Error>;
 
     /// What these systems hold, which are to leave the configuration, and whether somebody has
@@ -152,7 +155,7 @@ pub trait Acts: Send + Sync {
     ) -> Result<Vec<LeftBehind>, Error>;
 }
 
-/// What processes do for themselves: deadlines, leases, readiness.
+/// What processes need for themselves: deadlines, leases, readiness.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// Escalates up to `limit` cases whose deadline is due. Returns how many.
@@ -179,9 +182,9 @@ pub trait Upkeep: Send + Sync {
 
     /// Takes or renews the lease `name` for `holder`.
     ///
-    /// `abandoned` is the end of somebody's lease that the asker has watched for long enough to
-    /// know that nobody renews it. It is taken although it has not run out: the clock of its
-    /// holder may have been wrong.
+    /// `abandoned` is the end of another holder's lease that the asker has watched long enough to
+    /// know that nobody renews it. That lease is taken although it has not run out by this clock,
+    /// because its holder's clock may have been wrong.
     async fn hold_lease(
         &self,
         name: &str,
@@ -191,7 +194,7 @@ pub trait Upkeep: Send + Sync {
         abandoned: Option<Timestamp>,
     ) -> Result<Hold, Error>;
 
-    /// Gives the lease up, so that another process need not wait for its end.
+    /// Releases the lease, so that another process need not wait for its end.
     async fn release_lease(&self, name: &str, holder: Uuid) -> Result<(), Error>;
 
     /// Notes when tokens were used last, by their names.
@@ -201,19 +204,20 @@ pub trait Upkeep: Send + Sync {
     async fn healthy(&self) -> Result<(), Error>;
 }
 
-/// A whole store: all five parts, and what concerns its tables and connections.
+/// A whole store: all five parts, and the care of its tables and connections.
 #[async_trait]
 pub trait Store: Arrivals + Outbox + Queries + Acts + Upkeep {
-    /// Brings the tables up to date. Safe to run while others run, and again.
+    /// Applies missing migrations and returns their names. Safe to repeat, and to run while
+    /// other processes work.
     async fn migrate(&self) -> Result<Vec<String>, Error>;
 
-    /// The versions of migrations that a newer release has applied and this one does not know. They
-    /// are no obstacle.
+    /// Versions of migrations that a newer release applied and this one does not know. This release
+    /// works on with them.
     async fn newer_tables(&self) -> Result<Vec<i64>, Error>;
 
-    /// Which kind of store it is, for people: `sqlite` or `postgres`.
+    /// The kind of store, as people read it: `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 
-    /// Closes connections after what is in hand.
+    /// Waits for connections in use and closes all.
     async fn close(&self);
 }

@@ -1,12 +1,13 @@
-//! The columns that are written, once for each table: as rows of `given` and as text for SQL.
+//! The columns that are written, once for each table: as the columns of `given` and as
+//! text for SQL.
 //!
-//! A column that is missing here is written by nobody; one that a row does not fill stops the
-//! program at the first row (see `Given::push`).
+//! A column that is missing here is never written. A row whose length does not match its columns
+//! stops the program at once (see `Given::push`).
 
 use crate::session::Type;
 
-/// Declares the columns of a table: the constant for `given`, a macro with their names for SQL, and
-/// for those that updates set a macro with each as `column = given.column`.
+/// Declares the columns of a table: a constant for `given`, a macro with their names for SQL, and,
+/// where rows are updated, a macro with `column = given.column` for each.
 macro_rules! columns {
     (
         $(#[$doc:meta])*
@@ -60,7 +61,7 @@ macro_rules! columns {
     };
 }
 
-/// An `INSERT` of everything in `given`, with what follows it.
+/// An `INSERT` of all rows in `given`, followed by the rest of the statement.
 macro_rules! insert {
     ($name:literal, $table:literal, $list:ident) => {
         insert!($name, $table, $list, "")
@@ -83,7 +84,7 @@ macro_rules! insert {
 pub(crate) use insert;
 
 columns! {
-    /// `cases`: what stays from its opening on; what changes with each event.
+    /// `cases`: first the columns that never change, then those that each event changes.
     CASE, case_columns:
         id Id, number Text, family Text, origin Text, opened_at Int;
     case_changes:
@@ -92,7 +93,7 @@ columns! {
 }
 
 columns! {
-    /// `case_parties`.
+    /// `case_parties`, all columns.
     PARTY, party_columns:
         organisation Text, case_id Id;
     party_changes:
@@ -100,7 +101,7 @@ columns! {
 }
 
 columns! {
-    /// `deliveries`, as an outcome leaves them.
+    /// `deliveries`, the columns that an outcome changes.
     SETTLED:
         message_id Id, destination Text;
     settled_changes:
@@ -110,31 +111,31 @@ columns! {
 }
 
 columns! {
-    /// `case_numbers`.
+    /// `case_numbers`, all columns.
     NUMBER, number_columns:
         number Text, organisation Text, case_id Id;
 }
 
 columns! {
-    /// `bookings`.
+    /// `bookings`, all columns.
     BOOKING, booking_columns:
         case_id Id, resource Text, start_at Int, end_at Int;
 }
 
 columns! {
-    /// `slot_uses`.
+    /// `slot_uses`, all columns.
     SLOT_USE, slot_use_columns:
         case_id Id, organisation Text, number Text;
 }
 
 columns! {
-    /// `slots`.
+    /// `slots`, all columns.
     SLOT, slot_columns:
         organisation Text, number Text, start_at Int, places Int, body Text;
 }
 
 columns! {
-    /// `messages`.
+    /// `messages`, all columns.
     MESSAGE, message_columns:
         id Id, case_id Id, organisation Text, system Text, source_message_id Text, inbound Flag,
         kind Text, format Text, fingerprint Bytes, case_number Text, case_state Text, raw Bytes, canonical Bytes,
@@ -142,27 +143,27 @@ columns! {
 }
 
 columns! {
-    /// `events`, before they are announced.
+    /// `events`, without the columns that announcing sets.
     EVENT, new_event_columns:
         case_id Id, number Int, case_number Text, message_id Id, kind Text, organisation Text,
         from_state Text, to_state Text, recorded_at Int, reason Text, note Text;
 }
 
 columns! {
-    /// `deliveries`, before the first try.
+    /// `deliveries`, without the columns that tries set.
     DELIVERY, new_delivery_columns:
         message_id Id, destination Text, system Text, case_id Id, number Int, created_at Int;
 }
 
 columns! {
-    /// `refusals`.
+    /// `refusals`, all columns.
     REFUSAL, refusal_columns:
         id Id, organisation Text, system Text, format Text, received_at Int, source_message_id Text,
         problems Text, code_map Text, raw Bytes;
 }
 
 columns! {
-    /// `versions`, as they were seen.
+    /// `versions`: the code map versions that were used, and when they were first seen.
     VERSION, version_columns:
         organisation Text, system Text, hash Text, label Text, first_seen_at Int;
 }

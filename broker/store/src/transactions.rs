@@ -1,9 +1,9 @@
 //! A store on any of the databases: each method is one transaction, in a task of its own.
 //!
-//! The task matters: a caller may be dropped at any moment (a sender hangs up, a process stops),
-//! and a `begin` that is dropped half-way leaves a pooled connection inside a transaction, in
-//! which the next caller's writes would be lost. Nobody drops these tasks. A database that does not
-//! answer in time is given up from within, if its connections can be closed half-way.
+//! A caller may be dropped at any moment (a sender hangs up, a process stops). If a `begin` were
+//! dropped with it, a pooled connection would stay inside a transaction, and the next caller's
+//! writes would be lost. So each transaction runs in a task that nobody drops. One that the
+//! database does not answer in time is abandoned inside that task, if the engine allows it.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tierlink_schemas::{LaneName, OrganisationCode};
 use uuid::Uuid;
 
 use crate::acts::{ActQuery, ActRow, Acted, NewAct};
-use crate::batch::opening_names;
+use crate::batch::lock_names;
 use crate::records::{
     Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Hold,
     Judged, LaneCondition, LaneRow, LeftBehind, MessageRow, Outgoing, ParkedQuery, ParkedRow,
@@ -30,19 +30,19 @@ use crate::{
     outbox, parked, settle,
 };
 
-/// How often one transaction may run again after losing a race or its connection. Two processes
-/// that meet need one; this many means that something else is wrong.
+/// How often one transaction may run, after losing a race or its connection. Two processes that
+/// collide need one repetition; this many means that something else is wrong.
 const TRIES_MAX: u32 = 6;
-/// The wait before it runs again, times the number of tries so far.
+/// The wait before a repetition, times the number of tries so far.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
-/// A store on the database `E`.
+/// A store on the database engine `E`.
 pub(crate) struct Transactions<E> {
     engine: E,
 }
 
 impl<E: Engine> Transactions<E> {
-    /// A store on this database. Its tables are not looked at.
+    /// Uses this engine. Does not check the tables.
     pub(crate) fn new(engine: E) -> Self {
         Self { engine }
     }
@@ -73,7 +73,7 @@ impl<E: Engine> Transactions<E> {
         applied.map_err(|source| failed::<E>(what, source))
     }
 
-    /// Runs `work` in one transaction, again if it loses a race.
+    /// Runs `work` in one transaction, repeated if it loses a race.
     async fn transact<T, W>(
         &self,
         what: &'static str,
@@ -146,7 +146,7 @@ where
 async fn joined<T>(task: tokio::task::JoinHandle<T>, what: &'static str) -> Result<T, Error> {
     match task.await {
         Ok(done) => Ok(done),
-        // A mistake of ours shows where it was made.
+        // A panic is a fault in this program: pass it on to where it will be seen.
         Err(end) => match end.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Err(Error::Closing { what }),
@@ -162,7 +162,7 @@ fn failed<E: Engine>(what: &'static str, source: sqlx::Error) -> Error {
     }
 }
 
-/// Runs one function of a module in one transaction. Arguments are cloned for each try.
+/// Runs one function of a module in one transaction. Its arguments are cloned for each try.
 macro_rules! in_one {
     ($self:ident, $purpose:ident, $what:literal, [$($arg:ident),*], |$session:ident| $call:expr) => {
         $self
@@ -184,7 +184,7 @@ impl<E: Engine> Arrivals for Transactions<E> {
         if works.is_empty() {
             return Ok(Vec::new());
         }
-        let purpose = Purpose::Open(opening_names(&works));
+        let purpose = Purpose::Open(lock_names(&works));
         self.transact("store messages", purpose, move |session| {
             let (works, judge) = (Arc::clone(&works), Arc::clone(&judge));
             Box::pin(async move { commit::commit(session, works, &*judge).await })

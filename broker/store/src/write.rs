@@ -1,8 +1,9 @@
-//! Writes changes to the database: a fixed number of statements, whatever the number of rows.
+//! Writes changes to the database, in a number of statements that does not depend on the
+//! number of rows.
 //!
-//! What nearly every message writes goes together, in one round trip. Bookings and slots come
-//! after it, because they refer to cases, and are given up before others are taken, so that a room
-//! may change hands within one transaction.
+//! The tables that nearly every message writes are written together, in one round trip. Bookings
+//! and slots follow, because they refer to cases; released ones are written before new ones, so
+//! that a room may change hands within one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +79,7 @@ fn case_rows<'a>(cases: impl Iterator<Item = &'a &'a LoadedCase>) -> Given {
     given
 }
 
-/// The rank of a priority, most urgent first.
+/// The rank of a priority for sorting, most urgent first.
 pub(crate) fn urgency(priority: tierlink_schemas::Priority) -> i64 {
     use tierlink_schemas::Priority::{Chronic, Emergency, Routine, Urgent};
     match priority {
@@ -107,7 +108,8 @@ fn update_cases(changed: &[&LoadedCase]) -> Part {
     Part::new(sql, known)
 }
 
-/// Who has a part no more. Most messages change nothing here.
+/// Deletes the parts of organisations that have none in the case any more. Most
+/// messages change none.
 async fn delete_parties<S: Session>(
     session: &mut S,
     changed: &[&LoadedCase],
@@ -137,7 +139,7 @@ fn party_row(case: &Case, party: &OrganisationCode) -> Vec<Value> {
     ]
 }
 
-/// Who has a part from now on.
+/// Inserts the organisations that have a part from now on.
 fn insert_parties(changed: &[&LoadedCase]) -> Part {
     let mut come = Given::new(PARTY);
     for loaded in changed {
@@ -162,8 +164,8 @@ fn insert_parties(changed: &[&LoadedCase]) -> Part {
     Part::new(sql, come)
 }
 
-/// Where cases stand now in the worklists of those who had a part before. Ended ones are in none,
-/// and neither are those that have left them.
+/// Updates the place of cases in the worklists of organisations that had a part before. Ended cases
+/// are in no worklist, and neither are cases that have left the organisation.
 fn move_parties(changed: &[&LoadedCase]) -> Part {
     let mut moved = Given::new(PARTY);
     for loaded in changed {
@@ -196,7 +198,7 @@ fn insert_numbers(changed: &[&LoadedCase]) -> Part {
             given.push(values![number.number.as_str(), &number.organisation, loaded.case.id]);
         }
     }
-    // What a case was called once still leads to it.
+    // A number that a case once had still finds it.
     let sql = insert!(
         "insert_numbers",
         "case_numbers",
@@ -254,7 +256,7 @@ async fn write_slot_uses<S: Session>(
     for loaded in changed {
         match &loaded.slot {
             SlotChange::Same => continue,
-            // A case that is new had no slot.
+            // A new case had no slot before.
             SlotChange::Freed if loaded.before.is_none() => continue,
             SlotChange::Freed => {}
             SlotChange::Taken((organisation, number)) => {
@@ -271,7 +273,7 @@ async fn write_slot_uses<S: Session>(
     Ok(())
 }
 
-/// A version of a code map, as it was seen.
+/// A version of a code map, with the lane whose profile has it and when it was seen.
 pub(crate) type SeenVersion<'a> = (LaneName, &'a Version, Timestamp);
 
 fn seen_version(new: &NewMessage) -> Option<SeenVersion<'_>> {
@@ -280,8 +282,8 @@ fn seen_version(new: &NewMessage) -> Option<SeenVersion<'_>> {
     Some((system, version, new.received_at))
 }
 
-/// Remembers versions that were not seen before, in one order, so that two processes which see the
-/// same ones first never wait for each other.
+/// Records versions that were not seen before. Sorted, so that two processes that first see the
+/// same ones cannot deadlock.
 pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -> Part {
     let mut first = BTreeMap::new();
     for (system, version, at) in seen {
@@ -311,7 +313,8 @@ pub(crate) fn insert_versions<'a>(seen: impl Iterator<Item = SeenVersion<'a>>) -
     Part::new(sql, given)
 }
 
-/// About what canonical bytes are longer than native JSON: the case, the reply, the destinations.
+/// Roughly how many bytes the canonical form is longer than native JSON: the case, the
+/// reply, the destinations.
 const ADDED_BYTES: usize = 4 * 1024;
 
 /// A system as its column holds it: the default one is empty.

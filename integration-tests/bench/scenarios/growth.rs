@@ -48,13 +48,13 @@ const COPIES: [&str; 7] = [
 
 /// A database with closed cases.
 pub struct Filled {
-    /// Its address.
+    /// Address of the database.
     pub store: String,
     cases: u32,
 }
 
 impl Filled {
-    /// Makes it.
+    /// Makes a database with this many cases.
     pub async fn new(cases: u32) -> Result<Self> {
         let ground = fresh_ground().await?;
         let Ground::Production { store, bus } = &ground else { unreachable!("just made") };

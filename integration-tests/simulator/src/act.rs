@@ -5,7 +5,7 @@
 pub enum Sort {
     /// 上转, lateral and out-of-county.
     Referral,
-    /// 下转.
+    /// Discharge-back transfers (下转).
     Transfer,
     /// 会诊 and readings.
     Consultation,

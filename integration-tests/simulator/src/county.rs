@@ -17,13 +17,13 @@ const OWNER_ONLY: u32 = 0o600;
 /// What `county.toml` says.
 #[derive(Clone, Debug)]
 pub struct CountyFile {
-    /// 名称.
+    /// Chinese name of the county.
     pub name: String,
     /// The code of the lead hospital.
     pub lead: String,
-    /// `store.url`.
+    /// Address of the store (`store.url`).
     pub store: String,
-    /// `bus.url`.
+    /// Address of the bus (`bus.url`).
     pub bus: String,
     /// The port of HTTP.
     pub http: u16,

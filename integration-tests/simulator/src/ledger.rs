@@ -40,7 +40,7 @@ pub struct Said {
 /// A message that reached a destination, once for each time it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrived {
-    /// Where.
+    /// Code of the destination.
     pub to: String,
     /// The id on the wire: MSH-10, the id of the FHIR `MessageHeader`, or `id` in JSON.
     pub wire_id: String,
@@ -82,7 +82,7 @@ pub struct Event {
     pub number: u64,
     /// The message that caused it.
     pub message: Uuid,
-    /// Its kind.
+    /// Canonical kind of the message.
     pub kind: String,
     /// Who said it.
     pub by: String,
@@ -91,9 +91,9 @@ pub struct Event {
 /// One message of a case on its way to one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Custody {
-    /// The message.
+    /// Id of the message.
     pub message: Uuid,
-    /// The destination.
+    /// Code of the destination.
     pub to: String,
     /// Its number within the case and destination.
     pub number: u64,

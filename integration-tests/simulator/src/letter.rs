@@ -7,7 +7,7 @@ use crate::{Speaks, Statement, fhir, hl7, json};
 /// A message, ready to be sent as often as it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
-    /// Its format.
+    /// Format of the message.
     pub speaks: Speaks,
     /// Its bytes, without frame or HTTP head.
     pub bytes: Vec<u8>,
@@ -26,7 +26,7 @@ impl Letter {
         Self { speaks: Speaks::Fhir, bytes: bundle.to_string().into_bytes() }
     }
 
-    /// Canonical JSON.
+    /// A message in canonical JSON.
     #[must_use]
     pub fn json(message: &serde_json::Value) -> Self {
         Self { speaks: Speaks::Json, bytes: message.to_string().into_bytes() }

@@ -66,7 +66,7 @@ impl Manners {
         self.exceptions.push(Exception { which, turn, times });
     }
 
-    /// Good again.
+    /// Treats every message well again.
     pub fn reform(&mut self) {
         *self = Self::default();
     }

@@ -5,9 +5,9 @@
 pub struct Doctor {
     /// The number that the hospital uses for the person.
     pub code: &'static str,
-    /// Name.
+    /// Name of the doctor.
     pub name: &'static str,
-    /// 专业技术职务.
+    /// Professional title (专业技术职务).
     pub title: &'static str,
 }
 

@@ -13,13 +13,13 @@ pub struct Person {
     pub born: String,
     /// `male` or `female`, as the number says.
     pub sex: &'static str,
-    /// Telephone.
+    /// Telephone number of the patient.
     pub phone: String,
     /// Address in one line.
     pub address: String,
     /// ICD-10 code and words of the main diagnosis.
     pub diagnosis: (String, String),
-    /// 主诉.
+    /// Chief complaint (主诉).
     pub complaint: String,
 }
 

@@ -54,12 +54,12 @@ pub enum Event {
     },
     /// A step waits to hear something.
     Waits {
-        /// For what.
+        /// Kind of the expected message.
         hears: String,
     },
     /// What a step waited for did not come in time.
     Missed {
-        /// What.
+        /// Kind of the expected message.
         hears: String,
     },
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{Act, Manners, Sort, Turn};
 
-/// A script.
+/// What a simulated hospital does.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Script {

@@ -30,7 +30,7 @@ pub struct Case {
 pub struct Statement<'a> {
     /// Who says it.
     pub by: &'a System,
-    /// What.
+    /// What the hospital says.
     pub act: Act,
     /// About which case.
     pub case: &'a Case,
@@ -44,7 +44,7 @@ pub struct Statement<'a> {
     pub parent: Option<String>,
     /// The id, as it came, of the message that this one answers.
     pub answers: Option<String>,
-    /// Now.
+    /// The present time, from which all times are derived.
     pub now: Timestamp,
 }
 

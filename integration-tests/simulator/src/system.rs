@@ -31,9 +31,9 @@ pub struct System {
     pub token_secret: Option<String>,
     /// MSH-12.
     pub version: String,
-    /// MSH-3.
+    /// Its own name, for MSH-3.
     pub application: String,
-    /// MSH-4.
+    /// Its organisation, for MSH-4.
     pub facility: String,
     /// The charset that it really writes.
     pub charset: Charset,

@@ -12,9 +12,9 @@ use crate::servers::program;
 pub struct Ran {
     /// How it ended.
     pub status: ExitStatus,
-    /// Standard output.
+    /// Text on standard output.
     pub stdout: String,
-    /// Standard error.
+    /// Text on standard error.
     pub stderr: String,
 }
 

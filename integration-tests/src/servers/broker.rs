@@ -93,7 +93,7 @@ impl Broker {
         self.signal("STOP").await
     }
 
-    /// Undoes [`halt`](Self::halt).
+    /// Resumes a process stopped with [`halt`](Self::halt).
     pub async fn wake(&self) -> Result<()> {
         self.signal("CONT").await
     }

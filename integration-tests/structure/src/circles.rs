@@ -7,7 +7,7 @@ use crate::crates::{Crate, FileId, Use};
 
 /// Files that all use each other, directly or through others.
 pub struct Circle {
-    /// Their paths.
+    /// Paths of the files in the circle.
     pub files: BTreeSet<String>,
     /// One way round, a line for each step.
     pub way: String,

@@ -26,7 +26,7 @@ pub enum Says {
     Nothing,
 }
 
-/// One case.
+/// One input and what must become of it.
 pub struct Case {
     /// What is wrong, for whoever reads a failure.
     pub name: &'static str,
@@ -38,9 +38,9 @@ pub struct Case {
     pub kept: Option<Vec<u8>>,
     /// Whether the connection cannot go on.
     pub ends: bool,
-    /// For HTTP.
+    /// Path to post to, over HTTP.
     pub path: &'static str,
-    /// For HTTP.
+    /// Media type to state, over HTTP.
     pub media_type: &'static str,
 }
 

@@ -1,7 +1,7 @@
-//! The list of days that differ from their weekday: holidays, and weekend days worked instead.
+//! The list of days that differ from their weekday: holidays, and weekend days that are worked.
 //!
-//! The State Council announces a year's list in the autumn before (`codes/holidays.csv` names the
-//! notices). A county may replace the list by a file of its own in the same form.
+//! The State Council announces the list for a year in the autumn before (`codes/holidays.csv` names
+//! the notices). A county may use a file of its own in the same format.
 
 use jiff::civil::Date;
 
@@ -9,35 +9,36 @@ use super::error::CalendarError;
 
 pub use super::error::DAYS_MAX;
 
-/// What the compiled-in list is.
+/// The compiled-in list, as CSV.
 const HOLIDAYS: &str = include_str!("../../codes/holidays.csv");
 
-/// What a listed day is.
+/// How a listed day differs from its weekday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DayKind {
-    /// 放假: closed, whatever its weekday.
+    /// A holiday (放假), whatever its weekday.
     Holiday,
-    /// 调休上班: open, although it is a weekend day.
+    /// A working day (调休上班), although it is on a weekend.
     Working,
 }
 
 /// A day that differs from its weekday.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
-    /// The date.
+    /// The date, in China.
     pub date: Date,
-    /// What it is.
+    /// How it differs.
     pub kind: DayKind,
-    /// What people call it.
+    /// Its name, such as 国庆节.
     pub name: String,
 }
 
-/// The days that this program knows by itself.
+/// The days of the compiled-in list.
 pub fn compiled_in() -> Result<Vec<Day>, CalendarError> {
     read(HOLIDAYS)
 }
 
-/// Reads a list in the form of `codes/holidays.csv`: `date,kind,name,name_en` under a header.
+/// Reads a list in the format of `codes/holidays.csv`: the header
+/// `date,kind,name,name_en`, then rows.
 pub fn read(text: &str) -> Result<Vec<Day>, CalendarError> {
     let mut reader = csv::ReaderBuilder::new()
         .comment(Some(b'#'))
@@ -74,7 +75,7 @@ mod tests {
     fn the_compiled_in_list_has_the_years_2025_and_2026() {
         let days = compiled_in().unwrap();
 
-        // 28 and 33 days off: the lengths that the two notices state, added up.
+        // The two notices state 28 and 33 days off.
         let holidays = |year| {
             days.iter().filter(|it| it.date.year() == year && it.kind == DayKind::Holiday).count()
         };

@@ -1,19 +1,19 @@
-//! When the doors are open on each day of the week.
+//! Opening hours for each day of the week.
 //!
-//! Written in settings as `monday = ["08:00-12:00", "14:00-17:30"]`. A day left out is closed.
+//! In settings, `monday = ["08:00-12:00", "14:00-17:30"]`. A day left out is closed.
 
 use jiff::civil::Weekday;
 use serde::{Deserialize, Serialize};
 
 use super::error::CalendarError;
 
-/// Minutes from midnight to midnight.
+/// Minutes in a day.
 pub(super) const MINUTES_PER_DAY: u16 = 24 * 60;
 
-/// Nobody opens and closes more often on one day.
+/// Most openings in one day.
 const OPENINGS_PER_DAY_MAX: usize = 8;
 
-/// One time of a day at which the doors open, and when they close again.
+/// One opening on a day, from its first minute to just before its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Opening {
@@ -22,7 +22,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// From midnight to midnight.
+    /// The whole day, from midnight to midnight.
     pub const WHOLE_DAY: Self = Self { from: 0, until: MINUTES_PER_DAY };
 
     /// Reads `08:00-12:00`. `24:00` is midnight at the end of the day.
@@ -32,12 +32,12 @@ impl Opening {
         if from < until { Ok(Self { from, until }) } else { Err(CalendarError::Opening) }
     }
 
-    /// The minute of the day at which the doors open.
+    /// The minute of the day at which it begins, from 0.
     pub(super) const fn opens_at_minute(self) -> u16 {
         self.from
     }
 
-    /// The minute of the day at which they close.
+    /// The minute of the day at which it ends, up to 1440.
     pub(super) const fn closes_at_minute(self) -> u16 {
         self.until
     }
@@ -63,7 +63,7 @@ impl From<Opening> for String {
     }
 }
 
-/// `HH:MM` as minutes since midnight.
+/// `HH:MM` in minutes since midnight.
 fn minute(text: &str) -> Result<u16, CalendarError> {
     let two_digits = |part: &str| {
         let digits = part.len() == 2 && part.bytes().all(|it| it.is_ascii_digit());
@@ -76,31 +76,31 @@ fn minute(text: &str) -> Result<u16, CalendarError> {
     if minutes <= MINUTES_PER_DAY { Ok(minutes) } else { Err(CalendarError::Opening) }
 }
 
-/// The openings of each weekday, and of weekend days that a holiday swap turns into working days.
+/// The openings of each weekday, and of weekend days that are worked in exchange for a holiday.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpeningHours {
-    /// 星期一.
+    /// Openings on Monday (星期一).
     pub monday: Vec<Opening>,
-    /// 星期二.
+    /// Openings on Tuesday (星期二).
     pub tuesday: Vec<Opening>,
-    /// 星期三.
+    /// Openings on Wednesday (星期三).
     pub wednesday: Vec<Opening>,
-    /// 星期四.
+    /// Openings on Thursday (星期四).
     pub thursday: Vec<Opening>,
-    /// 星期五.
+    /// Openings on Friday (星期五).
     pub friday: Vec<Opening>,
-    /// 星期六.
+    /// Openings on Saturday (星期六).
     pub saturday: Vec<Opening>,
-    /// 星期日.
+    /// Openings on Sunday (星期日).
     pub sunday: Vec<Opening>,
-    /// 调休上班日; if empty, the hours of the first weekday that has any.
+    /// Weekend days that are worked (调休上班日). If empty, the hours of the first weekday that has any.
     pub swapped: Vec<Opening>,
 }
 
 impl OpeningHours {
-    /// The usual hours of a county hospital's offices: Monday to Friday, 08:00–12:00 and
-    /// 14:00–17:30. A project default; local rules differ, and with the season.
+    /// Usual office hours of a county hospital: Monday to Friday, 08:00–12:00 and 14:00–17:30. A
+    /// default of this project; local rules differ, also by season.
     #[must_use]
     pub fn office() -> Self {
         let day = vec![
@@ -130,13 +130,13 @@ impl OpeningHours {
         }
     }
 
-    /// The openings of a weekend day on which people work because a holiday was swapped for it.
+    /// The openings of a weekend day that is worked in exchange for a holiday.
     pub(super) fn swapped_day(&self) -> &[Opening] {
         let days = [&self.swapped].into_iter().chain(self.week());
         days.into_iter().find(|day| !day.is_empty()).map_or(&[], Vec::as_slice)
     }
 
-    /// Refuses hours that overlap, and a week without any.
+    /// Refuses overlapping openings, and a week without openings.
     pub(super) fn check(&self) -> Result<(), CalendarError> {
         if self.week().iter().all(|day| day.is_empty()) {
             return Err(CalendarError::NeverOpen);

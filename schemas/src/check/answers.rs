@@ -1,4 +1,4 @@
-//! What is said about an open case: coded reasons, and the one thing that each answer is for.
+//! Checks messages about an open case: reason codes, and the main content of each kind.
 
 use super::found::{
     C001_EMPTY, C006_UNKNOWN_REASON, C007_REASON_NEEDS_TEXT, C024_USUALLY_THERE, Checked, blank,
@@ -19,7 +19,7 @@ pub(super) fn check(message: &Message, found: &mut Checked) {
         Body::TransferFollowUp(it)
             if blank(it.findings.as_deref()) && it.observations.is_empty() =>
         {
-            let fix = "The follow-up tells nothing; add findings or observations.";
+            let fix = "The follow-up is empty; add findings or observations.";
             found.note(C024_USUALLY_THERE, "body.findings", fix);
         }
         Body::ConsultationOpinion(opinion) if blank(Some(&opinion.text)) => {
@@ -57,7 +57,7 @@ pub(super) fn check(message: &Message, found: &mut Checked) {
     }
 }
 
-/// The coded reason of an answer, and the table that its code is from.
+/// The reason in a body, and the table that its code must be from.
 fn reason(body: &Body) -> Option<(TableId, &Reason)> {
     match body {
         Body::ReferralReturn(it) | Body::ConsultationReturn(it) => {
@@ -93,27 +93,28 @@ fn coded_reason(table: TableId, reason: &Reason, found: &mut Checked) {
     }
 }
 
-/// Reader, writer and auditor are compared by their numbers, so a name alone is not enough.
+/// Reader, writer and auditor are compared by their practitioner codes, so a name alone
+/// is not enough.
 fn person(person: &Practitioner, path: &str, found: &mut Checked) {
     if blank(person.code.as_deref()) {
-        let fix = "The person's number is missing; writer and auditor are told apart by it.";
+        let fix = "The practitioner code is missing; writer and auditor are compared by it.";
         found.refuse(C001_EMPTY, format!("{path}.code"), fix);
     }
 }
 
-/// The last word on a referral should hold some.
+/// The final feedback of a referral should have some content.
 fn feedback(feedback: &Feedback, found: &mut Checked) {
     let told = !blank(feedback.summary.as_deref())
         || !blank(feedback.plan.as_deref())
         || !feedback.diagnoses.is_empty()
         || !feedback.attachments.is_empty();
     if feedback.stage == FeedbackStage::Outcome && !told {
-        let fix = "The outcome says nothing; add diagnoses, a summary or the discharge paper.";
+        let fix = "The outcome is empty; add diagnoses, a summary or the discharge summary.";
         found.note(C024_USUALLY_THERE, "body.summary", fix);
     }
     for (at, diagnosis) in feedback.diagnoses.iter().enumerate() {
         if says_nothing(&diagnosis.what) {
-            let fix = "The diagnosis says nothing; write its code or its words.";
+            let fix = "The diagnosis is empty; write its code or its text.";
             found.refuse(C001_EMPTY, format!("body.diagnoses[{at}].what"), fix);
         }
     }

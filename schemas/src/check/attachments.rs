@@ -1,4 +1,4 @@
-//! Papers that travel along: present, whole, and not too large.
+//! Checks attachments: present, complete, and not too large.
 
 use std::io::Read;
 
@@ -12,10 +12,10 @@ use super::found::{
 };
 use crate::clinical::{ATTACHMENT_INLINE_BYTES_MAX, Attachment};
 
-/// Characters of base64 that the largest attachment takes.
+/// Base64 characters of the largest attachment.
 const CONTENT_CHARS_MAX: usize = ATTACHMENT_INLINE_BYTES_MAX.div_ceil(3) * 4;
 
-/// Hexadecimal digits of SHA-256.
+/// Hexadecimal digits of a SHA-256.
 const SHA256_CHARS: usize = 64;
 
 pub(super) fn check(attachments: &[Attachment], found: &mut Checked) {
@@ -44,11 +44,10 @@ pub(super) fn check(attachments: &[Attachment], found: &mut Checked) {
     }
 }
 
-/// Bytes of an attachment that are decoded at once: it may be megabytes long, and nobody needs all
-/// of it.
+/// Bytes of an attachment to decode at once, because it may be megabytes long and is only measured.
 const DECODED_TOGETHER_BYTES: usize = 8 * 1024;
 
-/// How long the content is before base64, and its SHA-256 if that is asked for.
+/// Size of the content before base64 and, if `hashed`, its SHA-256.
 fn measure(content: &str, hashed: bool) -> std::io::Result<(usize, Option<[u8; 32]>)> {
     let mut decoder = DecoderReader::new(content.as_bytes(), &STANDARD);
     let mut buffer = [0; DECODED_TOGETHER_BYTES];
@@ -99,7 +98,7 @@ fn content(attachment: &Attachment, content: &str, path: &str, found: &mut Check
     }
 }
 
-/// Whether the hash, if there is one, can be a SHA-256 at all.
+/// Whether a stated hash has the form of a SHA-256.
 fn well_formed_hash(attachment: &Attachment, path: &str, found: &mut Checked) -> bool {
     let Some(stated) = &attachment.sha256 else {
         return true;

@@ -1,6 +1,6 @@
-//! Times that somebody books: appointments, sessions, slots, holds.
+//! Checks times of appointments, sessions, slots and reservations.
 //!
-//! Whether two of them overlap is for the core, which knows them all.
+//! Whether two bookings overlap is checked by the core, which knows all of them.
 
 use std::collections::HashSet;
 
@@ -14,16 +14,16 @@ use crate::answer::{Appointment, Slot};
 use crate::kind::Body;
 use crate::message::Message;
 
-/// Longest appointment. A session of a whole day fits; more is a mistyped date.
+/// Longest appointment. A session of a whole day fits; more is taken for a mistyped date.
 const APPOINTMENT_LASTS_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// Longest slot. Beds are offered for weeks.
 const SLOT_LASTS_MAX: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// How far ahead anything is booked. More is a mistyped year.
+/// How far ahead an appointment may be. More is taken for a mistyped year.
 const BOOKED_AHEAD_MAX: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 
-/// How long after its start an appointment may still be told, for systems that tell by night.
+/// How long after its start an appointment may still be announced, for systems that send at night.
 const TOLD_LATE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
@@ -57,7 +57,7 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
         Body::TransferOffer(it) | Body::TransferAmend(it) => {
             let (start, end) = (it.stay.admitted_at, it.stay.discharged_at);
             if start.zip(end).is_some_and(|(start, end)| end < start) {
-                let fix = "The discharge lies before the admission; correct the one that is wrong.";
+                let fix = "The discharge is before the admission; correct the one that is wrong.";
                 found.refuse(C018_TIME_ORDER, "body.stay.discharged_at", fix);
             }
         }
@@ -77,14 +77,14 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
     }
 }
 
-/// An appointment that stands from now on.
+/// Checks an appointment that is given now.
 fn given(appointment: &Appointment, with: &Rules<'_>, found: &mut Checked) {
     const PATH: &str = "body.appointment";
     order(PATH, appointment.start, appointment.end, Some(APPOINTMENT_LASTS_MAX), found);
     if let Some(start) = appointment.start {
         not_too_far(&format!("{PATH}.start"), start, with, found);
         if with.now.duration_since(start) > TOLD_LATE_MAX {
-            let fix = "The appointment lies in the past; it was kept. Check the day.";
+            let fix = "The appointment is in the past; it was accepted anyway. Check the day.";
             found.note(C032_APPOINTMENT_PAST, format!("{PATH}.start"), fix);
         }
     }
@@ -100,14 +100,14 @@ fn given(appointment: &Appointment, with: &Rules<'_>, found: &mut Checked) {
     }
 }
 
-/// Experts and rooms are booked for a time, so a session must have one.
+/// Experts and rooms are booked for a time, so a session needs start and end.
 fn session(appointment: &Appointment, found: &mut Checked) {
     if appointment.start.is_none() {
         let fix = "The session needs its start.";
         found.refuse(C001_EMPTY, "body.appointment.start", fix);
     }
     if appointment.end.is_none() {
-        let fix = "Without an end nobody can see how long experts and room are taken; give it.";
+        let fix = "The session has no end, so experts and room cannot be booked; add it.";
         found.note(C024_USUALLY_THERE, "body.appointment.end", fix);
     }
 }
@@ -128,7 +128,7 @@ fn slots(slots: &[Slot], with: &Rules<'_>, found: &mut Checked) {
     }
 }
 
-/// The end lies after the start, and not absurdly far.
+/// Checks that the end is after the start, and not too long after.
 fn order(
     path: &str,
     start: Option<Timestamp>,
@@ -151,15 +151,15 @@ fn order(
 
 fn not_too_far(path: &str, start: Timestamp, with: &Rules<'_>, found: &mut Checked) {
     if start.duration_since(with.now) > BOOKED_AHEAD_MAX {
-        let fix = "The time lies more than two years ahead; check the year.";
+        let fix = "The time is more than two years ahead; check the year.";
         found.refuse(C018_TIME_ORDER, path, fix);
     }
 }
 
-/// What stands until a time must stand at all.
+/// Checks that a time until which something is valid is not past.
 fn later(message: &Message, path: &str, until: Option<Timestamp>, found: &mut Checked) {
     if until.is_some_and(|until| until <= message.occurred_at) {
-        let fix = "The time lies before the message itself; correct it or leave it out.";
+        let fix = "The time is before the time of the message; correct it or leave it out.";
         found.refuse(C018_TIME_ORDER, path, fix);
     }
 }

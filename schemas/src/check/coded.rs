@@ -1,8 +1,8 @@
-//! Codes that name their table, or whose field has one; and telephone numbers.
+//! Checks codes against the table that they name or that their field has; and telephone numbers.
 //!
-//! An unknown code is never guessed, and here it does no harm: the words beside it still tell the
-//! reader. So it is noted, and the hospital's profile should map it. Codes that must be known for
-//! safety (reasons, documents) are checked where they stand.
+//! An unknown code is never guessed. In these fields it does no harm, because the text beside it
+//! still tells the reader, so it is noted, and the hospital's profile should map it. Codes that
+//! must be known for safety (reasons, documents) are checked with their fields.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -15,12 +15,12 @@ use crate::kind::Body;
 use crate::message::Message;
 use crate::person::Coded;
 
-/// Fewest digits of a telephone number; hospitals have short internal ones.
+/// Fewest digits of a telephone number. Hospitals have short internal numbers.
 const PHONE_DIGITS_MIN: usize = 3;
 
 pub(super) fn check(message: &Message, value: &Value, found: &mut Checked) {
     each(value, &mut String::new(), &mut |path, value| {
-        // The context is ours, and was checked when it came in.
+        // The broker writes the context, from messages that were checked when they arrived.
         if path == "context" {
             return false;
         }
@@ -112,8 +112,8 @@ fn fields_with_a_table(message: &Message) -> Vec<(String, TableId, &Coded)> {
     fields
 }
 
-/// Every name under which messages know a table of ours: its key, its object identifier, and its
-/// standard with and without the year.
+/// Every name that messages use for our tables: key, object identifier, and standard with or
+/// without its year.
 static SYSTEMS: LazyLock<HashMap<String, Option<TableId>>> = LazyLock::new(|| {
     let mut systems: HashMap<String, Option<TableId>> = HashMap::new();
     for id in TableId::ALL {
@@ -136,7 +136,8 @@ static SYSTEMS: LazyLock<HashMap<String, Option<TableId>>> = LazyLock::new(|| {
     systems
 });
 
-/// `GB/T 3304-1991` also as `GB/T 3304`; `WS 364.3-2011 CV02.01.101` also as `CV02.01.101`.
+/// Splits standards: `GB/T 3304-1991` is also `GB/T 3304`; `WS 364.3-2011 CV02.01.101`
+/// is also `CV02.01.101`.
 fn standard_names(standard: &str) -> Vec<String> {
     if standard == "project default" {
         return Vec::new();
@@ -152,13 +153,13 @@ fn standard_names(standard: &str) -> Vec<String> {
     names
 }
 
-/// The table of ours that `system` names, if it names one.
+/// The table that `system` names, if it is one of ours.
 fn table_of(system: &str) -> Option<TableId> {
     let system = system.trim().strip_prefix("urn:oid:").unwrap_or(system.trim());
     SYSTEMS.get(system).copied().flatten()
 }
 
-/// Digits, and what people put between them: `0571-8888 (转) 801`, `+86 139…`.
+/// Whether it consists of digits and usual separators: `0571-8888 (转) 801`, `+86 139…`.
 fn is_phone(phone: &str) -> bool {
     let digits = phone.chars().filter(|c| c.is_ascii_digit() || ('０'..='９').contains(c)).count();
     let rest = |c: char| "+-－—()（）/、，,;； .#*转分机ext".contains(c);

@@ -1,4 +1,4 @@
-//! The envelope: version, case, priority, clock.
+//! Checks the envelope: schema version, case, priority, clock.
 
 use jiff::SignedDuration;
 
@@ -10,10 +10,10 @@ use crate::kind::Family;
 use crate::message::Message;
 use crate::names::CaseNumber;
 
-/// How far a source's clock may be ahead of ours before somebody should set it.
+/// How far a source's clock may be ahead of ours before it is reported.
 pub(super) const CLOCK_AHEAD_MAX: SignedDuration = SignedDuration::from_mins(10);
 
-/// The versions that we read differ only in what they add.
+/// The major schema version that can be read. Minor versions only add fields.
 const MAJOR: &str = "1.";
 
 pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
@@ -31,13 +31,13 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
     }
     let received = message.received_at.unwrap_or(with.now);
     if message.occurred_at.duration_since(received) > CLOCK_AHEAD_MAX {
-        let fix = "The time lies ahead of ours; set the clock of the sending system (NTP).";
+        let fix = "The time is later than our clock; set the clock of the sending system (NTP).";
         found.note(C019_CLOCK, "occurred_at", fix);
     }
     case(message, found);
 }
 
-/// Whatever does not open a case must say which case it is about.
+/// A message that does not open a case must name one.
 fn case(message: &Message, found: &mut Checked) {
     let case = &message.case;
     if case.number.as_ref().is_some_and(|number| CaseNumber::read(number.as_str()).is_none()) {

@@ -1,5 +1,4 @@
-//! What all checks share: their codes, what they are told, what they find, and walking through a
-//! message.
+//! What all checks share: error codes, arguments, results, and a way to visit all values.
 
 use std::collections::BTreeSet;
 
@@ -11,103 +10,103 @@ use serde_json::Value;
 use crate::person::Coded;
 use crate::problem::{Code, Deviation, Problem};
 
-/// Most problems, and most deviations, that one check reports. Receipts hold no more.
+/// Most problems, and most deviations, that one check reports. A receipt has room for as many.
 pub const FOUND_MAX: usize = 100;
 
-/// What the time of day is counted from: every hospital in China keeps this offset.
+/// Offset from UTC in China, in hours, for finding today's date.
 const CHINA_OFFSET_HOURS: i8 = 8;
 
-/// A field that must be filled is empty.
+/// A required field is empty.
 pub(super) const C001_EMPTY: Code = Code::new("C001");
-/// A field that this organisation must fill is empty.
+/// A field is empty that the profile of this organisation requires.
 pub(super) const C002_REQUIRED_HERE: Code = Code::new("C002");
-/// A field does not fit the schema: too long, too many, wrong form.
+/// A field violates the schema: too long, too many entries, wrong form.
 pub(super) const C003_DOES_NOT_FIT: Code = Code::new("C003");
-/// A text holds NUL.
+/// A text contains the NUL character.
 pub(super) const C004_NUL: Code = Code::new("C004");
-/// A text holds control characters.
+/// A text contains control characters.
 pub(super) const C005_CONTROL: Code = Code::new("C005");
-/// A reason's code is not in its table.
+/// The code of a reason is not in its table.
 pub(super) const C006_UNKNOWN_REASON: Code = Code::new("C006");
-/// A reason's code needs words beside it.
+/// The code of a reason requires a text.
 pub(super) const C007_REASON_NEEDS_TEXT: Code = Code::new("C007");
 /// Origin and target are the same organisation.
 pub(super) const C008_SAME_ORGANISATION: Code = Code::new("C008");
-/// The case is not named.
+/// The message names no case.
 pub(super) const C009_NO_CASE: Code = Code::new("C009");
-/// A known patient lacks what tells who it is.
+/// An identified patient has neither identifier nor birth date.
 pub(super) const C010_WHO_IS_IT: Code = Code::new("C010");
-/// An unknown patient outside an emergency.
+/// An unidentified patient outside an emergency.
 pub(super) const C011_UNKNOWN_PATIENT: Code = Code::new("C011");
-/// A newborn without the mother, or a mother's document without a newborn.
+/// A newborn without the mother's document or a contact, or a mother's document without a newborn.
 pub(super) const C012_NEWBORN: Code = Code::new("C012");
-/// The identity number is not a possible one.
+/// The identity number is not valid by GB 11643.
 pub(super) const C013_IDENTITY_NUMBER: Code = Code::new("C013");
-/// The identity number and another field contradict each other.
+/// The identity number contradicts the birth date or sex.
 pub(super) const C014_CONTRADICTS_IDENTITY: Code = Code::new("C014");
-/// The kind of identity document is unknown.
+/// The kind of identity document is not in CV02.01.101.
 pub(super) const C015_DOCUMENT_KIND: Code = Code::new("C015");
-/// A document's number does not look like one of its kind.
+/// The number of a document does not have the form for its kind.
 pub(super) const C016_DOCUMENT_SHAPE: Code = Code::new("C016");
-/// A birth date that cannot be.
+/// The birth date is impossible.
 pub(super) const C017_BIRTH_DATE: Code = Code::new("C017");
-/// Two times stand in the wrong order, or too far apart.
+/// Two times are in the wrong order, or too far apart.
 pub(super) const C018_TIME_ORDER: Code = Code::new("C018");
-/// A clock is ahead of ours.
+/// The source's clock is ahead of ours.
 pub(super) const C019_CLOCK: Code = Code::new("C019");
-/// An attachment holds nothing.
+/// An attachment has neither content nor reference.
 pub(super) const C020_ATTACHMENT_EMPTY: Code = Code::new("C020");
 /// An attachment's content is not base64.
 pub(super) const C021_ATTACHMENT_BASE64: Code = Code::new("C021");
-/// An attachment is too large to travel inside.
+/// An attachment is too large to be sent inside the message.
 pub(super) const C022_ATTACHMENT_TOO_LARGE: Code = Code::new("C022");
 /// An attachment's hash or size does not match its content.
 pub(super) const C023_ATTACHMENT_DIFFERS: Code = Code::new("C023");
-/// A field that forms ask for is empty; the message is taken all the same.
+/// A field is empty that paper forms require. The message is accepted.
 pub(super) const C024_USUALLY_THERE: Code = Code::new("C024");
-/// A telephone number does not look like one.
+/// A telephone number does not have the form of one.
 pub(super) const C025_PHONE: Code = Code::new("C025");
 /// A code is not in the table that it is said to be from.
 pub(super) const C026_UNKNOWN_CODE: Code = Code::new("C026");
-/// A reading and its order do not fit together.
+/// The form of a consultation and its reading order contradict each other.
 pub(super) const C027_READING: Code = Code::new("C027");
-/// The same expert, slot or number is named twice.
+/// The same expert, slot or number occurs twice.
 pub(super) const C028_NAMED_TWICE: Code = Code::new("C028");
-/// The case number is not one of ours.
+/// The case number does not have our form or a valid check digit.
 pub(super) const C029_CASE_NUMBER: Code = Code::new("C029");
-/// The schema version is not one that we read.
+/// The schema version cannot be read.
 pub(super) const C030_SCHEMA_VERSION: Code = Code::new("C030");
-/// The identity number was written in a careless or old form.
+/// The identity number was written in an inexact or old form.
 pub(super) const C031_IDENTITY_FORM: Code = Code::new("C031");
-/// An appointment lies in the past.
+/// An appointment is in the past.
 pub(super) const C032_APPOINTMENT_PAST: Code = Code::new("C032");
 /// A value contradicts its status, its comparator or the reason for its absence.
 pub(super) const C033_VALUE_CONTRADICTED: Code = Code::new("C033");
 
-/// What the check is told beside the message.
+/// Arguments of the check beside the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
-    /// The time now. The check reads no clock.
+    /// The present time, by the broker's clock. The check reads no clock itself.
     pub now: Timestamp,
-    /// Further canonical paths that the sending organisation must fill, from its profile. A path
-    /// that the kind does not have asks nothing of it.
+    /// Further fields that the profile of the sending organisation requires, as paths in the
+    /// canonical message. Paths that the kind does not have are ignored.
     pub required: &'a BTreeSet<String>,
 }
 
 impl Rules<'_> {
-    /// The day in China.
+    /// Today's date in China.
     #[must_use]
     pub fn today(&self) -> Date {
         tz::offset(CHINA_OFFSET_HOURS).to_datetime(self.now).date()
     }
 }
 
-/// What the check found.
+/// Result of the check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Why the message must be refused. Empty if it may be taken.
+    /// Why the message is refused. Empty if it is accepted.
     pub problems: Vec<Problem>,
-    /// What was not as it should be and was taken all the same.
+    /// What was wrong but did not stop the message from being accepted.
     pub deviations: Vec<Deviation>,
 }
 
@@ -125,19 +124,19 @@ impl Checked {
     }
 }
 
-/// Whether a text says nothing.
+/// Whether a text is missing or blank.
 pub(super) fn blank(text: Option<&str>) -> bool {
     text.is_none_or(|text| text.trim().is_empty())
 }
 
-/// Whether a code with its words says nothing.
+/// Whether code and text are both missing or blank.
 pub(super) fn says_nothing(coded: &Coded) -> bool {
     blank(coded.code.as_deref()) && blank(coded.text.as_deref())
 }
 
-/// Calls `look` for every value inside `value` with its path, the outermost first.
+/// Calls `look` for every value in `value` with its path, outer values first.
 ///
-/// `look` says whether to go further down.
+/// `look` returns whether to visit the values inside.
 pub(super) fn each<'a>(
     value: &'a Value,
     path: &mut String,

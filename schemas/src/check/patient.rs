@@ -1,4 +1,4 @@
-//! Who the patient is. A safety topic: a mix-up here treats the wrong person.
+//! Checks who the patient is. This is about safety: after a mix-up the wrong person is treated.
 //!
 //! ```text
 //!   known    a name, and a document, another number or the birth date
@@ -7,11 +7,11 @@
 //! ```
 //!
 //! A contradiction between the identity number and the birth date or sex is refused, although some
-//! registers hold wrong dates that nobody can correct: leaving out the field that is in doubt is
-//! always possible, and the number then speaks alone.
+//! registers have wrong dates that nobody can correct: the sender can leave out the doubtful field,
+//! and then the number alone counts.
 //!
-//! Whom a message without a request names (`subject`) need not be complete, and nothing is taken
-//! from it: a wrong identity number there is told, not refused.
+//! The patient in `subject`, of a message without a request, may be incomplete, because it is only
+//! compared: a wrong identity number there is reported and not refused.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -30,10 +30,10 @@ use crate::message::Message;
 use crate::names::Priority;
 use crate::person::{Identity, IdentityDocument, Patient, Sex};
 
-/// CV02.01.101: the resident identity card, the one kind with a checkable number.
+/// Code of the resident identity card in CV02.01.101, the only kind with a check digit.
 const RESIDENT_CARD: &str = "01";
 
-/// Nobody alive was born earlier.
+/// Earliest birth year of a living person.
 const BIRTH_YEAR_MIN: i16 = 1850;
 
 pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
@@ -54,7 +54,7 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
     }
 }
 
-/// A number that is none cannot tell two people apart; name and birth date still can.
+/// An invalid number cannot distinguish two people; name and birth date still can.
 fn subject(patient: &Patient, found: &mut Checked) {
     const NUMBER: &str = "subject.document.number";
     let card = patient.document.as_ref().filter(|document| document.kind == RESIDENT_CARD);
@@ -90,7 +90,7 @@ fn known(patient: &Patient, found: &mut Checked) {
     }
 }
 
-/// A later message of the case inherits its priority, so only a stated one can contradict.
+/// A later message inherits the priority of its case, so only a stated priority can contradict.
 fn unknown(message: &Message, found: &mut Checked) {
     let urgent_enough = match message.priority {
         Some(priority) => priority == Priority::Emergency,
@@ -112,7 +112,7 @@ fn newborn(patient: &Patient, found: &mut Checked) {
         let fix = "A newborn needs the mother's document (of_mother: true) or a contact.";
         found.refuse(C012_NEWBORN, "body.patient.document", fix);
     }
-    // Some newborns have a number of their own already; then nothing tells who the mother is.
+    // Some newborns have a number of their own; then nothing identifies the mother.
     if patient.document.is_some() && !mothers && !contact {
         let fix = "A newborn is found through the mother; her document or a contact is usual.";
         found.note(C024_USUALLY_THERE, "body.patient.contact", fix);
@@ -124,7 +124,7 @@ fn birth_date(patient: &Patient, with: &Rules<'_>, found: &mut Checked) {
         return;
     };
     if born > with.today() {
-        let fix = "The birth date lies in the future; compare it with the document.";
+        let fix = "The birth date is in the future; compare it with the document.";
         found.refuse(C017_BIRTH_DATE, "body.patient.birth_date", fix);
     }
     if born.year() < BIRTH_YEAR_MIN {
@@ -164,7 +164,8 @@ fn resident_card(
         found.note(C031_IDENTITY_FORM, NUMBER, fix);
     }
     if !number.is_born_by(with.today()) {
-        let fix = "The birth date inside the identity number lies in the future; compare it with the card.";
+        let fix =
+            "The birth date in the identity number is in the future; compare it with the card.";
         found.refuse(C013_IDENTITY_NUMBER, NUMBER, fix);
     }
     if document.of_mother {
@@ -183,7 +184,7 @@ fn resident_card(
     }
 }
 
-/// GB/T 2261.1.
+/// The code of GB/T 2261.1.
 fn sex_code(sex: Sex) -> &'static str {
     match sex {
         Sex::Unknown => "0",
@@ -193,15 +194,15 @@ fn sex_code(sex: Sex) -> &'static str {
     }
 }
 
-/// An error's text as a sentence.
+/// The text of an error as a sentence.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
 
-/// The shapes of numbers, by kind of document. They are patterns, and the one engine for patterns
-/// that we carry is the schema validator's.
+/// The forms of numbers, by kind of document, as JSON Schemas: the schema validator is the only
+/// pattern engine that this program contains.
 static SHAPES: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
     let rows = codes::table(TableId::IdentityDocument).rows().iter();
     rows.filter_map(|row| {

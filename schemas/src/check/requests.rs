@@ -1,4 +1,4 @@
-//! The requests that open a case or amend one: what the receiver must be told.
+//! Checks requests that open or amend a case: what the receiver needs to know.
 
 use super::found::{
     C001_EMPTY, C006_UNKNOWN_REASON, C007_REASON_NEEDS_TEXT, C008_SAME_ORGANISATION,
@@ -49,7 +49,7 @@ fn transfer(offer: &TransferOffer, found: &mut Checked) {
     }
     diagnoses(&offer.clinical, found);
     if offer.plan == CarePlan::default() {
-        let fix = "The organisation below is told nothing to go on with; add treatment, medicines, targets or follow-ups.";
+        let fix = "The care plan is empty; add treatment, medicines, targets or follow-ups.";
         found.note(C024_USUALLY_THERE, "body.plan", fix);
     }
     for (at, planned) in offer.plan.follow_ups.iter().enumerate() {
@@ -61,7 +61,7 @@ fn transfer(offer: &TransferOffer, found: &mut Checked) {
     call_back(&offer.from, found);
 }
 
-/// A transfer belongs to the referral that brought the patient up, or says why there is none.
+/// A transfer names the referral that brought the patient up, or says why there is none.
 fn parent(offer: &TransferOffer, found: &mut Checked) {
     const REASON: &str = "body.no_referral_reason";
     if !blank(offer.parent_referral.as_deref()) {
@@ -97,7 +97,7 @@ fn consultation(request: &ConsultationRequest, found: &mut Checked) {
                 found.refuse(C001_EMPTY, "body.reading.exam", fix);
             }
             if request.attachments.is_empty() {
-                let fix = "A reading needs the recording or a reference to it; none came along.";
+                let fix = "A reading needs the recording or a reference to it; there is none.";
                 found.note(C024_USUALLY_THERE, "body.attachments", fix);
             }
         }
@@ -171,7 +171,7 @@ fn illness(clinical: &Clinical, found: &mut Checked) {
 fn diagnoses(clinical: &Clinical, found: &mut Checked) {
     for (at, diagnosis) in clinical.diagnoses.iter().enumerate() {
         if says_nothing(&diagnosis.what) {
-            let fix = "The diagnosis says nothing; write its code or its words.";
+            let fix = "The diagnosis is empty; write its code or its text.";
             found.refuse(C001_EMPTY, format!("body.clinical.diagnoses[{at}].what"), fix);
         }
     }
@@ -182,7 +182,7 @@ fn diagnoses(clinical: &Clinical, found: &mut Checked) {
     }
 }
 
-/// The paper slip has a box for the doctor's telephone, because the target will have questions.
+/// The paper form has a field for the doctor's telephone, because the target will have questions.
 fn call_back(from: &Party, found: &mut Checked) {
     let doctors = from.practitioner.as_ref().and_then(|doctor| doctor.phone.as_deref());
     if blank(doctors) && blank(from.phone.as_deref()) {

@@ -1,4 +1,4 @@
-//! What one organisation must fill beyond what everybody must, from its profile.
+//! Checks fields that the profile of one organisation requires in addition.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::schema;
 
 pub(super) fn check(kind: Kind, message: &Value, with: &Rules<'_>, found: &mut Checked) {
     for path in with.required {
-        // An accept has no patient; a path that the kind does not have asks nothing of it.
+        // Paths that the kind does not have are ignored: an acceptance has no patient.
         if schema::knows(kind, path) && !is_filled(Some(message), path) {
             let fix = "This organisation must fill this field (`required` in its profile).";
             found.refuse(C002_REQUIRED_HERE, path, fix);
@@ -16,7 +16,7 @@ pub(super) fn check(kind: Kind, message: &Value, with: &Rules<'_>, found: &mut C
     }
 }
 
-/// Whether `path` leads to something. Through a list without an index: in every entry of it.
+/// Whether `path` leads to a value. A list without an index means each of its entries.
 fn is_filled(value: Option<&Value>, path: &str) -> bool {
     let Some(value) = value else { return false };
     if path.is_empty() {

@@ -1,6 +1,6 @@
-//! The shape of every text and list: lengths, forms, and characters that break other systems.
+//! Checks all texts and lists: lengths, forms, and characters that other systems cannot handle.
 //!
-//! The limits are those of the JSON Schema, so that a message from HL7 v2 or FHIR keeps the same
+//! The limits are those of the JSON Schema, so that messages from HL7 v2 and FHIR have the same
 //! ones as native JSON.
 
 use serde_json::Value;
@@ -9,7 +9,7 @@ use super::found::{C001_EMPTY, C003_DOES_NOT_FIT, C004_NUL, C005_CONTROL, Checke
 use crate::kind::Kind;
 use crate::schema::{self, Wrong};
 
-/// Longest text that has no shorter limit of its own. Content of attachments has its own limit.
+/// Longest text without a limit of its own, in characters. Attachment content has another limit.
 const TEXT_CHARS_MAX: usize = 65_536;
 
 pub(super) fn check(kind: Kind, message: &Value, found: &mut Checked) {
@@ -21,7 +21,7 @@ pub(super) fn check(kind: Kind, message: &Value, found: &mut Checked) {
         found.refuse(code, fault.path, fault.text);
     }
     each(message, &mut String::new(), &mut |path, value| {
-        // Base64 is checked as such, and may be megabytes long.
+        // Base64 has its own check, and may be megabytes long.
         let content = path.ends_with("].content");
         if let Some(text) = value.as_str().filter(|_| !content) {
             characters(path, text, found);
@@ -45,7 +45,7 @@ fn characters(path: &str, text: &str, found: &mut Checked) {
     }
 }
 
-/// Control characters other than tab and line ends.
+/// Whether it is a control character other than tab and line ends.
 fn is_stray_control(character: char) -> bool {
     character.is_control() && !matches!(character, '\t' | '\n' | '\r')
 }

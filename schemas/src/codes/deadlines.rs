@@ -1,49 +1,49 @@
-//! The deadlines that code tables carry, with their types.
+//! The deadlines in code tables.
 //!
-//! These are defaults. A county may set others in its configuration; which applies is for the
-//! broker to say. Which time counts is the row's [`Clock`]; [`crate::calendar`] does the counting.
+//! These are defaults; a county may configure others. Each row states its [`Clock`], and
+//! [`crate::calendar`] does the counting.
 
 use std::time::Duration;
 
 use super::{Row, TableId, lookup};
 use crate::calendar::Clock;
 
-/// How long a referral of one urgency may wait for its target.
+/// Deadlines for one urgency of a referral (`codes/urgency.csv`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Urgency {
-    /// By when the target accepts, declines or returns.
+    /// Time for the target to accept, decline or return.
     pub accept: Duration,
-    /// How long after that, and again and again, the next person up is told.
+    /// Interval of escalations after that time.
     pub escalate: Duration,
-    /// Which time counts.
+    /// The clock for `accept`.
     pub clock: Clock,
-    /// The RabbitMQ message priority.
+    /// RabbitMQ message priority.
     pub bus_priority: u8,
 }
 
-/// How long a reading centre may take.
+/// Deadlines of a reading service (`codes/reading_service.csv`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// From the upload to the written report.
     pub write: Duration,
     /// From the upload to the audited report.
     pub audit: Duration,
-    /// From the upload to an opinion in an emergency, in elapsed time.
+    /// From the upload to the audited report in an emergency, in elapsed time.
     pub emergency: Option<Duration>,
-    /// Which time counts for the first two.
+    /// The clock for `write` and `audit`.
     pub clock: Clock,
 }
 
-/// How long a consultation may take.
+/// Deadlines of a type of consultation (`codes/consultation_type.csv`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consultation {
-    /// From the request to the answer of the invited side.
+    /// From the request to the target's answer.
     pub accept: Duration,
-    /// From the acceptance to the session; `None` where the booked time decides.
+    /// From the acceptance to the session; `None` if the appointed time counts.
     pub start: Option<Duration>,
     /// From the end of the session to the opinion.
     pub report: Duration,
-    /// Which time counts.
+    /// The clock for all of them.
     pub clock: Clock,
 }
 
@@ -83,7 +83,7 @@ pub fn consultation(code: &str) -> Option<Consultation> {
     })
 }
 
-/// The elapsed time after which a critical value alert should have reached a status.
+/// Elapsed time after which a critical value should have reached this status.
 #[must_use]
 pub fn critical_value(status: &str) -> Option<Duration> {
     lookup(TableId::CriticalValueStatus, status)?.minutes("within_minutes")

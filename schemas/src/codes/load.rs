@@ -1,4 +1,4 @@
-//! Reads one code table out of its CSV text, and refuses it unless every rule holds.
+//! Reads a code table from its CSV text, and refuses it unless every rule holds.
 //!
 //! ```text
 //! # title: 性别代码 / sex            about the table: title, standard, confidence; also oid, note
@@ -7,7 +7,8 @@
 //! 1,男性,Male,男|M
 //! ```
 //!
-//! Strict on purpose: the files are ours. A hospital's own lists never come through here.
+//! Strict on purpose, because the files belong to this project. Lists of hospitals
+//! are read elsewhere.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ use crate::calendar::Clock;
 /// The columns that every table starts with.
 const FIXED: [&str; 4] = ["code", "name", "name_en", "aliases"];
 
-/// Why a table was refused.
+/// Why a table is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The text is not CSV, or a row has too many or too few columns.
@@ -25,45 +26,45 @@ pub enum TableError {
         "codes/{table}.csv is not a proper CSV file; every row needs as many columns as the header"
     )]
     NotCsv {
-        /// The table.
+        /// The table that was read.
         table: TableId,
-        /// What the CSV reader says.
+        /// The error of the CSV reader.
         source: csv::Error,
     },
-    /// A line that every table needs is missing or empty.
+    /// A required `#` line is missing or empty.
     #[error("codes/{table}.csv needs a line `# {key}: …`")]
     AboutMissing {
-        /// The table.
+        /// The table that was read.
         table: TableId,
-        /// The missing line.
+        /// Key of the missing line.
         key: &'static str,
     },
-    /// A `#` line says something that nobody would read.
+    /// A `#` line has an unknown key, so nobody would read it.
     #[error(
         "line {line} of codes/{table}.csv is neither title, standard, oid, confidence nor note"
     )]
     AboutUnknown {
-        /// The table.
+        /// The table that was read.
         table: TableId,
-        /// The line, counted from 1.
+        /// Number of the line, from 1.
         line: usize,
     },
-    /// The header does not start with the fixed columns, or repeats or omits a name.
+    /// The header does not begin with the fixed columns, or repeats or omits a name.
     #[error(
         "the header of codes/{table}.csv must start with code,name,name_en,aliases and name each column once"
     )]
     Header {
-        /// The table.
+        /// The table that was read.
         table: TableId,
     },
-    /// A row lacks something, or repeats what must be unique.
+    /// A row is incomplete, or repeats what must be unique.
     #[error("row {row} of codes/{table}.csv: {fault}")]
     Row {
-        /// The table.
+        /// The table that was read.
         table: TableId,
-        /// The row, counted from 1 below the header.
+        /// Number of the row, from 1 below the header.
         row: usize,
-        /// What is wrong.
+        /// What is wrong with it.
         fault: &'static str,
     },
 }
@@ -88,7 +89,7 @@ pub(super) fn table(id: TableId, text: &str) -> Result<Table, TableError> {
     })
 }
 
-/// The `# key: value` lines above the header. Notes are for readers of the file only.
+/// Reads the `# key: value` lines above the header. Notes are only for readers of the file.
 fn about(id: TableId, text: &str) -> Result<HashMap<&'static str, String>, TableError> {
     let mut about = HashMap::new();
     for (at, line) in text.lines().enumerate() {
@@ -160,7 +161,7 @@ fn row(header: &csv::StringRecord, record: &csv::StringRecord) -> Row {
     }
 }
 
-/// What is wrong with a row on its own. Typed access relies on these checks.
+/// What is wrong with a row by itself. Typed access to columns relies on these checks.
 fn fault(row: &Row) -> Option<&'static str> {
     if row.code.is_empty() || row.name.is_empty() || row.name_en.is_empty() {
         return Some("code, name and name_en must not be empty");
@@ -190,8 +191,9 @@ fn by_code(id: TableId, rows: &[Row]) -> Result<HashMap<String, usize>, TableErr
     Ok(by_code)
 }
 
-/// Official names first: an alias may not claim what is another row's name or alias, because then
-/// the same word would mean two things. Two official names may be equal; such a name finds nothing.
+/// Maps names to rows, official names first: an alias may not be a name or alias of another row,
+/// because the same word would then have two meanings. Two official names may be equal; such a
+/// name finds nothing.
 fn by_name(id: TableId, rows: &[Row]) -> Result<HashMap<String, Option<usize>>, TableError> {
     let mut by_name: HashMap<String, Option<usize>> = HashMap::new();
     for (at, row) in rows.iter().enumerate() {
@@ -205,7 +207,8 @@ fn by_name(id: TableId, rows: &[Row]) -> Result<HashMap<String, Option<usize>>, 
             }
         }
     }
-    // English names are ours and only help people to search, so they never take a name away.
+    // English names are translations by this project and only help to search, so they never
+    // hide another name.
     let taken = by_name.clone();
     for (at, row) in rows.iter().enumerate() {
         let english = fold(&row.name_en);
@@ -222,7 +225,7 @@ mod tests {
 
     const ABOUT: &str = "# title: t\n# standard: s\n# confidence: c\n";
 
-    /// Loads `body` under proper `#` lines and says how it was refused.
+    /// Loads `body` below valid `#` lines and returns the error text.
     fn refused(body: &str) -> String {
         refused_whole(&format!("{ABOUT}{body}"))
     }

@@ -1,4 +1,4 @@
-//! The two national codes of organisations, and how to tell that one was mistyped.
+//! The two national codes of organisations, with their check characters.
 //!
 //! ```text
 //!   统一社会信用代码, GB 32100-2015          全国组织机构代码, GB 11714-1997
@@ -8,9 +8,8 @@
 //!   └ registering authority
 //! ```
 //!
-//! Whether such an organisation exists is not asked here, and the region is not looked up.
-//! In the broker an organisation goes by the code that its profile gives it; these checks are for
-//! the places where a national code is promised.
+//! Neither the organisation nor the region is looked up. The broker identifies organisations by the
+//! codes in their profiles; these checks are for fields that must have a national code.
 
 use std::fmt;
 
@@ -19,48 +18,48 @@ use super::{Tolerance, plain};
 const CREDIT_LENGTH: usize = 18;
 const LEGACY_LENGTH: usize = 9;
 
-/// The characters of GB 32100 in the order of their values. I, O, S, V and Z look like digits or
-/// like each other and are left out.
+/// The characters of GB 32100 in the order of their values. I, O, S, V and Z are left out, because
+/// they look like digits.
 const CREDIT_ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 
-/// What each character of a credit code weighs: 3 to the power of its place, modulo 31.
+/// Weights of the characters of a credit code: 3 to the power of the position, modulo 31.
 const CREDIT_WEIGHTS: [usize; CREDIT_LENGTH - 1] =
     [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
 
-/// What each character of a GB 11714 code weighs.
+/// Weights of the characters of a GB 11714 code.
 const LEGACY_WEIGHTS: [usize; LEGACY_LENGTH - 1] = [3, 7, 9, 10, 5, 8, 4, 2];
 
-/// Why a text is no national code of an organisation. Names the fault, never the text.
+/// Why a text is not a national code of an organisation. Never quotes the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum OrganisationFault {
-    /// The wrong number of characters.
+    /// The number of characters is wrong.
     #[error(
         "a 统一社会信用代码 has 18 characters and a 组织机构代码 has 9; check that it is whole"
     )]
     Length,
-    /// A character that the code never contains at that place.
+    /// A character is not allowed at its position.
     #[error(
         "the code holds a character that cannot stand at its place; check O against 0 and I against 1"
     )]
     Character,
-    /// The check character does not fit.
+    /// The check character does not match.
     #[error(
         "the check character of the code does not fit; compare it with the licence of the organisation"
     )]
     Checksum,
 }
 
-/// A well-formed 统一社会信用代码 (GB 32100-2015).
+/// A valid unified social credit code (统一社会信用代码, GB 32100-2015).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CreditCode([u8; CREDIT_LENGTH]);
 
-/// A well-formed 全国组织机构代码 (GB 11714-1997), which credit codes replaced in 2015 and which
-/// still is part of them and of the 22 characters of WS 218-2002.
+/// A valid organisation code (全国组织机构代码, GB 11714-1997). Replaced by credit codes in 2015, but still
+/// part of them and of the 22 characters of WS 218-2002.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LegacyCode([u8; LEGACY_LENGTH]);
 
 impl CreditCode {
-    /// Reads a code as a person or a system wrote it, and says what had to be tolerated.
+    /// Reads a code as a person or system wrote it. Also returns what had to be tolerated.
     pub fn read(text: &str) -> Result<(Self, Vec<Tolerance>), OrganisationFault> {
         let (code, tolerances) = ascii::<CREDIT_LENGTH>(text)?;
         let mut sum = 0;
@@ -78,20 +77,20 @@ impl CreditCode {
         Ok((Self(code), tolerances))
     }
 
-    /// The 18 characters, in capitals.
+    /// The 18 characters, in upper case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The GB/T 2260 code of the place of registration: six digits.
+    /// The GB/T 2260 code of the place of registration, six digits.
     #[must_use]
     pub fn region(&self) -> &str {
         self.as_str().get(2..8).unwrap_or_default()
     }
 
-    /// The GB 11714 code inside, if it is a proper one. It need not be for units registered by
-    /// authorities that number on their own.
+    /// The GB 11714 code inside; `None` if it is not valid, as for units registered by authorities
+    /// with numbers of their own.
     #[must_use]
     pub fn legacy_code(&self) -> Option<LegacyCode> {
         LegacyCode::read(self.as_str().get(8..17)?).ok().map(|(code, _)| code)
@@ -99,8 +98,8 @@ impl CreditCode {
 }
 
 impl LegacyCode {
-    /// Reads a code as a person or a system wrote it, with or without the hyphen before the check
-    /// character, and says what had to be tolerated.
+    /// Reads a code as a person or system wrote it, with or without a hyphen before the check
+    /// character. Also returns what had to be tolerated.
     pub fn read(text: &str) -> Result<(Self, Vec<Tolerance>), OrganisationFault> {
         let (code, tolerances) = ascii::<LEGACY_LENGTH>(text)?;
         let mut sum = 0;
@@ -112,14 +111,15 @@ impl LegacyCode {
             digit if digit.is_ascii_digit() => usize::from(digit - b'0'),
             _ => return Err(OrganisationFault::Character),
         };
-        // Eleven less the remainder, where eleven itself is written 0: both are the same modulo 11.
+        // The check value is 11 less the remainder, and 11 is written as 0: both are
+        // equal modulo 11.
         if (sum + check) % 11 != 0 {
             return Err(OrganisationFault::Checksum);
         }
         Ok((Self(code), tolerances))
     }
 
-    /// The nine characters, in capitals and without a hyphen.
+    /// The nine characters, in upper case without a hyphen.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -150,7 +150,7 @@ impl fmt::Debug for LegacyCode {
     }
 }
 
-/// Exactly `N` capital ASCII characters out of `text`.
+/// Exactly `N` upper-case ASCII characters from `text`.
 fn ascii<const N: usize>(text: &str) -> Result<([u8; N], Vec<Tolerance>), OrganisationFault> {
     let (written, tolerances) = plain(text, true).ok_or(OrganisationFault::Length)?;
     if written.len() != N {
@@ -168,7 +168,7 @@ fn credit_value(character: u8) -> Option<usize> {
     CREDIT_ALPHABET.iter().position(|it| *it == character)
 }
 
-/// Digits count as themselves and letters from A = 10 to Z = 35.
+/// The value of a character: digits as they are, letters from A = 10 to Z = 35.
 fn legacy_value(character: u8) -> Option<usize> {
     char::from(character).to_digit(36).and_then(|value| usize::try_from(value).ok())
 }

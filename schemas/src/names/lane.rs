@@ -1,12 +1,12 @@
-//! Names of systems and lanes: an organisation has one or more systems, and each has a lane.
+//! Names of systems and lanes. An organisation has one or more systems, and each has a lane.
 //!
 //! ```text
 //!   330199001        the default system of the organisation 330199001
 //!   330199001:ecg    its further system `ecg`
 //! ```
 //!
-//! The colon cannot occur in an organisation code or in a system name, so the text of a lane name
-//! reads back in exactly one way. A dot would not do: organisation codes may contain dots.
+//! Neither organisation codes nor system names contain a colon, so a lane name can be read in only
+//! one way. Organisation codes may contain dots, so a dot would be ambiguous.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ use super::OrganisationCode;
 /// Longest system name, in characters.
 pub const SYSTEM_NAME_LENGTH_MAX: usize = 32;
 
-/// Stands between organisation and system in the text of a lane name.
+/// Separates organisation and system in a lane name.
 const SEPARATOR: char = ':';
 
 /// The name of one system of an organisation, such as `his`, `lis` or `ecg`.
@@ -32,13 +32,13 @@ pub struct SystemName(
     #[schemars(length(min = 1, max = 32), regex(pattern = "^[a-z0-9-]{1,32}$"))] String,
 );
 
-/// The text is no system name.
+/// The text is not a system name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a system name has 1 to 32 characters: lower-case letters, digits and '-', such as `his`")]
 pub struct NotASystemName;
 
 impl SystemName {
-    /// Takes a name as it is written, or refuses it.
+    /// Checks a name.
     pub fn new(name: impl Into<String>) -> Result<Self, NotASystemName> {
         let name = name.into();
         let fits = (1..=SYSTEM_NAME_LENGTH_MAX).contains(&name.len());
@@ -78,14 +78,14 @@ impl<'de> Deserialize<'de> for SystemName {
     }
 }
 
-/// The lane of one system of one organisation: the ordered queue of what it must receive.
+/// Name of the lane of one system: the ordered queue of the messages that it must receive.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaneName {
     organisation: OrganisationCode,
     system: Option<SystemName>,
 }
 
-/// The text is no lane name.
+/// The text is not a lane name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a lane is named `organisation`, or `organisation:system` for a further system")]
 pub struct NotALaneName;
@@ -109,7 +109,7 @@ impl LaneName {
         self.system.as_ref()
     }
 
-    /// The system as it is stored: empty for the default system.
+    /// The system as stored in the database: empty for the default system.
     #[must_use]
     pub fn system_text(&self) -> &str {
         self.system.as_ref().map_or("", SystemName::as_str)

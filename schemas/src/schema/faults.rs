@@ -1,8 +1,8 @@
-//! What is wrong with the shape of a message, by its schema: every fault, with path and fix.
+//! Reports how a message violates its schema: every fault, with path and fix.
 //!
-//! The validator's own messages quote the message, which may be a patient's; so each is translated
-//! here, and only names that the schema itself knows come through. An unknown field's name is the
-//! one exception: it is shown if it looks like the name of a field at all.
+//! The validator's own texts quote the message, which may identify a patient, so each is replaced
+//! by a text of ours that contains only names from the schema. The exception is the name of an
+//! unknown field, which is shown if it has the form of a field name.
 
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -12,41 +12,41 @@ use serde_json::Value;
 use super::{places, validator};
 use crate::kind::Kind;
 
-/// Most faults told at once. Nobody mends more before trying again, and receipts hold no more.
+/// Most faults to report at once. A receipt has room for as many.
 pub const FAULTS_MAX: usize = 100;
 
-/// Longest unknown name that is shown. Longer ones are text, not names.
+/// Longest unknown name to show, in characters. Longer ones are probably texts.
 const NAME_SHOWN_CHARS_MAX: usize = 40;
 
-/// Most digits in an unknown name that is shown. More could be somebody's number.
+/// Most digits in an unknown name to show. More could be somebody's number.
 const NAME_SHOWN_DIGITS_MAX: usize = 3;
 
-/// Most values of a list that are spelt out.
+/// Most permitted values to list in a text.
 const OPTIONS_SHOWN_MAX: usize = 50;
 
-/// What sort of fault it is.
+/// Sort of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wrong {
-    /// A field that must be there is not.
+    /// A required field is missing.
     Missing,
-    /// A field that this kind does not have.
+    /// The kind has no such field.
     Unknown,
-    /// The wrong type, length, form or value.
+    /// Wrong type, length, form or value.
     Form,
 }
 
-/// One fault.
+/// One violation of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What sort.
+    /// Sort of fault.
     pub wrong: Wrong,
-    /// Where, such as `body.patient.birth_date`; empty for the message itself.
+    /// Path of the field, such as `body.patient.birth_date`; empty for the whole message.
     pub path: String,
-    /// What is wrong and how to mend it. Never holds a value of the message.
+    /// What is wrong and how to correct it. Never contains a value of the message.
     pub text: String,
 }
 
-/// Every fault that the schema of `kind` finds in `message`, up to [`FAULTS_MAX`].
+/// Returns every violation of the schema of `kind`, at most [`FAULTS_MAX`].
 #[must_use]
 pub fn faults(kind: Kind, message: &Value) -> Vec<Fault> {
     let validator = validator(kind);
@@ -89,7 +89,7 @@ fn unknown(kind: Kind, path: &str, name: &str) -> Fault {
     Fault { wrong: Wrong::Unknown, path: joined(path, shown(name)), text }
 }
 
-/// The name of a field that we do not know, if it can only be a name and nobody's text or number.
+/// The name of an unknown field, if it can only be a name and not somebody's text or number.
 #[must_use]
 pub fn shown(name: &str) -> &str {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
@@ -139,7 +139,7 @@ fn wanted_format(format: &str) -> &'static str {
     }
 }
 
-/// The values that the branches of a choice would have taken.
+/// The values that the branches of a choice allow.
 fn constants<'a>(branches: &'a [Vec<ValidationError<'static>>]) -> Vec<&'a Value> {
     branches
         .iter()

@@ -1,20 +1,20 @@
-//! Walking a schema by the path of a field: which fields exist, and which name was meant.
+//! Looks fields up in a schema by path: which exist, and which name is similar.
 //!
-//! A path is written as in every problem: `body.patient.phone`, `body.attachments[0].title`. An
-//! index may be left out: `body.attachments.title` means the title of every attachment.
+//! Paths are written as in problems: `body.patient.phone`, `body.attachments[0].title`. Without an
+//! index, `body.attachments.title` means the title of every attachment.
 
 use serde_json::Value;
 
-use super::kept;
+use super::cached;
 use crate::kind::Kind;
 
-/// Longest name that is compared; no field of ours is longer.
+/// Longest name to compare, in characters. No field name is longer.
 const NAME_CHARS_MAX: usize = 40;
 
-/// Most digits of an index; no list is longer.
+/// Most digits of an index. No list is longer.
 const INDEX_DIGITS_MAX: usize = 6;
 
-/// How many letters may differ before a suggestion only confuses.
+/// Most different letters for a suggestion to be useful.
 const DISTANCE_MAX: usize = 3;
 
 /// Whether messages of this kind have a field at `path`.
@@ -23,13 +23,13 @@ pub fn knows(kind: Kind, path: &str) -> bool {
     at(kind, path).is_some()
 }
 
-/// Whether messages of any kind have a field at `path`. If not, it was mistyped.
+/// Whether messages of some kind have a field at `path`. If not, it was mistyped.
 #[must_use]
 pub fn some_kind_knows(path: &str) -> bool {
     Kind::ALL.iter().any(|kind| knows(*kind, path))
 }
 
-/// The field of the object at `path` whose name is most like `name`, if one is like it at all.
+/// The field of the object at `path` with the name most similar to `name`, if one is similar.
 #[must_use]
 pub fn nearest(kind: Kind, path: &str, name: &str) -> Option<String> {
     if name.chars().nth(NAME_CHARS_MAX).is_some() {
@@ -41,14 +41,14 @@ pub fn nearest(kind: Kind, path: &str, name: &str) -> Option<String> {
         .keys()
         .map(|known| (distance(&folded(known), &name), known))
         .min_by_key(|(distance, known)| (*distance, known.len()))?;
-    // Half of a short name may not differ: `at` is not like `by`.
+    // At most a third of the letters may differ, so that `at` is not taken for `by`.
     let close = likely.0 <= DISTANCE_MAX.min(name.len() / 3);
     close.then(|| likely.1.clone())
 }
 
-/// The schema of the field at `path`; the whole message for an empty path.
+/// The schema of the field at `path`; of the whole message for an empty path.
 fn at(kind: Kind, path: &str) -> Option<&'static Value> {
-    let root = kept(kind);
+    let root = cached(kind);
     let mut here = root;
     for segment in path.split('.').filter(|_| !path.is_empty()) {
         let name = name_in(segment)?;
@@ -58,7 +58,7 @@ fn at(kind: Kind, path: &str) -> Option<&'static Value> {
     item(root, followed(root, here)?)
 }
 
-/// The name of `attachments[3]`. Nothing else than a number may stand in brackets.
+/// The name in `attachments[3]`. Only a number may be in the brackets.
 fn name_in(segment: &str) -> Option<&str> {
     let Some((name, index)) = segment.split_once('[') else {
         return Some(segment);
@@ -68,7 +68,7 @@ fn name_in(segment: &str) -> Option<&str> {
     (number && index.bytes().all(|b| b.is_ascii_digit())).then_some(name)
 }
 
-/// What a list holds; anything else is itself.
+/// The schema of a list's entries; any other schema itself.
 fn item<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
     match schema.get("items") {
         Some(items) => followed(root, items),
@@ -76,7 +76,7 @@ fn item<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
     }
 }
 
-/// Follows a `$ref` to its definition.
+/// Resolves a `$ref`.
 fn followed<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
     match schema.get("$ref").and_then(Value::as_str) {
         Some(reference) => root.pointer(reference.strip_prefix('#')?),
@@ -84,12 +84,12 @@ fn followed<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
     }
 }
 
-/// A name without the marks in which spellings differ: `birthDate` is `birth_date`.
+/// A name in the form for comparison: `birthDate` equals `birth_date`.
 fn folded(name: &str) -> Vec<char> {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// How many letters must be changed, added or taken away.
+/// The Levenshtein distance of two names.
 fn distance(one: &[char], other: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (at, letter) in one.iter().enumerate() {

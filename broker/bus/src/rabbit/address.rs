@@ -1,4 +1,4 @@
-//! Where RabbitMQ is and how to log in, without ever showing the password.
+//! The address and credentials of RabbitMQ. The password is never shown.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 
 use crate::BusError;
 
-/// How long connecting may take, over a slow line to another town.
+/// Longest time to connect, over a slow line to another town.
 pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
-/// How long one question to RabbitMQ may take.
+/// Longest wait for RabbitMQ's answer to one command.
 pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// RabbitMQ and we each say something at least this often, so a dead line is noticed in twice that.
+/// Interval of heartbeats. Both sides close a connection that was silent for twice as long.
 const HEARTBEAT_SECONDS: u16 = 10;
 
 /// Bytes in one AMQP frame. The client library keeps room for 64 frames of each connection, which at
@@ -25,43 +25,43 @@ const FRAME_BYTES_MAX: u32 = 32 * 1024;
 /// takes seconds at worst.
 const CONFIRM_WAIT: Duration = Duration::from_secs(10);
 
-/// Channels on which lanes are read, unless told otherwise. Each takes RabbitMQ some 100 KiB. Few
-/// counties have more lanes, so lanes seldom share.
+/// Channels for reading lanes, unless set otherwise. Each takes about 100 KiB in RabbitMQ. Few
+/// counties have more lanes, so lanes rarely share one.
 const CHANNELS_MAX: usize = 512;
 
-/// Where RabbitMQ is and how this process behaves towards it.
+/// Address of RabbitMQ, credentials, and how this process uses it.
 #[derive(Clone)]
 pub struct Settings {
     /// `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. A `/` within the virtual
     /// host's name is written `%2f`.
     pub address: String,
-    /// The certificate (PEM) of the authority that signed RabbitMQ's certificate. TLS needs it.
+    /// PEM certificate of the authority that signed RabbitMQ's certificate. Required for TLS.
     pub authority_pem: Option<String>,
-    /// A certificate to log in with, where RabbitMQ asks for one.
+    /// Client certificate, if RabbitMQ requires one.
     pub identity: Option<Identity>,
-    /// What RabbitMQ shows as the name of this process.
+    /// Name of this process in RabbitMQ's list of connections.
     pub process: String,
-    /// What all names in RabbitMQ begin with.
+    /// Prefix of all queue and exchange names.
     pub prefix: String,
-    /// Whether to declare exchanges and queues. An adapter beside a hospital may not.
+    /// Whether to declare exchanges and queues. An adapter beside a hospital has no permission to.
     pub declares: bool,
-    /// How long a publish waits for its confirm.
+    /// Longest wait for a publisher confirm.
     pub confirm_wait: Duration,
-    /// Channels on which lanes are read, before lanes share them.
+    /// Channels for reading lanes; beyond this number, lanes share them.
     pub channels_max: usize,
 }
 
 /// A client certificate and its key, both PEM.
 #[derive(Clone)]
 pub struct Identity {
-    /// The certificate and those between it and its authority.
+    /// The certificate, followed by intermediate certificates.
     pub certificate_pem: String,
     /// Its private key, PKCS#8.
     pub key_pem: String,
 }
 
 impl Settings {
-    /// The usual settings for the broker itself.
+    /// The default settings of the broker itself.
     #[must_use]
     pub fn new(address: impl Into<String>) -> Self {
         Self {
@@ -76,17 +76,17 @@ impl Settings {
         }
     }
 
-    /// The address, read. Errors of the parser are dropped: they quote the address.
+    /// Parses the address. Errors of the parser are dropped, because they quote the address.
     pub(super) fn uri(&self) -> Result<AMQPUri, BusError> {
         let refused = |why| BusError::Settings { why };
         let mut uri: AMQPUri = self.address.parse().map_err(|_quotes_the_password| {
             refused("the address must look like amqp://user:password@host:5672/vhost")
         })?;
-        // The parser drops an IPv6 address and silently takes `localhost` instead.
+        // The parser ignores an IPv6 address and uses `localhost` instead, so it is refused here.
         if self.address.contains('[') {
             return Err(refused("name the host by name or IPv4 address, not by IPv6 address"));
         }
-        // `amqp://host/` means the virtual host without a name, which nobody has.
+        // `amqp://host/` names the virtual host with the empty name, which nobody means.
         if uri.vhost.is_empty() {
             "/".clone_into(&mut uri.vhost);
         }
@@ -108,7 +108,7 @@ impl Settings {
     }
 }
 
-/// Shows where, never how to log in.
+/// Shows the host, never the credentials.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.uri().map_or_else(

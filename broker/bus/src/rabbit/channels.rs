@@ -1,16 +1,16 @@
-//! Hands out places on channels to those who read queues.
+//! Assigns consumers to channels.
 //!
 //! ```text
 //!   up to `channels_max` lanes   each on a channel of its own
-//!   more                         on the channel with the fewest, side by side
+//!   more                         several on one channel, starting with the least used
 //!   a lane that broke a channel  on a channel of its own, whatever the count
 //! ```
 //!
 //! A connection has at most 2,047 channels, and each costs RabbitMQ several processes, so a large
-//! county cannot have one for each lane. What shares a channel shares two things. An error of one
-//! lane closes the channel for all, so a lane that caused one reads alone from then on. And
-//! delivery numbers run through all lanes of the channel, so "everything up to here is done" may
-//! be said only when it is true of all of them: [`Settled`] knows.
+//! county cannot have one per lane. Sharing a channel has two consequences. An error of one lane
+//! closes the channel for all, so a lane that caused one gets a channel of its own from then on.
+//! And delivery tags are numbered over all lanes of the channel, so a multiple acknowledgement
+//! ("everything up to here") is allowed only if it holds for all of them; [`Settled`] keeps track.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -29,8 +29,8 @@ use super::address::ANSWER_WAIT;
 use super::link::{Link, said, within};
 use crate::BusError;
 
-/// Most channels of lanes that must read alone. With the ones above and those for questions this
-/// stays below the 2,047 that RabbitMQ allows by default.
+/// Most lanes that have a channel of their own because they broke one. With the shared channels and
+/// those for commands this stays below the 2,047 that RabbitMQ allows by default.
 const ALONE_MAX: usize = 1_024;
 
 /// All channels on which this process reads.
@@ -41,31 +41,31 @@ pub(super) struct Channels {
     alone: AtomicUsize,
 }
 
-/// A channel with the lanes that read on it.
+/// A channel and the lanes that read on it.
 struct Shared {
-    /// How much each lane may hold. RabbitMQ applies it to consumers that join later.
+    /// Most unfinished parcels per lane. RabbitMQ applies it to consumers that join afterwards.
     prefetch: u16,
-    /// Opened by the first lane that needs it, while the others wait for it.
+    /// Opened by the first lane that needs it, while the others wait for that.
     channel: OnceCell<Channel>,
-    /// How many lanes have a place here.
+    /// Number of lanes on this channel.
     places: AtomicUsize,
     settled: Mutex<Settled>,
 }
 
-/// Whether others may be on the same channel.
+/// Whether other lanes may be on the same channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Company {
-    /// Side by side with other lanes, if there are many.
-    Others,
-    /// Nobody: the lane may break the channel.
-    Nobody,
+pub(super) enum Sharing {
+    /// Shares a channel with other lanes if there are many.
+    Allowed,
+    /// Gets a channel of its own, because it may break it.
+    Alone,
 }
 
-/// The place of one lane on a channel.
+/// One lane's use of a channel. Dropping it frees the place.
 pub(super) struct Place {
     channels: Arc<Channels>,
     shared: Arc<Shared>,
-    company: Company,
+    sharing: Sharing,
 }
 
 impl Channels {
@@ -73,18 +73,18 @@ impl Channels {
         Self { link, shared_max, shared: Mutex::default(), alone: AtomicUsize::new(0) }
     }
 
-    /// A place on an open channel.
+    /// Assigns a place on an open channel.
     pub(super) async fn place(
         self: &Arc<Self>,
         prefetch: u16,
-        company: Company,
+        sharing: Sharing,
     ) -> Result<Place, BusError> {
-        let shared = match company {
-            Company::Others => self.find_shared(prefetch),
-            Company::Nobody => self.take_alone(prefetch)?,
+        let shared = match sharing {
+            Sharing::Allowed => self.find_shared(prefetch),
+            Sharing::Alone => self.take_alone(prefetch)?,
         };
-        // From here on the place is given up whatever happens.
-        let place = Place { channels: Arc::clone(self), shared, company };
+        // From here on, dropping `place` frees it even if opening fails.
+        let place = Place { channels: Arc::clone(self), shared, sharing };
         place.shared.channel.get_or_try_init(|| self.open(prefetch)).await?;
         Ok(place)
     }
@@ -124,7 +124,8 @@ impl Channels {
         Ok(channel)
     }
 
-    /// Takes the channel out if this is the only place on it, so that nobody else joins it.
+    /// Removes the channel from the list if this is its only lane, so that no other lane joins it.
+    /// Returns whether it was.
     fn takes_out(&self, place: &Place) -> bool {
         let mut all = self.lock();
         let only = place.shared.places.load(Ordering::Relaxed) <= 1;
@@ -140,7 +141,7 @@ impl Channels {
 }
 
 impl Shared {
-    /// With the place of whoever asked for it.
+    /// A channel with its first lane already counted.
     fn new(prefetch: u16) -> Self {
         Self {
             prefetch,
@@ -150,7 +151,7 @@ impl Shared {
         }
     }
 
-    /// Whether a lane may join: the channel works, or its first lane is about to open it.
+    /// Whether another lane may join: the channel is open, or its first lane is opening it.
     fn is_usable(&self) -> bool {
         match self.channel.get() {
             Some(channel) => channel.status().connected(),
@@ -160,7 +161,7 @@ impl Shared {
 }
 
 impl Place {
-    /// The channel.
+    /// The channel. It was open when the place was assigned, and may have broken since.
     pub(super) fn channel(&self) -> Result<&Channel, BusError> {
         self.shared.channel.get().ok_or_else(|| BusError::Unavailable {
             doing: "use a channel",
@@ -168,7 +169,7 @@ impl Place {
         })
     }
 
-    /// Tells RabbitMQ that these are finished.
+    /// Acknowledges these delivery tags to RabbitMQ.
     pub(super) async fn acknowledge(&self, numbers: &BTreeSet<u64>) -> Result<(), BusError> {
         self.order("acknowledge parcels", numbers, |channel, settled| {
             let Finished { up_to, single } = settled;
@@ -184,9 +185,9 @@ impl Place {
         .await
     }
 
-    /// Gives these back to their queue, or lets RabbitMQ put them with the dead ones.
+    /// Rejects these delivery tags: requeues them, or lets RabbitMQ dead-letter them.
     ///
-    /// In their order: a quorum queue sends what comes back again in the order in which it came.
+    /// In ascending order, because a quorum queue redelivers in the order of the rejections.
     pub(super) async fn reject(
         &self,
         numbers: &BTreeSet<u64>,
@@ -203,7 +204,7 @@ impl Place {
         .await
     }
 
-    /// Sends orders about these numbers, which no earlier order may have named.
+    /// Sends commands about these delivery tags. Each tag may be passed only once.
     async fn order(
         &self,
         doing: &'static str,
@@ -217,7 +218,8 @@ impl Place {
             // so orders leave in the order in which they were worked out.
             let mut settled = self.shared.settled.lock();
             for mut order in orders(channel, settled.finish(numbers)) {
-                // The first look hands the order to the library; the answer is waited for below.
+                // The first poll hands the command to the client library; its answer
+                // is awaited below.
                 match order.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => return Err(said(doing, error)),
@@ -231,19 +233,19 @@ impl Place {
         Ok(())
     }
 
-    /// Stops reading, and returns what was held to its queue. When it ends, RabbitMQ has done so.
+    /// Stops reading and returns unfinished parcels to the queue. Ends when RabbitMQ has done so.
     ///
-    /// Whoever is alone on the channel closes it: RabbitMQ then takes back at once what was held,
-    /// and the next consumer gets it in order. Beside others the consumer is cancelled first, and
-    /// what was held follows: a consumer that waits for the queue elsewhere may get what is behind
-    /// it before. The outbox keeps the order of each case in both.
+    /// The only lane of a channel closes it: RabbitMQ then requeues at once, and the next consumer
+    /// gets everything in order. On a shared channel the consumer is cancelled first and its
+    /// parcels are rejected after that, so a waiting consumer elsewhere may get later parcels
+    /// first. In both cases the outbox keeps the order within each case.
     pub(super) async fn leave(self, consumer: Consumer, held: BTreeSet<u64>) {
         let Ok(channel) = self.channel().cloned() else { return };
         if !channel.status().connected() {
             return;
         }
         if self.channels.takes_out(&self) || self.cancel(&channel, consumer, held).await.is_err() {
-            // If RabbitMQ does not answer, it takes everything back when the connection ends.
+            // If RabbitMQ does not answer, it requeues everything when the connection ends.
             let _left = timeout(ANSWER_WAIT, channel.close(200, "leaving".into())).await;
         }
     }
@@ -256,17 +258,17 @@ impl Place {
     ) -> Result<(), BusError> {
         let cancelling = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         within("leave a lane", cancelling).await?;
-        // The library ends the stream behind what had come before RabbitMQ said yes.
+        // The stream ends after what arrived before RabbitMQ confirmed the cancel.
         while let Some(Ok(delivery)) = within_stream(consumer.next()).await? {
             held.insert(delivery.delivery_tag);
         }
         self.reject(&held, true).await?;
-        // An order that RabbitMQ answers, so that the ones before it are carried out.
+        // A command that RabbitMQ answers, which shows that it has carried out those before.
         let options = BasicQosOptions::default();
         within("leave a lane", channel.basic_qos(self.shared.prefetch, options)).await
     }
 
-    /// Closes the channel because nobody knows any more how it stands, also for its other lanes.
+    /// Closes the channel for all of its lanes, because its state is unknown.
     pub(super) async fn break_off(self) {
         if let Ok(channel) = self.channel()
             && channel.status().connected()
@@ -279,7 +281,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.shared.places.fetch_sub(1, Ordering::Relaxed);
-        if self.company == Company::Nobody {
+        if self.sharing == Sharing::Alone {
             self.channels.alone.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -292,15 +294,16 @@ async fn within_stream<T>(next: impl Future<Output = T>) -> Result<T, BusError> 
 
 type Order = Pin<Box<dyn Future<Output = lapin::Result<()>> + Send>>;
 
-/// Which delivery numbers of a channel are finished, as ranges: RabbitMQ counts them from 1.
+/// Which delivery tags of a channel are finished, as ranges from first to last. RabbitMQ counts
+/// tags from 1.
 struct Settled(BTreeMap<u64, u64>);
 
-/// How to tell RabbitMQ what has just been finished.
+/// What to send to RabbitMQ about tags that were just finished.
 #[derive(Debug, PartialEq, Eq)]
 struct Finished {
-    /// Everything up to here is finished, in all lanes.
+    /// Acknowledge everything up to this tag, because it is finished in all lanes.
     up_to: Option<u64>,
-    /// Those behind something that is not.
+    /// Acknowledge these one by one, because an earlier tag is not finished.
     single: Vec<u64>,
 }
 
@@ -353,7 +356,7 @@ mod tests {
         let mut settled = Settled::default();
 
         assert_eq!(finish(&mut settled, &[1, 2]), (Some(2), vec![]));
-        // Another lane holds 3.
+        // Another lane has tag 3 and has not finished it.
         assert_eq!(finish(&mut settled, &[4, 5, 7]), (None, vec![4, 5, 7]));
         assert_eq!(finish(&mut settled, &[3]), (Some(3), vec![]));
         assert_eq!(finish(&mut settled, &[6, 8]), (Some(8), vec![]));

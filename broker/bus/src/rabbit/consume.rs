@@ -1,17 +1,17 @@
-//! Reads queues, and goes on reading whatever happens to the connection.
+//! Consumers of queues, which reconnect whatever happens to the connection.
 //!
 //! ```text
 //!  RabbitConsumer::next ──▶ parcel, parcel, … ──▶ cut off: Interrupted ──▶ open again ──▶ parcel …
 //!                                │
-//!                                └──▶ done, give_back, bury: orders on the channel of this session
+//!                                └──▶ done, give_back, bury: commands on the channel of this session
 //! ```
 //!
-//! A lane that is idle costs a consumer in the client library and nothing else: no task, no buffer.
-//! Each opening is a session on a place of its own (`channels.rs`). A tag of an older session means
-//! nothing to RabbitMQ any more: what it named has gone back to the queue.
+//! An idle lane costs one consumer in the client library: no task and no buffer. Each time a queue
+//! is opened a new session begins, with a place of its own (`channels.rs`). Tags of an older
+//! session are void, because what they named has returned to the queue.
 //!
-//! Opening runs in a task, so that a caller may drop `next` at any moment: a consumer that RabbitMQ
-//! adds after we stopped waiting for it would take parcels that nobody reads.
+//! Opening runs in a task of its own, so that a caller may drop `next` at any moment. Otherwise
+//! RabbitMQ could add a consumer after we stopped waiting, and give it parcels that nobody reads.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use tokio::time::{sleep, timeout};
 use tracing::error;
 
 use super::address::ANSWER_WAIT;
-use super::channels::{Channels, Company, Place};
+use super::channels::{Channels, Place, Sharing};
 use super::keeper::Keeper;
 use super::link::{Link, said, with_chance};
 use super::trouble::{CommonTrouble, Flood};
@@ -39,23 +39,23 @@ use super::unopened::{Step, Unopened};
 use super::wire::{read, short};
 use crate::{BusError, Lane, LaneConsumer, Received, Tag};
 
-/// Lanes that join at the same time. More only wait inside RabbitMQ, and each has a bounded time to
-/// be answered.
+/// Lanes that join at the same time. More would only wait inside RabbitMQ, and each must be
+/// answered within a limited time.
 const JOINS_MAX: usize = 128;
 
-/// How often a lane joins anew at once because another lane closed the channel under it.
+/// How often a lane tries again at once after another lane closed their shared channel.
 const BROKEN_BY_OTHERS_MAX: u32 = 5;
 
-/// Waits between attempts to open a lane again. Thousands of lanes do so at once when RabbitMQ is
-/// away, and must move within seconds when it is back.
+/// Waits between attempts to open a lane again. Thousands of lanes do so while RabbitMQ is away,
+/// and all must work again within seconds when it is back.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// What to read.
+/// The queue to read.
 #[derive(Clone)]
 pub(super) struct Source {
     pub(super) queue: String,
-    /// The lane, if it is one: then a missing queue can be declared again.
+    /// The lane, if the queue belongs to one: then it can be declared again when it is missing.
     pub(super) lane: Option<Lane>,
 }
 
@@ -66,16 +66,16 @@ pub(super) struct Reading {
     channels: Arc<Channels>,
     unopened: Arc<Unopened>,
     turns: Semaphore,
-    /// Lanes that broke a channel on this connection, and the connection.
+    /// The generation of a connection, and the queues that broke a channel on it.
     suspects: Mutex<(u64, HashSet<String>)>,
     trouble: CommonTrouble,
 }
 
 /// A queue that is being read.
 struct Open {
-    /// Both are there until the session is left.
+    /// `None` only while the session is being left.
     reading: Option<(Place, Consumer)>,
-    /// Given out and not finished, by RabbitMQ's number for it.
+    /// Delivery tags of parcels given out and not finished.
     held: BTreeSet<u64>,
 }
 
@@ -86,12 +86,12 @@ pub(super) struct RabbitConsumer {
     session: u64,
     open: Option<Open>,
     opening: Option<Opening>,
-    /// An interruption that `next_ready` met and `next` must tell.
+    /// An interruption that `next_ready` found, to be reported by the next call of `next`.
     interrupted: bool,
     poison: Flood,
 }
 
-/// An attempt that goes on until it works or nobody wants it.
+/// An attempt to open a queue, which goes on until it works or the consumer is dropped.
 struct Opening {
     task: JoinHandle<Option<Open>>,
     unwanted: Arc<AtomicBool>,
@@ -113,7 +113,7 @@ impl Open {
 }
 
 impl Drop for Open {
-    /// Leaves in the background. Without a runtime the process ends, and the connection with it.
+    /// Leaves in the background. Without a runtime the process is ending, and its connection too.
     fn drop(&mut self) {
         let held = std::mem::take(&mut self.held);
         if let Some((place, consumer)) = self.reading.take()
@@ -142,13 +142,13 @@ impl Reading {
         }
     }
 
-    /// Opens the queue once, so that the caller hears at once what is wrong, and keeps it open.
+    /// Opens the queue once, so that the caller learns at once what is wrong, and keeps it open.
     pub(super) async fn consumer(
         self: &Arc<Self>,
         source: Source,
         prefetch: u16,
     ) -> Result<RabbitConsumer, BusError> {
-        // RabbitMQ takes 0 as "no limit".
+        // For RabbitMQ a prefetch of 0 means no limit.
         let prefetch = prefetch.max(1);
         let (reading, source_too) = (Arc::clone(self), source.clone());
         let joining = tokio::spawn(async move { reading.join(&source_too, prefetch).await });
@@ -179,37 +179,37 @@ impl Reading {
     }
 
     async fn join_in_turn(&self, source: &Source, prefetch: u16) -> Result<Open, BusError> {
-        // A consumer of a queue that is not there closes the channel for all who share it.
+        // Consuming from a missing queue closes the channel for every lane on it.
         if let Some(lane) = &source.lane {
             self.keeper.find(lane).await?;
         }
         for _ in 0..BROKEN_BY_OTHERS_MAX {
-            let company = match source.lane {
-                Some(_) if !self.is_suspect(&source.queue) => Company::Others,
-                Some(_) | None => Company::Nobody,
+            let sharing = match source.lane {
+                Some(_) if !self.is_suspect(&source.queue) => Sharing::Allowed,
+                Some(_) | None => Sharing::Alone,
             };
-            match self.join_beside(company, source, prefetch).await? {
+            match self.join_beside(sharing, source, prefetch).await? {
                 Some(open) => return Ok(open),
                 None if self.link.is_closed() => break,
                 None => {}
             }
         }
         self.suspect(&source.queue);
-        let alone = self.join_beside(Company::Nobody, source, prefetch).await?;
+        let alone = self.join_beside(Sharing::Alone, source, prefetch).await?;
         alone.ok_or_else(|| BusError::Unavailable {
             doing: "join a lane",
             source: "its channel was closed at once".into(),
         })
     }
 
-    /// `None`: another lane closed the channel meanwhile.
+    /// Joins on one channel. `None` if it was shared and another lane closed it meanwhile.
     async fn join_beside(
         &self,
-        company: Company,
+        sharing: Sharing,
         source: &Source,
         prefetch: u16,
     ) -> Result<Option<Open>, BusError> {
-        let place = self.channels.place(prefetch, company).await?;
+        let place = self.channels.place(prefetch, sharing).await?;
         let channel = place.channel()?.clone();
         let (queue, tag) = (short(&source.queue)?, short("")?);
         let options = BasicConsumeOptions::default();
@@ -222,13 +222,14 @@ impl Reading {
             }
             Ok(Err(error)) => error,
             Err(_) => {
-                // RabbitMQ may add the consumer yet.
+                // RabbitMQ may still add the consumer later.
                 self.suspect(&source.queue);
                 place.break_off().await;
                 return Err(BusError::Silent { doing: "join a lane", waited: ANSWER_WAIT });
             }
         };
-        // All who wait on a channel get the error that closed it. RabbitMQ names the queue in it.
+        // Everybody on a closed channel gets the same error. RabbitMQ names the queue
+        // that caused it.
         let ours = error.to_string().contains(&format!("'{}'", source.queue));
         let error = match said("join a lane", error) {
             BusError::Missing { doing, .. } if ours => {
@@ -241,13 +242,13 @@ impl Reading {
         };
         if ours {
             self.suspect(&source.queue);
-        } else if company == Company::Others && self.link.is_up().await {
+        } else if sharing == Sharing::Allowed && self.link.is_up().await {
             return Ok(None);
         }
         Err(error)
     }
 
-    /// Tries until it works. `None` means that nobody waits for it any more.
+    /// Tries until it works. `None` if the consumer was dropped meanwhile.
     async fn open_again(
         self: Arc<Self>,
         source: Source,
@@ -303,7 +304,7 @@ impl RabbitConsumer {
         BusError::Interrupted { name: self.source.queue.clone() }
     }
 
-    /// Opens the queue again. False when the bus was closed.
+    /// Opens the queue again. Returns false if the bus was closed.
     async fn reopen(&mut self) -> bool {
         let opening = self.opening.get_or_insert_with(|| {
             let unwanted = Arc::new(AtomicBool::new(false));
@@ -311,7 +312,7 @@ impl RabbitConsumer {
             let opening = reading.open_again(source, self.prefetch, Arc::clone(&unwanted));
             Opening { task: tokio::spawn(opening), unwanted }
         });
-        // A crash of the task is met like a lost connection: the next call tries again.
+        // A panic of the task is treated like a lost connection: the next call tries again.
         let opened = (&mut opening.task).await.unwrap_or_default();
         self.opening = None;
         self.session += 1;
@@ -319,7 +320,7 @@ impl RabbitConsumer {
         self.open.is_some() || !self.reading.link.is_closed()
     }
 
-    /// Takes what arrived. `None`: it was no parcel, and is set aside.
+    /// Reads what arrived. `None` if it is no parcel of ours; it is then dead-lettered.
     async fn take(&mut self, mut delivery: Delivery) -> Result<Option<Received>, BusError> {
         let Some(open) = &mut self.open else { return Ok(None) };
         let number = delivery.delivery_tag;
@@ -343,7 +344,7 @@ impl RabbitConsumer {
         }
     }
 
-    /// Those of the tags that this session still holds.
+    /// Delivery tags among `tags` that this session gave out and that are not finished.
     fn mine(&self, tags: &[Tag]) -> BTreeSet<u64> {
         let Some(open) = &self.open else { return BTreeSet::new() };
         let mine = |tag: &&Tag| tag.session == self.session && open.held.contains(&tag.number);
@@ -357,7 +358,7 @@ impl RabbitConsumer {
         if numbers.is_empty() {
             return Ok(());
         }
-        // Even if this is dropped halfway, the orders have left.
+        // Forget them now: even if this future is dropped below, the commands have been sent.
         open.held.retain(|number| !numbers.contains(number));
         let settled = match how {
             How::Done => place.acknowledge(&numbers).await,
@@ -442,7 +443,7 @@ impl LaneConsumer for RabbitConsumer {
 }
 
 impl Drop for RabbitConsumer {
-    /// A queue that nobody reads any more is in no trouble.
+    /// A queue that is no longer read is not reported as unopened.
     fn drop(&mut self) {
         self.reading.trouble.ends(&self.source.queue);
     }

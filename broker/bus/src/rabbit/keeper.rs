@@ -1,12 +1,12 @@
-//! Keeps the exchanges and queues in place, and asks RabbitMQ about them.
+//! Declares exchanges and queues, declares lost ones again, and asks RabbitMQ about them.
 //!
-//! A queue that someone deletes, or a RabbitMQ that comes back empty, is noticed where it hurts: a
-//! parcel returns, a window breaks, a consumer is cut off. They report it here, and what is missing
-//! is declared again before the next try. What is known of a queue counts for one connection: behind
-//! the next one may be a RabbitMQ that has lost it.
+//! If a queue is deleted, or RabbitMQ comes back empty, publishers and consumers notice: a parcel
+//! is returned, a channel breaks, a consumer is cut off. They report it here, and what is missing
+//! is declared again before the next try. What is known about a queue holds for one connection
+//! only, because after a reconnect it may be a RabbitMQ that has lost it.
 //!
-//! Many queues are declared side by side, each on a channel that nobody else uses meanwhile,
-//! because RabbitMQ closes the channel with each refusal.
+//! Several queues are declared at a time, each on a channel that nothing else uses meanwhile,
+//! because RabbitMQ closes the channel when it refuses.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -31,15 +31,16 @@ use super::wire::{arguments, short};
 use crate::topology::{Exchange, Queue, Topology};
 use crate::{BusError, Lane, LaneDepth, LaneTrouble};
 
-/// Queues that are declared or looked for at the same time. RabbitMQ carries out declarations one
+/// Queues that are declared or checked at the same time. RabbitMQ carries declarations out one
 /// after the other, so more would only wait there.
 const DECLARED_AT_ONCE_MAX: usize = 16;
 
-/// Questions of health at the same time. They do not wait behind ten thousand declarations.
+/// Health checks at the same time. They have channels of their own and do not wait behind
+/// thousands of declarations.
 const ASKED_AT_ONCE_MAX: usize = 2;
 
-/// A single queue may have lost the servers that carry it and give no answer. When so many are
-/// silent in one call, RabbitMQ is, and the rest need not wait for it one after the other.
+/// A single queue may give no answer because the servers that hold it are down. If this many get no
+/// answer in one call, RabbitMQ itself does not answer, and the rest are not tried.
 const SILENT_MAX: usize = 3;
 
 /// A routing key that leads nowhere: no lane has a name with a space.
@@ -52,12 +53,12 @@ const REFUSED_WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(super) struct Keeper {
     topology: Topology,
-    /// An adapter beside a hospital has no right to declare, and must not try.
+    /// False for an adapter beside a hospital, which has no permission to declare.
     declares: bool,
     declaring: Questions,
     asking: Questions,
-    /// Held while exchanges and shared queues are declared, so that it is done once.
-    grounding: tokio::sync::Mutex<()>,
+    /// Held while exchanges and shared queues are declared, so that it happens once.
+    declaring_shared: tokio::sync::Mutex<()>,
     state: Mutex<State>,
     unopened: Arc<Unopened>,
     trouble: Trouble,
@@ -65,16 +66,17 @@ pub(super) struct Keeper {
 
 #[derive(Default)]
 struct State {
-    /// The connection from which all below is known.
+    /// The connection that the knowledge below comes from.
     generation: u64,
-    /// The exchanges and the shared queues are in place, as far as we know.
-    grounded: bool,
-    /// Lanes whose queue is there, as far as we know.
+    /// Whether the exchanges and shared queues are known to exist.
+    declared: bool,
+    /// Lanes whose queue is known to exist.
     found: HashSet<Lane>,
-    /// Lanes that we were asked to open. Only these are declared again when they are missing.
+    /// Lanes that this process was asked to open. Only these are declared again when
+    /// they are missing.
     ours: HashSet<Lane>,
     lost: BTreeSet<Lane>,
-    /// Lanes that RabbitMQ refused, and when they are tried again.
+    /// Lanes that RabbitMQ refused, and when each is tried again.
     refused: HashMap<Lane, Refused>,
 }
 
@@ -110,14 +112,14 @@ impl Keeper {
             declares,
             declaring: Questions::new(Arc::clone(link), DECLARED_AT_ONCE_MAX),
             asking: Questions::new(Arc::clone(link), ASKED_AT_ONCE_MAX),
-            grounding: tokio::sync::Mutex::default(),
+            declaring_shared: tokio::sync::Mutex::default(),
             state: Mutex::default(),
             unopened,
             trouble: Trouble::with("Declaring queues in RabbitMQ"),
         }
     }
 
-    /// Declares what is not known to be there, and gives the lanes that could not be.
+    /// Declares the lanes not known to exist. Returns those that could not be declared.
     pub(super) async fn open(&self, lanes: &[Lane]) -> Result<Vec<LaneTrouble>, BusError> {
         if !self.declares {
             return Ok(Vec::new());
@@ -177,7 +179,7 @@ impl Keeper {
             return Ok(());
         }
         if self.declares && self.state().ours.contains(lane) {
-            // Known on an earlier connection.
+            // It was known on an earlier connection, so it may have been lost.
             let declared = self.declare_lane(lane).await;
             self.unopened.note(lane, Step::Declaring, &declared);
             declared?;
@@ -188,11 +190,12 @@ impl Keeper {
         Ok(())
     }
 
-    /// Declares again what was reported missing. If that fails, publishing will say so in its turn.
+    /// Declares again what was reported missing. A failure is not returned, because
+    /// publishing reports it.
     pub(super) async fn mend(&self) {
         let lost: Vec<Lane> = {
             let state = self.state();
-            if state.grounded && state.lost.is_empty() {
+            if state.declared && state.lost.is_empty() {
                 return;
             }
             state.lost.iter().cloned().collect()
@@ -203,7 +206,7 @@ impl Keeper {
         }
     }
 
-    /// Reports that a lane's queue is gone.
+    /// Reports that a lane's queue is missing.
     pub(super) fn lost(&self, lane: &Lane) {
         let mut state = self.state();
         state.found.remove(lane);
@@ -212,17 +215,17 @@ impl Keeper {
         }
     }
 
-    /// Reports that a channel broke, which is what happens when an exchange is gone.
+    /// Reports that a channel broke, as happens when an exchange is missing.
     pub(super) fn doubt(&self) {
-        self.state().grounded = false;
+        self.state().declared = false;
     }
 
-    /// How much waits in a queue, and who reads it.
+    /// How many parcels wait in a queue, and how many consumers it has.
     pub(super) async fn depth(&self, queue: &str) -> Result<LaneDepth, BusError> {
         self.look_at(&self.declaring, queue).await
     }
 
-    /// The same, for a queue that belongs to no lane.
+    /// How many parcels wait in a queue that belongs to no lane.
     pub(super) async fn count(&self, queue: &str) -> Result<u64, BusError> {
         Ok(self.look_at(&self.asking, queue).await?.ready)
     }
@@ -240,7 +243,7 @@ impl Keeper {
         Ok(LaneDepth { ready: ready.into(), held: None, readers: Some(readers.into()) })
     }
 
-    /// Whether RabbitMQ answers and our exchange is there.
+    /// Checks that RabbitMQ answers and that our exchange exists.
     pub(super) async fn check(&self) -> Result<(), BusError> {
         let name = self.topology.deliver();
         let exchange = short(&name)?;
@@ -277,11 +280,11 @@ impl Keeper {
     }
 
     async fn ground(&self) -> Result<(), BusError> {
-        if self.state().grounded {
+        if self.state().declared {
             return Ok(());
         }
-        let _only_one = self.grounding.lock().await;
-        if self.state().grounded {
+        let _only_one = self.declaring_shared.lock().await;
+        if self.state().declared {
             return Ok(());
         }
         for exchange in self.topology.exchanges() {
@@ -290,7 +293,7 @@ impl Keeper {
         for queue in self.topology.queues() {
             self.declare_queue(queue).await?;
         }
-        self.state().grounded = true;
+        self.state().declared = true;
         Ok(())
     }
 
@@ -305,11 +308,11 @@ impl Keeper {
             .await
     }
 
-    /// Declares a lane, or checks that the one that is there has our settings.
+    /// Declares a lane's queue, or checks that the existing one has our settings.
     ///
-    /// Binding costs RabbitMQ a transaction even when nothing changes. A queue that somebody reads
-    /// or that holds something was bound before; if that is over, a parcel comes back and the queue
-    /// is reported as lost.
+    /// Binding costs RabbitMQ a transaction even when nothing changes, so a queue that has a
+    /// consumer or a parcel is taken as bound. If it is not, the next parcel is returned as
+    /// unroutable and the queue is reported as lost.
     async fn declare_lane(&self, lane: &Lane) -> Result<(), BusError> {
         let queue = self.topology.lane(lane);
         if self.state().lost.contains(lane) {
@@ -345,13 +348,13 @@ impl Keeper {
             .await
     }
 
-    /// What is known from this connection.
+    /// The knowledge from the current connection; reset if there is a new one.
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
         let generation = self.declaring.link.generation();
         if state.generation != generation {
             state.generation = generation;
-            state.grounded = false;
+            state.declared = false;
             state.found.clear();
             state.refused.clear();
         }
@@ -376,7 +379,7 @@ impl Questions {
         Self { link, turns: Semaphore::new(at_once), clean: Mutex::default() }
     }
 
-    /// Asks RabbitMQ something that it may refuse.
+    /// Sends RabbitMQ a command that it may refuse.
     async fn ask<T>(
         &self,
         doing: &'static str,
@@ -394,8 +397,8 @@ impl Questions {
         if answer.is_ok() && asked < QUESTIONS_PER_CHANNEL_MAX {
             self.clean().push((channel, asked + 1));
         } else if channel.status().connected() {
-            // An answer may still come that the next question must not get. Closed here and now: a
-            // channel that is dropped while RabbitMQ closes it costs the whole connection.
+            // An answer may still come, which the next command on this channel must not get. Close
+            // it here: dropping a channel while RabbitMQ closes it breaks the whole connection.
             let _closed = within("close a channel", channel.close(200, "giving up".into())).await;
         }
         answer
@@ -437,7 +440,7 @@ impl Questions {
     }
 }
 
-/// Says which queue or exchange it was that is missing.
+/// Adds the name of the missing queue or exchange to the error.
 fn named<T>(answer: Result<T, BusError>, queue: &str) -> Result<T, BusError> {
     answer.map_err(|error| match error {
         BusError::Missing { doing, .. } => BusError::Missing { doing, name: queue.to_owned() },

@@ -1,8 +1,8 @@
-//! One connection to RabbitMQ that comes back by itself.
+//! One connection to RabbitMQ, which is made again when it breaks.
 //!
-//! Whoever needs the connection asks for it and gets a live one, or an error at once while it is
-//! known to be down. Attempts grow apart up to two seconds, with chance in the waits, so that a
-//! hundred lanes and ten processes do not knock all at the same moment.
+//! A caller gets a working connection, or an error at once while it is known to be down. The waits
+//! between attempts grow to two seconds and are randomised, so that many lanes and processes do not
+//! reconnect at the same moment.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use super::address::{ANSWER_WAIT, CONNECT_WAIT, Settings};
 use super::trouble::Trouble;
 use crate::BusError;
 
-/// The first wait after a failed attempt. RabbitMQ may only have hiccuped.
+/// The first wait after a failed attempt. The interruption may be short.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 
-/// The longest wait. After a long outage the lanes must move within seconds.
+/// The longest wait. After a long outage the lanes must work again within seconds.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
-/// Time that goodbye may take before we leave without.
+/// Longest wait for RabbitMQ to confirm the close.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Link {
@@ -36,7 +36,7 @@ pub(super) struct Link {
     name: String,
     state: Mutex<State>,
     closed: AtomicBool,
-    /// How many connections were made. What is known of RabbitMQ from an older one may be over.
+    /// Number of connections made so far. What was learned on an older one may no longer be true.
     generation: AtomicU64,
     trouble: Trouble,
 }
@@ -61,7 +61,7 @@ impl Link {
         })
     }
 
-    /// A new channel on a live connection.
+    /// Opens a channel on a working connection.
     pub(super) async fn channel(&self) -> Result<Channel, BusError> {
         let connection = self.connection().await?;
         let doing = "open a channel";
@@ -76,10 +76,10 @@ impl Link {
         Err(BusError::Unavailable { doing, source: Box::new(error) })
     }
 
-    /// Closes a connection on which no channel can be opened any more, so that the next is used.
+    /// Closes a connection on which no channel can be opened any more, so that a new one is made.
     ///
-    /// The client library never gives the number of a channel that RabbitMQ closed to a new one
-    /// that works, so a connection is used up after some two thousand refusals.
+    /// The client library does not reuse the number of a channel that RabbitMQ closed, so after
+    /// some two thousand refusals a connection has no numbers left.
     async fn give_up(&self, used_up: &Arc<Connection>) {
         let mut state = self.state.lock().await;
         let current = state.connection.take_if(|current| Arc::ptr_eq(current, used_up));
@@ -89,7 +89,8 @@ impl Link {
         }
     }
 
-    /// Whether RabbitMQ would take something now. It would not while an alarm is on.
+    /// Fails unless RabbitMQ accepts messages now. It does not while its disk or memory
+    /// alarm is on.
     pub(super) async fn open_to_publishers(&self) -> Result<(), BusError> {
         if self.connection().await?.status().blocked() { Err(BusError::Blocked) } else { Ok(()) }
     }
@@ -139,12 +140,12 @@ impl Link {
         timeout(CONNECT_WAIT, connecting).await.map_err(silent)?.map_err(|error| said(doing, error))
     }
 
-    /// The number of the newest connection, counted from 1.
+    /// The number of the newest connection, from 1.
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Whether the connection is there now. Makes no attempt.
+    /// Whether the connection is up. Makes no attempt to connect.
     pub(super) async fn is_up(&self) -> bool {
         let state = self.state.lock().await;
         state.connection.as_ref().is_some_and(|connection| connection.status().connected())
@@ -158,13 +159,13 @@ impl Link {
         self.closed.store(true, Ordering::Release);
         let connection = self.state.lock().await.connection.take();
         if let Some(connection) = connection {
-            // If goodbye fails, the socket closes with the process and RabbitMQ notices.
+            // If closing fails, the socket closes with the process and RabbitMQ notices.
             let _said_goodbye = timeout(CLOSE_WAIT, connection.close(200, "closing".into())).await;
         }
     }
 }
 
-/// Asks RabbitMQ something and waits a bounded time for the answer.
+/// Sends RabbitMQ a command and waits for the answer, at most [`ANSWER_WAIT`].
 pub(super) async fn within<T>(
     doing: &'static str,
     asking: impl Future<Output = lapin::Result<T>>,
@@ -173,7 +174,7 @@ pub(super) async fn within<T>(
     timeout(ANSWER_WAIT, asking).await.map_err(silent)?.map_err(|error| said(doing, error))
 }
 
-/// Turns what the client library says into what the reader must do.
+/// Turns an error of the client library into ours, by what the reader must do about it.
 pub(super) fn said(doing: &'static str, error: lapin::Error) -> BusError {
     let kind = match error.kind() {
         ErrorKind::ProtocolError(protocol) => Some(protocol.kind().clone()),
@@ -201,7 +202,8 @@ fn down(why: &'static str) -> BusError {
     BusError::Unavailable { doing: "use the connection to RabbitMQ", source: why.into() }
 }
 
-/// Between half of `wait` and all of it. The random end of an id is random enough for that.
+/// A random time between half of `wait` and `wait`. The random end of a UUID serves
+/// as random number.
 pub(super) fn with_chance(wait: Duration) -> Duration {
     let [.., chance] = Uuid::now_v7().into_bytes();
     wait / 2 + wait / 2 * u32::from(chance) / u32::from(u8::MAX)

@@ -1,20 +1,20 @@
 //! The bus of a production broker: RabbitMQ.
 //!
 //! ```text
-//!  publish, announce, send_receipts ──▶ desk ──────────────▶ link "publishing" ─┐
+//!  publish, announce, send_receipts ──▶ publisher ─────────▶ link "publishing" ─┐
 //!  open_lanes, depth, dead, healthy ──▶ keeper ────────────▶ link "asking" ─────┼─▶ RabbitMQ
 //!  consume, receipts ─────────────────▶ reading, channels ─▶ link "consuming" ──┘
 //! ```
 //!
-//! Three connections. RabbitMQ stops reading from one that publishes while an alarm is on, and
-//! acknowledgements must still get through then. And one for questions that RabbitMQ may refuse: a
-//! connection wears out by refusals (`link.rs`), which must not cut off those who read.
+//! There are three connections. While an alarm is on, RabbitMQ stops reading from a connection that
+//! publishes, and acknowledgements must still get through. And commands that RabbitMQ may refuse
+//! use up the channel numbers of their connection (`link.rs`), which must not cut off consumers.
 //!
 //! The client library can reconnect by itself, but it neither reopens a channel that RabbitMQ
-//! closed nor says which parcels were lost. So it is switched off, and each part reopens what it
-//! needs: `link.rs` the connection, `publish.rs` the channels of publishers, `channels.rs` those of
-//! lanes, `consume.rs` the consumers, `keeper.rs` the queues. `unopened.rs` knows which lanes are
-//! not open.
+//! closed nor says which parcels were lost. So that is switched off, and each part reopens what it
+//! needs: `link.rs` the connection, `publish.rs` the channels for publishing, `channels.rs` those
+//! for reading, `consume.rs` the consumers, `keeper.rs` the queues. `unopened.rs` lists the lanes
+//! that are not open.
 
 mod address;
 mod channels;
@@ -40,29 +40,29 @@ pub use address::{Identity, Settings};
 use consume::{Reading, Source};
 use keeper::Keeper;
 use link::Link;
-use publish::{Desk, Wants};
+use publish::{Publisher, Routing};
 use unopened::Unopened;
 
-/// Give this to every log filter of a process that uses RabbitMQ.
+/// Log directive that every process using RabbitMQ must add to its filter.
 ///
 /// The client library logs a returned message with its whole body, which may be about a patient,
-/// and every failed reconnect. This crate logs what is worth knowing about both, without bodies.
+/// and every failed reconnect. This crate logs both in its own words, without bodies.
 pub const LOG_DIRECTIVE: &str = "lapin=off";
 
-/// RabbitMQ as the bus.
+/// The RabbitMQ bus.
 pub struct RabbitBus {
     topology: Topology,
     publishing: Arc<Link>,
     consuming: Arc<Link>,
     asking: Arc<Link>,
     keeper: Arc<Keeper>,
-    desk: Desk,
+    publisher: Publisher,
     reading: Arc<Reading>,
     unopened: Arc<Unopened>,
 }
 
 impl RabbitBus {
-    /// Checks the settings. Connects when it is first used, so RabbitMQ may come up later.
+    /// Checks the settings. Connects at first use, so RabbitMQ may start later.
     pub fn new(settings: &Settings) -> Result<Self, BusError> {
         let topology = Topology::named(&settings.prefix);
         let publishing = Arc::new(Link::new(settings, "publishing")?);
@@ -72,11 +72,12 @@ impl RabbitBus {
         let declares = settings.declares;
         let keeper = Keeper::new(&asking, topology.clone(), declares, Arc::clone(&unopened));
         let keeper = Arc::new(keeper);
-        let desk = Desk::new(Arc::clone(&publishing), Arc::clone(&keeper), settings.confirm_wait);
+        let publisher =
+            Publisher::new(Arc::clone(&publishing), Arc::clone(&keeper), settings.confirm_wait);
         let (link, keeper_too) = (Arc::clone(&consuming), Arc::clone(&keeper));
         let reading =
             Arc::new(Reading::new(link, keeper_too, Arc::clone(&unopened), settings.channels_max));
-        Ok(Self { topology, publishing, consuming, asking, keeper, desk, reading, unopened })
+        Ok(Self { topology, publishing, consuming, asking, keeper, publisher, reading, unopened })
     }
 
     async fn join(&self, source: Source, prefetch: u16) -> Result<Box<dyn LaneConsumer>, BusError> {
@@ -100,7 +101,8 @@ impl Bus for RabbitBus {
     }
 
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
-        let fates = self.desk.send(&self.topology.deliver(), Wants::AQueue, &parcels).await?;
+        let fates =
+            self.publisher.send(&self.topology.deliver(), Routing::Mandatory, &parcels).await?;
         for (parcel, fate) in parcels.iter().zip(&fates) {
             if *fate == Published::Unroutable {
                 self.keeper.lost(&parcel.lane);
@@ -117,7 +119,8 @@ impl Bus for RabbitBus {
     async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), BusError> {
         announcements.iter().try_for_each(check_announcement)?;
         let sent = announcements.len();
-        let fates = self.desk.send(&self.topology.events(), Wants::Anyone, &announcements).await?;
+        let fates =
+            self.publisher.send(&self.topology.events(), Routing::Optional, &announcements).await?;
         let safe = fates.iter().filter(|fate| **fate == Published::Safe).count();
         if safe == sent {
             return Ok(());
@@ -132,7 +135,7 @@ impl Bus for RabbitBus {
     }
 
     async fn send_receipts(&self, receipts: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
-        self.desk.send(&self.topology.receipts(), Wants::AQueue, &receipts).await
+        self.publisher.send(&self.topology.receipts(), Routing::Mandatory, &receipts).await
     }
 
     async fn depth(&self, lane: &Lane) -> Result<LaneDepth, BusError> {

@@ -1,4 +1,4 @@
-//! Publishes a window of messages and finds out what became of each.
+//! Publishes messages in windows, and finds out the result of each.
 //!
 //! ```text
 //!  write 1 2 3 4 …  ──────────▶ RabbitMQ
@@ -6,11 +6,11 @@
 //!  3 was returned: Unroutable.  The others were confirmed: Safe.  No confirm: NotSafe.
 //! ```
 //!
-//! Two traps shape this file. A return carries no number, and the client library hands it to
-//! whichever confirm comes next, so a single confirm says nothing about its own message: we collect
-//! the returned ids over the whole window before judging any. And windows that shared a channel
-//! could get each other's returns, so a channel belongs to one window at a time and is thrown away
-//! unless every confirm came.
+//! Two properties of RabbitMQ and the client library decide how this works. A return carries no
+//! delivery tag, and the library attaches it to whichever confirm comes next, so a single confirm
+//! says nothing about its own message: the returned ids of the whole window are collected before
+//! any result is decided. And two windows on one channel could get each other's returns, so a
+//! channel serves one window at a time and is discarded unless every confirm came.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -29,27 +29,27 @@ use super::trouble::Trouble;
 use super::wire::{Outgoing, short};
 use crate::{BusError, Published};
 
-/// Messages in flight at once on one channel. Beyond a few hundred RabbitMQ gets no faster, and
-/// each one is held in memory until it is confirmed.
+/// Unconfirmed messages on one channel. Above a few hundred RabbitMQ gets no faster, and each one
+/// stays in memory until it is confirmed.
 const WINDOW_MAX: usize = 1_024;
 
-/// Windows in flight at once. More only queue inside RabbitMQ.
+/// Windows being published at once. More would only queue inside RabbitMQ.
 const WINDOWS_MAX: usize = 4;
 
-/// What we say we were doing when a window breaks.
+/// What an error says was attempted when a window breaks.
 const DOING: &str = "publish messages";
 
-/// Whether somebody must be there to take it.
+/// Whether a message must reach a queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// A queue must take it, or it comes back.
-    AQueue,
-    /// Whoever listens, even nobody.
-    Anyone,
+pub(super) enum Routing {
+    /// It must; RabbitMQ returns it if no queue takes it (`mandatory`).
+    Mandatory,
+    /// It need not: listeners that exist get it.
+    Optional,
 }
 
-/// Where all publishing passes.
-pub(super) struct Desk {
+/// Publishes everything that this process sends.
+pub(super) struct Publisher {
     link: Arc<Link>,
     keeper: Arc<Keeper>,
     confirm_wait: Duration,
@@ -59,44 +59,44 @@ pub(super) struct Desk {
     trouble: Trouble,
 }
 
-/// What is known of one message when the window ends.
+/// What RabbitMQ answered about one message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    Yes,
-    No,
-    Nothing,
+enum Confirm {
+    Ack,
+    Nack,
+    Missing,
 }
 
-/// What RabbitMQ told about a window.
-struct Told {
-    heard: Vec<Heard>,
-    /// Routing key and id of what came back.
+/// What RabbitMQ answered about a window.
+struct WindowAnswer {
+    confirms: Vec<Confirm>,
+    /// Routing key and id of each returned message.
     returned: HashSet<(String, String)>,
-    /// Why some confirms never came, if so.
+    /// Why some confirms never came; `None` if all came.
     broke: Option<BusError>,
 }
 
 type Sending<'a> = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send + 'a>>;
 
-impl Desk {
+impl Publisher {
     pub(super) fn new(link: Arc<Link>, keeper: Arc<Keeper>, confirm_wait: Duration) -> Self {
         let turns = Semaphore::new(WINDOWS_MAX);
         let trouble = Trouble::with("Publishing to RabbitMQ");
         Self { link, keeper, confirm_wait, turns, clean: Mutex::default(), trouble }
     }
 
-    /// Publishes all, window after window, and says what became of each.
+    /// Publishes all messages, window after window, and returns the result of each.
     ///
-    /// An error means that nothing was sent. Trouble on the way shows as `NotSafe` instead.
+    /// An error means that nothing was sent. Later failures show as `NotSafe` in the results.
     pub(super) async fn send<T: Outgoing>(
         &self,
         exchange: &str,
-        wants: Wants,
+        routing: Routing,
         messages: &[T],
     ) -> Result<Vec<Published>, BusError> {
         let mut fates = Vec::with_capacity(messages.len());
         for window in messages.chunks(WINDOW_MAX) {
-            match self.send_window(exchange, wants, window).await {
+            match self.send_window(exchange, routing, window).await {
                 Ok(known) => fates.extend(known),
                 Err(error) if fates.is_empty() => return Err(error),
                 Err(_) => break,
@@ -109,7 +109,7 @@ impl Desk {
     async fn send_window<T: Outgoing>(
         &self,
         exchange: &str,
-        wants: Wants,
+        routing: Routing,
         window: &[T],
     ) -> Result<Vec<Published>, BusError> {
         let Ok(Ok(_turn)) = timeout(self.confirm_wait, self.turns.acquire()).await else {
@@ -119,8 +119,8 @@ impl Desk {
         self.link.open_to_publishers().await?;
         let channel = self.channel().await?;
 
-        let Told { heard, returned, broke } =
-            exchange_window(&channel, exchange, wants, window, self.confirm_wait).await?;
+        let WindowAnswer { confirms, returned, broke } =
+            exchange_window(&channel, exchange, routing, window, self.confirm_wait).await?;
 
         match broke {
             Some(error) => {
@@ -133,13 +133,13 @@ impl Desk {
                 self.trouble.begins(&BusError::Missing { doing: "route messages", name });
             }
         }
-        if !heard.contains(&Heard::Nothing) {
+        if !confirms.contains(&Confirm::Missing) {
             self.clean.lock().await.push(channel);
         }
-        Ok(judge(window, &heard, &returned))
+        Ok(results(window, &confirms, &returned))
     }
 
-    /// A channel that nobody else uses, in confirm mode.
+    /// A channel in confirm mode that nothing else uses.
     async fn channel(&self) -> Result<Channel, BusError> {
         while let Some(channel) = self.clean.lock().await.pop() {
             if channel.status().connected() {
@@ -153,17 +153,18 @@ impl Desk {
     }
 }
 
-/// Writes the whole window, then waits for what RabbitMQ says about it.
+/// Sends the whole window, then waits for RabbitMQ's answers about it.
 async fn exchange_window<T: Outgoing>(
     channel: &Channel,
     exchange: &str,
-    wants: Wants,
+    routing: Routing,
     window: &[T],
     wait: Duration,
-) -> Result<Told, BusError> {
+) -> Result<WindowAnswer, BusError> {
     let deadline = Instant::now() + wait;
     let exchange = short(exchange)?;
-    let options = BasicPublishOptions { mandatory: wants == Wants::AQueue, immediate: false };
+    let options =
+        BasicPublishOptions { mandatory: routing == Routing::Mandatory, immediate: false };
     let mut confirmations: Vec<Option<lapin::Result<Confirmation>>> = Vec::new();
     let mut sending: Vec<Sending<'_>> = Vec::new();
     for message in window {
@@ -175,11 +176,11 @@ async fn exchange_window<T: Outgoing>(
                 channel.basic_publish(exchange, key, options, body, properties).await?.await
             }));
         } else {
-            // Keeps the place; `judge` looks at the size before it looks here.
+            // Keeps the index aligned; `results` checks the size first and ignores this entry.
             sending.push(Box::pin(async { Ok(Confirmation::NotRequested) }));
         }
     }
-    // The first look at each hands it to the library, in order; nothing waits for a confirm yet.
+    // The first poll of each hands it to the library, in order; confirms are awaited below.
     for one in &mut sending {
         confirmations.push(match futures::poll!(one.as_mut()) {
             Poll::Ready(confirmation) => Some(confirmation),
@@ -191,60 +192,63 @@ async fn exchange_window<T: Outgoing>(
             *confirmation = timeout_at(deadline, one).await.ok();
         }
     }
-    Ok(listen(confirmations, wait))
+    Ok(sort_confirmations(confirmations, wait))
 }
 
-/// Sorts what was confirmed from what was refused, and collects what came back.
-fn listen(confirmations: Vec<Option<lapin::Result<Confirmation>>>, waited: Duration) -> Told {
-    let mut told = Told { heard: Vec::new(), returned: HashSet::new(), broke: None };
+/// Sorts the confirmations, and collects the returned messages.
+fn sort_confirmations(
+    confirmations: Vec<Option<lapin::Result<Confirmation>>>,
+    waited: Duration,
+) -> WindowAnswer {
+    let mut answers = WindowAnswer { confirms: Vec::new(), returned: HashSet::new(), broke: None };
     for confirmation in confirmations {
         let (answer, came_back) = match confirmation {
-            Some(Ok(Confirmation::Ack(came_back))) => (Heard::Yes, came_back),
-            Some(Ok(Confirmation::Nack(came_back))) => (Heard::No, came_back),
-            Some(Ok(Confirmation::NotRequested)) => (Heard::No, None),
+            Some(Ok(Confirmation::Ack(came_back))) => (Confirm::Ack, came_back),
+            Some(Ok(Confirmation::Nack(came_back))) => (Confirm::Nack, came_back),
+            Some(Ok(Confirmation::NotRequested)) => (Confirm::Nack, None),
             Some(Err(error)) => {
-                told.broke.get_or_insert_with(|| said(DOING, error));
-                (Heard::Nothing, None)
+                answers.broke.get_or_insert_with(|| said(DOING, error));
+                (Confirm::Missing, None)
             }
             None => {
-                told.broke.get_or_insert(BusError::Silent { doing: DOING, waited });
-                (Heard::Nothing, None)
+                answers.broke.get_or_insert(BusError::Silent { doing: DOING, waited });
+                (Confirm::Missing, None)
             }
         };
-        told.heard.push(answer);
+        answers.confirms.push(answer);
         if let Some(message) = came_back {
             let id = message.properties.message_id().as_ref();
             let id = id.map(ToString::to_string).unwrap_or_default();
-            told.returned.insert((message.routing_key.to_string(), id));
+            answers.returned.insert((message.routing_key.to_string(), id));
         }
     }
-    told
+    answers
 }
 
-/// Says what became of each message of a window.
+/// Decides the result of each message of a window.
 ///
-/// When some confirms never came, a return may be missing too: the library gives it to the next
-/// confirm, which may be one of those. It can only be missing if an earlier return was still
-/// waiting for a confirm, so a window without any return is safe to trust.
-fn judge<T: Outgoing>(
+/// When some confirms never came, a return may be missing too, because the library attaches it to
+/// the next confirm, which may be one of those. That requires an earlier return that was still
+/// waiting for a confirm, so in a window without any return the confirms can be trusted.
+fn results<T: Outgoing>(
     window: &[T],
-    heard: &[Heard],
+    confirms: &[Confirm],
     returned: &HashSet<(String, String)>,
 ) -> Vec<Published> {
-    let trusted = returned.is_empty() || !heard.contains(&Heard::Nothing);
-    let fate = |(message, heard): (&T, &Heard)| {
+    let trusted = returned.is_empty() || !confirms.contains(&Confirm::Missing);
+    let fate = |(message, confirm): (&T, &Confirm)| {
         let came_back = || returned.contains(&(message.key().to_owned(), message.id().to_owned()));
         if !message.fits() {
             Published::TooLong
         } else if !returned.is_empty() && came_back() {
             Published::Unroutable
-        } else if *heard == Heard::Yes && trusted {
+        } else if *confirm == Confirm::Ack && trusted {
             Published::Safe
         } else {
             Published::NotSafe
         }
     };
-    window.iter().zip(heard).map(fate).collect()
+    window.iter().zip(confirms).map(fate).collect()
 }
 
 #[cfg(test)]
@@ -253,9 +257,9 @@ mod tests {
     use crate::{Lane, Parcel};
     use bytes::Bytes;
 
-    fn check(heard: &[Heard], returned: &[&str], want: &[Published]) {
+    fn check(confirms: &[Confirm], returned: &[&str], want: &[Published]) {
         let lane = Lane::new("A").unwrap();
-        let window: Vec<Parcel> = (0..heard.len())
+        let window: Vec<Parcel> = (0..confirms.len())
             .map(|n| Parcel {
                 lane: lane.clone(),
                 id: n.to_string(),
@@ -266,13 +270,13 @@ mod tests {
             .collect();
         let returned = returned.iter().map(|id| ("A".to_owned(), (*id).to_owned())).collect();
 
-        assert_eq!(judge(&window, heard, &returned), want);
+        assert_eq!(results(&window, confirms, &returned), want);
     }
 
     #[test]
     fn a_return_counts_whichever_confirm_carried_it() {
         check(
-            &[Heard::Yes, Heard::Yes, Heard::No],
+            &[Confirm::Ack, Confirm::Ack, Confirm::Nack],
             &["1"],
             &[Published::Safe, Published::Unroutable, Published::NotSafe],
         );
@@ -281,7 +285,7 @@ mod tests {
     #[test]
     fn a_window_that_broke_after_a_return_trusts_no_confirm() {
         check(
-            &[Heard::Yes, Heard::Yes, Heard::Nothing],
+            &[Confirm::Ack, Confirm::Ack, Confirm::Missing],
             &["1"],
             &[Published::NotSafe, Published::Unroutable, Published::NotSafe],
         );
@@ -289,6 +293,6 @@ mod tests {
 
     #[test]
     fn a_window_that_broke_without_a_return_keeps_what_was_confirmed() {
-        check(&[Heard::Yes, Heard::Nothing], &[], &[Published::Safe, Published::NotSafe]);
+        check(&[Confirm::Ack, Confirm::Missing], &[], &[Published::Safe, Published::NotSafe]);
     }
 }

@@ -1,7 +1,7 @@
-//! Says once that trouble began and once that it ended, however often it is met in between.
+//! Logs once that a failure began and once that it ended, however often it occurs in between.
 //!
-//! A RabbitMQ that is away for an hour is met by hundreds of retries of hundreds of lanes. Two
-//! lines tell the same story. What has no end is told once in a while, with a count.
+//! While RabbitMQ is away for an hour, hundreds of lanes retry hundreds of times; two log lines are
+//! enough. Failures that have no end are logged at intervals, with a count.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::BusError;
 use crate::parcel::chain;
 
-/// One thing that can be in trouble.
+/// The state of one thing that can fail.
 pub(super) struct Trouble {
     what: String,
     since: Mutex<Option<Instant>>,
@@ -23,7 +23,7 @@ impl Trouble {
         Self { what: what.into(), since: Mutex::new(None) }
     }
 
-    /// Logs the first of these until `ends`.
+    /// Logs a failure, if it is the first since `ends`.
     pub(super) fn begins(&self, error: &BusError) {
         let mut since = self.since.lock();
         if since.is_none() {
@@ -33,7 +33,7 @@ impl Trouble {
         }
     }
 
-    /// Logs that it works again, if it did not.
+    /// Logs that it works again, if it had failed.
     pub(super) fn ends(&self) {
         let ended = self.since.lock().take();
         if let Some(since) = ended {
@@ -42,8 +42,8 @@ impl Trouble {
     }
 }
 
-/// One thing that many do, and that is in trouble for all of them when RabbitMQ is away. It begins
-/// with the first and ends with the last.
+/// The state of something that many lanes do and that fails for all of them when RabbitMQ is away.
+/// The failure begins with the first lane and ends with the last.
 pub(super) struct CommonTrouble {
     trouble: Trouble,
     affected: Mutex<BTreeSet<String>>,
@@ -54,14 +54,14 @@ impl CommonTrouble {
         Self { trouble: Trouble::with(what), affected: Mutex::default() }
     }
 
-    /// Logs the first of these until it has ended for all.
+    /// Logs a failure, if no lane had one before.
     pub(super) fn begins(&self, who: &str, error: &BusError) {
         let mut affected = self.affected.lock();
         affected.insert(who.to_owned());
         self.trouble.begins(error);
     }
 
-    /// Logs that it works again, if this was the last one that had trouble.
+    /// Logs that it works again, if `who` was the last lane with a failure.
     pub(super) fn ends(&self, who: &str) {
         let mut affected = self.affected.lock();
         if affected.remove(who) && affected.is_empty() {
@@ -70,15 +70,15 @@ impl CommonTrouble {
     }
 }
 
-/// How long a flood is only counted before it is told again.
+/// Interval between two log lines about a flood.
 const TELL_EVERY: Duration = Duration::from_mins(5);
 
-/// Something that has no end of its own and may come ten thousand times in a second.
+/// Counts events that have no end of their own and may come ten thousand times a second.
 #[derive(Default)]
 pub(super) struct Flood(Mutex<(Option<Instant>, u64)>);
 
 impl Flood {
-    /// Counts one. Gives how many came since it was told last, when it is time to tell.
+    /// Counts one event. When it is time to log again, returns how many came since the last time.
     pub(super) fn counts(&self) -> Option<u64> {
         let mut known = self.0.lock();
         known.1 += 1;

@@ -1,4 +1,4 @@
-//! Which lanes could not be opened at their last try, and why.
+//! The lanes that could not be opened at the last try, and why.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,25 +7,25 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::{BusError, Lane, LaneTrouble};
 
-/// A lane that was not tried again for so long is none of ours any more: it was paused, or its
-/// organisation left. Tries are at most half as far apart.
+/// An entry that was not updated for this long is dropped, because its lane was paused or its
+/// organisation removed. A lane that is still wanted is tried at least twice in this time.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
 
-/// What can fail on the way to an open lane. Each is over when it works.
+/// Steps of opening a lane that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
-    /// Making sure that its queue is there, with our settings.
+    /// Making sure that its queue exists with our settings.
     Declaring,
-    /// Joining those who read it.
+    /// Joining its consumers.
     Joining,
 }
 
-/// Lanes that could not be opened.
+/// The lanes that could not be opened.
 #[derive(Default)]
 pub(super) struct Unopened(Mutex<BTreeMap<(Lane, Step), (LaneTrouble, Instant)>>);
 
 impl Unopened {
-    /// Notes what came of the last try.
+    /// Records the result of the last try.
     pub(super) fn note<T>(&self, lane: &Lane, step: Step, outcome: &Result<T, BusError>) {
         let key = (lane.clone(), step);
         match outcome {
@@ -39,7 +39,7 @@ impl Unopened {
         }
     }
 
-    /// Those that are not open now, by name. Of two reasons the first that must go is told.
+    /// The lanes that are not open now, by name. If two steps failed, the earlier one is given.
     pub(super) fn list(&self) -> Vec<LaneTrouble> {
         let mut known = self.lock();
         known.retain(|_, (_, at)| at.elapsed() < FORGOTTEN_AFTER);

@@ -1,7 +1,7 @@
-//! How a parcel looks as an AMQP message.
+//! A parcel as an AMQP message.
 //!
-//! `message_id` is the parcel's id, because RabbitMQ returns it with what it could not route. The
-//! round and the number are headers. The lane is the routing key.
+//! `message_id` is the parcel's id, because RabbitMQ includes it when it returns an unroutable
+//! message. The round and the number are headers. The lane is the routing key.
 
 use bytes::Bytes;
 use lapin::BasicProperties;
@@ -15,7 +15,7 @@ use crate::{Announcement, BusError, Lane, Parcel};
 const ROUND: &str = "x-tierlink-round";
 const NUMBER: &str = "x-tierlink-number";
 
-/// AMQP's number for "write it to disk".
+/// AMQP delivery mode: write it to disk.
 const PERSISTENT: u8 = 2;
 
 /// Something that can be published.
@@ -52,7 +52,7 @@ impl Outgoing for Parcel {
 
     fn headers(&self) -> FieldTable {
         let mut headers = FieldTable::default();
-        // AMQP readers in other languages know signed 64-bit numbers best.
+        // A signed 64-bit number is what AMQP libraries in other languages read most reliably.
         headers.insert(ROUND.into(), AMQPValue::LongLongInt(i64::from(self.round)));
         headers.insert(NUMBER.into(), AMQPValue::LongLongInt(self.number.cast_signed()));
         headers
@@ -77,7 +77,7 @@ impl Outgoing for Announcement {
     }
 }
 
-/// AMQP's short string, which the library would otherwise panic about.
+/// Makes an AMQP short string. Checks the length, because the library panics if it is too long.
 pub(super) fn short(text: &str) -> Result<ShortString, BusError> {
     ShortString::try_new(text).map_err(|_| BusError::Unfit {
         what: "a name",
@@ -85,7 +85,7 @@ pub(super) fn short(text: &str) -> Result<ShortString, BusError> {
     })
 }
 
-/// Reads a parcel, or says which part is not ours. Never quotes it.
+/// Reads a parcel, or names the part that is not as we write it. Never quotes its content.
 pub(super) fn read(delivery: &mut Delivery) -> Result<Parcel, &'static str> {
     let properties = &delivery.properties;
     let id = properties.message_id().as_ref().ok_or("message_id is missing")?.to_string();
@@ -99,7 +99,7 @@ pub(super) fn read(delivery: &mut Delivery) -> Result<Parcel, &'static str> {
     Ok(Parcel { lane, id, round, number: number.cast_unsigned(), body })
 }
 
-/// A header as a number, whichever integer the writer's library chose.
+/// A header as a number, whichever integer type the writer's library chose.
 fn number(headers: &FieldTable, name: &str) -> Option<i64> {
     let (_, value) = headers.into_iter().find(|(key, _)| key.as_str() == name)?;
     match value {
@@ -114,7 +114,7 @@ fn number(headers: &FieldTable, name: &str) -> Option<i64> {
     }
 }
 
-/// A queue's arguments as AMQP wants them.
+/// A queue's arguments in AMQP form.
 pub(super) fn arguments(queue: &Queue) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, setting) in &queue.arguments {

@@ -1,8 +1,8 @@
-//! The states of a consultation or a reading, and what is said about one.
+//! The states of a consultation or a reading, and the acts that move it.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a consultation or a reading stands.
+/// State of a consultation or a reading. Each line says what is missing and which acts leave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -30,9 +30,9 @@ pub enum State {
     Reported,
     /// Reading: the recording must be made again. Left by amend, cancel.
     Recollect,
-    /// The origin has read it. Left by close, a correction.
+    /// The origin has acknowledged the opinion or report. Left by close, a correction.
     Acknowledged,
-    /// It is over. Final.
+    /// The case has ended. Final.
     Closed,
     /// The target or an expert does not take part. Left by amend, review, cancel, close.
     Declined,
@@ -45,7 +45,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
+    /// Every state, in the order of its life.
     pub const ALL: [Self; 18] = [
         Self::InReview,
         Self::Dispatched,
@@ -67,7 +67,7 @@ impl State {
         Self::Expired,
     ];
 
-    /// The state as it is written.
+    /// The name of the state in the store, in JSON and in lists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl State {
         }
     }
 
-    /// Whether nothing can change it any more.
+    /// Whether the state is final: no message changes it any more.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -115,7 +115,8 @@ impl State {
         }
     }
 
-    /// Where the case goes when nobody acted for too long. Work that was begun never expires.
+    /// The state it gets when nobody acted until its expiry; `None` where it never expires, because
+    /// work has begun.
     #[must_use]
     pub const fn expired(self) -> Option<Self> {
         match self {
@@ -141,27 +142,27 @@ impl State {
     }
 }
 
-/// What is said about a consultation, as far as it decides the next state.
+/// What a message does to a consultation, as far as it decides the next state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
-    /// The origin states the request again. `reviews_left`: a reviewer has not passed it yet.
+    /// The origin states the request again.
     Amend {
-        /// Whether a review is still to come.
+        /// Whether a reviewer has not passed it yet.
         reviews_left: bool,
     },
-    /// A reviewer lets it pass, or sends a declined one elsewhere.
+    /// A reviewer passes it, or sends a declined one elsewhere.
     Review {
-        /// Whether another review is still to come.
+        /// Whether a further reviewer must pass it.
         reviews_left: bool,
     },
-    /// More is needed.
+    /// The reviewer, or the target, asks the origin to complete the request.
     Return,
-    /// The asked side, or one of its experts, accepts.
+    /// The organisation that was asked, or one of its experts, accepts.
     Accept {
-        /// Whether everybody has accepted with this.
+        /// Whether everybody who was asked has accepted now.
         all: bool,
     },
-    /// It does not.
+    /// The target, or an expert, declines.
     Decline,
     /// A session is set or moved.
     Schedule,
@@ -169,16 +170,16 @@ pub enum Act {
     Start,
     /// The opinion is issued.
     Opinion,
-    /// The origin has read it, or read a critical value back.
+    /// The origin confirms that it has read the opinion or report, or a critical value.
     Acknowledge {
-        /// Whether it is a critical value that was read back.
+        /// Whether it confirms a critical value.
         critical: bool,
     },
     /// Somebody did not come.
     NoShow,
     /// The origin withdraws.
     Cancel,
-    /// The case is over.
+    /// The origin or the target closes the case.
     Close,
     /// A reader takes the recording.
     Claim,
@@ -186,11 +187,11 @@ pub enum Act {
     Recollect,
     /// The report is written.
     Report,
-    /// A second person audits it.
+    /// A second person audits the report.
     Audit {
-        /// Whether it may go out.
+        /// Whether the report was approved.
         passed: bool,
     },
-    /// A critical value is raised.
+    /// The centre raises a critical value.
     Critical,
 }

@@ -1,12 +1,12 @@
-//! Each act of a consultation against each state. `consultation.rs` draws the whole.
+//! The result of each act of a consultation in each state. `consultation.rs` draws the states.
 
 use tierlink_schemas::request::ConsultationForm;
 
 use super::state::{Act, State};
 use crate::rule::{Role, Rule};
 
-/// Decides what `act` by an organisation in `role` does to a case in `state`. No `_` arm over
-/// states.
+/// Decides what `act` by an organisation in `role` does to a case in `state`. Returns the next
+/// state, or the rule that refuses the act. No `_` arm over states.
 pub fn step(state: State, act: Act, role: Role, form: ConsultationForm) -> Result<State, Rule> {
     may_say(act, role)?;
     fits(state, act, form)?;
@@ -31,7 +31,7 @@ pub fn step(state: State, act: Act, role: Role, form: ConsultationForm) -> Resul
     }
 }
 
-/// Who may ever say it, whatever the state.
+/// Whether the role may perform the act in any state at all.
 fn may_say(act: Act, role: Role) -> Result<(), Rule> {
     let (allowed, rule): (&[Role], Rule) = match act {
         Act::Amend { .. } | Act::Acknowledge { .. } | Act::Cancel => {
@@ -274,8 +274,8 @@ fn start(state: State, form: ConsultationForm) -> Result<State, Rule> {
     }
 }
 
-/// The start of a session may go unreported; its opinion counts all the same. A correction of an
-/// opinion that was read must be read again; of a closed one it is only recorded.
+/// An opinion counts although no start of the session was reported. A corrected opinion must be
+/// acknowledged again; after the case is closed, a correction is recorded and the state stays.
 fn opinion(state: State, form: ConsultationForm) -> Result<State, Rule> {
     match state {
         State::InSession | State::Scheduled | State::OpinionIssued | State::Acknowledged => {
@@ -319,7 +319,8 @@ fn acknowledge(state: State) -> Result<State, Rule> {
     }
 }
 
-/// The alert is an axis of its own, so the state stays. Whether one waits is checked in `decide`.
+/// The critical value is independent of the state, which stays. `decide` checks whether
+/// one is open.
 fn critical(state: State, act: Act) -> Result<State, Rule> {
     match state {
         State::Claimed
@@ -342,7 +343,8 @@ fn critical(state: State, act: Act) -> Result<State, Rule> {
         | State::NoShow
         | State::Cancelled
         | State::Expired => {
-            // A recording may be declined or uploaded anew while its alert still waits.
+            // A recording may be declined or uploaded anew while its critical value
+            // is still unconfirmed.
             if act == Act::Critical { Err(too_early_or_late(state)) } else { Ok(state) }
         }
     }
@@ -392,7 +394,8 @@ fn cancel(state: State) -> Result<State, Rule> {
     }
 }
 
-/// Closing what was issued says that it was read; closing what did not happen is for either side.
+/// Only the origin closes after an opinion or report, which says that it has read it; either side
+/// closes what did not take place.
 fn close(state: State, role: Role) -> Result<State, Rule> {
     match state {
         State::Acknowledged | State::NoShow => Ok(State::Closed),
@@ -457,7 +460,7 @@ fn recollect(state: State) -> Result<State, Rule> {
     }
 }
 
-/// A report without a claim counts: whoever writes has taken it.
+/// A report counts although nobody claimed the recording: its writer has taken it.
 fn report(state: State) -> Result<State, Rule> {
     match state {
         State::Uploaded
@@ -504,7 +507,7 @@ fn audit(state: State, passed: bool) -> Result<State, Rule> {
     }
 }
 
-/// The rule that names the state, where a message comes too early or too late for it.
+/// The rule that refuses an act which comes too early or too late for this state.
 const fn too_early_or_late(state: State) -> Rule {
     match state {
         State::InReview => Rule::InReview,

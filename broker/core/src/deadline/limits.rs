@@ -1,6 +1,7 @@
 //! How long each step may take: defaults from the code tables, settings from the configuration.
 //!
-//! Every limit names its clock, because two hours of a Friday evening are not two hours on Monday.
+//! Every limit states its clock, because two hours from Friday evening differ from two
+//! hours on Monday.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,20 +12,20 @@ use tierlink_schemas::Priority;
 use tierlink_schemas::calendar::{Calendar, Clock};
 use tierlink_schemas::codes::deadlines::{self, Consultation, Reading};
 
-/// The longest limit that a setting can make: one year. A longer one would be a typing mistake,
-/// and the calendar does not look further.
+/// The longest limit that can be configured: one year. A longer one is taken for a typing mistake,
+/// and the calendar has no later days.
 pub const MINUTES_MAX: u32 = 366 * DAY;
 
 const HOUR: u32 = 60;
 const DAY: u32 = 24 * HOUR;
 
-/// A length of time on a clock.
+/// A length of time, counted by a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// How many minutes. At least one and at most [`MINUTES_MAX`] count.
+    /// Number of minutes. Used as at least 1 and at most [`MINUTES_MAX`].
     pub minutes: u32,
-    /// Which time counts.
+    /// Which time counts: all, opening hours, or working days.
     #[serde(default = "elapsed", serialize_with = "write_clock", deserialize_with = "read_clock")]
     pub clock: Clock,
 }
@@ -33,7 +34,7 @@ const fn elapsed() -> Clock {
     Clock::Elapsed
 }
 
-// Serde asks for a reference.
+// The signature that serde requires.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde fixes the signature")]
 fn write_clock<S: Serializer>(clock: &Clock, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(clock.key())
@@ -47,30 +48,30 @@ fn read_clock<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Clock, D::Er
 }
 
 impl Limit {
-    /// So many minutes of every day.
+    /// Minutes of any time.
     #[must_use]
     pub const fn elapsed(minutes: u32) -> Self {
         Self { minutes, clock: Clock::Elapsed }
     }
 
-    /// So many minutes while the doors are open.
+    /// Minutes within opening hours.
     #[must_use]
     pub const fn working_hours(minutes: u32) -> Self {
         Self { minutes, clock: Clock::WorkingHours }
     }
 
-    /// So many minutes of working days.
+    /// Minutes within working days.
     #[must_use]
     pub const fn working_days(minutes: u32) -> Self {
         Self { minutes, clock: Clock::WorkingDays }
     }
 
-    /// A duration from a code table, in whole minutes.
+    /// A duration from a code table, rounded to whole minutes.
     fn of(duration: Duration, clock: Clock) -> Self {
         Self { minutes: u32::try_from(duration.as_secs() / 60).unwrap_or(MINUTES_MAX), clock }
     }
 
-    /// When it ends if it starts at `start`.
+    /// When a limit that starts at `start` ends.
     #[must_use]
     pub fn after(self, start: Timestamp, calendar: &Calendar) -> Timestamp {
         let minutes = self.minutes.clamp(1, MINUTES_MAX);
@@ -78,21 +79,21 @@ impl Limit {
     }
 }
 
-/// What a county sets differently for one priority. What is absent keeps its default.
+/// A county's own limits for one priority. What is absent keeps its default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pace {
-    /// For a reviewer to let it pass or return it.
+    /// For a reviewer to pass or return the request.
     pub review: Option<Limit>,
     /// For the target to answer.
     pub accept: Option<Limit>,
     /// From the acceptance to an appointment.
     pub schedule: Option<Limit>,
-    /// After a deadline passed, and again and again, until it is reported again. Elapsed time.
+    /// Minutes between reports of a passed deadline, in elapsed time.
     pub escalate_minutes: Option<u32>,
 }
 
-/// What a county sets differently for one reading service. All of it is stated together.
+/// A county's own limits for one reading service. They replace the default row as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadingPace {
@@ -105,21 +106,21 @@ pub struct ReadingPace {
     pub emergency: Option<Limit>,
 }
 
-/// How long each step may take. `TimeLimits::default()` is right for most counties.
+/// Time limits of each step. The defaults come from the code tables in `schemas/codes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeLimits {
-    /// 急危重症.
+    /// Limits for priority `emergency` (急危重症).
     pub emergency: Pace,
-    /// 急.
+    /// Limits for priority `urgent` (急).
     pub urgent: Pace,
-    /// 普通.
+    /// Limits for priority `routine` (普通).
     pub routine: Pace,
-    /// 慢病/康复.
+    /// Limits for priority `chronic` (慢病/康复).
     pub chronic: Pace,
-    /// Reading services by their code.
+    /// Limits of reading services, by the service's code.
     pub readings: BTreeMap<String, ReadingPace>,
-    /// For the origin to complete what was returned.
+    /// For the origin to complete a returned request.
     pub resubmit: Limit,
     /// For the target to answer a request to cancel.
     pub answer_cancel: Limit,
@@ -137,27 +138,28 @@ pub struct TimeLimits {
     pub receive: Limit,
     /// From the reception to the first follow-up below.
     pub follow_up: Limit,
-    /// From the reception to the first contact of the doctor who treated the patient above.
+    /// From the reception to the first contact by the doctor who treated the patient at
+    /// the upper hospital.
     pub contact: Limit,
-    /// From a decline until the origin, or the dispatcher, has found somebody else.
+    /// From a decline until the origin or the dispatcher has chosen another target.
     pub find_another: Limit,
     /// From the time of a session until its start is reported.
     pub start: Limit,
     /// From the end of a session, or an offline acceptance, to the opinion.
     pub opinion: Limit,
-    /// From an opinion or report until the origin has read it.
+    /// From an opinion or report until the origin acknowledges it.
     pub acknowledge: Limit,
     /// For a new recording to be made.
     pub recollect: Limit,
-    /// From a critical value until it is read back.
+    /// From a critical value until the origin acknowledges it.
     pub critical: Limit,
-    /// After a critical value was not read back, until it is reported again. Elapsed time.
+    /// Minutes between reports of an unacknowledged critical value, in elapsed time.
     pub critical_escalate_minutes: u32,
-    /// Between two reports of any other passed deadline. Elapsed time.
+    /// Minutes between reports of any other passed deadline, in elapsed time.
     pub escalate_minutes: u32,
-    /// How long a request stands on which nobody acts.
+    /// How long a request on which nobody acts stays open.
     pub expire: Limit,
-    /// How long a finished case stays open when nobody closes it.
+    /// How long a finished case stays open if nobody closes it.
     pub close: Limit,
 }
 
@@ -193,8 +195,9 @@ impl Default for TimeLimits {
     }
 }
 
-/// Reviews by urgency: half an hour, four working hours otherwise; an emergency has none, and one
-/// that became an emergency in review is passed on at once.
+/// Default limits for a review: half an hour for urgent cases, four working hours for others.
+/// Emergencies are not reviewed, and one that becomes an emergency during a review is passed
+/// on at once.
 const fn default_review(priority: Priority) -> Limit {
     match priority {
         Priority::Emergency => Limit::elapsed(10),
@@ -213,7 +216,7 @@ const fn default_schedule(priority: Priority) -> Limit {
 }
 
 impl TimeLimits {
-    /// What the county set for `priority`.
+    /// The county's own limits for `priority`.
     #[must_use]
     pub const fn pace(&self, priority: Priority) -> &Pace {
         match priority {
@@ -224,7 +227,7 @@ impl TimeLimits {
         }
     }
 
-    /// For a reviewer to let it pass or return it.
+    /// For a reviewer to pass or return the request.
     #[must_use]
     pub fn review(&self, priority: Priority) -> Limit {
         self.pace(priority).review.unwrap_or_else(|| default_review(priority))
@@ -256,7 +259,7 @@ impl TimeLimits {
             .unwrap_or(DAY)
     }
 
-    /// From the request to the answer of the asked side, by the type of consultation.
+    /// From the request to the target's answer, by the type of consultation.
     #[must_use]
     pub fn answer(&self, priority: Priority, kind: Option<&str>) -> Limit {
         match (self.pace(priority).accept, consultation(priority, kind)) {
@@ -297,7 +300,8 @@ impl TimeLimits {
     }
 }
 
-/// The row of the type, or of the plain emergency: an emergency never waits as long as a routine.
+/// The table row for the type of consultation, or the general emergency row, so that no emergency
+/// has a routine limit.
 fn consultation(priority: Priority, kind: Option<&str>) -> Option<Consultation> {
     if priority == Priority::Emergency {
         return deadlines::consultation("emergency");
@@ -305,8 +309,8 @@ fn consultation(priority: Priority, kind: Option<&str>) -> Option<Consultation> 
     deadlines::consultation(kind?)
 }
 
-/// A service that no table names: as slow as the slowest plain reading, so that nothing is
-/// forgotten and nobody is called without need.
+/// Limits of a service that no table has: those of the slowest ordinary reading, so that it is not
+/// forgotten and nobody is alarmed without need.
 const fn unknown_reading(emergency: bool) -> (Limit, Limit) {
     if emergency {
         (Limit::elapsed(30), Limit::elapsed(30))

@@ -1,43 +1,43 @@
-//! What a case can wait for, and until when.
+//! The names of deadlines: what a case can wait for.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What is waited for.
+/// What a deadline waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Name {
-    /// A reviewer lets it pass or returns it.
+    /// A reviewer passes or returns the request.
     Review,
-    /// The origin completes what was returned.
+    /// The origin completes a returned request.
     Resubmit,
-    /// The target answers.
+    /// The target accepts or declines.
     Accept,
     /// The target gives an appointment.
     Schedule,
-    /// The target says whether the patient came.
+    /// The target reports whether the patient came.
     Arrive,
-    /// Somebody decides how to go on after a missed appointment.
+    /// The target decides how to go on after a missed appointment.
     Rebook,
     /// The target answers a request to cancel.
     AnswerCancel,
-    /// The target says what was found and done.
+    /// The target reports findings and treatment.
     Feedback,
-    /// The origin discharges.
+    /// The origin reports the discharge.
     Discharge,
-    /// The target receives the patient.
+    /// The target reports that the patient arrived.
     Receive,
-    /// The target follows up.
+    /// The target reports a follow-up.
     FollowUp,
-    /// The doctor above contacts the patient.
+    /// The doctor who treated the patient at the upper hospital contacts the patient.
     Contact,
-    /// The origin or the dispatcher finds another target.
+    /// The origin or the dispatcher chooses another target.
     FindAnother,
-    /// The session begins.
+    /// The start of the session is reported.
     Start,
     /// The opinion is issued.
     Opinion,
-    /// The origin reads the opinion or report.
+    /// The origin acknowledges the opinion or report.
     Acknowledge,
     /// The report is written.
     Write,
@@ -45,16 +45,16 @@ pub enum Name {
     Audit,
     /// The recording is made again.
     Recollect,
-    /// The critical value is read back.
+    /// The origin acknowledges the critical value.
     Critical,
-    /// The case is closed by itself.
+    /// Nobody: the broker closes the case at this time.
     Close,
-    /// The request expires.
+    /// Nobody: the broker lets the request expire at this time.
     Expire,
 }
 
 impl Name {
-    /// Every name.
+    /// The names of all deadlines.
     pub const ALL: [Self; 22] = [
         Self::Review,
         Self::Resubmit,
@@ -80,7 +80,7 @@ impl Name {
         Self::Expire,
     ];
 
-    /// The name as it is written.
+    /// The name in the store, in JSON and in settings.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -110,15 +110,15 @@ impl Name {
     }
 }
 
-/// One thing that is waited for.
+/// A running deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deadline {
-    /// What.
+    /// What it waits for.
     pub name: Name,
-    /// From when its time counts. The same thing waited for anew starts anew.
+    /// From when its time counts. If the same thing must be done again, it starts again.
     pub since: Timestamp,
-    /// Until when; after an escalation, when it is reported again.
+    /// When the time ends; after an escalation, when it is reported again.
     pub due: Timestamp,
-    /// How often it was reported.
+    /// How often it was reported so far.
     pub escalations: u32,
 }

@@ -22,14 +22,14 @@ use crate::decide::change::{Change, Dispatch, Event};
 use crate::decide::outgoing;
 use crate::routing;
 
-/// How often a deadline is reported at its full pace. After that the distance doubles each time,
-/// up to a day: still never silent, and a forgotten case does not flood a lane.
+/// Number of reports at the configured interval. After that the interval doubles each time, up to a
+/// day, so that a forgotten case is still reported and does not flood a lane.
 pub const ESCALATIONS_AT_FULL_PACE: u32 = 12;
 
-/// From this report on the origin and the lead hospital hear of it too.
+/// From this report on, the origin and the lead hospital are told too.
 const LEVEL_OF_THOSE_ABOVE: u32 = 2;
 
-/// One day, the longest distance between two reports.
+/// One day, the longest interval between two reports.
 const DAY: Duration = Duration::from_hours(24);
 
 /// Whether the clock that says that a deadline has passed can be trusted.
@@ -115,13 +115,13 @@ pub fn set_right(case: &Case, county: &County, now: Timestamp) -> Option<Case> {
     (right != *case).then_some(right)
 }
 
-/// Where a case goes when it ends by itself.
+/// The state of a case that the broker ends.
 fn ended(state: &State) -> Option<State> {
     match state {
         State::Referral(state) => state.expired().map(State::Referral),
         State::Transfer(state) => state.closed_by_itself().map(State::Transfer),
         State::Consultation(state) => {
-            // What was read and never closed ends as if it had been.
+            // A case that was acknowledged and never closed counts as closed.
             let ended = if *state == consultation::State::Acknowledged {
                 Some(consultation::State::Closed)
             } else {
@@ -204,7 +204,7 @@ fn escalate(
     change(county, case, after, message, once, note, now)
 }
 
-/// The case with one event more.
+/// A copy of the case with one more event.
 fn next(case: &Case, now: Timestamp) -> Case {
     let mut after = case.clone();
     after.events = after.events.saturating_add(1);
@@ -244,7 +244,7 @@ fn change(
     Change { case: after, event, messages: vec![message], dispatches }
 }
 
-/// How long until the next report.
+/// Time until the next report.
 fn pause(case: &Case, county: &County, name: Name, level: u32) -> Duration {
     let limits = &county.limits;
     let minutes = match name {
@@ -275,7 +275,7 @@ fn pause(case: &Case, county: &County, name: Name, level: u32) -> Duration {
     slower.min(DAY.max(pace))
 }
 
-/// Who must act on it.
+/// The organisations that must act on the deadline.
 fn must_act(case: &Case, name: Name) -> Vec<OrganisationCode> {
     match name {
         Name::Review => access::reviewers(case).cloned().collect(),

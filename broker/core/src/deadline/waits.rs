@@ -1,7 +1,7 @@
-//! What each state waits for, from when, and for how long.
+//! What each state waits for, from when, and how long.
 //!
-//! Every state that is not final waits for somebody, and no final state waits for anybody, but for
-//! a critical value: it is read back however the case ended.
+//! Every state that is not final has a deadline, and a final state has none, except for a critical
+//! value: it must be acknowledged however the case ended.
 
 use jiff::Timestamp;
 use tierlink_schemas::request::ConsultationForm;
@@ -13,10 +13,10 @@ use crate::case::{Case, State};
 use crate::county::County;
 use crate::{consultation, referral, transfer};
 
-/// The deadlines of `case` as it stands, nearest first.
+/// The deadlines of `case` in its present state, earliest first.
 ///
-/// What was waited for before and still is keeps its escalations: a further message about
-/// something else must not silence the alarm.
+/// A deadline that ran before and still runs keeps its number of escalations, so that a message
+/// about something else does not stop the alarm.
 #[must_use]
 pub fn deadlines_of(case: &Case, county: &County) -> Vec<Deadline> {
     let mut waits = Waits { case, county, list: Vec::new() };
@@ -31,6 +31,7 @@ pub fn deadlines_of(case: &Case, county: &County) -> Vec<Deadline> {
     list
 }
 
+/// Collects the deadlines of one case.
 struct Waits<'a> {
     case: &'a Case,
     county: &'a County,
@@ -43,6 +44,7 @@ impl Waits<'_> {
         self.add_due(name, since, due);
     }
 
+    /// Adds a deadline, or keeps the same one from before if it was escalated already.
     fn add_due(&mut self, name: Name, since: Timestamp, due: Timestamp) {
         let before = self
             .case
@@ -52,12 +54,12 @@ impl Waits<'_> {
         self.list.push(before.copied().unwrap_or(Deadline { name, since, due, escalations: 0 }));
     }
 
-    /// From when the state itself is waited on.
+    /// Adds a deadline that counts from when the case came into its state.
     fn now(&mut self, name: Name, limit: Limit) {
         self.add(name, self.case.since, limit);
     }
 
-    /// What began to be waited for in an earlier state goes on.
+    /// Keeps a deadline that began in an earlier state.
     fn carry(&mut self, name: Name) {
         self.list.extend(self.case.deadlines.iter().find(|old| old.name == name).copied());
     }
@@ -70,14 +72,14 @@ impl Waits<'_> {
         }
     }
 
-    /// The end by itself, unless a critical value still waits.
+    /// Adds the time at which the broker ends the case, unless a critical value is unacknowledged.
     fn end(&mut self, name: Name, since: Timestamp, limit: Limit) {
         if self.list.iter().all(|deadline| deadline.name != Name::Critical) {
             self.add(name, since, limit);
         }
     }
 
-    /// The latest of now, and the start or end of the appointment.
+    /// The start (or `end`) of the appointment, but not before the state began.
     fn appointed(&self, end: bool) -> Timestamp {
         let appointment = self.case.context.appointment.as_ref();
         let at =
@@ -85,7 +87,8 @@ impl Waits<'_> {
         at.map_or(self.case.since, |at| at.max(self.case.since))
     }
 
-    /// A request stands as long as its origin says, until it is accepted.
+    /// Adds the expiry of a request that is not accepted yet: at the time that its origin set, or
+    /// after the county's limit.
     fn expire_unaccepted(&mut self) {
         match self.case.terms.valid_until {
             Some(until) if self.list.iter().all(|d| d.name != Name::Critical) => {

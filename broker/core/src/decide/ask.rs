@@ -1,4 +1,4 @@
-//! What is asked of the core, and what it answers.
+//! The arguments and the result of a decision.
 
 use jiff::Timestamp;
 use tierlink_schemas::Message;
@@ -9,53 +9,54 @@ use crate::case::{Booking, Case};
 use crate::county::County;
 use crate::rule::Refused;
 
-/// What a message asks, with everything that was looked up for it.
+/// A message to decide about, with everything that was looked up for it.
 pub struct Ask<'a> {
     /// The message. Its source is authenticated.
     pub message: &'a Message,
-    /// Whether the format said what family of case it speaks of (else the case's family counts).
+    /// Whether the format states the family of the case. If not, the family of the
+    /// case found counts.
     pub family_stated: bool,
-    /// The case that it names, if there is one (see `find`). It may be one that the sender must
-    /// not see.
+    /// The case that it names, if one was found (see `find`). The sender may not be allowed
+    /// to see it.
     pub case: Option<&'a Case>,
-    /// The case that an opening message names as its parent, if there is one.
+    /// The parent case that an opening message names, if one was found.
     pub parent: Option<&'a Case>,
-    /// The message that last stated the case's request, for kinds that hand it on
-    /// ([`super::needs_request`]).
+    /// The message that last stated the case's request; required for the
+    /// kinds of [`super::needs_request`].
     pub request: Option<&'a Message>,
-    /// Of the bookings that [`super::wanted_bookings`] named, those that another case holds.
+    /// Those of [`super::wanted_bookings`] that another case has booked.
     pub taken: &'a [Booking],
-    /// The slot that the appointment names at its sender, if it was published.
+    /// The published slot that the appointment names at its sender; `None` if there is none.
     pub slot: Option<SlotUse>,
-    /// The county.
+    /// Organisations and rules.
     pub county: &'a County,
-    /// Now.
+    /// The present time, by the broker's clock.
     pub now: Timestamp,
-    /// The counter for the number of a new case.
+    /// The counter for a new case number, used only if the message opens a case.
     pub counter: u64,
-    /// The id of a second message, if the decision writes one: the answer to a query, or the request
-    /// restated for somebody new.
+    /// The id for a second message, used only if the decision writes one: the answer to a query, or
+    /// the request restated for a new target.
     pub second_message_id: Uuid,
 }
 
-/// How far a slot is used up.
+/// How many cases may use a slot, and how many do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotUse {
-    /// How many cases may use it.
+    /// Number of cases that may use it.
     pub places: u16,
-    /// How many do.
+    /// Number of other cases that use it.
     pub used: u16,
 }
 
-/// What the core says.
+/// Result of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The case changes.
     Changed(Box<Change>),
-    /// A query: nothing changes, an answer is written for the asker.
+    /// The message was a query: nothing changes, and this answers the asker.
     Answered(Box<Message>),
-    /// Slots are remembered or taken back, as the message says. Nobody is told.
+    /// Published slots are stored or withdrawn, as the message says. Nobody is told.
     Noted,
-    /// It does not.
+    /// The message is refused.
     Refused(Refused),
 }

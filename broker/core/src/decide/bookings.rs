@@ -1,5 +1,5 @@
-//! Experts and rooms for a time: one expert, one room, one case at a time; and what a case gives
-//! back when it no longer needs it.
+//! Bookings of experts and rooms: each serves one case at a time, and a case gives them back when
+//! it no longer needs them.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use tierlink_schemas::answer::{Appointment, ExpertRef};
 use crate::case::{Booking, Case, State};
 use crate::{consultation, referral};
 
-/// The longest session. A mistyped year must not block a room for good.
+/// The longest session. Without a limit, a mistyped year would block a room for good.
 pub const SESSION_LASTS_MAX: Duration = Duration::from_hours(24);
 
-/// From when until when a session lasts.
+/// Start and end of a session.
 pub(super) struct Session {
     start: Timestamp,
     end: Timestamp,
 }
 
-/// The times of a session, if the appointment has sound ones.
+/// The session of an appointment; `None` unless it has a start, a later end, and an allowed length.
 pub(super) fn session(appointment: &Appointment) -> Option<Session> {
     let (start, end) = (appointment.start?, appointment.end?);
     let lasts = Duration::try_from(end.duration_since(start)).ok()?;
     (!lasts.is_zero() && lasts <= SESSION_LASTS_MAX).then_some(Session { start, end })
 }
 
-/// What the session would occupy: its experts, or those who were asked where it names none, and
-/// its room.
+/// The resources that a session would book: its room, and its experts or, if it names none, those
+/// who were asked.
 pub(super) fn wanted(
     appointment: &Appointment,
     session: &Session,
@@ -67,7 +67,7 @@ pub(super) fn clash(wanted: &[Booking], taken: &[Booking]) -> bool {
     })
 }
 
-/// Gives back the appointment, the experts and the room of a case that no longer needs them.
+/// Removes the appointment and the bookings of a case that no longer needs them.
 pub(crate) fn free_what_is_not_needed(case: &mut Case) {
     let (appointment, bookings) = match &case.state {
         State::Referral(state) => match state {

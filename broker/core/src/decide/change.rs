@@ -1,4 +1,4 @@
-//! What a decision changes, and what is recorded of it.
+//! What a decision changes, and the event that records it.
 
 use jiff::Timestamp;
 use tierlink_schemas::{Kind, Message, OrganisationCode, SystemName};
@@ -6,50 +6,50 @@ use uuid::Uuid;
 
 use crate::case::Case;
 
-/// Who shall hear of it, and which message.
+/// One delivery to be made: a destination and the message for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dispatch {
-    /// The destination.
+    /// The organisation to deliver to.
     pub to: OrganisationCode,
-    /// Which system of it; `None` is its default system.
+    /// The system to deliver to; `None` is the default system.
     pub system: Option<SystemName>,
-    /// Which of [`Change::messages`].
+    /// The id of one of [`Change::messages`].
     pub message: Uuid,
 }
 
-/// What changed, to be written together or not at all.
+/// Everything that a message changes. Written together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The case afterwards.
+    /// The case with the change applied.
     pub case: Case,
-    /// The event.
+    /// The event that records the change.
     pub event: Event,
-    /// The messages to remember and to send, complete with case, context and reply: the first is
-    /// the message itself, a second one may restate the request for a new target.
+    /// The messages to store and send, complete with case, context and reply. The first is the
+    /// message itself; a second one may restate the request for a new target.
     pub messages: Vec<Message>,
-    /// Who hears what. Never the author.
+    /// Which message goes to which organisation. Never to the author.
     pub dispatches: Vec<Dispatch>,
 }
 
-/// What is recorded when a message changed a case.
+/// The record of one change of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its number within the case, from 1.
+    /// Number of the event within its case, from 1.
     pub number: u32,
-    /// The message.
+    /// Id of the message that caused it.
     pub message: Uuid,
-    /// What it said.
+    /// Kind of that message.
     pub kind: Kind,
-    /// Who said it.
+    /// The organisation that sent it.
     pub by: OrganisationCode,
-    /// The state before; `None` for the first event.
+    /// Name of the state before; `None` for the event that opened the case.
     pub from_state: Option<&'static str>,
-    /// The state after.
+    /// Name of the state after.
     pub to_state: &'static str,
-    /// When, by our clock.
+    /// When it was decided, by the broker's clock.
     pub at: Timestamp,
-    /// Coded reason, if the message gave one.
+    /// Reason code from the message; `None` if it gave none.
     pub reason: Option<String>,
-    /// What happened beside it: `reviews_skipped`, `overdue:accept`, `rescheduled`.
+    /// A remark of the broker: `reviews_skipped`, `overdue:accept`, `rescheduled`.
     pub note: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What each message does to a consultation or a reading, beside its state.
+//! What each message changes in a consultation or a reading, beside the state.
 
 use tierlink_schemas::answer::{Accept, Appointment, Audit, Recommendation, Report};
 use tierlink_schemas::request::ConsultationForm;
@@ -17,8 +17,8 @@ use crate::rule::{Refused, Role, Rule};
 
 /// Applies the draft's message to a consultation in `state`.
 ///
-/// Role and state are asked first, with the reviews and the other experts guessed, because whether
-/// a message is legal never depends on them; only where it leads does.
+/// Role and state are checked first, with a guess about reviews and other experts. That is enough,
+/// because those decide only the next state and never whether the message is allowed.
 pub(super) fn apply(draft: &mut Draft<'_>, state: State, role: Role) -> Result<(), Refused> {
     let form = draft.case.terms.form;
     let body = draft.message.body.clone();
@@ -207,7 +207,7 @@ fn critical_waits(draft: &Draft<'_>) -> bool {
     draft.case.critical.as_ref().is_some_and(|alert| alert.acknowledged_at.is_none())
 }
 
-/// Whether nobody below has begun, so that the request may still change its shape.
+/// Whether no one has begun to work on it, so that the request may still be changed.
 const fn is_open_to_change(state: State) -> bool {
     match state {
         State::InReview | State::Dispatched | State::Returned | State::Declined => true,
@@ -230,7 +230,7 @@ const fn is_open_to_change(state: State) -> bool {
 
 fn amend(draft: &mut Draft<'_>, state: State) -> Result<(), Refused> {
     let body = draft.message.body.clone();
-    let Some(request) = stated(&body) else {
+    let Some(request) = whole_request(&body) else {
         return Err(Rule::WrongFamily.refuse());
     };
     let (before, after) = (draft.case.terms.form, request.form());
@@ -243,7 +243,7 @@ fn amend(draft: &mut Draft<'_>, state: State) -> Result<(), Refused> {
     let asked = request.experts(draft.ask.county)?;
     moves::amend(draft, [State::Returned, State::Declined].contains(&state))?;
     if ![State::Recollect, State::Declined].contains(&state) {
-        // Words added to a recording do not give its readers more time; a new one does.
+        // Additions to a recording give its readers no more time; a new recording does.
         draft.case.terms.uploaded_at = uploaded_at;
     }
     let same = asked.iter().map(|e| &e.expert).eq(draft.case.experts.iter().map(|e| &e.expert));
@@ -256,7 +256,7 @@ fn amend(draft: &mut Draft<'_>, state: State) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Forgets the experts' answers, except of those who agreed by asking.
+/// Clears the experts' answers, except of experts of the origin, who agreed by asking.
 fn ask_again(draft: &mut Draft<'_>) {
     let origin = draft.case.origin.clone();
     for asked in &mut draft.case.experts {
@@ -271,8 +271,8 @@ fn answer_for_author(draft: &mut Draft<'_>, accepted: bool) {
     }
 }
 
-/// Each expert who was asked by name must accept. The centre answers for its own, and for others
-/// only by name.
+/// Records an acceptance. Each expert who was asked by name must accept; the target may accept for
+/// its own experts, and for others only by naming them.
 fn accept(draft: &mut Draft<'_>, role: Role, b: &Accept) -> Result<(), Refused> {
     let author = draft.author().clone();
     if let Some(expert) = &b.expert {
@@ -302,7 +302,7 @@ fn accept(draft: &mut Draft<'_>, role: Role, b: &Accept) -> Result<(), Refused> 
     Ok(())
 }
 
-/// A session needs its times, and people and a room that are free.
+/// Sets a session. It needs a start and an end, and experts and a room that are free.
 fn schedule(draft: &mut Draft<'_>, state: State, appointment: &Appointment) -> Result<(), Refused> {
     let session = bookings::session(appointment).ok_or_else(|| Rule::NoTimes.refuse())?;
     for (at, expert) in appointment.experts.iter().enumerate() {
@@ -342,7 +342,7 @@ fn schedule(draft: &mut Draft<'_>, state: State, appointment: &Appointment) -> R
     Ok(())
 }
 
-/// A centre that sets a session has accepted for everybody, and may bring in further experts.
+/// A target that sets a session has accepted for everybody, and may add experts.
 fn take_experts(draft: &mut Draft<'_>, appointment: &Appointment) -> Result<(), Refused> {
     for expert in &appointment.experts {
         if !draft.case.experts.iter().any(|asked| asked.expert == *expert) {
@@ -379,7 +379,7 @@ fn note_opinion(draft: &mut Draft<'_>, state: State) {
         | State::Cancelled
         | State::Expired => {}
     }
-    // A further opinion is to be read anew.
+    // A further opinion must be acknowledged anew.
     draft.restart = !state.is_terminal();
 }
 
@@ -390,14 +390,14 @@ fn report(draft: &mut Draft<'_>, state: State, b: &Report) -> Result<(), Refused
     draft.case.writer = Some(writer.trim().to_owned());
     if [State::Reported, State::Acknowledged].contains(&state) {
         draft.note("correction");
-        // The recording's own clock has run out long ago; the correction has one of its own.
+        // The deadline from the upload has long passed, so the correction gets a start of its own.
         draft.case.terms.uploaded_at = Some(draft.ask.now);
     }
     Ok(())
 }
 
-/// Writer and auditor are told apart by their numbers. Only an emergency may do with one person,
-/// and only where the county allows it.
+/// Checks that writer and auditor are different people, by their practitioner codes. One person may
+/// do both only in an emergency, and only where the county allows it.
 fn audit(draft: &mut Draft<'_>, b: &Audit) -> Result<(), Refused> {
     let code = b.auditor.code.as_deref().map(str::trim).filter(|code| !code.is_empty());
     let auditor = code.ok_or_else(|| Rule::NoPersonCode.refuse_at("body.auditor.code"))?;

@@ -1,11 +1,11 @@
-//! A change in the making: the case as it will be, and what is noted beside it.
+//! A change while it is being worked out: the new case, and what is noted with it.
 //!
 //! ```text
-//!   case ──clone──▶ draft ──the families change it──▶ finish ──▶ case, event, messages, dispatches
+//!   case ──clone──▶ draft ──changed by its family──▶ finish ──▶ case, event, messages, dispatches
 //! ```
 //!
-//! Nothing here decides what is allowed. `finish` does what every change has in common: numbers,
-//! deadlines, routing, and completing what leaves.
+//! Nothing here decides what is allowed. `finish` does what all changes have in common: case
+//! numbers, deadlines, routing, and completing the outgoing messages.
 
 use tierlink_schemas::message::BusinessNumber;
 use tierlink_schemas::{Body, Message, OrganisationCode};
@@ -21,26 +21,26 @@ use crate::deadline::waits::deadlines_of;
 use crate::routing;
 use crate::rule::{Refused, Rule};
 
-/// How often a case may move to another target. More is a loop between two systems.
+/// How often a case may move to another target. More would be a loop between two systems.
 pub const TARGETS_MAX: usize = 20;
 
-/// How many events a case may have before only an end of it is taken. No real case comes near.
+/// Events after which only an end of the case is accepted. No real case has nearly as many.
 pub const EVENTS_MAX: u32 = 10_000;
 
-/// How many organisations' own numbers a case carries, as the schema allows.
+/// Own numbers of organisations that one case carries, as in the schema.
 pub const NUMBERS_MAX: usize = 20;
 
-/// A change in the making.
+/// A change while it is being worked out.
 pub(super) struct Draft<'a> {
-    /// What is asked.
+    /// The message and what was looked up for it.
     pub(super) ask: &'a Ask<'a>,
-    /// The case before; `None` while it is opened.
+    /// The case before the change; `None` if the message opens it.
     pub(super) before: Option<&'a Case>,
-    /// The case afterwards.
+    /// The case with the changes so far.
     pub(super) case: Case,
-    /// The message, as it goes out.
+    /// The message as it will be sent on.
     pub(super) message: Message,
-    /// Whether what is waited for starts anew although the state stays.
+    /// Whether the deadlines of the state start anew although the state stays.
     pub(super) restart: bool,
     notes: Vec<&'static str>,
 }
@@ -55,19 +55,19 @@ impl<'a> Draft<'a> {
         Self { ask, before, case, message, restart: false, notes: Vec::new() }
     }
 
-    /// Who says it.
+    /// The organisation that sent the message.
     pub(super) fn author(&self) -> &OrganisationCode {
         &self.ask.message.source.organisation
     }
 
-    /// Remembers what happened beside the change.
+    /// Adds a remark to the event.
     pub(super) fn note(&mut self, note: &'static str) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    /// Lets somebody hear of the case from now on.
+    /// Tells `organisation` of this and every later event.
     pub(super) fn watch(&mut self, organisation: OrganisationCode) {
         if !self.case.watchers.contains(&organisation) {
             self.case.watchers.push(organisation);
@@ -89,7 +89,7 @@ impl<'a> Draft<'a> {
         self.note("reviews_skipped");
     }
 
-    /// Moves the case to another target, the one before into its history.
+    /// Moves the case to another target and records the present one as a past target.
     pub(super) fn move_to(
         &mut self,
         party: tierlink_schemas::person::Party,
@@ -110,7 +110,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Does what every change has in common.
+    /// Completes the change: what all changes have in common.
     pub(super) fn finish(mut self) -> Result<Change, Refused> {
         let now = self.ask.now;
         if self.case.events >= EVENTS_MAX && !self.case.state.is_terminal() {
@@ -134,7 +134,7 @@ impl<'a> Draft<'a> {
         Ok(Change { case: self.case, event, messages, dispatches })
     }
 
-    /// Remembers what the author calls the case. Only its own number counts.
+    /// Records the author's own number for the case. Only the author may state it.
     fn take_number(&mut self) {
         let author = self.ask.message.source.organisation.clone();
         let Some(number) = self.ask.message.case.number_of(&author) else {
@@ -163,7 +163,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The messages that leave, and who gets which.
+    /// The outgoing messages, and which organisation gets which.
     fn told(&self) -> Result<(Vec<Message>, Vec<Dispatch>), Refused> {
         let told = routing::route(self.before, &self.case, self.author());
         let those = |what: routing::What| -> Vec<OrganisationCode> {
@@ -196,7 +196,7 @@ impl<'a> Draft<'a> {
         Ok((messages, dispatches))
     }
 
-    /// The request for those who have heard nothing yet.
+    /// The request, restated for organisations that were not told of the case before.
     fn restated(&self, destinations: Vec<OrganisationCode>) -> Result<Message, Refused> {
         let request = if self.message.kind().states_request() {
             Some(&self.message)
@@ -213,7 +213,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The coded reason that the message gives.
+/// The reason code in the message.
 fn reason(body: &Body) -> Option<String> {
     let reason = match body {
         Body::ReferralReturn(b) | Body::ConsultationReturn(b) => &b.reason,

@@ -1,4 +1,5 @@
-//! What referral, transfer and consultation share: amending, redirecting, reviewing.
+//! What referrals, transfers and consultations share: amending, redirecting, reviewing,
+//! appointments.
 
 use tierlink_schemas::answer::{Appointment, Redirect};
 use tierlink_schemas::person::{Coded, Party};
@@ -13,13 +14,13 @@ use crate::routing;
 use crate::rule::{Refused, Rule};
 use crate::subject;
 
-/// Takes over an amended request. `movable`: whether it may name another target now.
+/// Applies an amended request. `movable`: whether it may name another target now.
 ///
-/// After a redirect the origin's system goes on naming the target that it knows. That is no wish
+/// After a redirect the origin's system keeps naming the target that it knows. That is no request
 /// to move the case back, so a past target is read as the present one.
 pub(super) fn amend(draft: &mut Draft<'_>, movable: bool) -> Result<(), Refused> {
     let mut body = draft.message.body.clone();
-    let Some(request) = stated(&body) else {
+    let Some(request) = whole_request(&body) else {
         return Err(Rule::WrongFamily.refuse());
     };
     if request.from.organisation != draft.case.origin {
@@ -67,7 +68,7 @@ fn check_direction<T: PartialEq>(stated: Option<T>, derived: Option<T>) -> Resul
     }
 }
 
-/// Which way the case would go to `target`, if it may.
+/// The direction in which the case would go to `target`, or a refusal if it may not go there.
 fn place_of(
     draft: &Draft<'_>,
     target: &OrganisationCode,
@@ -75,7 +76,7 @@ fn place_of(
     place::may_go(draft.ask.county, draft.case.state.family(), &draft.case.origin, target)
 }
 
-/// The reviews that are still to pass: not the author's own, and none twice.
+/// The reviews that remain: without the author's own, and each reviewer once.
 fn chain(
     draft: &Draft<'_>,
     form: tierlink_schemas::request::ConsultationForm,
@@ -90,7 +91,7 @@ fn chain(
     let mut chain = place::reviews(county, family, form, &case.origin, &case.target, out);
     let lead = county.lead.as_ref();
     chain.retain(|reviewer| {
-        // Each way out of the county is the lead hospital's to judge anew.
+        // Each way out of the county must be reviewed anew by the lead hospital.
         let anew = out && Some(reviewer) == lead;
         reviewer != draft.author() && (anew || !case.watchers.contains(reviewer))
     });
@@ -111,7 +112,7 @@ pub(super) fn redirect(draft: &mut Draft<'_>, to: &Redirect) -> Result<(), Refus
     let by_target = *draft.author() == draft.case.target;
     go_to(draft, party, Some(to.reason.clone()), "body.to")?;
     if by_target {
-        // The reviews inside the county are over; only the way out needs another.
+        // The reviews inside the county are done; only a way out needs another.
         let lead = draft.ask.county.lead.clone();
         draft.case.reviews.retain(|reviewer| Some(reviewer) == lead.as_ref());
     }
@@ -119,7 +120,7 @@ pub(super) fn redirect(draft: &mut Draft<'_>, to: &Redirect) -> Result<(), Refus
     Ok(())
 }
 
-/// Lets it pass, and on to another target if the reviewer names one.
+/// Passes the review, and sends the case to another target if the reviewer names one.
 pub(super) fn pass(draft: &mut Draft<'_>, to: Option<&OrganisationCode>) -> Result<(), Refused> {
     let author = draft.author().clone();
     draft.case.reviews.retain(|reviewer| *reviewer != author);
@@ -160,7 +161,7 @@ fn party(organisation: &OrganisationCode, department: Option<Coded>) -> Party {
     Party { department, ..Party::of(organisation.clone()) }
 }
 
-/// Writes the target into a request, so that whoever reads it finds itself there.
+/// Writes the target into a restated request, so that its reader is named in it.
 fn set_target(body: &mut Body, to: &Party) {
     match body {
         Body::ReferralSubmit(b) | Body::ReferralAmend(b) => b.to.clone_from(to),
@@ -170,7 +171,7 @@ fn set_target(body: &mut Body, to: &Party) {
     }
 }
 
-/// Gives the case its appointment, if the slot that it names has a place left.
+/// Gives the case its appointment, if the slot that it names is not full.
 pub(super) fn appoint(draft: &mut Draft<'_>, appointment: &Appointment) -> Result<(), Refused> {
     let before = draft.case.context.appointment.as_ref();
     let holds_it =
@@ -184,7 +185,7 @@ pub(super) fn appoint(draft: &mut Draft<'_>, appointment: &Appointment) -> Resul
         }
     }
     draft.case.context.appointment = Some(appointment.clone());
-    // A moved appointment is waited for anew.
+    // The deadlines count from the new appointment.
     draft.restart = true;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Opening a case: who may ask whom, whose review comes first, and which case it follows from.
+//! Opening a case: which organisations may be asked, whose reviews come first, and the parent case.
 
 use tierlink_schemas::message::Context;
 use tierlink_schemas::{Body, CaseNumber, Family, Message, Priority};
@@ -17,9 +17,9 @@ use crate::rule::{Refused, Rule};
 use crate::{consultation, referral, transfer};
 use tierlink_schemas::request::{ConsultationForm, Direction};
 
-/// Opens the case that `message` asks for.
+/// Opens the case that `message` requests.
 pub(super) fn open(ask: &Ask<'_>, message: Message) -> Result<Change, Refused> {
-    let Some(request) = stated(&ask.message.body) else {
+    let Some(request) = whole_request(&ask.message.body) else {
         return Err(Rule::NoSuchCase.refuse());
     };
     let author = &ask.message.source.organisation;
@@ -49,11 +49,12 @@ pub(super) fn open(ask: &Ask<'_>, message: Message) -> Result<Change, Refused> {
     draft.finish()
 }
 
-/// Whether the case may go there; for a referral, which way. A stated direction that contradicts
-/// the tiers means that one of the two is wrong, and nobody here can tell which.
+/// Checks that the case may go to its target, and returns the direction of a referral. A stated
+/// direction that contradicts the tiers is refused, because one of the two is wrong and only the
+/// sender knows which.
 pub(super) fn direction(
     ask: &Ask<'_>,
-    request: &Stated<'_>,
+    request: &WholeRequest<'_>,
     family: Family,
 ) -> Result<Option<Direction>, Refused> {
     let origin = &request.from.organisation;
@@ -66,7 +67,7 @@ pub(super) fn direction(
     }
 }
 
-/// Writes the direction into a referral that left it open.
+/// Writes the direction into a referral that did not state one.
 pub(super) fn set_direction(body: &mut Body, direction: Option<Direction>) {
     match body {
         Body::ReferralSubmit(b) | Body::ReferralAmend(b) => b.direction = direction,
@@ -78,8 +79,8 @@ pub(super) fn set_direction(body: &mut Body, direction: Option<Direction>) {
     }
 }
 
-/// The case that this one follows from. The author must have a part in it: otherwise an answer
-/// would tell that somebody else's case exists.
+/// The parent case. The author must have a part in it; otherwise the answer would reveal that
+/// somebody else's case exists.
 fn parent(ask: &Ask<'_>, family: Family) -> Result<Option<CaseNumber>, Refused> {
     let author = &ask.message.source.organisation;
     let named = !find::parent_keys(ask.message).is_empty();
@@ -107,7 +108,7 @@ fn parent(ask: &Ask<'_>, family: Family) -> Result<Option<CaseNumber>, Refused> 
     Ok(Some(parent.number.clone()))
 }
 
-/// Where the message names its parent.
+/// The field in which the message names its parent.
 fn parent_field(message: &Message) -> &'static str {
     match &message.body {
         Body::TransferOffer(offer) if offer.parent_referral.is_some() => "body.parent_referral",
@@ -122,10 +123,10 @@ fn parent_field(message: &Message) -> &'static str {
     }
 }
 
-/// The case before anything is decided about it.
+/// The new case, before anything is decided about it.
 fn blank(
     ask: &Ask<'_>,
-    request: &Stated<'_>,
+    request: &WholeRequest<'_>,
     family: Family,
     priority: Priority,
     direction: Option<Direction>,

@@ -1,9 +1,9 @@
-//! What leaves: messages completed with case, context and reply, and requests restated for
-//! somebody who has heard nothing yet.
+//! Completes outgoing messages with case, context and reply, and restates requests for
+//! organisations that were not told of the case before.
 //!
-//! A receiver must be able to read a message without asking back, so each one carries who the case
-//! is about. A restated request keeps its origin as its source: it is still the origin's request,
-//! and only the target has changed.
+//! A receiver must understand a message without asking back, so each one carries the patient and
+//! the clinical subject. A restated request keeps the origin as its source: it is still the
+//! origin's request, for another target.
 
 use jiff::Timestamp;
 use tierlink_schemas::answer::StatusReport;
@@ -15,7 +15,7 @@ use crate::bodies::no_request;
 use crate::case::{Case, State};
 use crate::{consultation, referral, transfer};
 
-/// The message as its sender knows it, for answers to it.
+/// The reference by which the sender recognises its message in answers to it.
 pub(crate) fn reply_to(message: &Message) -> ReplyTo {
     ReplyTo {
         id: Some(message.id),
@@ -24,7 +24,7 @@ pub(crate) fn reply_to(message: &Message) -> ReplyTo {
     }
 }
 
-/// Which case, with everything that is known of it.
+/// The case reference of outgoing messages, with all known numbers.
 fn case_ref(case: &Case) -> CaseRef {
     CaseRef {
         id: Some(case.id),
@@ -36,7 +36,7 @@ fn case_ref(case: &Case) -> CaseRef {
     }
 }
 
-/// Completes a message about `case`. `answers` is what it answers: the request as it stood before.
+/// Completes a message about `case`. `answers` is the request that it answers, as it was before.
 pub(crate) fn complete(
     message: &mut Message,
     case: &Case,
@@ -50,13 +50,13 @@ pub(crate) fn complete(
     message.priority = Some(case.priority);
     message.in_reply_to = answers;
     message.destinations = destinations;
-    // It was compared with the case; what receivers read of the patient is the case's.
+    // The subject served to compare with the case; receivers read the patient from the context.
     message.subject = None;
-    // A request says all of this itself, and better.
+    // A request states the context itself.
     message.context = (!message.kind().states_request()).then(|| case.context.clone());
 }
 
-/// The request once more for somebody new. `None` if it is no request of the case's family.
+/// The last request with a new destination; `None` if `request` is none of the case's family.
 pub(crate) fn restate(
     request: &Message,
     case: &Case,
@@ -89,7 +89,7 @@ pub(crate) fn restate(
     Some(message)
 }
 
-/// Who has the case in hand now.
+/// The organisation that must act on the case now.
 pub(crate) fn holder(case: &Case) -> &OrganisationCode {
     let waits_for_origin = match &case.state {
         State::Referral(state) => *state == referral::State::Returned,
@@ -121,7 +121,7 @@ pub(crate) fn holder(case: &Case) -> &OrganisationCode {
     case.reviews.first().unwrap_or(&case.target)
 }
 
-/// What the broker itself says about where a case stands.
+/// A status report by the broker.
 pub(crate) fn report(
     case: &Case,
     broker: &OrganisationCode,

@@ -1,4 +1,4 @@
-//! Where a case may go, and whose review it must pass on the way.
+//! Where a case may go, and which reviews it must pass.
 //!
 //! ```text
 //!   referral  up, lateral, out; never down      reviews: village → township; out → … → lead
@@ -19,8 +19,8 @@ use tierlink_schemas::{Family, OrganisationCode, Tier};
 use crate::county::County;
 use crate::rule::Rule;
 
-/// Which way a referral from `origin` to `target` goes. `None` where the origin has left the
-/// county since.
+/// The direction of a referral from `origin` to `target`; `None` if the origin is no longer a
+/// member of the county.
 pub(super) fn direction(
     county: &County,
     origin: &OrganisationCode,
@@ -42,7 +42,8 @@ pub(super) fn direction(
     }))
 }
 
-/// Whether a case of `family` may go from `origin` to `target`; for a referral, which way.
+/// Whether a case of `family` may go from `origin` to `target`; returns the direction
+/// of a referral.
 pub(super) fn may_go(
     county: &County,
     family: Family,
@@ -122,7 +123,7 @@ pub(super) fn reviews(
     chain
 }
 
-/// The organisations above the origin that stand between it and the target.
+/// The organisations above the origin and below the target.
 fn below_target(
     county: &County,
     origin: &OrganisationCode,
@@ -138,7 +139,7 @@ fn below_target(
     chain
 }
 
-/// The township above a village.
+/// The township health centre above a village clinic.
 fn township(county: &County, origin: &OrganisationCode) -> Vec<OrganisationCode> {
     let Some(from) = county.member(origin).filter(|from| from.tier == Tier::Village) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What each message does to a referral, beside its state.
+//! What each message changes in a referral, beside the state.
 
 use tierlink_schemas::Body;
 use tierlink_schemas::answer::FeedbackStage;
@@ -12,8 +12,8 @@ use crate::rule::{Refused, Role, Rule};
 
 /// Applies the draft's message to a referral in `state`.
 ///
-/// Role and state are asked first, with the reviews guessed, because whether a message is legal
-/// never depends on them; only where it leads does.
+/// Role and state are checked first, with a guess about reviews. That is enough, because those
+/// decide only the next state and never whether the message is allowed.
 pub(super) fn apply(draft: &mut Draft<'_>, state: State, role: Role) -> Result<(), Refused> {
     let body = draft.message.body.clone();
     let act = act(&body, true).ok_or_else(|| Rule::WrongFamily.refuse())?;
@@ -25,7 +25,7 @@ pub(super) fn apply(draft: &mut Draft<'_>, state: State, role: Role) -> Result<(
     Ok(())
 }
 
-/// What a message says, as the machine knows it. `None` for messages about other families.
+/// The act that a message stands for; `None` for messages about other families.
 #[must_use]
 pub fn act(body: &Body, reviews_left: bool) -> Option<Act> {
     Some(match body {

@@ -1,4 +1,4 @@
-//! What a whole request states: read once for opening a case and for amending it.
+//! The content of a whole request, read the same way for opening and for amending a case.
 
 use tierlink_schemas::Body;
 use tierlink_schemas::answer::ExpertRef;
@@ -15,8 +15,8 @@ use crate::rule::{Refused, Rule};
 /// How many experts one case may ask.
 pub const EXPERTS_MAX: usize = 40;
 
-/// A whole request, whatever its family.
-pub(super) struct Stated<'a> {
+/// The common parts of a request of any family.
+pub(super) struct WholeRequest<'a> {
     pub(super) from: &'a Party,
     pub(super) to: &'a Party,
     pub(super) patient: &'a Patient,
@@ -26,10 +26,10 @@ pub(super) struct Stated<'a> {
     experts: &'a [Expert],
 }
 
-/// Reads the request that `body` states, if it states one.
-pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
+/// Reads the request in `body`; `None` if it is no request.
+pub(super) fn whole_request(body: &Body) -> Option<WholeRequest<'_>> {
     match body {
-        Body::ReferralSubmit(b) | Body::ReferralAmend(b) => Some(Stated {
+        Body::ReferralSubmit(b) | Body::ReferralAmend(b) => Some(WholeRequest {
             from: &b.from,
             to: &b.to,
             patient: &b.patient,
@@ -38,7 +38,7 @@ pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
             terms: Terms { valid_until: b.valid_until, ..Terms::default() },
             experts: &[],
         }),
-        Body::TransferOffer(b) | Body::TransferAmend(b) => Some(Stated {
+        Body::TransferOffer(b) | Body::TransferAmend(b) => Some(WholeRequest {
             from: &b.from,
             to: &b.to,
             patient: &b.patient,
@@ -47,7 +47,7 @@ pub(super) fn stated(body: &Body) -> Option<Stated<'_>> {
             terms: Terms::default(),
             experts: &[],
         }),
-        Body::ConsultationRequest(b) | Body::ConsultationAmend(b) => Some(Stated {
+        Body::ConsultationRequest(b) | Body::ConsultationAmend(b) => Some(WholeRequest {
             from: &b.from,
             to: &b.to,
             patient: &b.patient,
@@ -77,13 +77,13 @@ fn consultation_terms(b: &ConsultationRequest) -> Terms {
     }
 }
 
-impl Stated<'_> {
-    /// How a consultation is held.
+impl WholeRequest<'_> {
+    /// The form of a consultation.
     pub(super) const fn form(&self) -> ConsultationForm {
         self.terms.form
     }
 
-    /// Takes over what the request says of the patient and of the terms. The target and the
+    /// Copies patient, clinical subject and terms of the request into the draft. Target and
     /// direction are decided elsewhere.
     pub(super) fn take_over(&self, draft: &mut Draft<'_>) {
         let now = draft.ask.now;
@@ -95,7 +95,7 @@ impl Stated<'_> {
         case.terms.service.clone_from(&self.terms.service);
         case.terms.modality = self.terms.modality;
         case.terms.valid_until = self.terms.valid_until;
-        // A clock that runs ahead must not buy the reading centre time.
+        // A time in the future would extend the reading centre's deadline, so now is the latest.
         let uploaded_at = self.terms.uploaded_at.map_or(now, |at| at.min(now));
         case.terms.uploaded_at =
             (self.terms.form == ConsultationForm::Reading).then_some(uploaded_at);
@@ -112,7 +112,8 @@ impl Stated<'_> {
                 let field = format!("body.experts[{at}].organisation");
                 return Err(Rule::UnknownTarget.refuse_at(&field));
             }
-            // Without a number an expert is a wish, not somebody who can be booked.
+            // An expert without a practitioner code cannot be booked, so it stays a wish
+            // in the request.
             let Some(practitioner) = expert.practitioner.code.clone() else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! What each message does to a transfer, beside its state.
+//! What each message changes in a transfer, beside the state.
 
 use tierlink_schemas::Body;
 
@@ -9,7 +9,7 @@ use crate::case;
 use crate::rule::{Refused, Role, Rule};
 use crate::transfer::{Act, State, step};
 
-/// Applies the draft's message to a transfer in `state`: role and state first, then the rest.
+/// Applies the draft's message to a transfer in `state`. Role and state are checked first.
 pub(super) fn apply(draft: &mut Draft<'_>, state: State, role: Role) -> Result<(), Refused> {
     let body = draft.message.body.clone();
     let act = act(&body).ok_or_else(|| Rule::WrongFamily.refuse())?;
@@ -19,7 +19,7 @@ pub(super) fn apply(draft: &mut Draft<'_>, state: State, role: Role) -> Result<(
     Ok(())
 }
 
-/// What a message says, as the machine knows it. `None` for messages about other families.
+/// The act that a message stands for; `None` for messages about other families.
 #[must_use]
 pub fn act(body: &Body) -> Option<Act> {
     Some(match body {

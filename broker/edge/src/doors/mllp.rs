@@ -1,13 +1,13 @@
-//! The MLLP door: finds out which system of which organisation a message is from, then hands it to
-//! intake.
+//! Receives MLLP messages: finds out which system of which organisation sent a message, then passes
+//! it to intake.
 //!
-//! MLLP has no login. A system is told by all of these together: the listener (when it has one of
-//! its own), MSH-4 (the organisation's code or an alias), MSH-3 (the system's name or its
-//! `format.application`), the address it comes from (its `inbound.peers`), and the name in its
-//! client certificate, where its profile asks for one. If they do not agree, or more than one system
-//! could be meant, the message is refused: in whose name it speaks is a safety field.
+//! MLLP has no login. The sending system is determined by all of these together: the listener (if
+//! it has its own), MSH-4 (the organisation's code or an alias), MSH-3 (the system's name or its
+//! `format.application`), the address of the connection (the system's `inbound.peers`), and the
+//! name in the client certificate, if the profile requires one. If they contradict, or fit more
+//! than one system, the message is refused, because who sent it is a safety field.
 //!
-//! The registry of codecs says which formats travel over MLLP, and the codec reads who sends.
+//! The registry of codecs says which formats use MLLP, and the codec reads the names of the sender.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,15 +28,15 @@ use crate::intake::{Intake, UNKNOWN_ORGANISATION, UNKNOWN_SENDER};
 use crate::organisations::{CurrentOrganisations, Organisations};
 use crate::rates::{self, Rates, TOO_MUCH, Wait};
 
-/// The door for one listener.
+/// Receives the messages of one listener.
 pub struct MllpDoor {
-    /// The listener's name in the configuration.
+    /// Name of the listener in the configuration.
     pub listener: String,
     /// The organisations that may send.
     pub organisations: Arc<dyn CurrentOrganisations>,
-    /// The formats.
+    /// The codecs of all formats.
     pub codecs: CodecRegistry,
-    /// Where messages go.
+    /// Accepts the messages.
     pub intake: Arc<dyn Intake>,
     /// How much each sender may send, over all doors.
     pub rates: Arc<Rates>,
@@ -74,8 +74,8 @@ impl Door for MllpDoor {
     }
 
     async fn broken(&self, peer: Peer, broken: Broken) -> Option<Bytes> {
-        // An empty frame is a sign of life of some interface engines; a half frame came from a
-        // connection that has ended. Nobody waits for an answer to these.
+        // Some interface engines send an empty frame to check the connection; a half frame is left
+        // by a connection that has ended. Nobody waits for an answer to either.
         if matches!(broken.why, Why::Empty | Why::CutOff) {
             return None;
         }
@@ -123,7 +123,7 @@ impl MllpDoor {
     fn stated(&self, message: &[u8]) -> Option<(Sender, &Arc<dyn Codec>)> {
         let mut stated: Vec<(Sender, &Arc<dyn Codec>)> =
             self.codecs.over(Transport::Mllp).map(|codec| (codec.sender(message), codec)).collect();
-        // A format that cannot read the bytes finds no names in them.
+        // A codec that cannot read the bytes returns no names; try it last.
         stated.sort_by_key(|(sender, _)| sender.names.is_empty());
         stated.into_iter().next()
     }
@@ -141,7 +141,7 @@ impl MllpDoor {
         let may_speak = |system: &Profile| self.may_speak(system, peer);
         let allowed = |system: &Profile| here(system) && may_speak(system).is_ok();
         let system = organisation.speaker(name, allowed).or_else(|_| {
-            // Somebody who is meant but may not speak from there hears why.
+            // If the named organisation may not send from here, the sender is told why.
             let meant = organisation.speaker(name, here).map_err(unclear_system)?;
             may_speak(meant).map(|()| meant)
         })?;
@@ -149,7 +149,7 @@ impl MllpDoor {
         Ok((system, codec))
     }
 
-    /// The only organisation that has this listener to itself, or to some of its systems.
+    /// The only organisation with a listener of its own here, for all or some of its systems.
     fn by_listener<'a>(
         &self,
         organisations: &'a dyn Organisations,
@@ -163,8 +163,8 @@ impl MllpDoor {
         own.next().filter(|_| own.next().is_none())
     }
 
-    /// Whether a system may speak on this listener at all. On a listener of its own organisation
-    /// only those that name it.
+    /// Whether a system may use this listener. If the listener belongs to its organisation, only
+    /// the systems that name it may.
     fn may_listen(&self, system: &Profile, is_own: bool) -> bool {
         let listens = match system.inbound.listener.as_deref() {
             Some(own) => own == self.listener,
@@ -274,7 +274,7 @@ fn reply(answer: CodecAnswer) -> Answer {
     }
 }
 
-/// From where connections may come at all: the networks of all profiles, and this machine.
+/// Networks from which connections are accepted: those of all profiles, and this machine.
 #[must_use]
 pub fn peers(organisations: &dyn Organisations) -> Vec<ipnet::IpNet> {
     let systems = organisations.profiles().values().flat_map(|organisation| &organisation.systems);
@@ -288,5 +288,5 @@ pub fn peers(organisations: &dyn Organisations) -> Vec<ipnet::IpNet> {
     peers
 }
 
-/// Where listeners really listen, by name.
+/// The bound address of each listener, by its name.
 pub type Addresses = HashMap<String, SocketAddr>;

@@ -1,3 +1,3 @@
-//! The doors of the transports: who is knocking, and in whose name.
+//! Doors: they identify the senders of incoming messages, one file per transport.
 
 pub mod mllp;

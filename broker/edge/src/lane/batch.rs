@@ -1,5 +1,5 @@
-//! One batch of parcels: which of them are still due, what the hospital makes of each, and when the bus
-//! hears that it is done.
+//! Sends one batch of parcels: checks which are still due, sends them, and acknowledges them
+//! to the bus.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -15,45 +15,47 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, instrument, warn};
 
-use super::parts::{Lane, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id};
+use super::parts::{
+    LaneRunner, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id,
+};
 use crate::deliveries::{AfterTry, DueDelivery, OnDisk, Try, no_answer};
 use crate::destination::{Destination, Heard};
 use crate::figures::outcome_label;
 use crate::trouble::{Trouble, chain};
 
-/// RabbitMQ takes a consumer for dead that holds a parcel for 30 minutes. Before that, what a
-/// silent hospital keeps us from finishing goes back to the lane and is taken anew.
+/// RabbitMQ closes a consumer that keeps a parcel for 30 minutes. Before that, a parcel that could
+/// not be delivered returns to the lane and is taken again.
 const HOLD_MAX: Duration = Duration::from_mins(15);
-/// For so long what was said to be due of a batch is believed. Afterwards another process may have the
-/// lane and have delivered it: a slow hospital keeps us, or we were halted.
+/// How long the answer about which parcels are due is valid. Later, another process may have taken
+/// over the lane and delivered them, if a hospital was slow or this process was suspended.
 const DUE_FOR: Duration = Duration::from_secs(1);
-/// An encoder could not write the message in this format.
+/// Error code: the message cannot be written in the destination's format.
 const CANNOT_ENCODE: Code = Code::new("E041");
-/// The loss of a safety field blocks the delivery.
+/// Error code: a safety field would be lost, so the delivery is parked.
 const SAFETY_LOSS: Code = Code::new("E042");
 
-/// What became of one delivery.
+/// Result of one delivery.
 enum Sent {
-    /// The lane has done with it, once its outcome is on disk.
+    /// The lane is done with it, once its outcome is on disk.
     Settled(OnDisk),
-    /// Held for too long, or the lane was paused: back to the bus.
+    /// It was kept for too long, or the lane was paused: it returns to the bus.
     GivenBack,
-    /// The process stops.
+    /// The process is stopping.
     Stopped,
 }
 
-/// A parcel whose name can be read.
+/// A parcel whose id could be read.
 type Known = (DeliveryId, Received);
 
-/// A delivery whose outcome is on its way to disk.
+/// A delivery whose outcome is being written to disk.
 struct Pending {
     tag: Tag,
     on_disk: OnDisk,
 }
 
-/// One batch of parcels on its way through the front door.
+/// One batch of parcels on its way to the destination.
 pub(super) struct Batch<'a> {
-    pub(super) lane: &'a Lane,
+    pub(super) lane: &'a LaneRunner,
     pub(super) directory: &'a Directory,
     pub(super) profile: &'a Profile,
     pub(super) codec: &'a dyn Codec,
@@ -67,12 +69,12 @@ impl Batch<'_> {
         &self,
         batch: Vec<Received>,
         consumer: &mut dyn LaneConsumer,
-        door: &mut dyn Destination,
+        destination: &mut dyn Destination,
     ) -> Next {
         let mut known: VecDeque<Known> = VecDeque::with_capacity(batch.len());
         for received in batch {
             let id = read_parcel_id(&received.parcel.id);
-            // What is for somebody else must never go through this front door.
+            // A parcel for another organisation must never be sent to this one.
             match id.filter(|id| id.to == *self.lane.name.organisation()) {
                 Some(id) => known.push_back((id, received)),
                 None => self.bury(consumer, &received, "its name is none of this lane").await,
@@ -94,18 +96,18 @@ impl Batch<'_> {
                 (due, asked_at) = (now_due, Instant::now());
                 continue;
             }
-            // Settled meanwhile, or a copy from an older round: nothing to do any more.
+            // It was settled meanwhile, or is of an older round: nothing to do.
             let its = due.remove(&id).filter(|due| due.round == received.parcel.round);
             let Some(its) = its else {
                 void.push((id, received));
                 continue;
             };
-            // The name of a parcel says for which organisation it is, the store for which system.
+            // The parcel's id names the organisation, the store knows the system.
             if its.lane != self.lane.name {
                 self.bury(consumer, &received, "it is for another system").await;
                 continue;
             }
-            match self.one(&its, &received, consumer, door).await {
+            match self.one(&its, &received, consumer, destination).await {
                 Some(Ok(on_disk)) => pending.push(Pending { tag: received.tag, on_disk }),
                 Some(Err(after)) => {
                     next = after;
@@ -121,13 +123,14 @@ impl Batch<'_> {
         let thrown_away = self.throw_away(void, consumer).await;
         stored &= self.acknowledge_all(pending, consumer).await;
         if !stored {
-            // What the hospital took and we cannot write down comes to it again: not at once.
+            // The outcome could not be recorded, so the hospital will get these again, but
+            // not at once.
             pause(WAIT_AFTER_FAILURE, self.stop).await;
         }
         if thrown_away && stored { next } else { Next::Rejoin }
     }
 
-    /// Which of these the destination must still get. `None`: nobody can say.
+    /// Asks which of these are still due. `None` if that is unknown now.
     async fn still_due(&self, known: &VecDeque<Known>) -> Option<HashMap<DeliveryId, DueDelivery>> {
         let asked = known.iter().map(|(id, received)| (id.clone(), received.parcel.round));
         match self.lane.due.still_due(&self.lane.name, asked.collect()).await {
@@ -136,8 +139,9 @@ impl Batch<'_> {
         }
     }
 
-    /// Finishes what need not be sent any more. What nobody has heard of is none of that: the store
-    /// is an old copy, or somebody else's parcels come our way. False if nobody can say.
+    /// Acknowledges what need not be sent any more. Parcels without a record are dead-lettered
+    /// instead: the store is an old copy, or another broker published them. Returns false if
+    /// nothing is known now.
     async fn throw_away(&self, void: Vec<Known>, consumer: &mut dyn LaneConsumer) -> bool {
         if void.is_empty() {
             return true;
@@ -164,7 +168,7 @@ impl Batch<'_> {
         None
     }
 
-    /// Sends one delivery and hands its outcome over. `None`: it was buried.
+    /// Sends one delivery and reports the outcome. `None` if it was dead-lettered.
     #[instrument(level = "debug", name = "deliver", skip_all, fields(
         message.id = %due.id.message,
         case.id = due.case.map(tracing::field::display),
@@ -176,22 +180,27 @@ impl Batch<'_> {
         due: &DueDelivery,
         received: &Received,
         consumer: &mut dyn LaneConsumer,
-        door: &mut dyn Destination,
+        destination: &mut dyn Destination,
     ) -> Option<Result<OnDisk, Next>> {
         let message = from_slice(&received.parcel.body).ok();
-        // Another message under this name would be sent and settled in its place.
+        // Otherwise another message would be sent and settled in its place.
         let Some(message) = message.filter(|message| message.id == due.id.message) else {
             self.bury(consumer, received, "it does not hold the message of its name").await;
             return None;
         };
-        Some(match self.send(due, &message, door).await {
+        Some(match self.send(due, &message, destination).await {
             Sent::Settled(on_disk) => Ok(on_disk),
             Sent::GivenBack => Err(Next::Rejoin),
             Sent::Stopped => Err(Next::Stop),
         })
     }
 
-    async fn send(&self, due: &DueDelivery, message: &Message, door: &mut dyn Destination) -> Sent {
+    async fn send(
+        &self,
+        due: &DueDelivery,
+        message: &Message,
+        destination: &mut dyn Destination,
+    ) -> Sent {
         let encoded = match self.codec.encode(message, &due.id.to, &self.writing()) {
             Ok(encoded) => encoded,
             Err(mut problems) => {
@@ -215,15 +224,15 @@ impl Batch<'_> {
             let Encoded { losses, code_maps, .. } = encoded;
             return self.unsendable(due, message, vec![problem], losses, code_maps).await;
         }
-        self.send_until_answered(due, message, encoded, door).await
+        self.send_until_answered(due, message, encoded, destination).await
     }
 
-    /// What an encoder needs for this destination.
+    /// The arguments for the encoder.
     fn writing(&self) -> Writing<'_> {
         Writing { profile: self.profile, directory: self.directory }
     }
 
-    /// Reports that it was never sent.
+    /// Reports that the message could not be sent.
     async fn unsendable(
         &self,
         due: &DueDelivery,
@@ -249,7 +258,7 @@ impl Batch<'_> {
                 self.tell(&tried, message, due.created_at);
                 Sent::Settled(on_disk)
             }
-            // Whoever cannot be written to now is tried from the start.
+            // These are for messages that were sent; here the parcel returns to the bus.
             AfterTry::TryAgain { .. } | AfterTry::GiveBack => Sent::GivenBack,
         }
     }
@@ -259,7 +268,7 @@ impl Batch<'_> {
         due: &DueDelivery,
         message: &Message,
         encoded: Encoded,
-        door: &mut dyn Destination,
+        destination: &mut dyn Destination,
     ) -> Sent {
         let held_since = Instant::now();
         let mut silent_since = due.silent_since;
@@ -319,8 +328,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Whether nobody else has settled it while its destination was silent, or seemed so because
-    /// we were halted. If nobody can say, that is no reason to stop trying.
+    /// Whether another process has settled it while its destination did not answer or this process
+    /// was suspended. If that is unknown, the lane goes on trying.
     async fn is_due(&self, due: &DueDelivery) -> bool {
         let still =
             self.lane.due.still_due(&self.lane.name, vec![(due.id.clone(), due.round)]).await;
@@ -365,7 +374,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Tells the log and the figures how a delivery ended.
+    /// Writes the end of a delivery to log and metrics.
     fn tell(&self, tried: &Try, message: &Message, created_at: Timestamp) {
         let Try { id, outcome, at, .. } = tried;
         let label = outcome_label(outcome);
@@ -393,8 +402,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Sets aside what must not be sent, and tells it once in a while: who can put one into a lane
-    /// can put ten thousand there.
+    /// Dead-letters a parcel that must not be sent. Logs at intervals, because whoever can put one
+    /// such parcel into a lane can put in thousands.
     async fn bury(&self, consumer: &mut dyn LaneConsumer, received: &Received, why: &str) {
         metrics::counter!("tierlink_buried_total").increment(1);
         if let Some(line) = self.poison.begins_or_goes_on(why) {
@@ -405,8 +414,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Acknowledges, in order, what is on disk already, without waiting. False if something will
-    /// not be on disk: its answer is used up here, and the parcel comes again.
+    /// Acknowledges, in order, those whose outcome is on disk already. Does not wait. Returns false
+    /// if an outcome could not be written: that parcel comes again.
     async fn acknowledge_ready(
         &self,
         pending: &mut Vec<Pending>,
@@ -428,7 +437,8 @@ impl Batch<'_> {
         all
     }
 
-    /// Waits until everything is on disk and acknowledges it. False if something is not.
+    /// Waits until all outcomes are on disk and acknowledges them. Returns false if one could
+    /// not be written.
     async fn acknowledge_all(
         &self,
         pending: Vec<Pending>,
@@ -450,7 +460,7 @@ impl Batch<'_> {
 }
 
 async fn finish(consumer: &mut dyn LaneConsumer, tags: &[Tag]) {
-    // What is not acknowledged comes again, and the store knows that it is settled.
+    // Unacknowledged parcels come again, and the store knows that they are settled.
     if let Err(error) = consumer.done(tags).await {
         info!(code = %error.code(), "Parcels were not acknowledged and will come again.");
     }
@@ -462,16 +472,16 @@ fn codes(problems: &[Problem]) -> String {
     codes.join(", ")
 }
 
-/// How a try ended.
-fn outcome(heard: Heard) -> Outcome {
-    match heard {
-        Heard::Answered(Answered::Taken { number }) => Outcome::Taken { number },
-        Heard::Answered(Answered::Refused { problems }) => Outcome::Refused { problems },
-        Heard::Answered(Answered::NotNow { problems }) => Outcome::NotNow { problems },
-        Heard::Answered(Answered::Unreadable { problem }) | Heard::Silent(problem) => {
+/// Converts the result of sending into an outcome.
+fn outcome(result: SendResult) -> Outcome {
+    match result {
+        SendResult::Answered(Answered::Taken { number }) => Outcome::Taken { number },
+        SendResult::Answered(Answered::Refused { problems }) => Outcome::Refused { problems },
+        SendResult::Answered(Answered::NotNow { problems }) => Outcome::NotNow { problems },
+        SendResult::Answered(Answered::Unreadable { problem }) | SendResult::NoAnswer(problem) => {
             Outcome::Unanswered { problems: vec![problem] }
         }
-        Heard::Answered(Answered::Stray | Answered::MoreComes) => {
+        SendResult::Answered(Answered::Stray | Answered::MoreComes) => {
             Outcome::Unanswered { problems: vec![no_answer()] }
         }
     }

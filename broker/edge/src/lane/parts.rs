@@ -1,4 +1,4 @@
-//! What a lane is made of, and what its files share.
+//! The parts of a lane, and what its files share.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,46 +19,46 @@ use crate::idle::IdleConnections;
 use crate::organisations::CurrentOrganisations;
 use crate::trouble::CommonTrouble;
 
-/// How long to wait after the bus failed, or nobody could say what is due.
+/// Wait after a failure of the bus or of the keeper of deliveries.
 pub(super) const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// A parcel that nobody can read, or that is not for this lane.
+/// Error code: a parcel cannot be read, or is not for this lane.
 pub const UNREADABLE: Code = Code::new("B010");
 
-/// What a delivery is called on the bus: the same at every repeat.
+/// The id of a delivery on the bus. The same at every repeat.
 #[must_use]
 pub fn parcel_id(id: &DeliveryId) -> String {
     format!("{}@{}", id.message, id.to)
 }
 
-/// Reads back what [`parcel_id`] wrote.
+/// Reads an id that [`parcel_id`] wrote.
 #[must_use]
 pub fn read_parcel_id(text: &str) -> Option<DeliveryId> {
     let (message, to) = text.split_once('@')?;
     Some(DeliveryId { message: message.parse().ok()?, to: OrganisationCode::new(to).ok()? })
 }
 
-/// Everything that a lane needs.
-pub struct Lane {
-    /// Which organisation and system receives.
+/// A lane with the parts that it needs to run.
+pub struct LaneRunner {
+    /// Name of the lane: the organisation and system that receives.
     pub name: LaneName,
-    /// Which deliveries still wait.
+    /// Says which deliveries are due.
     pub due: Arc<dyn Due>,
-    /// Where tries are reported.
+    /// Receives the results of tries.
     pub outcomes: Arc<dyn Outcomes>,
-    /// The road.
+    /// The bus that holds the lane's parcels.
     pub bus: Arc<dyn Bus>,
     /// The configuration in force.
     pub organisations: Arc<dyn CurrentOrganisations>,
-    /// Time, chance and fresh ids.
+    /// The current time, random numbers and new ids.
     pub environment: Arc<dyn Environment>,
-    /// Opens the way to the organisation.
+    /// Makes connections to hospitals.
     pub destinations: Arc<dyn Destinations>,
-    /// The formats.
+    /// The codecs of all formats.
     pub codecs: CodecRegistry,
-    /// Lanes that a person paused.
+    /// The lanes that a person paused.
     pub paused: watch::Receiver<Arc<HashSet<LaneName>>>,
-    /// Trouble with the servers, which all lanes of a process tell together.
+    /// Failures of servers, which all lanes of a process report together.
     pub troubles: Arc<Troubles>,
     /// The pool of idle connections of the process.
     pub idle_connections: Arc<IdleConnections>,
@@ -82,9 +82,10 @@ pub(super) fn reads_files(profile: &Profile) -> bool {
     outbound.token_secret.is_some() || outbound.authorities.is_some() || outbound.identity.is_some()
 }
 
-/// Trouble that all lanes have when a server is away: told once, not once per lane.
+/// Failures that all lanes have when a server cannot be reached. Logged once, and not
+/// once per lane.
 pub struct Troubles {
-    /// A lane cannot be joined on the bus.
+    /// Joining the bus fails.
     pub(super) bus: CommonTrouble,
 }
 
@@ -100,15 +101,15 @@ pub const JOINING_MAX: usize = 128;
 
 /// What a lane does next.
 pub(super) enum Next {
-    /// Goes on.
+    /// Goes on with the next batch.
     GoOn,
     /// Leaves the bus and joins again.
     Rejoin,
-    /// The process stops.
+    /// Ends, because the process is stopping.
     Stop,
 }
 
-/// Waits, or until the process stops.
+/// Waits, at most until the process stops.
 pub(super) async fn pause(wait: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}

@@ -1,5 +1,5 @@
-//! A lane joins the bus, takes batches of parcels, and leaves the bus when it is paused, reconfigured
-//! or told to stop.
+//! Runs a lane: joins the bus, takes batches of parcels, and leaves the bus on a pause, a new
+//! configuration or the end of the process.
 
 use std::sync::Arc;
 
@@ -16,25 +16,25 @@ use crate::idle::IdleConnection;
 use crate::organisations::Organisations;
 use crate::trouble::{Trouble, chain};
 
-/// Waits grow by one second with each failure to join the bus, up to half a minute.
+/// The wait grows by one second with each failure to join the bus, up to this many seconds.
 const FAILURES_COUNTED_MAX: u32 = 30;
 
-/// Trouble of one lane. It outlives the consumer, because a lane joins the bus again and again
-/// while its trouble goes on.
+/// Failures of one lane. Kept outside of the consumer, because the lane joins the bus repeatedly
+/// while a failure goes on.
 struct Own {
-    /// The way to the organisation is not set up.
-    door: Trouble,
-    /// The organisation does not answer.
+    /// The connection to the hospital cannot be set up.
+    not_set_up: Trouble,
+    /// The hospital does not answer.
     silence: Trouble,
-    /// Parcels lie in the lane that must not be sent.
+    /// The lane contains parcels that must not be sent (poison messages).
     poison: Trouble,
 }
 
-impl Lane {
+impl LaneRunner {
     /// Delivers until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let own = Own {
-            door: Trouble::new(format!("Nothing can be sent to {}", self.name)),
+            not_set_up: Trouble::new(format!("Nothing can be sent to {}", self.name)),
             silence: Trouble::new(format!("{} does not answer", self.name)),
             poison: Trouble::new(format!(
                 "ALARM: parcels in the lane of {} are among the dead parcels now",
@@ -70,8 +70,8 @@ impl Lane {
                 Ok(consumer) => {
                     self.troubles.bus.is_over_for(&self.name.to_string());
                     failures = 0;
-                    // On the heap, as the batch below: a lane that is idle or paused, as most of
-                    // ten thousand are, takes no room for what only a busy one needs.
+                    // Boxed, like the batch below, so that an idle or paused lane, as most of ten
+                    // thousand are, uses no memory for what only a busy one needs.
                     Box::pin(self.consume(consumer, &own, &stop)).await;
                 }
                 Err(error) => {
@@ -83,10 +83,10 @@ impl Lane {
         }
     }
 
-    /// Makes sure that the lane exists on the bus.
+    /// Makes sure that the lane's queue exists.
     async fn open(&self, queue: &QueueName) -> bool {
         match self.bus.open_lanes(std::slice::from_ref(queue)).await {
-            // The broker's health tells of lanes that are not open, all in one line.
+            // The broker's health check reports lanes that are not open, all in one line.
             Ok(in_trouble) => in_trouble.is_empty(),
             Err(error) => {
                 self.bus_fails(&error);
@@ -237,7 +237,7 @@ impl Lane {
                 Ok(Some(first)) => first,
                 Ok(None) => return After::Leave,
                 Err(error) => {
-                    // The bus tells in the log when it is cut off and when it reads again.
+                    // The bus itself logs when it is cut off and when it works again.
                     debug!(lane = %self.name, "The lane was cut off: {}.", chain(&error));
                     pause(WAIT_AFTER_FAILURE, stop).await;
                     continue;

@@ -12,9 +12,9 @@ use super::shared::Api;
 use crate::desk::Person;
 use crate::tokens::{Caller, Shown};
 
-/// The request carries no valid token.
+/// Error code: the request carries no valid token.
 pub const NO_TOKEN: Code = Code::new("A005");
-/// The route is for operators, or for organisations, only.
+/// Error code: the route is for operators only, or for organisations only.
 pub const NOT_FOR_YOU: Code = Code::new("A006");
 
 /// The authenticated caller.
@@ -45,7 +45,7 @@ pub(super) fn no_token() -> Response {
 }
 
 impl Authenticated {
-    /// Whose cases the caller may see: `None` means all.
+    /// The organisation whose cases the caller may see; `None` (an operator) means all.
     pub fn sees(&self) -> Option<OrganisationCode> {
         match &self.0 {
             Caller::Organisation(organisation) => Some(organisation.clone()),
@@ -53,7 +53,7 @@ impl Authenticated {
         }
     }
 
-    /// The organisation, for routes on which only organisations speak.
+    /// The calling organisation. Refuses operators.
     pub fn organisation(&self) -> Result<&OrganisationCode, Response> {
         match &self.0 {
             Caller::Organisation(organisation) => Ok(organisation),
@@ -64,7 +64,7 @@ impl Authenticated {
         }
     }
 
-    /// The operator who calls. Refuses everybody else.
+    /// The calling operator. Refuses organisations.
     pub fn operator(&self) -> Result<Person, Response> {
         match &self.0 {
             Caller::Operator { token } => Ok(Person::with_token(token)),

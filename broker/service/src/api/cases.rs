@@ -1,4 +1,4 @@
-//! What is asked about cases: lists, histories, custody, messages, slots.
+//! Queries about cases: lists, histories, deliveries, messages, slots.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -19,36 +19,36 @@ use super::shared::Api;
 use super::views;
 use crate::report::chain;
 
-/// Page, where none is asked for.
+/// Page size if the request gives none.
 pub(super) const PAGE: u32 = 50;
-/// Largest page.
+/// Largest page size.
 pub(super) const PAGE_MAX: u32 = 200;
-/// A parameter of the request makes no sense.
+/// Error code: a parameter of the request is not valid.
 const BAD_PARAMETER: Code = Code::new("A009");
-/// The store does not answer.
+/// Error code: the store does not answer.
 const STORE_SILENT: Code = Code::new("A011");
 
-/// Filters of a list. The doc comments of the fields stand in the OpenAPI document.
+/// Filters of a list. The doc comments of the fields are the descriptions in the OpenAPI document.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
     /// `referral`, `transfer` or `consultation`.
     family: Option<Family>,
-    /// A state, such as `accepted`.
+    /// Name of a state, such as `accepted`.
     state: Option<String>,
-    /// The organisation that must act now.
+    /// Code of the organisation that must act now.
     with: Option<OrganisationCode>,
     /// `true`: only cases that are open for you; `false`: only those that have ended or left you.
     open: Option<bool>,
     /// `true`: only cases whose deadline has passed.
     overdue: Option<bool>,
-    /// `next` of the page before.
+    /// The value of `next` from the previous page.
     after: Option<String>,
     /// Page size, 1 to 200; 50 if absent.
     limit: Option<u32>,
 }
 
-/// A page of the caller's cases.
+/// Lists the cases in which the caller has a part.
 pub async fn list(
     caller: Authenticated,
     State(api): State<Api>,
@@ -92,7 +92,7 @@ fn read_cursor(text: &str) -> Option<(Timestamp, Uuid)> {
     Some((Timestamp::from_microsecond(at.parse().ok()?).ok()?, id.parse().ok()?))
 }
 
-/// One case with its history.
+/// Shows one case with its history.
 pub async fn show(
     caller: Authenticated,
     State(api): State<Api>,
@@ -104,7 +104,7 @@ pub async fn show(
     }
 }
 
-/// The events of one case.
+/// Lists the events of one case.
 pub async fn events(
     caller: Authenticated,
     State(api): State<Api>,
@@ -119,7 +119,7 @@ pub async fn events(
     }
 }
 
-/// How each message of one case fared at every hop.
+/// Lists the deliveries of one case's messages.
 pub async fn custody(
     caller: Authenticated,
     State(api): State<Api>,
@@ -134,7 +134,7 @@ pub async fn custody(
     }
 }
 
-/// The case, or the one answer for both "not yours" and "does not exist".
+/// Finds the case. "Not yours" and "does not exist" get the same answer.
 async fn find(
     caller: &Authenticated,
     store: &dyn Queries,
@@ -154,13 +154,13 @@ async fn find(
     }
 }
 
-/// One message that the caller sent or receives.
+/// Returns one message that the caller sent or receives.
 pub async fn message(
     caller: Authenticated,
     State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Response {
-    // Operators see queues and numbers, not patients.
+    // Operators look after queues and numbers, not patients.
     let organisation = match caller.organisation() {
         Ok(organisation) => organisation.clone(),
         Err(refusal) => return refusal,
@@ -180,14 +180,15 @@ pub async fn message(
     }
 }
 
-/// The header that says which version of its sender's code map read a message.
+/// The header with the version of the sender's code map that translated a message.
 const CODE_MAP: HeaderName = HeaderName::from_static("tierlink-code-map");
 
-/// Which slots to list. The doc comments of the fields stand in the OpenAPI document.
+/// Filters of the list of slots. The doc comments of the fields are the descriptions in
+/// the OpenAPI document.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlotsQuery {
-    /// Only this organisation's.
+    /// Only slots of this organisation.
     organisation: Option<OrganisationCode>,
     /// `next` of the page before.
     after: Option<String>,
@@ -195,7 +196,7 @@ pub struct SlotsQuery {
     limit: Option<u32>,
 }
 
-/// Published slots from now on. They are offers to the whole county.
+/// Lists published slots from now on. Every organisation of the county may see them.
 pub async fn slots(
     _caller: Authenticated,
     State(api): State<Api>,

@@ -1,5 +1,5 @@
-//! What operators look at and do: lanes, parked deliveries, acts. All of it needs an operator's
-//! token, and an act is recorded under the token's name.
+//! What operators see and do: lanes, parked deliveries, acts. All of it requires an operator's
+//! token, and acts are recorded under the token's name.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -22,16 +22,16 @@ use super::shared::Api;
 use super::views;
 use crate::desk::{Performed, Person, REASON_CHARS_MAX, Reason, Refusal};
 
-/// The body of an act.
+/// The body of a request for an act.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
-    /// The reason; it is recorded with the token's name.
+    /// The reason. It is recorded together with the token's name.
     #[schemars(length(min = 1, max = REASON_CHARS_MAX))]
     why: String,
 }
 
-/// All lanes.
+/// Lists all lanes.
 pub async fn lanes(caller: Authenticated, State(api): State<Api>) -> Response {
     if let Err(refusal) = caller.operator() {
         return refusal;
@@ -45,11 +45,12 @@ pub async fn lanes(caller: Authenticated, State(api): State<Api>) -> Response {
     }
 }
 
-/// Which parked deliveries to list. The doc comments of the fields stand in the OpenAPI document.
+/// Filters of the list of parked deliveries. The doc comments of the fields are the descriptions in
+/// the OpenAPI document.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParkedQuery {
-    /// Only those of this lane: an organisation's code, or `CODE:SYSTEM` for a further system.
+    /// Only deliveries of this lane: an organisation's code, or `CODE:SYSTEM` for a further system.
     lane: Option<LaneName>,
     /// `next` of the page before.
     after: Option<String>,
@@ -57,7 +58,7 @@ pub struct ParkedQuery {
     limit: Option<u32>,
 }
 
-/// Parked deliveries, oldest first.
+/// Lists parked deliveries, oldest first.
 pub async fn parked(
     caller: Authenticated,
     State(api): State<Api>,
@@ -90,7 +91,7 @@ pub async fn replay(
     on_parked(&caller, &api, (&message, &organisation), &body, Act::Replay).await
 }
 
-/// Gives a parked delivery up.
+/// Drops a parked delivery.
 pub async fn drop(
     caller: Authenticated,
     State(api): State<Api>,
@@ -122,7 +123,7 @@ async fn on_parked(
     }
 }
 
-/// Stops delivering to an organisation.
+/// Pauses a lane.
 pub async fn pause(
     caller: Authenticated,
     State(api): State<Api>,
@@ -132,7 +133,7 @@ pub async fn pause(
     on_lane(&caller, &api, &lane, &body, true).await
 }
 
-/// Delivers to it again.
+/// Resumes a lane.
 pub async fn resume(
     caller: Authenticated,
     State(api): State<Api>,
@@ -188,25 +189,26 @@ fn refused(refusal: &Refusal) -> Response {
     tierlink_http::problem(status, &refusal.code(), title, &format!("{refusal}."))
 }
 
-/// Which acts to list. The doc comments of the fields stand in the OpenAPI document.
+/// Filters of the list of acts. The doc comments of the fields are the descriptions in
+/// the OpenAPI document.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActsQuery {
-    /// Only these, such as `replay`.
+    /// Only acts of this name, such as `replay`.
     act: Option<String>,
-    /// Only those that concern this organisation.
+    /// Only acts that concern this organisation.
     organisation: Option<OrganisationCode>,
-    /// Only those of this person or token.
+    /// Only acts by this person or token.
     by: Option<String>,
-    /// Only those at this time or later, such as 2026-11-30T08:00:00Z.
+    /// Only acts at this time or later, such as 2026-11-30T08:00:00Z.
     since: Option<Timestamp>,
-    /// `next` of the page before.
+    /// The value of `next` from the previous page.
     after: Option<Uuid>,
     /// Page size, 1 to 200; 50 if absent.
     limit: Option<u32>,
 }
 
-/// What people did, newest first.
+/// Lists the recorded acts, newest first.
 pub async fn acts(
     caller: Authenticated,
     State(api): State<Api>,

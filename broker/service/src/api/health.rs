@@ -1,4 +1,4 @@
-//! How we are: alive, ready, and in figures.
+//! Health of the process: alive, ready, and metrics.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,12 +8,12 @@ use axum::response::{IntoResponse, Response};
 use super::shared::Api;
 use super::views::Readiness;
 
-/// The process answers.
+/// Answers as long as the process runs.
 pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether messages can be taken and passed on now, and if not, what to look at.
+/// Says whether messages can be accepted and passed on now, and if not, what to check.
 pub async fn ready(State(api): State<Api>) -> Response {
     let report = api.health.look().await;
     let status = if report.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -28,7 +28,7 @@ pub async fn ready(State(api): State<Api>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// Figures for Prometheus.
+/// Metrics in Prometheus text format.
 pub async fn metrics(State(api): State<Api>) -> Response {
     let text = api.health.figures();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()

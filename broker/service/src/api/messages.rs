@@ -1,4 +1,4 @@
-//! Messages in: native JSON and FHIR. A 2xx is a promise: the message is on disk.
+//! Receives messages: native JSON and FHIR. A 2xx answer means that the message is on disk.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use tierlink_schemas::{Code, Problem};
 use super::auth::Authenticated;
 use super::shared::Api;
 
-/// The token's organisation has no profile any more.
+/// Error code: the token's organisation has no profile any more.
 const NO_PROFILE: Code = Code::new("A007");
 /// The body is compressed, or no JSON as its headers say.
 const MEDIA_TYPE: Code = Code::new("A019");
@@ -137,13 +137,13 @@ fn respond(answer: Answer) -> Response {
     response
 }
 
-/// What this server can do, as FHIR clients ask it.
+/// The CapabilityStatement of this server, as FHIR clients request it.
 pub async fn fhir_metadata(headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     Json(tierlink_fhir::metadata(&format!("http://{host}/fhir"))).into_response()
 }
 
-/// No such route.
+/// Answers requests for unknown routes.
 pub async fn not_found() -> Response {
     tierlink_http::problem(
         StatusCode::NOT_FOUND,

@@ -1,8 +1,8 @@
-//! The HTTP side: native JSON, FHIR messaging, and what operators and monitors ask.
+//! The HTTP API: native JSON, FHIR messaging, and queries of operators and monitors.
 //!
-//! `routes.rs` lists every route; the handlers stand in one file per group, read top to bottom.
-//! Every route but health, metrics, metadata and the OpenAPI document needs a bearer token, and
-//! answers only for what its caller has a part in.
+//! `routes.rs` lists every route; the handlers are in one file per group. Every route except
+//! health, metrics, FHIR metadata and the OpenAPI document requires a bearer token, and shows only
+//! what its caller has a part in.
 
 mod auth;
 mod cases;
@@ -27,7 +27,7 @@ pub use views::{
     shown as case_file_view,
 };
 
-/// All routes.
+/// The router of all routes.
 pub fn router(api: Api) -> Router {
     routes::router()
         .route("/openapi.json", get(openapi::serve))

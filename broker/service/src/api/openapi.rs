@@ -1,8 +1,8 @@
-//! The OpenAPI document: made from the same list of routes as the router, and from the types that
-//! handlers read and write. It is made once.
+//! The OpenAPI document: generated once, from the same list of routes as the router and from the
+//! types that handlers read and write.
 //!
-//! Canonical messages have their JSON Schemas already (`tierlink_schemas::schema`); the schemas of
-//! queries and answers come from the same `schemars` derives.
+//! Canonical messages have JSON Schemas already (`tierlink_schemas::schema`); the schemas of
+//! queries and answers are derived with `schemars` too.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -52,7 +52,7 @@ pub async fn serve(asked: HeaderMap) -> Response {
     (named, [(header::CONTENT_TYPE, "application/json")], DOCUMENT.text.as_str()).into_response()
 }
 
-/// The document.
+/// The document as JSON.
 #[must_use]
 pub fn document() -> &'static Value {
     &DOCUMENT.document
@@ -128,12 +128,12 @@ struct Content {
 /// What a token must be good for.
 type Scopes = Vec<&'static str>;
 
-/// The name of the only way to log in.
+/// The name of the only security scheme.
 const TOKEN: &str = "token";
 
 impl Document {
     fn new(routes: &[Route]) -> Self {
-        // OpenAPI 3.1 speaks JSON Schema 2020-12, as the schemas of canonical messages do.
+        // OpenAPI 3.1 uses JSON Schema 2020-12, as the schemas of canonical messages do.
         let mut settings = SchemaSettings::draft2020_12();
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
@@ -194,8 +194,8 @@ impl Operation {
     }
 }
 
-/// Each field of the type that a handler reads the query into is a parameter, and its doc comment
-/// the description.
+/// Each field of the type that a handler reads the query into is a parameter, with its doc
+/// comment as description.
 fn query_parameters(schema: &Schema) -> Vec<Parameter> {
     let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     fields

@@ -1,4 +1,4 @@
-//! Every route, once: where it is, what it does, who may call it, what it reads and writes.
+//! The list of routes: path, purpose, who may call, and what is read and written.
 //!
 //! The router and the OpenAPI document are both made from this list.
 
@@ -16,7 +16,7 @@ use super::schemas::{any_message, fhir_resource, inline_schema_of, schema_of};
 use super::shared::Api;
 use super::{cases, desk, health, messages, views};
 
-/// How the schema of something is made.
+/// Generates the schema of a type.
 pub(super) type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
 /// A body: its media type and its schema.
@@ -25,15 +25,15 @@ pub(super) struct Media {
     pub(super) schema: SchemaFn,
 }
 
-/// What a request carries.
+/// Body of a request.
 pub(super) enum Body {
-    /// A message, which intake answers.
+    /// A message, answered by intake.
     Message(Media),
-    /// The reason of an act.
+    /// The reason for an act.
     Reason(Media),
 }
 
-/// One route.
+/// One route of the API.
 pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) method: &'static str,
@@ -42,7 +42,7 @@ pub(super) struct Route {
     pub(super) scope: Option<Scope>,
     /// Names and meanings of what stands in the path.
     pub(super) in_path: &'static [(&'static str, &'static str)],
-    /// The type that the query is read into.
+    /// The type of the query parameters.
     pub(super) query: Option<SchemaFn>,
     pub(super) body: Option<Body>,
     pub(super) answer: Media,
@@ -90,7 +90,7 @@ impl Route {
         Self::new(path, "post", post(handler), summary)
     }
 
-    /// Anybody may call it.
+    /// Makes the route callable without a token.
     fn without_token(mut self) -> Self {
         self.scope = None;
         self
@@ -118,7 +118,7 @@ impl Route {
         self
     }
 
-    /// An act of an operator, who says why.
+    /// Marks an act of an operator, which requires a reason.
     fn acts<A: JsonSchema>(mut self) -> Self {
         let reason = Media { r#type: JSON, schema: schema_of::<desk::Why> };
         self.body = Some(Body::Reason(reason));
@@ -144,7 +144,7 @@ const DELIVERY: &[(&str, &str)] = &[
     ("organisation", "Where it goes; after the `@` of `delivery`."),
 ];
 
-/// Every route that is documented: all but the document itself.
+/// All documented routes: all except the OpenAPI document itself.
 pub(super) fn all() -> Vec<Route> {
     vec![
         Route::post(

@@ -1,10 +1,10 @@
-//! How the JSON Schemas of what routes read and write are made.
+//! Generates the JSON Schemas of what routes read and write.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 use tierlink_schemas::Kind;
 
-/// Any canonical message.
+/// The schema of any canonical message.
 pub(super) fn any_message(_: &mut SchemaGenerator) -> Schema {
     let kinds: Vec<Value> = Kind::ALL
         .iter()
@@ -13,17 +13,17 @@ pub(super) fn any_message(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "oneOf": kinds })
 }
 
-/// A FHIR resource, which the FHIR specification describes.
+/// The schema of a FHIR resource, which the FHIR specification describes in detail.
 pub(super) fn fhir_resource(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "description": "A FHIR R4 resource." })
 }
 
-/// The schema of a type that handlers read or write.
+/// The schema of a type, referenced by name.
 pub(super) fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// The same in place, without a name of its own.
+/// The schema of a type, written in place.
 pub(super) fn inline_schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     T::json_schema(generator)
 }

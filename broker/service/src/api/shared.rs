@@ -1,4 +1,4 @@
-//! What the handlers of all routes share.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::desk::Desk;
 use crate::health::Health;
 use crate::intake::Intake;
 
-/// What handlers share.
+/// The parts of the broker that handlers use.
 #[derive(Clone)]
 pub struct Api {
-    /// Where messages go.
+    /// Accepts messages over HTTP.
     pub intake: Arc<Intake>,
-    /// What can be read of the store.
+    /// Queries of the store.
     pub store: Arc<dyn Queries>,
-    /// What operators do.
+    /// Performs acts of operators.
     pub desk: Arc<Desk>,
     /// How much each sender may send.
     pub rates: Arc<Rates>,

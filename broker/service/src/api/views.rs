@@ -1,10 +1,10 @@
-//! What callers of the API see of a case: numbers, states, events and custody.
+//! What the API shows of cases, deliveries, lanes and acts.
 //!
-//! Each answer is a type, and its JSON Schema in `/openapi.json` is made from that type. A field
-//! that says nothing is null and never left out.
+//! Each answer is a type, and its JSON Schema in `/openapi.json` is generated from that type. A
+//! field without a value is null and never left out.
 //!
-//! The people and the illness of a case stand in the messages; who has a part in the case gets
-//! them through `GET /api/v1/messages/{id}` for each message that it sent or received.
+//! Nothing here is about the patient or the illness: those are in the messages. Who has a part in
+//! the case gets them through `GET /api/v1/messages/{id}`, for each message it sent or received.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -27,9 +27,9 @@ use uuid::Uuid;
 /// A page of cases.
 #[derive(Serialize, JsonSchema)]
 pub struct CasePage<'a> {
-    /// The cases, latest change first.
+    /// The cases: open ones most urgent first, others most recently opened first.
     pub cases: Vec<CaseInList<'a>>,
-    /// `after` of the next page; null on the last one.
+    /// Value for `after` to get the next page; null on the last page.
     pub next: Option<String>,
 }
 
@@ -37,22 +37,22 @@ pub struct CasePage<'a> {
 #[derive(Serialize, JsonSchema)]
 pub struct CaseInList<'a> {
     id: Uuid,
-    /// The number that a person can read out.
+    /// The case number, as people read it.
     number: &'a CaseNumber,
     family: Family,
     state: &'a str,
-    /// Who asked.
+    /// Code of the organisation that opened the case.
     origin: &'a OrganisationCode,
-    /// Who has the case now.
+    /// Code of the organisation that the case is for now.
     target: &'a OrganisationCode,
-    /// Who must let it pass before the target sees it.
+    /// Code of the organisation that must review the case before the target sees it.
     reviewer: Option<&'a OrganisationCode>,
     priority: Priority,
     opened_at: Timestamp,
     changed_at: Timestamp,
-    /// Until when somebody must act.
+    /// The earliest deadline by which somebody must act; null if none runs.
     due_at: Option<Timestamp>,
-    /// How many events it has.
+    /// Number of events so far.
     events: u32,
 }
 
@@ -92,27 +92,27 @@ pub struct WholeCase<'a> {
     number: &'a CaseNumber,
     family: Family,
     state: &'a str,
-    /// Who asked.
+    /// Code of the organisation that opened the case.
     origin: &'a OrganisationCode,
-    /// Who has the case now.
+    /// Code of the organisation that the case is for now.
     target: &'a OrganisationCode,
-    /// Reviewers still to pass, in order.
+    /// Codes of the reviewers that have not passed it yet, in order.
     reviews: &'a [OrganisationCode],
-    /// Who else hears of every event.
+    /// Codes of other organisations that are told of every event.
     watchers: &'a [OrganisationCode],
-    /// Targets before this one.
+    /// Earlier targets, oldest first.
     past_targets: Vec<PastTarget<'a>>,
     priority: Priority,
-    /// What each organisation calls the case.
+    /// The number that each organisation uses for the case.
     numbers: &'a [BusinessNumber],
-    /// The case that this one follows from, if the caller has a part in it too.
+    /// Number of the case that this one follows from, if the caller has a part in that case.
     parent: Option<&'a CaseNumber>,
-    /// The cases that follow from this one and in which the caller has a part too.
+    /// Numbers of the cases that follow from this one and in which the caller has a part.
     children: &'a [CaseNumber],
-    /// Experts who are asked, for a consultation.
+    /// Experts of a consultation, with their answers.
     experts: Vec<AskedExpert<'a>>,
     appointment: Option<Appointment<'a>>,
-    /// What is waited for, and until when.
+    /// The deadlines that run now.
     deadlines: Vec<Deadline>,
     opened_at: Timestamp,
     changed_at: Timestamp,
@@ -120,30 +120,30 @@ pub struct WholeCase<'a> {
     custody: Vec<Hop<'a>>,
 }
 
-/// A target that the case had before.
+/// An earlier target.
 #[derive(Serialize, JsonSchema)]
 pub struct PastTarget<'a> {
     organisation: &'a OrganisationCode,
-    /// When the case left it.
+    /// When the case left it, by the broker's clock.
     until: Timestamp,
-    /// Why the case moved on.
+    /// Reason from the message that moved the case on.
     reason: Option<&'a Reason>,
 }
 
-/// An expert and the expert's answer.
+/// An expert of a consultation, with the answer.
 #[derive(Serialize, JsonSchema)]
 pub struct AskedExpert<'a> {
     expert: &'a ExpertRef,
-    /// Null while there is no answer.
+    /// Whether the expert has accepted; null while there is no answer.
     accepted: Option<bool>,
     /// The organisation whose review must let the case go to this expert first.
     held_by: Option<&'a OrganisationCode>,
 }
 
-/// The appointment that stands, without the link to the session, which only messages carry.
+/// The current appointment. The link to an online session is not shown; only messages carry it.
 #[derive(Serialize, JsonSchema)]
 pub struct Appointment<'a> {
-    /// Its number at whoever gave it.
+    /// Its number at the organisation that gave it.
     number: Option<&'a str>,
     start: Option<Timestamp>,
     end: Option<Timestamp>,
@@ -151,20 +151,20 @@ pub struct Appointment<'a> {
     room: Option<&'a str>,
 }
 
-/// One thing that is waited for.
+/// A running deadline.
 #[derive(Serialize, JsonSchema)]
 pub struct Deadline {
-    /// What, such as `accept`.
+    /// What it waits for, such as `accept`.
     name: &'static str,
     /// From when its time counts.
     since: Timestamp,
-    /// Until when; after an escalation, when it is reported again.
+    /// When the time ends; after an escalation, when it is reported again.
     due: Timestamp,
-    /// How often it was reported.
+    /// How often it was reported so far.
     escalations: u32,
 }
 
-/// Shows a case as far as the asker may see it; `None` if nothing of it.
+/// Shows a case as far as the asker may see it; `None` if the asker may see nothing.
 #[must_use]
 pub fn shown(file: &CaseFile) -> Option<CaseShown<'_>> {
     match file.view {
@@ -242,12 +242,12 @@ pub struct PastCase<'a> {
     id: Uuid,
     number: &'a CaseNumber,
     family: Family,
-    /// The state after the last event that the caller may see.
+    /// State after the last event that the caller may see.
     state: Option<&'a str>,
     origin: &'a OrganisationCode,
     priority: Priority,
     opened_at: Timestamp,
-    /// When the case left the caller.
+    /// When the case left the caller, by the broker's clock.
     left_at: Timestamp,
     events: Vec<Event<'a>>,
     custody: Vec<Hop<'a>>,
@@ -272,33 +272,33 @@ fn past(file: &CaseFile, left_at: Timestamp) -> PastCase<'_> {
 /// The events of a case.
 #[derive(Serialize, JsonSchema)]
 pub struct Events<'a> {
-    /// Oldest first.
+    /// The events, oldest first.
     pub events: Vec<Event<'a>>,
 }
 
-/// What was recorded when a message changed a case.
+/// The record of one change of a case.
 #[derive(Serialize, JsonSchema)]
 pub struct Event<'a> {
-    /// Its number within the case, from 1.
+    /// Number of the event within the case, from 1.
     number: u32,
-    /// The message that made it.
+    /// Id of the message that caused it.
     message: Uuid,
-    /// What the message said.
+    /// Kind of that message.
     kind: Kind,
-    /// Who said it.
+    /// Code of the organisation that sent it.
     by: &'a OrganisationCode,
-    /// Null for the event that opened the case.
+    /// State before; null for the event that opened the case.
     from_state: Option<&'a str>,
     to_state: &'a str,
-    /// When, by the broker's clock.
+    /// When it was decided, by the broker's clock.
     at: Timestamp,
-    /// The coded reason, if the message gave one.
+    /// Reason code from the message, if it gives one.
     reason: Option<&'a str>,
-    /// What happened beside it, such as `reviews_skipped`.
+    /// A remark of the broker, such as `reviews_skipped`.
     note: Option<&'a str>,
-    /// What was read tolerantly in the message.
+    /// Where the message broke its own standard and was read anyway.
     deviations: &'a [Deviation],
-    /// The version of its sender's code map that read the message.
+    /// Version of the sender's code map that translated the message.
     code_map: Option<&'a Version>,
 }
 
@@ -320,24 +320,24 @@ pub fn event(event: &EventRow) -> Event<'_> {
     }
 }
 
-/// How the messages of a case fared.
+/// The deliveries of a case's messages.
 #[derive(Serialize, JsonSchema)]
 pub struct Custody<'a> {
-    /// One for each delivery, oldest first.
+    /// The deliveries, oldest first.
     pub custody: Vec<Hop<'a>>,
 }
 
 /// One message on its way to one organisation.
 #[derive(Serialize, JsonSchema)]
 pub struct Hop<'a> {
-    /// The delivery's name, `<message>@<organisation>`.
+    /// Name of the delivery, `<message>@<organisation>`.
     delivery: String,
     message: Uuid,
     to: &'a OrganisationCode,
     /// The lane that it goes through: `to`, or `CODE:SYSTEM` for a further system of it.
     lane: LaneName,
     kind: Kind,
-    /// Its number in the line of this case to this organisation, from 1.
+    /// Its number among the deliveries of this case to this organisation, from 1.
     number: u32,
     state: DeliveryState,
     /// Tries so far, in all rounds.
@@ -345,38 +345,38 @@ pub struct Hop<'a> {
     /// How often it was queued anew.
     round: u32,
     created_at: Timestamp,
-    /// When the bus took it.
+    /// When it was handed to the bus.
     published_at: Option<Timestamp>,
-    /// When it was answered for good.
+    /// When its final outcome was recorded.
     settled_at: Option<Timestamp>,
-    /// The destination's own number for it.
+    /// The destination's own number for it, from its answer.
     destination_number: Option<&'a str>,
-    /// Why it is parked, or what the last try said.
+    /// Why it is parked, or what the last try reported.
     problems: &'a [Problem],
     /// What the destination's format could not carry.
     losses: &'a [Loss],
-    /// The version of the destination's code map that wrote it.
+    /// Version of the destination's code map that wrote it.
     code_map: Option<&'a Version>,
 }
 
-/// Where a delivery stands.
+/// State of a delivery.
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// It may go to the bus.
+    /// Ready for the bus.
     Queued,
-    /// The bus has it, or it is being sent.
+    /// On the bus, or being sent.
     Published,
-    /// The destination said "not now".
+    /// The destination answered "not now".
     Waiting {
         /// When it is queued again.
         due: Timestamp,
     },
-    /// The destination took responsibility.
+    /// The destination accepted responsibility.
     Delivered,
-    /// A person must act.
+    /// A person must act: replay or drop it.
     Parked {
-        /// Why.
+        /// What has to be solved first.
         why: ParkedWhy,
     },
     /// A person dropped it.
@@ -387,11 +387,11 @@ pub enum DeliveryState {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParkedWhy {
-    /// The destination read it and said no.
+    /// The destination refused the message.
     Refused,
     /// It could not be written in the destination's format.
     Unsendable,
-    /// The destination stayed silent, or said "not now", for too long.
+    /// The destination gave no answer, or "not now", for too long.
     Silent,
 }
 
@@ -414,7 +414,7 @@ impl From<&State> for DeliveryState {
     }
 }
 
-/// Shows one hop of one message.
+/// Shows one delivery of a case.
 #[must_use]
 pub fn custody(row: &CustodyRow) -> Hop<'_> {
     let delivery = &row.delivery;
@@ -438,33 +438,33 @@ pub fn custody(row: &CustodyRow) -> Hop<'_> {
     }
 }
 
-/// All lanes.
+/// All lanes with their counts.
 #[derive(Serialize, JsonSchema)]
 pub struct Lanes<'a> {
-    /// One for each lane.
+    /// The lanes, by name.
     pub lanes: Vec<LaneInList<'a>>,
 }
 
-/// A lane: everything that one system of an organisation must receive, in order.
+/// A lane: what one system of an organisation must receive, in order.
 #[derive(Serialize, JsonSchema)]
 pub struct LaneInList<'a> {
-    /// An organisation's code, or `CODE:SYSTEM` for a further system.
+    /// Name of the lane: an organisation's code, or `CODE:SYSTEM` for a further system.
     lane: &'a LaneName,
-    /// Deliveries not yet answered for good, parked ones not counted.
+    /// Number of unsettled deliveries, without parked ones.
     waiting: u64,
-    /// Parked deliveries.
+    /// Number of parked deliveries.
     parked: u64,
-    /// When the oldest unanswered one was created.
+    /// When the oldest unsettled delivery was created.
     oldest_at: Option<Timestamp>,
     /// Whether a person paused it.
     paused: bool,
-    /// The last answer for good.
+    /// When the last final outcome was recorded.
     last_settled_at: Option<Timestamp>,
-    /// The last try without an answer, if it came after the last answer.
+    /// The last try, if it got no answer; null if the destination has answered since.
     trouble: Option<LaneTrouble<'a>>,
 }
 
-/// A try without an answer.
+/// A try that got no answer.
 #[derive(Serialize, JsonSchema)]
 pub struct LaneTrouble<'a> {
     at: Timestamp,
@@ -519,19 +519,19 @@ pub fn last_of_full<T>(rows: &[T], limit: u32) -> Option<&T> {
 /// A delivery that needs a person.
 #[derive(Serialize, JsonSchema)]
 pub struct ParkedDelivery<'a> {
-    /// The delivery's name, `<message>@<organisation>`.
+    /// Name of the delivery, `<message>@<organisation>`.
     delivery: String,
-    /// The lane that it stands in.
+    /// Name of its lane.
     lane: LaneName,
     case_number: Option<&'a CaseNumber>,
     kind: Kind,
     from: &'a OrganisationCode,
     to: &'a OrganisationCode,
-    /// Since when it is parked.
+    /// When it was parked.
     since: Timestamp,
     /// Tries so far, in all rounds.
     attempts: u32,
-    /// Deliveries of the same case that wait behind it.
+    /// Number of deliveries of the same case that wait behind it.
     behind: u64,
     /// Why it is parked.
     problems: &'a [Problem],
@@ -554,21 +554,21 @@ pub fn parked(row: &ParkedRow) -> ParkedDelivery<'_> {
     }
 }
 
-/// An act on a delivery, as its caller hears of it.
+/// Result of an act on a delivery.
 #[derive(Serialize, JsonSchema)]
 pub struct DeliveryAct {
-    /// The id of its record; null if there was nothing to do.
+    /// Id of the record; null if there was nothing to do.
     pub act: Option<Uuid>,
-    /// The delivery's name, `<message>@<organisation>`.
+    /// Name of the delivery, `<message>@<organisation>`.
     pub delivery: String,
 }
 
-/// An act on a lane, as its caller hears of it.
+/// Result of an act on a lane.
 #[derive(Serialize, JsonSchema)]
 pub struct LaneAct<'a> {
-    /// The id of its record; null if there was nothing to do.
+    /// Id of the record; null if there was nothing to do.
     pub act: Option<Uuid>,
-    /// An organisation's code, or `CODE:SYSTEM` for a further system.
+    /// Name of the lane: an organisation's code, or `CODE:SYSTEM` for a further system.
     pub lane: &'a str,
     /// Whether the lane is paused now.
     pub paused: bool,
@@ -577,42 +577,42 @@ pub struct LaneAct<'a> {
 /// A page of acts.
 #[derive(Serialize, JsonSchema)]
 pub struct Acts<'a> {
-    /// Newest first.
+    /// The acts, newest first.
     acts: Vec<RecordedAct<'a>>,
-    /// `after` of the next page; null on the last one.
+    /// Value for `after` to get the next page; null on the last page.
     next: Option<Uuid>,
 }
 
-/// What a person did.
+/// An act as it was recorded.
 #[derive(Serialize, JsonSchema)]
 pub struct RecordedAct<'a> {
     id: Uuid,
-    /// What was done, such as `replay`.
+    /// Name of the act, such as `replay`.
     act: &'a str,
-    /// Who did it: a person, or the name of a token.
+    /// Who did it: a login name, or the name of a token.
     by: &'a str,
-    /// The way in.
+    /// How it was asked for: command line, API or signal.
     through: &'a str,
     /// The reason that the person gave.
     why: &'a str,
     at: Timestamp,
-    /// The delivery that it concerns.
+    /// Name of the delivery that it concerns, `<message>@<organisation>`.
     delivery: Option<String>,
-    /// The message of that delivery.
+    /// Id of the message of that delivery.
     message: Option<Uuid>,
-    /// The organisation that it concerns.
+    /// Code of the organisation that it concerns.
     organisation: Option<&'a OrganisationCode>,
-    /// The further system of that organisation, where it concerns the lane of one.
+    /// Name of the further system whose lane it concerns.
     system: Option<&'a SystemName>,
-    /// The name of the token that it concerns.
+    /// Name of the token that it concerns.
     token: Option<&'a str>,
-    /// Fingerprint of the configuration that was in force before a reload.
+    /// Fingerprint of the configuration before a reload.
     config_before: Option<&'a str>,
-    /// Fingerprint of the configuration that is in force since a reload.
+    /// Fingerprint of the configuration after a reload.
     config_after: Option<&'a str>,
 }
 
-/// Shows a page of acts of at most `limit`, with the cursor of the next one if there may be one.
+/// Shows a page of at most `limit` acts, with the id for the next page if there may be one.
 #[must_use]
 pub fn acts(rows: &[ActRow], limit: u32) -> Acts<'_> {
     let next = last_of_full(rows, limit).map(|row| row.id);
@@ -664,12 +664,12 @@ pub fn read_slot_cursor(text: &str) -> Option<(Timestamp, OrganisationCode, Stri
     Some((start, OrganisationCode::new(parts.next()?).ok()?, parts.next()?.to_owned()))
 }
 
-/// A slot that an organisation offers.
+/// A published slot.
 #[derive(Serialize, JsonSchema)]
 pub struct OfferedSlot<'a> {
     organisation: &'a OrganisationCode,
     slot: &'a Slot,
-    /// How many cases use it.
+    /// Number of cases that use it.
     used: u16,
 }
 
@@ -679,17 +679,17 @@ pub fn slot(row: &SlotRow) -> OfferedSlot<'_> {
     OfferedSlot { organisation: &row.organisation, slot: &row.slot, used: row.used }
 }
 
-/// Whether messages can be taken and passed on now.
+/// Whether messages can be accepted and passed on now.
 #[derive(Serialize, JsonSchema)]
 pub struct Readiness {
-    /// Whether messages can be taken. A bus that is away or a lane that is not open only delays
-    /// what they lead to.
+    /// Whether messages can be accepted. A bus that cannot be reached, or a lane that is not open,
+    /// only delays deliveries and does not count.
     pub ready: bool,
     /// `ok`, or what is wrong with the store.
     pub store: String,
     /// `ok`, or what is wrong with the bus.
     pub bus: String,
-    /// `ok`, or which lanes cannot be opened and why; the first ten by name.
+    /// `ok`, or which lanes cannot be opened and why: the first ten by name.
     pub lanes: String,
     /// `ok`, or why no case may end by our clock. Messages are taken all the same.
     pub clock: String,

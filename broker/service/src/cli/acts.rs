@@ -1,4 +1,4 @@
-//! `tierlink acts`: who did what, why and when.
+//! `tierlink acts`: who did what, when and why.
 
 use std::process::ExitCode;
 
@@ -13,19 +13,19 @@ use tierlink_store::{ActName, ActQuery, ActRow, DeliveryId};
 use super::{ConfigFile, print};
 use crate::api::acts_view;
 
-/// Characters of a configuration's fingerprint that are shown in a table.
+/// Characters of a configuration's fingerprint to show in a table.
 const FINGERPRINT_SHOWN: usize = 8;
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// List what people did, the newest first
+    /// List acts of people, the newest first
     ///
     /// Every replay, drop, pause, resume, token, reload and vouching for the clock is here, with who did it and why:
     /// whether it came by the command line, the API or a signal.
     List(List),
 }
 
-/// Which acts to list.
+/// Filters of the list.
 #[derive(Clone, Debug, Args)]
 pub struct List {
     #[command(flatten)]
@@ -34,20 +34,20 @@ pub struct List {
     /// clock-vouch or lane-remove
     #[arg(long, value_parser = act_name)]
     act: Option<ActName>,
-    /// Only those that concern this organisation: its deliveries, lane and tokens
+    /// Only acts that concern this organisation: its deliveries, lanes and tokens
     #[arg(long, visible_alias = "lane")]
     organisation: Option<OrganisationCode>,
-    /// Only those of this person, or of the token of this name
+    /// Only acts by this person, or with the token of this name
     #[arg(long)]
     by: Option<String>,
-    /// Only those since a day in China such as 2026-11-30, or an instant such as
+    /// Only acts since a day in China such as 2026-11-30, or an instant such as
     /// 2026-11-30T08:00:00Z
     #[arg(long, value_parser = instant)]
     since: Option<Timestamp>,
-    /// At most so many
+    /// Largest number of acts
     #[arg(long, default_value_t = 50)]
     limit: u32,
-    /// Print JSON
+    /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -97,7 +97,7 @@ fn row(act: &ActRow) -> Vec<String> {
     ]
 }
 
-/// What the act concerns, as the other commands name it.
+/// What the act concerns, named as in other commands.
 fn subject(act: &ActRow) -> String {
     if let (Some(message), Some(to)) = (act.message, act.organisation.clone()) {
         return parcel_id(&DeliveryId { message, to });

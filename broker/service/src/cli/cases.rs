@@ -1,4 +1,4 @@
-//! `tierlink case`: numbers, states and custody. No patient data.
+//! `tierlink case`: numbers, states and deliveries of cases. Shows no patient data.
 
 use std::process::ExitCode;
 
@@ -15,14 +15,14 @@ use crate::desk::state_word;
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// List cases, the most recently changed first
+    /// List open cases, the most urgent first; with --all every case, the newest first
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// Only this family: referral, transfer or consultation
+        /// Only cases of this family: referral, transfer or consultation
         #[arg(long, value_parser = family)]
         family: Option<Family>,
-        /// Only this state, such as `accepted`
+        /// Only cases in this state, such as `accepted`
         #[arg(long)]
         state: Option<String>,
         /// Only cases that this organisation must act on
@@ -34,20 +34,20 @@ pub enum Command {
         /// Only cases whose deadline has passed
         #[arg(long)]
         overdue: bool,
-        /// At most so many
+        /// Largest number of cases
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Show one case: its events, and how each message fared at every hop
+    /// Show one case: its events, and where each message is on its way
     Show {
         #[command(flatten)]
         file: ConfigFile,
         /// The case's number, such as R2600012345, or its id
         case: String,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },

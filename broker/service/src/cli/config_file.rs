@@ -8,7 +8,7 @@ use tierlink_store::Queries;
 
 use crate::config::{Config, ConfigError};
 
-/// Where the configuration is.
+/// The location of the configuration.
 #[derive(Clone, Debug, Args)]
 pub struct ConfigFile {
     /// The configuration: a TOML file, or the folder that holds `county.toml`
@@ -21,12 +21,12 @@ impl ConfigFile {
         if self.config.is_dir() { self.config.join("county.toml") } else { self.config.clone() }
     }
 
-    /// Reads the configuration; prints every problem if it cannot be used.
+    /// Reads the configuration. If it cannot be used, the error lists every problem.
     pub fn load(&self) -> anyhow::Result<Config> {
         Config::load(&self.path()).map_err(|error| all_problems(&self.path(), &error))
     }
 
-    /// Opens the store, asks it something, and closes it.
+    /// Opens the store, runs a query, and closes the store.
     pub async fn ask<T>(
         &self,
         question: impl AsyncFnOnce(&dyn Queries) -> Result<T, tierlink_store::Error>,
@@ -38,7 +38,7 @@ impl ConfigFile {
     }
 }
 
-/// Every problem of a configuration, one on a line.
+/// An error with every problem of a configuration, one per line.
 pub fn all_problems(path: &Path, error: &ConfigError) -> anyhow::Error {
     let mut text = format!("{}: {error}", path.display());
     for problem in &error.0 {

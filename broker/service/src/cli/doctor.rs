@@ -1,4 +1,4 @@
-//! `tierlink doctor`: can everything be reached, does anything wait, and what to do about it.
+//! `tierlink doctor`: checks what can be reached and what waits too long, and names the runbook.
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -19,11 +19,11 @@ use crate::app;
 use crate::config::Config;
 use crate::health::lanes_report;
 
-/// How long one look may take.
+/// Longest duration of one check.
 const LOOK_LASTS: Duration = Duration::from_secs(10);
-/// What waits for longer, although nothing explains it, needs somebody to look. As in the alert.
+/// A delivery that waits longer without a known reason is reported. The alert has the same limit.
 const STANDS_AFTER: SignedDuration = SignedDuration::from_mins(15);
-/// How long before its end a token is mentioned. As in the alert.
+/// How long before its end a token is reported. The alert has the same limit.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 const STORE_AWAY: &str = "ops/runbooks/TierLinkStoreAway.md";
@@ -43,22 +43,22 @@ pub struct Options {
     #[command(flatten)]
     file: ConfigFile,
 
-    /// Print JSON
+    /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 struct Finding {
     what: String,
     ok: bool,
     text: String,
-    /// The page that says what to do, if something is wrong.
+    /// The runbook to read if something is wrong.
     see: Option<&'static str>,
 }
 
 impl Finding {
-    /// Names the runbook of what was found wrong.
+    /// Sets the runbook.
     fn see(mut self, runbook: &'static str) -> Self {
         self.see = (!self.ok).then_some(runbook);
         self
@@ -111,7 +111,7 @@ fn calendar(config: &Config) -> Finding {
     )
 }
 
-/// Gives the lanes that are paused.
+/// Checks the store. Returns the lanes that are paused.
 async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<LaneName> {
     let store = match tokio::time::timeout(LOOK_LASTS, app::open_store(config, false)).await {
         Ok(Ok(store)) => store,
@@ -194,7 +194,7 @@ async fn ask(
     paused
 }
 
-/// What can be said of a lane from what is stored: needs it a person, or patience?
+/// Judges a lane by the store's records: whether it needs a person, or will go on by itself.
 fn lane(config: &Config, row: LaneRow, now: Timestamp) -> Finding {
     let LaneRow { lane, waiting, parked, .. } = row;
     let what = format!("lane {lane}");
@@ -276,11 +276,13 @@ async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
             Ok(None) => {
                 Err("has no outbound.address; what it must receive waits in its lane".to_owned())
             }
-            Ok(Some(mut door)) => match tokio::time::timeout(LOOK_LASTS, door.reach()).await {
-                Ok(Ok(())) => Ok("can be reached".to_owned()),
-                Ok(Err(problem)) => Err(problem.to_string()),
-                Err(_) => Err("E003: does not answer".to_owned()),
-            },
+            Ok(Some(mut destination)) => {
+                match tokio::time::timeout(LOOK_LASTS, destination.reach()).await {
+                    Ok(Ok(())) => Ok("can be reached".to_owned()),
+                    Ok(Err(problem)) => Err(problem.to_string()),
+                    Err(_) => Err("E003: does not answer".to_owned()),
+                }
+            }
             Err(problem) => Err(problem.to_string()),
         };
         findings.push(finding(&what, outcome).see(LANE_SILENT));

@@ -20,7 +20,7 @@ pub enum Command {
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
@@ -33,7 +33,7 @@ pub enum Command {
         #[command(flatten)]
         signature: Signature,
     },
-    /// Deliver again
+    /// Deliver to a paused system again
     Resume {
         #[command(flatten)]
         file: ConfigFile,

@@ -1,4 +1,4 @@
-//! Which lanes are not open, for commands that run beside the broker: what the bus tells of them.
+//! Asks the bus which lanes are not open, for commands that run beside the broker.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,24 +11,25 @@ use tierlink_schemas::{Code, LaneName};
 use crate::app;
 use crate::config::Config;
 
-/// A lane exists on the bus, and no broker reads it.
+/// Error code: a lane exists on the bus, and no broker consumes it.
 const NOT_READ: Code = Code::new("B011");
-/// Lanes that are asked about at the same time.
+/// Lanes to ask about at the same time.
 const ASKED_AT_ONCE: usize = 16;
-/// How long the bus may take to tell of all lanes.
+/// Longest time for asking about all lanes.
 const BUS_LASTS: Duration = Duration::from_secs(20);
 
-/// Lanes that are not open, as far as the bus can be asked.
+/// The lanes that are not open; empty if the bus does not answer.
 pub(super) async fn ask_the_bus(config: &Config, paused: &HashSet<LaneName>) -> Vec<LaneTrouble> {
     let Ok(bus) = app::open_bus(config) else { return Vec::new() };
     let asked = lanes_not_open(config, paused, &*bus).await;
     bus.close().await;
-    // `tierlink doctor` says what is wrong with a bus that does not answer.
+    // `tierlink doctor` reports separately what is wrong with a bus that does not answer.
     asked.unwrap_or_default()
 }
 
-/// Lanes without a queue, and those that a broker should read and none does. None at all while no
-/// broker reads any lane: then none runs. An error when the bus does not answer.
+/// The lanes without a queue, and those without a consumer that should have one. If no lane has
+/// a consumer, no broker is running, and missing consumers are not reported. Fails if the bus
+/// does not answer.
 pub(super) async fn lanes_not_open(
     config: &Config,
     paused: &HashSet<LaneName>,

@@ -1,7 +1,7 @@
 //! The command line. The doc comments here are the help texts.
 //!
-//! Output is a table for people and, with `--json`, JSON for programs. Exit codes: 0 done, 1 it
-//! failed, 2 the input was refused or the call made no sense.
+//! Output is a table for people or, with `--json`, JSON for programs. Exit codes: 0 done, 1 failed,
+//! 2 the input was refused or the command line is not valid.
 
 mod acts;
 mod bearer;
@@ -51,11 +51,11 @@ enum Command {
     /// Play a whole county on this machine, without any server
     Demo(crate::demo::Options),
 
-    /// Play one hospital against a running broker, well or badly, so that an engineer has somebody
-    /// to talk to
+    /// Simulate one hospital against a running broker, well-behaved or faulty,
+    /// for integration tests
     ///
-    /// Receives, answers and sends as ops/examples/simulate shows. Exit code 1 if the broker did
-    /// not take something, or something was not heard in time.
+    /// Receives, answers and sends as ops/examples/simulate shows. Exit code 1 if the broker
+    /// refused something, or something expected was not received in time.
     Simulate(simulate::Options),
 
     /// Check the configuration and list every problem at once
@@ -106,7 +106,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Two providers could be compiled in by dependencies; rustls must not have to guess.
+    // Dependencies may compile in two crypto providers, so ours is installed explicitly.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -13,7 +13,7 @@ use super::{ConfigFile, Signature, print};
 use crate::api::parked_view;
 use crate::desk::{Act, Desk, Performed, Person, Reason};
 
-/// Most that are listed.
+/// Largest number of deliveries to list.
 const LIST_MAX: u32 = 1_000;
 
 #[derive(Clone, Debug, Subcommand)]
@@ -22,33 +22,34 @@ pub enum Command {
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// Only those of this lane: an organisation's code, or CODE:SYSTEM for a further system
+        /// Only deliveries of this lane: an organisation's code, or CODE:SYSTEM for
+        /// a further system
         #[arg(long)]
         lane: Option<LaneName>,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Show one: why it is parked and what waits behind it
+    /// Show one delivery: why it is parked and what waits behind it
     Show {
         #[command(flatten)]
         file: ConfigFile,
         /// The delivery, as `tierlink parked list` prints it
         delivery: String,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Send it again, written anew with the profile as it is now
+    /// Send a delivery again, written anew with the present profile
     ///
-    /// What waits behind it for the same case follows in order. It keeps its message id, so a
-    /// hospital that has it already can recognise it.
+    /// Deliveries that wait behind it for the same case follow in order. It keeps its message id,
+    /// so a hospital that received it before can recognise it.
     Replay(OnParked),
-    /// Give it up; what waits behind it goes on without it
+    /// Give a delivery up; those that wait behind it are sent without it
     Drop(OnParked),
 }
 
-/// An act on a parked delivery.
+/// Arguments of an act on a parked delivery.
 #[derive(Clone, Debug, Args)]
 pub struct OnParked {
     #[command(flatten)]

@@ -1,13 +1,13 @@
-//! Printing: tables for people, JSON for programs. The only place that writes to the terminal.
+//! Prints tables for people and JSON for programs. Nothing else writes to the terminal.
 
 use std::io::Write;
 
 use serde::Serialize;
 
-/// Widest that a Chinese character is on a terminal.
+/// Columns that a Chinese character takes on a terminal.
 const WIDE: usize = 2;
 
-/// Prints a line. A closed pipe (`| head`) is no error.
+/// Prints a line. Ignores a closed pipe (`| head`).
 pub fn line(text: &str) {
     let _closed = writeln!(std::io::stdout(), "{text}");
 }
@@ -17,7 +17,7 @@ pub fn error(text: &str) {
     let _closed = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Prints JSON.
+/// Prints a value as JSON.
 pub fn json(value: &impl Serialize) {
     line(&serde_json::to_string_pretty(value).unwrap_or_else(|_| {
         unreachable!("what is printed has string keys and no failing writers")
@@ -29,7 +29,7 @@ pub fn bytes(bytes: &[u8]) {
     let _closed = std::io::stdout().write_all(bytes);
 }
 
-/// Prints a table, or says that there is nothing.
+/// Prints a table, or a note that it is empty.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) {
     if rows.is_empty() {
         line("Nothing.");
@@ -58,7 +58,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// How wide a text is on a terminal.
+/// The width of a text on a terminal, in columns.
 pub fn width(text: &str) -> usize {
     text.chars()
         .map(|c| match u32::from(c) {
@@ -75,13 +75,13 @@ pub fn width(text: &str) -> usize {
         .sum()
 }
 
-/// An instant as people read it: local time of China, to the second.
+/// An instant in China's local time, to the second.
 pub fn time(at: jiff::Timestamp) -> String {
     let zone = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap_or(jiff::tz::TimeZone::UTC);
     at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// An instant that may be absent.
+/// An instant, or a dash.
 pub fn time_or_dash(at: Option<jiff::Timestamp>) -> String {
     at.map_or_else(|| "-".to_owned(), time)
 }

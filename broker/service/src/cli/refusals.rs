@@ -1,4 +1,4 @@
-//! `tierlink refusal`: messages that were refused, with their raw bytes for whoever may see them.
+//! `tierlink refusal`: refused messages, with their raw bytes on request.
 
 use std::process::ExitCode;
 
@@ -17,17 +17,17 @@ pub enum Command {
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// Only those of this organisation
+        /// Only messages of this organisation
         #[arg(long)]
         organisation: Option<OrganisationCode>,
-        /// At most so many
+        /// Largest number of messages
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Print JSON
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Show one: every problem, and with --raw the bytes as they came
+    /// Show one message: every problem and, with --raw, the bytes as they arrived
     Show {
         #[command(flatten)]
         file: ConfigFile,

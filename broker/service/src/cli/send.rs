@@ -1,4 +1,4 @@
-//! `tierlink send`: files to an endpoint, as a hospital would.
+//! `tierlink send`: sends files to an endpoint, as a hospital would.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,18 +14,18 @@ use super::{BearerToken, print};
 /// Send files to an endpoint.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// Where to: mllp://HOST:PORT, http://… or https://…
+    /// Address: mllp://HOST:PORT, http://… or https://…
     #[arg(long)]
     to: String,
 
     #[command(flatten)]
     token: BearerToken,
 
-    /// PEM file with the authorities that the server's certificate may come from
+    /// PEM file with the certificate authorities to trust
     #[arg(long)]
     authorities: Option<PathBuf>,
 
-    /// How many seconds to wait for each answer
+    /// Seconds to wait for each answer
     #[arg(long, default_value_t = 30)]
     seconds: u64,
 
@@ -73,7 +73,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-/// Prints what came back. True if the message was taken.
+/// Prints the answer. Returns whether the message was accepted.
 fn told_mllp(
     file: &Path,
     answers: Result<Vec<bytes::Bytes>, tierlink_mllp::client::NoAnswer>,

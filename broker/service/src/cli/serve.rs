@@ -16,8 +16,8 @@ use crate::config::{Config, LogFormat, LogSettings};
 use crate::desk::{Performed, Person, Reason, Refusal};
 use crate::report::chain;
 
-/// The pool tells of each connection that is broken or slow to be had; what uses the store tells
-/// it once.
+/// Each broken or slow connection would be logged by the pool; the users of the store log
+/// a failure once.
 const STORE_LOG_DIRECTIVE: &str = "sqlx_core::pool=error,sqlx::pool=error";
 
 /// Run the broker.
@@ -26,7 +26,7 @@ pub struct Options {
     #[command(flatten)]
     file: ConfigFile,
 
-    /// Bring the tables of PostgreSQL up to date first (SQLite always is)
+    /// Apply missing migrations to PostgreSQL first (for SQLite this is always done)
     #[arg(long)]
     migrate: bool,
 }
@@ -50,7 +50,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => tokio::select! {
-                // A store that does not answer must not keep the broker from being stopped.
+                // Stopping must work even while the store does not answer.
                 () = reload(&options.file, &app) => {}
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
@@ -61,8 +61,8 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Reads the configuration again. One that is broken, or whose reload cannot be recorded, changes
-/// nothing.
+/// Reads the configuration again. If it is not valid, or the reload cannot be
+/// recorded, nothing changes.
 async fn reload(file: &ConfigFile, app: &App) {
     let config = match Config::load(&file.path()) {
         Ok(config) => config,
@@ -136,7 +136,8 @@ fn warn_of_calendar(config: &Config) {
     }
 }
 
-/// Starts the log. Libraries tell of broken connections one by one; we tell it once.
+/// Starts the log. Libraries that log every broken connection are silenced, because the broker logs
+/// a failure once.
 pub fn start_log(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = std::env::var("TIERLINK_LOG").unwrap_or_else(|_| settings.filter.clone());
     let quiet = format!("{},{STORE_LOG_DIRECTIVE}", tierlink_bus::LOG_DIRECTIVE);

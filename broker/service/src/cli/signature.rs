@@ -1,4 +1,4 @@
-//! The options `--why` and `--by` of the commands that act.
+//! The options `--why` and `--by` of commands that act.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::report::chain;
 /// Who acts and why, for the record.
 #[derive(Clone, Debug, Args)]
 pub struct Signature {
-    /// Why; it is recorded, and shown by `tierlink acts list`
+    /// Reason for the act, recorded and shown by `tierlink acts list`
     #[arg(long, visible_alias = "because")]
     why: String,
-    /// Who; the user of this terminal if absent
+    /// Name of the person; the user of this terminal if absent
     #[arg(long)]
     by: Option<String>,
 }
 
 impl Signature {
-    /// Opens a desk, hands it to `work` with who acts and why, and closes the store behind it.
+    /// Opens the store, runs `work` with a desk, the person and the reason, and closes the store.
     pub async fn at_desk<T>(
         &self,
         config: Config,

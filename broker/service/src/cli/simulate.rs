@@ -1,4 +1,4 @@
-//! `tierlink simulate`: one hospital, played by a script against a running broker.
+//! `tierlink simulate`: one scripted hospital against a running broker.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -15,45 +15,45 @@ use tierlink_simulator::{Broker, Hospital, Line, Script, Speaks, System, Told};
 use super::BearerToken;
 use super::print;
 
-/// How long the broker's answer is waited for.
+/// How long to wait for an answer of the broker.
 const ANSWER_LASTS: Duration = Duration::from_secs(30);
 
 /// Play one hospital.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// The profile of the hospital, as the broker has it
+    /// Profile of the hospital, the same file that the broker has
     #[arg(long, value_name = "FILE")]
     profile: PathBuf,
 
-    /// Of a hospital with several systems, the one to play; the default one when absent
+    /// System to simulate, for a hospital with several; the default system if absent
     #[arg(long, value_name = "NAME")]
     system: Option<String>,
 
-    /// Where it listens; the profile's outbound.address on this machine when absent
+    /// Address to listen on; the port of the profile's outbound.address on this machine if absent
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
 
-    /// Where the broker is: mllp://HOST:PORT for HL7 v2, http://HOST:PORT for FHIR and JSON
+    /// Address of the broker: mllp://HOST:PORT for HL7 v2, http://HOST:PORT for FHIR and JSON
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
 
     #[command(flatten)]
     token: BearerToken,
 
-    /// What it does, as in ops/examples/simulate; without it, it takes everything
+    /// Script as in ops/examples/simulate; without one, everything is accepted
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
 
-    /// Stop after so many seconds instead of at Ctrl-C or after the script's last step
+    /// Stop after this many seconds instead of at Ctrl-C or after the last step of the script
     #[arg(long)]
     seconds: Option<u64>,
 
-    /// One JSON object per line, for programs
+    /// Print one JSON object per line, for programs
     #[arg(long)]
     json: bool,
 }
 
-/// Plays. Exit code 1 if something that was said was not taken, or something was not heard.
+/// Runs the simulation. Exit code 1 if a sent message was refused, or an expected one not received.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let system = System::read(&read(&options.profile)?, options.system.as_deref())
         .with_context(|| options.profile.display().to_string())?;
@@ -82,7 +82,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-/// The line to the broker; none for a hospital that only listens.
+/// The connection to the broker; `None` for a hospital that only listens.
 fn line(options: &Options, system: &System, script: &Script) -> anyhow::Result<Option<Line>> {
     let Some(url) = &options.broker else {
         if script.speaks() {
@@ -104,7 +104,7 @@ fn line(options: &Options, system: &System, script: &Script) -> anyhow::Result<O
     Ok(Some(Line::new(broker, ANSWER_LASTS)?))
 }
 
-/// Where the hospital listens.
+/// The address that the hospital listens on.
 fn listen(options: &Options, system: &System) -> anyhow::Result<SocketAddr> {
     let Some(address) = &options.listen else {
         let url = system.address.as_deref().unwrap_or_default();
@@ -168,9 +168,10 @@ fn show(as_json: bool, event: &Event) {
         Event::Waits { hears } => {
             (json!({ "event": "waits", "kind": hears }), format!("waits for {hears}"))
         }
-        Event::Missed { hears } => {
-            (json!({ "event": "missed", "kind": hears }), format!("{hears} was not heard in time"))
-        }
+        Event::Missed { hears } => (
+            json!({ "event": "missed", "kind": hears }),
+            format!("{hears} was not received in time"),
+        ),
     };
     json["at"] = json!(at.to_string());
     tell(as_json, &json, &format!("{} {words}", print::time(at)));

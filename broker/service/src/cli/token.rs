@@ -24,11 +24,11 @@ const DAYS_MAX: i64 = 3_650;
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Make a token and print it, once
+    /// Create a token and print it; it cannot be printed again
     Create {
         #[command(flatten)]
         file: ConfigFile,
-        /// A name to revoke it by, such as `his-2026`
+        /// Name of the token, to revoke it by, such as `his-2026`
         name: String,
         /// Whose token
         #[arg(long, required_unless_present = "operator")]
@@ -45,16 +45,16 @@ pub enum Command {
         #[command(flatten)]
         signature: Signature,
     },
-    /// List tokens that work
+    /// List valid tokens
     List {
         #[command(flatten)]
         file: ConfigFile,
     },
-    /// Make a token useless
+    /// Revoke a token
     Revoke {
         #[command(flatten)]
         file: ConfigFile,
-        /// Its name
+        /// Name of the token
         name: String,
         #[command(flatten)]
         signature: Signature,

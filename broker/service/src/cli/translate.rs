@@ -1,6 +1,6 @@
-//! `tierlink translate`: one message from any format to any other, offline.
+//! `tierlink translate`: translates one message from any format to any other, offline.
 //!
-//! The configuration gives the organisations and their tiers. Without one, what depends on it (the
+//! The configuration provides organisations and tiers. Without one, what depends on them (the
 //! direction of a referral) is reported as unknown and not refused.
 
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ use super::print;
 use crate::codecs::codecs;
 use crate::config::Config;
 
-/// The names of the formats, for the command line.
+/// The names of all formats, as the possible values of an option.
 fn formats() -> PossibleValuesParser {
     PossibleValuesParser::new(codecs().names())
 }
 
-/// The codec of a format that the command line has checked.
+/// Finds the codec of a format. The command line has checked the name.
 fn codec(name: &str) -> anyhow::Result<Arc<dyn Codec>> {
     codecs().get(name).cloned().with_context(|| format!("there is no format {name}"))
 }
@@ -34,27 +34,27 @@ fn codec(name: &str) -> anyhow::Result<Arc<dyn Codec>> {
 /// Translate one message into another format, offline.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// The format of the file
+    /// Format of the file
     #[arg(long, value_parser = formats())]
     from: String,
 
-    /// The format to write
+    /// Format to write
     #[arg(long, value_parser = formats())]
     to: String,
 
-    /// The configuration, for organisations and tiers
+    /// Configuration that provides organisations and tiers
     #[arg(long)]
     config: Option<PathBuf>,
 
-    /// The sender's profile, for charset, code maps and quirks
+    /// Profile of the sender, for character set, code maps and quirks
     #[arg(long)]
     profile: Option<PathBuf>,
 
-    /// Print one JSON object with the message, deviations, losses and problems
+    /// Print one JSON object with message, deviations, losses and problems
     #[arg(long)]
     report: bool,
 
-    /// The message
+    /// File with the message
     file: PathBuf,
 }
 
@@ -79,8 +79,8 @@ fn load(path: &std::path::Path) -> anyhow::Result<Config> {
     Config::load(&path).map_err(|error| all_problems(&path, &error))
 }
 
-/// The sender's profile: as given, or by who the message says it is from, or one that knows
-/// nothing.
+/// The sender's profile: the given one, else that of the organisation named in the message, else
+/// one with defaults only.
 fn sender(options: &Options, config: Option<&Config>, raw: &[u8]) -> anyhow::Result<Profile> {
     if let Some(path) = &options.profile {
         let text = std::fs::read_to_string(path)

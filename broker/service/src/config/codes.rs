@@ -1,8 +1,8 @@
-//! The codes of what can be wrong with a configuration.
+//! The error codes of configurations.
 
 use tierlink_schemas::Code;
 
-/// The file or a profile cannot be read, or is no TOML.
+/// The file or a profile cannot be read, or is not TOML.
 pub const UNREADABLE: Code = Code::new("X001");
-/// A setting contradicts another one or makes no sense.
+/// A setting is not valid or contradicts another one.
 pub const INVALID: Code = Code::new("X002");

@@ -1,13 +1,13 @@
-//! The configuration: one TOML file for the broker, one per organisation, checked as a whole.
+//! The configuration: one TOML file for the broker and one per organisation, checked together.
 //!
-//! Every problem is reported at once, each with the setting's name and an example, because an
-//! operator who must start the program five times to find five mistakes stops reading.
+//! All problems are reported at once, each with the setting's name and an example, so that an
+//! operator need not start the program once for each mistake.
 //!
 //! `ops/examples/county.toml` documents every setting; the demo runs on that very file.
 //!
-//! `settings.rs` says what can be set, `validate.rs` checks that settings and profiles fit
-//! together, `systems.rs` the systems of each organisation, `policy.rs` makes of them what the judge
-//! needs.
+//! `settings.rs` lists the settings, `validate.rs` checks that settings and profiles fit
+//! together, `systems.rs` checks the systems of each organisation, and `policy.rs` derives
+//! the judge's policy.
 
 mod codes;
 mod neighbours;
@@ -38,31 +38,30 @@ pub use settings::{
     LogSettings, MllpSettings, Settings, StoreSettings, TlsSettings,
 };
 
-/// Largest number of organisations that one broker serves. A prefecture of eight counties has
-/// about 1,800 endpoints.
+/// Most organisations of one broker. A prefecture of eight counties has about 1,800 endpoints.
 pub const ORGANISATIONS_MAX: usize = 10_000;
 
-/// Everything that the configuration says, read and checked.
+/// The configuration, read and checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The broker's file.
+    /// Settings from the broker's file.
     pub settings: Settings,
-    /// The folder of the file; paths in it are relative to this.
+    /// Folder of that file. Paths in the settings are relative to it.
     pub folder: PathBuf,
-    /// One profile per organisation.
+    /// The profile of each organisation.
     pub profiles: HashMap<OrganisationCode, OrganisationProfile>,
-    /// The organisations as formats see them.
+    /// The organisations, as codecs need them.
     pub directory: Directory,
-    /// The organisations as the core sees them.
+    /// Organisations, calendar and limits, as the core needs them.
     pub county: Arc<County>,
-    /// What decisions depend on.
+    /// What the judge's decisions depend on.
     pub policy: Arc<Policy>,
-    /// SHA-256 of the files that it was read from: the broker's, the profiles in the order of their
-    /// names, the holidays. Tells two configurations apart in the record of a reload.
+    /// SHA-256 of the files that it was read from: the broker's, the profiles sorted by name, the
+    /// holidays. Distinguishes configurations in the record of a reload.
     pub fingerprint: ConfigFingerprint,
 }
 
-/// The configuration cannot be used. Holds every problem.
+/// The configuration cannot be used. Contains every problem.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration has {} problem(s); `tierlink check` lists them", .0.len())]
 pub struct ConfigError(pub Vec<Problem>);
@@ -73,7 +72,7 @@ impl Config {
         Self::load_with(file, |name| std::env::var(name).ok())
     }
 
-    /// The same with other variables than those of the environment.
+    /// Like [`Self::load`], with `variables` in place of the environment variables.
     pub fn load_with(
         file: &Path,
         variable: impl Fn(&str) -> Option<String>,
@@ -135,18 +134,18 @@ impl Config {
         Ok(Self { settings, folder, profiles, directory, county, policy, fingerprint })
     }
 
-    /// The system that receives what is in `lane`.
+    /// The system that receives the deliveries of `lane`.
     #[must_use]
     pub fn system(&self, lane: &LaneName) -> Option<&Profile> {
         self.profiles.get(lane.organisation())?.system(lane.system())
     }
 
-    /// All systems of all organisations, in no particular order.
+    /// The systems of all organisations, in no particular order.
     pub fn systems(&self) -> impl Iterator<Item = &Profile> {
         self.profiles.values().flat_map(|organisation| &organisation.systems)
     }
 
-    /// A path of the configuration, relative to its file.
+    /// Resolves a path of the settings, relative to the file.
     #[must_use]
     pub fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
@@ -180,7 +179,7 @@ fn member(profile: &OrganisationProfile) -> Member {
     }
 }
 
-/// A named system as the core sees it. Words that are no traffic were refused before.
+/// A named system as the core needs it. Invalid traffic names were refused before.
 fn system(profile: &Profile) -> Option<System> {
     let traffic = |words: &BTreeSet<String>| {
         words.iter().filter_map(|word| Traffic::read(word)).collect::<BTreeSet<Traffic>>()
@@ -193,7 +192,8 @@ fn system(profile: &Profile) -> Option<System> {
     })
 }
 
-/// Adds a file to a fingerprint, so that no two different sets of files look alike.
+/// Adds a file to a fingerprint, with name and length, so that different sets of files
+/// never hash equally.
 fn add_file(print: &mut Sha256, file: &Path, bytes: &[u8]) {
     let name = file.file_name().unwrap_or_default().as_encoded_bytes();
     for part in [name, bytes] {

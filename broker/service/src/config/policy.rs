@@ -1,4 +1,4 @@
-//! What the judge needs of a configuration.
+//! Derives the judge's policy from a configuration.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) fn policy(
     Policy { county: Arc::clone(county), deliveries: systems.map(delivery).collect() }
 }
 
-/// How often and how long a system is tried.
+/// The waits between tries at a system, and when to stop.
 pub(crate) fn retry_policy(profile: &Profile) -> RetryPolicy {
     let retry = &profile.retry;
     RetryPolicy {

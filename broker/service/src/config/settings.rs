@@ -1,4 +1,4 @@
-//! What can be set in the broker's file, with the defaults.
+//! The settings in the broker's file, with their defaults.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -9,18 +9,18 @@ use tierlink_core::deadline::TimeLimits;
 use tierlink_schemas::OrganisationCode;
 use tierlink_schemas::calendar::OpeningHours;
 
-/// The broker's file.
+/// All settings of the broker's file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Name, lead hospital and rules of the county.
     pub county: CountySettings,
-    /// The database.
+    /// Address and connections of the database.
     pub store: StoreSettings,
     /// The message bus that carries deliveries to their lanes.
     #[serde(default)]
     pub bus: BusSettings,
-    /// The HTTP listener; none means no HTTP.
+    /// The HTTP listener. Without this table, no HTTP is served.
     #[serde(default)]
     pub http: Option<HttpSettings>,
     /// The MLLP listeners.
@@ -29,16 +29,16 @@ pub struct Settings {
     /// Limits on sizes, connections, batches and waits.
     #[serde(default)]
     pub limits: LoadLimits,
-    /// How long each step of a case may take.
+    /// Time limits of the steps of a case.
     #[serde(default)]
     pub deadlines: TimeLimits,
-    /// Opening hours and days off.
+    /// Opening hours, holidays and swapped working days.
     #[serde(default)]
     pub calendar: CalendarSettings,
-    /// The folder of the profiles, beside this file.
+    /// Folder with the profiles, relative to this file.
     #[serde(default = "default_profiles")]
     pub profiles: PathBuf,
-    /// How the program writes its log.
+    /// Format and level of the log.
     #[serde(default)]
     pub log: LogSettings,
     /// What is refused unless it is named here.
@@ -62,19 +62,19 @@ fn default_profiles() -> PathBuf {
     PathBuf::from("profiles")
 }
 
-/// `[county]`.
+/// `[county]`: the county and its rules.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountySettings {
-    /// Its name, for screens.
+    /// Chinese name of the county, for display.
     pub name: String,
-    /// The lead hospital (牵头医院).
+    /// Code of the lead hospital (牵头医院), which reviews cases that leave the county.
     #[serde(default)]
     pub lead: Option<OrganisationCode>,
-    /// The name under which the broker itself speaks.
+    /// Code that the broker uses as source of its own messages.
     #[serde(default = "default_broker")]
     pub broker: OrganisationCode,
-    /// Whether one person may write and audit a reading in an emergency.
+    /// Whether one person may both write and audit a reading in an emergency.
     #[serde(default)]
     pub one_person_emergency_reading: bool,
 }
@@ -89,7 +89,7 @@ fn default_broker() -> OrganisationCode {
 pub struct StoreSettings {
     /// `sqlite:PATH` or `postgres://…`. `TIERLINK_STORE` replaces it.
     pub url: String,
-    /// Connections to PostgreSQL.
+    /// Most connections to PostgreSQL.
     #[serde(default = "default_connections")]
     pub connections: u32,
 }
@@ -106,7 +106,7 @@ pub struct BusSettings {
     pub url: String,
     /// Publish every case event to the topic exchange `tierlink.events`.
     pub announce: bool,
-    /// PEM file with the authorities that RabbitMQ's certificate may come from.
+    /// PEM file with the certificate authorities to trust for RabbitMQ.
     pub authorities: Option<PathBuf>,
 }
 
@@ -116,15 +116,15 @@ impl Default for BusSettings {
     }
 }
 
-/// Certificates of a listener.
+/// Certificates of a TLS listener.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
-    /// PEM file with the certificate chain.
+    /// PEM file with the certificate and intermediate certificates.
     pub certificate: PathBuf,
-    /// PEM file with the key.
+    /// PEM file with the private key.
     pub key: PathBuf,
-    /// PEM file with the authorities of client certificates; with it, a client must show one.
+    /// PEM file with the authorities of client certificates. If set, clients must present one.
     #[serde(default)]
     pub client_authorities: Option<PathBuf>,
 }
@@ -147,7 +147,7 @@ pub struct HttpSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MllpSettings {
-    /// A name, so that a profile can say "my messages come here".
+    /// Name of the listener, which a profile can refer to in `inbound.listener`.
     #[serde(default = "default_listener")]
     pub name: String,
     /// Address and port.
@@ -164,7 +164,7 @@ fn default_listener() -> String {
     "mllp".to_owned()
 }
 
-/// `[limits]`: how much of everything the process takes at once.
+/// `[limits]`: sizes, connections, batches and waits.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadLimits {
@@ -174,11 +174,11 @@ pub struct LoadLimits {
     pub receiving_bytes_max: usize,
     /// Connections per listener.
     pub connections_max: usize,
-    /// Connections per listener and peer address.
+    /// Most connections per listener and peer address.
     pub connections_per_peer_max: usize,
-    /// Seconds that a connection may stay silent between messages.
+    /// Seconds without traffic after which a connection is closed between messages.
     pub idle_seconds: u32,
-    /// Seconds that one message may take to arrive.
+    /// Most seconds for one message to arrive completely.
     pub frame_seconds: u32,
     /// Requests and messages of one address in a minute.
     pub per_minute_and_address: u32,
@@ -190,15 +190,15 @@ pub struct LoadLimits {
     pub bytes_per_minute_and_organisation: u64,
     /// Messages that share one transaction.
     pub batch_max: usize,
-    /// Messages that wait for a transaction before new ones are told to try again.
+    /// Messages waiting for a transaction; beyond this number, senders are told to try again.
     pub waiting_max: usize,
-    /// Transactions at once.
+    /// Most transactions at the same time.
     pub committers: usize,
-    /// Deliveries that the relay hands over at once.
+    /// Most deliveries that the relay publishes at once.
     pub relay_batch: u32,
-    /// Deliveries that a lane takes from the bus at once.
+    /// Most deliveries that a lane takes from the bus at once.
     pub lane_prefetch: u16,
-    /// Seconds in which a stopping process finishes what is in hand.
+    /// Seconds that a stopping process may take to finish what has begun.
     pub drain_seconds: u32,
 }
 
@@ -225,33 +225,33 @@ impl Default for LoadLimits {
     }
 }
 
-/// Opening hours and days off.
+/// `[calendar]`: opening hours, holidays and swapped working days.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CalendarSettings {
-    /// Opening hours per weekday; the office hours of the code when absent.
+    /// Opening hours for each weekday; the default office hours if absent.
     pub hours: Option<OpeningHours>,
-    /// A CSV file with the county's own list of holidays and swapped working days.
+    /// CSV file with the county's own holidays and swapped working days.
     pub days: Option<PathBuf>,
 }
 
-/// How the program writes its log.
+/// `[log]`: format and level of the log.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// `text` for people, `json` for programs.
+    /// `text` for people, or `json` for programs.
     pub format: LogFormat,
-    /// A filter as `tracing` reads it, such as `info` or `tierlink=debug`.
+    /// Filter in the syntax of `tracing`, such as `info` or `tierlink=debug`.
     pub filter: String,
 }
 
-/// How a log line looks.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Readable text, one line per event.
     Text,
-    /// For programs.
+    /// One JSON object per line.
     Json,
 }
 

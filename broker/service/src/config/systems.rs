@@ -1,5 +1,5 @@
-//! Checks the systems of each organisation: names, formats, addresses, what they give and take, and
-//! whether their messages can be told apart.
+//! Checks the systems of each organisation: names, formats, addresses, what they send and receive,
+//! and whether their messages can be told apart.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,10 +11,10 @@ use tierlink_schemas::{OrganisationCode, Problem};
 
 use super::codes::INVALID;
 
-/// So many letters may differ between a word and the one that was meant.
+/// Most letters by which a mistyped word may differ from the suggestion for it.
 const LETTERS_DIFFER_MAX: usize = 3;
 
-/// Adds everything that does not fit together among the systems of organisations.
+/// Adds all problems among the systems of organisations.
 pub(super) fn check(
     profiles: &HashMap<OrganisationCode, OrganisationProfile>,
     formats: &CodecRegistry,
@@ -32,7 +32,7 @@ pub(super) fn check(
     }
 }
 
-/// The problems of systems, each under the name of its setting.
+/// Collects problems of systems, each with the name of its setting.
 struct Found<'a> {
     problems: &'a mut Vec<Problem>,
 }
@@ -82,19 +82,19 @@ fn check_system(
         Some(codec) => check_format(system, &**codec, found),
         None => {
             let names = formats.names().join(", ");
-            let text =
-                format!("is none of the formats that this program speaks: {names}, {PEOPLE}");
+            let text = format!("is not a format of this program: {names}, {PEOPLE}");
             found.of_system(system, "format.name", text);
         }
     }
 }
 
-/// What a transport must fit, and whether the format can say what is asked for.
+/// Checks that address and listener fit the format, and that the format has what the
+/// profile asks for.
 fn check_format(system: &Profile, codec: &dyn Codec, found: &mut Found<'_>) {
     let travels = |transport| codec.transports().contains(&transport);
     let name = codec.name();
     if system.inbound.listener.is_some() && !travels(Transport::Mllp) {
-        let text = format!("{name} does not travel over MLLP; its messages come in over HTTP");
+        let text = format!("{name} cannot be sent over MLLP; its messages come in over HTTP");
         found.of_system(system, "inbound.listener", text);
     }
     if system.outbound.receipts != Receipts::None && !codec.has_receipts() {
@@ -116,7 +116,7 @@ fn check_format(system: &Profile, codec: &dyn Codec, found: &mut Found<'_>) {
     }
 }
 
-/// People have no door in either direction.
+/// Checks a system of people: it has neither an address nor a listener.
 fn check_people(system: &Profile, found: &mut Found<'_>) {
     let text = "people have none; leave it out, or name the format of a program";
     let set = [
@@ -131,7 +131,7 @@ fn check_people(system: &Profile, found: &mut Found<'_>) {
     }
 }
 
-/// What can only be seen when all systems of an organisation stand side by side.
+/// Checks what can be seen only with all systems of an organisation together.
 fn check_together(organisation: &OrganisationProfile, found: &mut Found<'_>) {
     let (identity, systems) = (&organisation.organisation, &organisation.systems);
     let defaults = systems.iter().filter(|system| system.is_default).count();
@@ -172,7 +172,7 @@ fn check_pair(one: &Profile, other: &Profile, found: &mut Found<'_>) {
     }
 }
 
-/// Whether a message that states no system could be from either.
+/// Whether a message that names no system could be from either.
 fn cannot_be_told_apart(one: &Profile, other: &Profile) -> bool {
     let speak = !one.is_people() && !other.is_people() && one.format.name == other.format.name;
     let application = |system: &Profile| {
@@ -185,7 +185,7 @@ fn cannot_be_told_apart(one: &Profile, other: &Profile) -> bool {
         && one.inbound.shares_an_address(&other.inbound)
 }
 
-/// A word that is no kind and no service, with the word that was probably meant.
+/// The error text for a word that is neither kind nor service, with a suggestion.
 fn no_traffic(word: &str) -> String {
     let nearest = Traffic::words()
         .map(|known| (letters_that_differ(known, word), known))
@@ -200,7 +200,7 @@ fn no_traffic(word: &str) -> String {
     }
 }
 
-/// How many letters must be changed, added or left out to make one word of the other (Levenshtein).
+/// The Levenshtein distance: letters to change, add or remove to turn one word into the other.
 fn letters_that_differ(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

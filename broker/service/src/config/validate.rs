@@ -1,4 +1,4 @@
-//! What must hold among the settings and the profiles of a county.
+//! Checks that the settings and profiles of a county fit together; reports every problem.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::systems;
 use crate::codecs::codecs;
 
-/// Adds everything that does not fit together.
+/// Adds all problems to `problems`.
 pub(super) fn check(
     settings: &Settings,
     profiles: &HashMap<OrganisationCode, OrganisationProfile>,

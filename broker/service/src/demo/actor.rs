@@ -12,7 +12,7 @@ use tierlink_simulator::{Broker, Hospital, Line, Statement, System, Told};
 
 use super::cast::Org;
 
-/// How long a hospital tries to get one message across before it gives up.
+/// How long a hospital repeats a message before it gives up.
 const INSISTS_FOR: Duration = Duration::from_secs(20);
 /// The pause between two tries.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ pub struct Played {
     pub lane: LaneName,
     /// What receives.
     pub hospital: Hospital,
-    /// How it writes.
+    /// Its format and how it writes.
     pub system: System,
     line: tokio::sync::Mutex<Option<Line>>,
 }

@@ -1,6 +1,6 @@
-//! Who plays: six organisations, their doctors, and patients who do not exist.
+//! The organisations, doctors and patients of the demo.
 //!
-//! Everybody is invented. Identity numbers begin with the region 990101, which no card has.
+//! All people are invented. Their identity numbers begin with region 990101, which does not exist.
 
 use tierlink_schemas::OrganisationCode;
 use tierlink_simulator::{Doctor, Party, Person};
@@ -12,7 +12,7 @@ pub enum Org {
     Lead,
     /// 青石镇中心卫生院. HL7 v2.4 in GBK, with codes of its own.
     Qingshi,
-    /// 白马乡卫生院. FHIR.
+    /// 白马乡卫生院. Uses FHIR.
     Baima,
     /// 枫桥镇卫生院. Native JSON, and a receipt for every hop.
     Fengqiao,
@@ -22,29 +22,29 @@ pub enum Org {
     City,
 }
 
-/// A patient.
+/// An invented patient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patient {
-    /// Name. `·` and characters beyond the BMP are normal.
+    /// Name. Some contain `·` or characters beyond the Unicode BMP, as real ones do.
     pub name: &'static str,
-    /// Whether female.
+    /// Whether the patient is female.
     pub female: bool,
-    /// `YYYYMMDD`.
+    /// Date of birth, as `YYYYMMDD`.
     pub born: &'static str,
-    /// 公民身份号码, of the invented region 990101.
+    /// Resident identity number (公民身份号码) of the invented region 990101.
     pub identity_number: &'static str,
-    /// Telephone.
+    /// Telephone number of the patient.
     pub phone: &'static str,
-    /// 现住址.
+    /// Present address (现住址).
     pub address: &'static str,
-    /// ICD-10 code and words of the main diagnosis.
+    /// ICD-10 code and text of the main diagnosis.
     pub diagnosis: (&'static str, &'static str),
-    /// 主诉.
+    /// Chief complaint (主诉).
     pub complaint: &'static str,
 }
 
 impl Patient {
-    /// As hospitals write about the patient.
+    /// The patient, as the simulator's hospitals state one.
     #[must_use]
     pub fn person(&self) -> Person {
         let born = self.born;
@@ -62,11 +62,11 @@ impl Patient {
 }
 
 impl Org {
-    /// Everybody.
+    /// Every organisation that takes part.
     pub const ALL: [Self; 6] =
         [Self::Lead, Self::Qingshi, Self::Baima, Self::Fengqiao, Self::Liuwan, Self::City];
 
-    /// The code, as in the profiles of `ops/examples`.
+    /// Its code, as in the profiles of `ops/examples`.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -79,14 +79,14 @@ impl Org {
         }
     }
 
-    /// The code as the broker's libraries want it.
+    /// Its code, as the type of the broker's libraries.
     #[must_use]
     pub fn organisation(self) -> OrganisationCode {
         OrganisationCode::new(self.code())
             .unwrap_or_else(|_| unreachable!("nine digits are an organisation code"))
     }
 
-    /// 名称.
+    /// Its Chinese name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -125,7 +125,7 @@ impl Org {
         }
     }
 
-    /// The telephone of its referral desk.
+    /// Telephone number of its referral office.
     #[must_use]
     pub const fn phone(self) -> &'static str {
         match self {
@@ -138,7 +138,7 @@ impl Org {
         }
     }
 
-    /// As messages name it.
+    /// The organisation, as messages name it.
     #[must_use]
     pub fn party(self) -> Party {
         Party {

@@ -1,8 +1,8 @@
 //! The county of the demo: the very files of `ops/examples`, with other addresses.
 //!
-//! Exchanged are only what cannot be the same on every machine: where the broker and the hospitals
-//! listen, where the store is, who may knock, and the secrets. The waits between two tries are
-//! shortened, because nobody watches a demo for an hour.
+//! Replaced is only what differs between machines: the addresses of the broker and the
+//! hospitals, the store, the permitted peers, and the secrets. Waits between tries are shortened
+//! to keep the demo short.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::cast::Org;
 use crate::config::Config;
 use crate::tokens::Wanted;
 
-/// `ops/examples/county.toml`.
+/// The configuration, from `ops/examples/county.toml`.
 const COUNTY: &str = include_str!("../../../../ops/examples/county.toml");
 
 /// The profiles beside it.
@@ -49,22 +49,23 @@ const PROFILES: [(&str, &str); 6] = [
     ),
 ];
 
-/// The MLLP listener on which an organisation sends, as the profiles say.
+/// Name of the MLLP listener that an organisation sends to, as in its profile.
 #[must_use]
 pub fn listener_of(org: Org) -> &'static str {
     if org == Org::Lead { "lead" } else { "mllp" }
 }
 
-/// Waits between two tries: short, so that a hospital that comes back is found at once.
+/// First wait between tries, in milliseconds. Short, so that a hospital that is up again is
+/// found at once.
 const FIRST_WAIT_MS: i64 = 200;
-/// The longest of them.
+/// Longest wait between tries, in milliseconds.
 const WAIT_MS_MAX: i64 = 800;
 
-/// A folder that is removed when the demo ends.
+/// A temporary folder, removed on drop.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes a folder of our own.
+    /// Creates the folder, with a name of its own.
     pub fn new() -> anyhow::Result<Self> {
         let name = format!("tierlink-demo-{}", SystemEnvironment.id());
         let path = std::env::temp_dir().join(name);
@@ -73,7 +74,7 @@ impl Folder {
         Ok(Self(path))
     }
 
-    /// Where it is.
+    /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
@@ -82,15 +83,15 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed is in the folder for temporary files anyway.
+        // If it cannot be removed, it stays in the system's folder for temporary files.
         let _stays = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// Anywhere on this machine.
+/// Any free port of this machine.
 const ANYWHERE: &str = "127.0.0.1:0";
 
-/// Opens every hospital, each with the secret that the broker must show.
+/// Starts every hospital, each with the secret that the broker must send.
 pub async fn open_hospitals() -> anyhow::Result<BTreeMap<Org, Arc<Actor>>> {
     let mut actors = BTreeMap::new();
     for org in Org::ALL {
@@ -99,7 +100,7 @@ pub async fn open_hospitals() -> anyhow::Result<BTreeMap<Org, Arc<Actor>>> {
     Ok(actors)
 }
 
-/// Opens one hospital.
+/// Starts one hospital.
 pub async fn open(org: Org) -> anyhow::Result<Actor> {
     let found = PROFILES.iter().find(|(name, _)| name.starts_with(org.code()));
     let (name, profile) = found.ok_or_else(|| anyhow!("{} has no profile", org.code()))?;
@@ -108,7 +109,7 @@ pub async fn open(org: Org) -> anyhow::Result<Actor> {
     opened.with_context(|| format!("{name}: its hospital cannot be played"))
 }
 
-/// Writes the configuration of the example county, for this machine, and reads it.
+/// Writes the configuration of the example county for this machine, and reads it.
 pub fn config(folder: &Folder, actors: &BTreeMap<Org, Arc<Actor>>) -> anyhow::Result<Config> {
     let mut written = CountyFolder { county: county()?, ..CountyFolder::default() };
     for (name, text) in PROFILES {
@@ -121,7 +122,7 @@ pub fn config(folder: &Folder, actors: &BTreeMap<Org, Arc<Actor>>) -> anyhow::Re
         written.profiles.push((name.to_owned(), profile.to_string()));
     }
     written.write(folder.path())?;
-    // No variable of the environment may lead the demo to a store that somebody uses.
+    // Environment variables are ignored, so that the demo never uses a real store.
     Config::load_with(&folder.path().join("county.toml"), |_| None).map_err(|error| {
         let problems: Vec<String> = error.0.iter().map(ToString::to_string).collect();
         anyhow!("ops/examples cannot be used: {}", problems.join("; "))

@@ -1,6 +1,6 @@
-//! The flows of the story: what happens in the county, step by step.
+//! The flows of the demo: what happens to each case, step by step.
 //!
-//! Each flow is one case, and says in which state it must end.
+//! Each flow is one case, and states the state in which it must end.
 
 use super::cast::{self, Org};
 use super::story::{Flow, Step};
@@ -14,7 +14,7 @@ use Act::{
 use Org::{Baima, City, Fengqiao, Lead, Liuwan, Qingshi};
 use Step::{Asks, ComesBack, GoesDown, Hears, Refuses, Replay, Says, Stumbles};
 
-/// Every flow.
+/// The flows of the demo.
 pub const FLOWS: [Flow; 8] = [
     Flow {
         key: "up-referral",
@@ -230,11 +230,11 @@ pub const FLOWS: [Flow; 8] = [
     },
 ];
 
-/// The emergency ECG must be audited this soon after its upload (`emergency` in
-/// `county.toml`'s `[deadlines.readings.ecg_routine]`).
+/// Time in which the emergency ECG must be audited after its upload (`emergency` in
+/// `[deadlines.readings.ecg_routine]` of `county.toml`).
 pub const ECG_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
-/// The flow of the emergency ECG.
+/// Key of the flow of the emergency ECG.
 pub const ECG: &str = "emergency-ecg";
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! Plays a whole county on this machine, without any server and without a network.
+//! Runs a whole county on this machine, without any server or network.
 //!
 //! ```text
 //!   ops/examples ─▶ broker (embedded) ◀─sockets─▶ six simulated hospitals
 //!                        │                               │
-//!                     custody ──────── compared ──────── arrivals ─▶ table, exit code
+//!                     deliveries ───── compared ──────── arrivals ─▶ table, exit code
 //! ```
 //!
-//! The broker is the real one, started by [`crate::app`], with a SQLite file in a temporary folder.
-//! The hospitals ([`tierlink_simulator`]) share no code with it: they write and read their formats
-//! by themselves. The story ([`flows`]) is data. In the end two independent records are compared
-//! ([`tierlink_simulator::ledger`]).
+//! The broker is the real one, started by [`crate::app`], with an SQLite file in a temporary
+//! folder. The hospitals ([`tierlink_simulator`]) share no code with it: they write and read their
+//! formats by themselves. The flows ([`flows`]) are data. At the end, the broker's record and the
+//! hospitals' are compared ([`tierlink_simulator::ledger`]).
 //!
-//! Tests may use the pieces: the hospitals misbehave as they are told.
+//! Tests use these parts too, with hospitals that misbehave on request.
 
 pub mod actor;
 pub mod cast;
@@ -42,7 +42,7 @@ use crate::app::{self, App};
 use crate::cli::print;
 use crate::tokens::Wanted;
 
-/// How the demo is played.
+/// Options of the demo.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct Options {
     /// Stop after the table instead of serving on until Ctrl-C
@@ -53,19 +53,19 @@ pub struct Options {
     pub json: bool,
 }
 
-/// A county at work: the broker and its hospitals.
+/// A running county: the broker and its hospitals.
 pub struct Stage {
-    /// The broker.
+    /// The broker, running in this process.
     pub app: App,
-    /// The hospitals.
+    /// The hospitals, by organisation.
     pub actors: BTreeMap<Org, Arc<Actor>>,
     folder: Folder,
 }
 
 impl Stage {
-    /// Opens the hospitals, starts the broker, and introduces them to each other.
+    /// Starts the hospitals and the broker, and connects them.
     pub async fn set() -> anyhow::Result<Self> {
-        // Clients over HTTP need one even without TLS; a program that has one already keeps it.
+        // HTTP clients need a crypto provider even without TLS. An installed one is kept.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let folder = Folder::new()?;
         let actors = county::open_hospitals().await?;
@@ -105,19 +105,19 @@ impl Stage {
         made.context("a token cannot be stored")
     }
 
-    /// The broker reads tokens every few seconds; nobody waits for that here.
+    /// Reads the tokens now, instead of waiting for the next regular reading.
     async fn read_tokens(&self) -> anyhow::Result<()> {
         self.app.tokens().read().await.context("the tokens cannot be read")
     }
 
-    /// A token with which an operator can look around.
+    /// A token for an operator, to look around with.
     async fn operator_token(&self) -> anyhow::Result<String> {
         let token = self.create_token("demo-operator", None).await?;
         self.read_tokens().await?;
         Ok(token)
     }
 
-    /// Stops the broker, then the hospitals, and removes what they wrote.
+    /// Stops the broker, then the hospitals, and removes the folder.
     pub async fn clear(self) {
         self.app.stop().await;
         for actor in self.actors.values() {
@@ -127,7 +127,8 @@ impl Stage {
     }
 }
 
-/// Plays it. Exit code 1 if anything was lost, doubled or reordered, or did not end as told.
+/// Runs the demo. Exit code 1 if a message was lost, doubled or reordered, or a flow did not
+/// end as planned.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     log();
     let stage = Stage::set().await?;
@@ -154,7 +155,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(if table.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Keeps the county at work, and says where to look, until Ctrl-C.
+/// Keeps the county running until Ctrl-C, and prints where to look.
 async fn serve_on(stage: &Stage) -> anyhow::Result<()> {
     let token = stage.operator_token().await?;
     if let Some(http) = stage.app.http_address() {
@@ -169,12 +170,12 @@ async fn serve_on(stage: &Stage) -> anyhow::Result<()> {
     tokio::signal::ctrl_c().await.context("Ctrl-C cannot be waited for")
 }
 
-/// The broker's log would tear the progress apart, so it is silent unless `RUST_LOG` asks for it.
+/// Turns the log off unless `RUST_LOG` asks for it, because it would disturb the progress lines.
 fn log() {
     if let Ok(filter) = EnvFilter::try_from_default_env() {
         let subscriber =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish();
-        // A second demo in one process finds the first one's log.
+        // A second demo in one process keeps the log of the first.
         let _set_already = tracing::subscriber::set_global_default(subscriber);
     }
 }

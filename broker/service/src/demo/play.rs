@@ -1,8 +1,8 @@
-//! Plays the story: hospitals speak and listen, flow by flow, all flows at once.
+//! Runs the flows: hospitals send and receive, all flows at the same time.
 //!
-//! A flow goes on only when what it waits for has really reached the hospital; nothing is timed but
-//! how long a hospital stays down. A flow that does not get on is given up, with the step that it
-//! stands at.
+//! A flow goes on only when the message it waits for has reached the hospital; only a
+//! hospital's downtime is timed. A flow that does not advance is given up, and the step where
+//! it stopped is reported.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -22,36 +22,36 @@ use super::story::{Flow, Step};
 use crate::app::App;
 use crate::desk::{self, Desk, Performed, Person, Reason, Refusal};
 
-/// How long one step may take before its flow is given up.
+/// Longest duration of one step before its flow is given up.
 const STEP_LASTS: Duration = Duration::from_secs(30);
 /// How long a hospital stays down.
 const DOWN_LASTS: Duration = Duration::from_secs(3);
-/// How long a hospital thinks before it speaks, when somebody watches on a terminal.
+/// Pause before a hospital sends, so that a person at the terminal can follow.
 const THINKS_FOR: Duration = Duration::from_millis(900);
-/// How often the store is asked while something is waited for.
+/// How often the store is queried while a step waits.
 const ASK_EVERY: Duration = Duration::from_millis(100);
-/// How long the last deliveries may take after the last flow has ended.
+/// Longest wait for the last deliveries after the last flow has ended.
 const SETTLE_LASTS: Duration = Duration::from_secs(20);
-/// Parked deliveries that are looked at.
+/// Most parked deliveries to look at.
 const PARKED_MAX: u32 = 50;
 
-/// Who acts, for the record.
+/// Name of the operator, for the record.
 const OPERATOR: &str = "demo";
-/// Why, for the record.
+/// Reason of the replay, for the record.
 const REPAIRED: &str = "青石镇已在字典中补录该科室代码 / the missing code was added";
 
-/// Why a flow came to a stop.
+/// Where and why a flow stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stuck {
-    /// Which flow.
+    /// Key of the flow.
     pub flow: &'static str,
-    /// At which step, counting from one, and what it was.
+    /// Number of the step, from 1, and its text.
     pub step: String,
-    /// What the step said: codes, fields and numbers only.
+    /// What the step reported: codes, fields and numbers only.
     pub why: String,
 }
 
-/// A running play.
+/// A run of the demo.
 pub struct Play {
     actors: BTreeMap<Org, Arc<Actor>>,
     store: Arc<dyn Queries>,
@@ -64,7 +64,7 @@ pub struct Play {
 }
 
 impl Play {
-    /// Everything is in place, nothing has been said yet.
+    /// Prepares a run. Sends nothing yet.
     #[must_use]
     pub fn new(actors: BTreeMap<Org, Arc<Actor>>, app: &App, board: Board) -> Self {
         Self {
@@ -79,14 +79,15 @@ impl Play {
         }
     }
 
-    /// The same play with less patience: for tests in which something is meant to go wrong.
+    /// The same with shorter waits, for tests in which something is meant to fail.
     #[must_use]
     pub fn impatient(mut self, lasts: Duration) -> Self {
         (self.step_lasts, self.settle_lasts) = (lasts, lasts);
         self
     }
 
-    /// Plays every flow and waits until the last delivery is settled. Says which flows got stuck.
+    /// Runs every flow and waits until the last delivery is settled. Returns the
+    /// flows that stopped.
     pub async fn run(&self) -> Vec<Stuck> {
         let roots = FLOWS.iter().filter(|flow| flow.after.is_none());
         let chains = roots.map(|root| self.chain(root));
@@ -96,7 +97,7 @@ impl Play {
         stuck
     }
 
-    /// The number of a flow's case, once anybody has heard it.
+    /// The case number of a flow, once any hospital has received it.
     #[must_use]
     pub fn number(&self, flow: &Flow) -> Option<String> {
         self.numbers.lock().get(flow.key).cloned()
@@ -114,14 +115,14 @@ impl Play {
         self.replayed.lock().clone()
     }
 
-    /// What the store remembers of a flow's case.
+    /// The stored case of a flow.
     pub async fn file(&self, flow: &Flow) -> Option<CaseFile> {
         let number = self.number(flow)?;
         let key = CaseKey::Number(CaseNumber::read(&number)?);
         self.store.case(key, None).await.ok().flatten()
     }
 
-    /// A flow, and the one that follows from its case.
+    /// Runs a flow, then the one that follows from its case.
     async fn chain(&self, root: &'static Flow) -> Option<Stuck> {
         let mut next = Some(root);
         while let Some(flow) = next {
@@ -288,7 +289,7 @@ impl Play {
         played.hospital.up().await.map_err(|error| error.to_string())
     }
 
-    /// Waits for the parked delivery with others behind it, repairs the hospital, and replays.
+    /// Waits for a parked delivery with others behind it, repairs the hospital, and replays.
     async fn replay(&self, flow: &'static Flow, who: Org) -> Result<(), String> {
         let number = self.number(flow);
         let id = loop {
@@ -316,7 +317,7 @@ impl Play {
         Ok(())
     }
 
-    /// Waits until nothing is on its way any more, or until it takes too long.
+    /// Waits until no delivery is on its way, up to a limit.
     async fn settle(&self) {
         let people = self.people();
         let everything = async {
@@ -328,12 +329,12 @@ impl Play {
                 tokio::time::sleep(ASK_EVERY).await;
             }
         };
-        // What is still on its way then shows as lost in the table.
+        // What is still on its way after that is reported as lost.
         let _in_time = tokio::time::timeout(self.settle_lasts, everything).await;
     }
 }
 
-/// The operator of the demo, and the reason of an act.
+/// The operator of the demo, with the reason for an act.
 pub(super) fn operator(why: &str) -> Result<(Person, Reason), Refusal> {
     Ok((Person::at_terminal(Some(OPERATOR))?, Reason::new(why)?))
 }
@@ -342,7 +343,7 @@ fn which(flow: &Flow, kind: &str) -> Which {
     Which { kind: kind.to_owned(), number: flow.own_number.to_owned() }
 }
 
-/// A step for people.
+/// The text of a step.
 fn shown(flow: &Flow, step: Step) -> String {
     match step {
         Step::Asks(who, act, _) | Step::Says(who, act) => {

@@ -1,6 +1,6 @@
-//! How far each flow is: lines that are rewritten on a terminal, and plain lines anywhere else.
+//! Shows the progress of flows: lines rewritten in place on a terminal, plain lines elsewhere.
 //!
-//! It goes to standard error, so that `--json` leaves standard output to the table.
+//! Written to standard error, so that with `--json` standard output has only the table.
 
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -11,19 +11,19 @@ use super::flows::FLOWS;
 use super::story::Flow;
 use crate::cli::print::width;
 
-/// How wide the names of flows are printed.
+/// Width of flow names, in columns.
 const NAME_WIDTH: usize = 46;
 
-/// How a flow stands.
+/// Progress of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// It has not begun.
     Waits,
-    /// It goes on.
+    /// It is running.
     Runs,
-    /// It came to its end.
+    /// Ended as planned.
     Done,
-    /// It came to a stop before its end.
+    /// Stopped before its end.
     Stuck,
 }
 
@@ -38,67 +38,67 @@ impl Mark {
     }
 }
 
-/// Where the lines go.
+/// Where progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Watched {
-    /// To a terminal, where they are rewritten.
-    CurrentConfig,
-    /// To a file or a pipe, one line per step.
-    Later,
-    /// Nowhere.
-    Never,
+enum Output {
+    /// On a terminal, rewritten in place.
+    Terminal,
+    /// In a file or a pipe, one line per step.
+    Lines,
+    /// Progress is not shown.
+    None,
 }
 
-/// The lines of all flows.
+/// The progress of all flows.
 pub struct Board {
     lines: Mutex<Vec<(Mark, String)>>,
-    watched: Watched,
+    output: Output,
     begun: Instant,
 }
 
 impl Board {
-    /// A board on which nothing has begun, on standard error.
+    /// Shows progress on standard error.
     #[must_use]
     pub fn new() -> Self {
-        let current_config = std::io::stderr().is_terminal();
-        let board = Self::to(if current_config { Watched::CurrentConfig } else { Watched::Later });
-        if current_config {
+        let is_terminal = std::io::stderr().is_terminal();
+        let board = Self::to(if is_terminal { Output::Terminal } else { Output::Lines });
+        if is_terminal {
             print(&drawn(&vec![(Mark::Waits, String::new()); FLOWS.len()], false));
         }
         board
     }
 
-    /// A board that nobody sees.
+    /// A board that shows nothing.
     #[must_use]
     pub fn silent() -> Self {
-        Self::to(Watched::Never)
+        Self::to(Output::None)
     }
 
-    fn to(watched: Watched) -> Self {
+    fn to(output: Output) -> Self {
         let lines = Mutex::new(vec![(Mark::Waits, String::new()); FLOWS.len()]);
-        Self { lines, watched, begun: Instant::now() }
+        Self { lines, output, begun: Instant::now() }
     }
 
-    /// Whether somebody watches, so that the story should not run away.
+    /// Whether a person follows on a terminal, so that the demo should not be too fast.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.watched == Watched::CurrentConfig
+        self.output == Output::Terminal
     }
 
-    /// Shows where a flow is.
+    /// Shows the progress of one flow.
     pub fn show(&self, flow: &Flow, mark: Mark, text: &str) {
         let Some(at) = FLOWS.iter().position(|other| other.key == flow.key) else { return };
         let mut lines = self.lines.lock();
         if let Some(line) = lines.get_mut(at) {
             *line = (mark, text.to_owned());
         }
-        match self.watched {
-            Watched::CurrentConfig => print(&drawn(&lines, true)),
-            Watched::Later => {
+        match self.output {
+            Output::Terminal => print(&drawn(&lines, true)),
+            Output::Lines => {
                 let seconds = self.begun.elapsed().as_secs_f64();
                 print(&format!("{seconds:6.1}s {} {}: {text}\n", mark.sign(), named(flow)));
             }
-            Watched::Never => {}
+            Output::None => {}
         }
     }
 }
@@ -109,16 +109,17 @@ impl Default for Board {
     }
 }
 
-/// 上转 / up-referral.
+/// The name of a flow, in Chinese and English.
 fn named(flow: &Flow) -> String {
     format!("{} / {}", flow.zh, flow.en)
 }
 
-/// Long lines are cut off and not wrapped meanwhile: a wrapped line would be two to move up over.
+/// Turns line wrap off: a wrapped line would take two rows, and the cursor would move
+/// up too little.
 const WRAP_OFF: &str = "\x1b[?7l";
 const WRAP_ON: &str = "\x1b[?7h";
 
-/// All lines; `again` moves up to the first of them before.
+/// All lines. With `again`, first moves the cursor up to overwrite them.
 fn drawn(lines: &[(Mark, String)], again: bool) -> String {
     let mut text = if again { format!("\x1b[{}A", lines.len()) } else { String::new() };
     text.push_str(WRAP_OFF);
@@ -133,7 +134,7 @@ fn drawn(lines: &[(Mark, String)], again: bool) -> String {
 
 fn print(text: &str) {
     let mut out = std::io::stderr().lock();
-    // Whoever closed the terminal does not watch any more.
+    // The terminal may be closed, which is fine.
     let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 

@@ -1,12 +1,12 @@
-//! The story, as data: what is told, by whom, and what must be heard before it goes on.
+//! Types for the flows: what is sent by whom, and what must be received before the flow goes on.
 //!
 //! ```text
-//!   Asks(who, act, to)  who opens a case with somebody
-//!   Says(who, act)      who sends a message and hears AA, 200 or the like
-//!   Hears(who, kind)    the story goes on only when that has reached who
+//!   Asks(who, act, to)  who opens a case with to
+//!   Says(who, act)      who sends a message and gets a positive answer
+//!   Hears(who, kind)    the flow goes on only when who has received that
 //! ```
 //!
-//! Several flows run at once, as in a county. Nothing here knows a format or a socket.
+//! Several flows run at the same time, as in a county. Nothing here knows a format or a socket.
 
 use tierlink_simulator::{Act, Case, Sort};
 
@@ -15,51 +15,51 @@ use super::cast::{Org, Patient};
 /// One step of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Somebody asks somebody else, and is told that the request was taken.
+    /// An organisation sends a request to another one, and the broker accepts it.
     Asks(Org, Act, Org),
-    /// Somebody sends a message and is told that it was taken.
+    /// An organisation sends a message, and the broker accepts it.
     Says(Org, Act),
     /// Somebody has received a message of this kind about this case. What people must hear waits for
     /// them in their lane.
     Hears(Org, &'static str),
-    /// Its listener closes: connections are refused.
+    /// Its server stops: connections are refused.
     GoesDown(Org),
-    /// After the usual while, and after at least one try failed, it listens again.
+    /// Its server starts again, after a fixed time and at least one failed try.
     ComesBack(Org),
     /// From now on it refuses messages of this kind about this case.
     Refuses(Org, &'static str),
-    /// It breaks off before it answers the next message of this kind about this case, so that the
-    /// message comes again.
+    /// It closes the connection instead of answering the next message of this kind about this case,
+    /// so the broker sends it again.
     Stumbles(Org, &'static str),
-    /// An operator waits until the refused delivery is parked with others behind it, has the
-    /// hospital repaired, and replays it.
+    /// An operator waits until the refused delivery is parked with others behind it, repairs the
+    /// hospital, and replays it.
     Replay(Org),
 }
 
-/// One flow: one case from its first message to the state in which it must end.
+/// One flow: one case, from its first message to the state in which it must end.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
-    /// A name for programs.
+    /// A key for programs.
     pub key: &'static str,
-    /// 名称.
+    /// Its Chinese name.
     pub zh: &'static str,
-    /// The same in English.
+    /// Its English name.
     pub en: &'static str,
-    /// What sort of case.
+    /// The family of the case.
     pub sort: Sort,
-    /// Who opens it.
+    /// The organisation that opens it.
     pub origin: Org,
-    /// The number that the origin prints on paper.
+    /// The number that the origin gives it.
     pub own_number: &'static str,
-    /// Who it is about.
+    /// The patient of the case.
     pub patient: Patient,
-    /// The flow whose case is this one's parent: it begins when that one has ended.
+    /// The flow whose case is the parent: this one begins when that has ended.
     pub after: Option<&'static str>,
     /// The further system of an organisation that takes part, where it is not the default one.
     pub through: Option<(Org, &'static str)>,
     /// What happens.
     pub steps: &'static [Step],
-    /// The state in which the case must end.
+    /// Name of the state in which the case must end.
     pub ends: &'static str,
 }
 

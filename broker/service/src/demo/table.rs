@@ -1,4 +1,4 @@
-//! The table at the end: cases, lanes, totals, and whether everything is as it must be.
+//! The table at the end: cases, lanes, totals, and whether everything went as planned.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use super::play::{Play, Stuck};
 use super::story::Flow;
 use crate::cli::print;
 
-/// One case.
+/// One case in the table.
 #[derive(Clone, Debug)]
 struct CaseLine {
     flow: &'static Flow,
     number: String,
     state: String,
     events: usize,
-    /// Why the case did not end as told, if it did not.
+    /// Why the case did not end as planned; `None` if it did.
     wrong: Option<String>,
 }
 
@@ -36,12 +36,12 @@ struct LaneLine {
     delivered: usize,
     retries: u32,
     replayed: usize,
-    /// Not delivered: parked, withdrawn or still on its way.
+    /// Deliveries that were not delivered: parked, withdrawn or still on their way.
     open: usize,
     waits_ms: Vec<i64>,
 }
 
-/// Everything that the demo has to say in the end.
+/// The results of a run.
 pub struct Table {
     cases: Vec<CaseLine>,
     lanes: Vec<LaneLine>,
@@ -49,13 +49,13 @@ pub struct Table {
     with_people: usize,
     counts: Counts,
     stuck: Vec<Stuck>,
-    /// Codes and fields of deliveries that did not end well.
+    /// Codes and fields of deliveries that were not delivered.
     problems: Vec<String>,
     seconds: f64,
 }
 
 impl Table {
-    /// Collects what the store and the hospitals remember.
+    /// Collects the records of the store and of the hospitals.
     pub async fn collect(
         play: &Play,
         actors: &BTreeMap<Org, Arc<Actor>>,
@@ -110,7 +110,7 @@ impl Table {
         self.lanes.iter().map(|line| line.delivered).sum()
     }
 
-    /// Whether everything went as told.
+    /// Whether everything went as planned.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.counts.is_clean()
@@ -121,7 +121,7 @@ impl Table {
             && self.replayed() == 1
     }
 
-    /// For people.
+    /// Prints the results for people.
     pub fn print(&self) {
         let cases: Vec<Vec<String>> = self.cases.iter().map(CaseLine::cells).collect();
         print::line("");
@@ -172,7 +172,7 @@ impl Table {
         stuck.chain(found).chain(problems).collect()
     }
 
-    /// For programs.
+    /// The results for programs.
     #[must_use]
     pub fn json(&self) -> Value {
         let cases: Vec<Value> = self
@@ -246,7 +246,7 @@ impl LaneLine {
 
     fn add(&mut self, row: &CustodyRow, replayed: bool) {
         self.replayed += usize::from(replayed);
-        // The first try of each round is none "again"; a replay is a round of its own.
+        // The first try of each round is no repetition; a replay starts a round of its own.
         let first_tries = 1 + u32::from(replayed);
         self.retries += row.delivery.attempts.saturating_sub(first_tries);
         if row.delivery.state == delivery::State::Delivered {
@@ -309,7 +309,7 @@ fn case_line(flow: &'static Flow, file: Option<&CaseFile>) -> CaseLine {
     }
 }
 
-/// Whether the emergency ECG missed its deadline.
+/// The text to report if the emergency ECG missed its deadline.
 fn late(file: &CaseFile) -> Option<String> {
     let overdue = |note: &Option<String>| note.as_ref().is_some_and(|it| it.starts_with("overdue"));
     let audited = file.events.iter().find(|event| event.kind.as_str() == "consultation.audit");
@@ -347,7 +347,7 @@ fn as_told(flow: &Flow, file: &CaseFile, people: &[LaneName]) -> ledger::Case {
     }
 }
 
-/// Codes and fields of a delivery that did not end well.
+/// Codes and fields of a delivery that was not delivered.
 fn open_problems(row: &CustodyRow) -> Vec<String> {
     if row.delivery.state == delivery::State::Delivered {
         return Vec::new();

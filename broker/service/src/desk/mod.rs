@@ -1,5 +1,5 @@
-//! The desk: the only way in for what people do to the broker, whether they come by the command
-//! line, by the API or by a signal.
+//! Performs what people ask the broker to do, whether through the command line, the API or a
+//! signal. There is no other way in.
 //!
 //! ```text
 //!   command line ─┐
@@ -7,10 +7,10 @@
 //!   SIGHUP ───────┘
 //! ```
 //!
-//! Each act says who, why and when. It is recorded in the transaction that does it, so a process
-//! that is killed in between leaves both or neither; `tierlink acts list` shows the record.
-//! A reload changes only the memory of this process: the new configuration counts from when its
-//! record is written, and if that cannot be done the old one stays in force.
+//! Each act has a person, a reason and a time. It is recorded in the transaction that performs it,
+//! so a process that is killed in between leaves both or neither; `tierlink acts list` shows the
+//! record. A reload changes only the memory of this process: the new configuration is in force once
+//! its record is written, and if that fails the old one stays.
 //!
 //! The desk does not decide who may act: the API has checked the token, and on the command line
 //! whoever can read the configuration can reach the store.
@@ -46,12 +46,12 @@ const AGREED_FOR: SignedDuration = SignedDuration::from_hours(24);
 pub enum Performed {
     /// It is done, and recorded under this id.
     Recorded(Uuid),
-    /// There was nothing to do: the lane was paused, or open, already. Not recorded.
+    /// There was nothing to do: the lane was paused already, or was not paused. Not recorded.
     AsBefore,
 }
 
 impl Performed {
-    /// The id of the record, if there is one.
+    /// The id of the record; `None` if there is none.
     #[must_use]
     pub fn id(self) -> Option<Uuid> {
         match self {
@@ -66,12 +66,12 @@ pub struct Desk {
     store: Arc<dyn Acts>,
     current_config: Arc<CurrentConfig>,
     environment: Arc<dyn Environment>,
-    /// Wakes the relay of this process when there is something to deliver again.
+    /// Wakes the relay of this process when something can be delivered again.
     wake: Arc<Notify>,
 }
 
 impl Desk {
-    /// A desk in front of this store.
+    /// Works on this store.
     #[must_use]
     pub fn new(
         store: Arc<dyn Acts>,
@@ -82,7 +82,7 @@ impl Desk {
         Self { store, current_config, environment, wake }
     }
 
-    /// Does what a person asks for and records it, or says why not.
+    /// Performs and records an act, or refuses it.
     pub async fn perform(&self, act: Act, by: &Person, why: &Reason) -> Result<Performed, Refusal> {
         let config = self.current_config.load();
         expect_known(&act, &config)?;
@@ -111,7 +111,7 @@ impl Desk {
         }
     }
 
-    /// Makes a token and gives its text, which nobody can read again.
+    /// Creates a token and returns its text, which cannot be read again.
     pub async fn create_token(
         &self,
         mut wanted: Wanted,
@@ -152,7 +152,7 @@ impl Desk {
         Ok(performed)
     }
 
-    /// What the origin hears when a person drops one of its deliveries.
+    /// Makes the receipt that tells an origin that a person dropped its delivery.
     fn receipt_of_drop(&self, config: &Config, at: Timestamp) -> ReceiptOf {
         let (judge, receipt_id) =
             (CoreJudge::new(Arc::clone(&config.policy)), self.environment.id());
@@ -189,8 +189,8 @@ fn delivers(act: &Act) -> bool {
     }
 }
 
-/// Only the configuration knows which organisations there are. A delivery or a token is looked up
-/// by the store.
+/// Checks that the organisation of the act exists, which only the configuration knows. Deliveries
+/// and tokens are looked up by the store.
 fn expect_known(act: &Act, config: &Config) -> Result<(), Refusal> {
     let organisation = match act {
         Act::Pause(lane) | Act::Resume(lane) if config.system(lane).is_none() => {

@@ -3,12 +3,12 @@
 
 use tierlink_store::Through;
 
-/// Longest reason, in characters. A ticket number and two sentences fit.
+/// Longest reason, in characters: enough for a ticket number and two sentences.
 pub const REASON_CHARS_MAX: usize = 500;
 /// Longest name of a person or a token, in characters.
 pub const NAME_CHARS_MAX: usize = 100;
 
-/// What was not said, or said at too great length.
+/// Why a person, a reason or a token's name is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsaid {
     /// The reason is missing.
@@ -25,7 +25,7 @@ pub enum Unsaid {
     TokenName,
 }
 
-/// Who acts, and by which way.
+/// Who acts, and how it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     name: String,
@@ -33,8 +33,8 @@ pub struct Person {
 }
 
 impl Person {
-    /// Somebody at the command line: the name that was given, or else the user of the terminal.
-    /// Behind `sudo` that is whoever called it, not the user that it changed to.
+    /// A person at the command line: the given name, or else the user of the terminal. Behind
+    /// `sudo` that is the user who called it, not root.
     pub fn at_terminal(name: Option<&str>) -> Result<Self, Unsaid> {
         let name = match name {
             Some(given) => self::name(given).ok_or(Unsaid::PersonName)?,
@@ -43,34 +43,34 @@ impl Person {
         Ok(Self { name, through: Through::CommandLine })
     }
 
-    /// Whoever has this operator's token.
+    /// The holder of this operator's token.
     #[must_use]
     pub fn with_token(token: &str) -> Self {
         let name = name(token).unwrap_or_else(|| "unnamed token".to_owned());
         Self { name, through: Through::Api }
     }
 
-    /// Whoever may send signals to this process: the user that it runs as, or root.
+    /// Whoever may send signals to this process: the user it runs as, or root.
     #[must_use]
     pub fn with_signal() -> Self {
         Self { name: user_of(&["USER", "LOGNAME"]), through: Through::Signal }
     }
 
-    /// The name that is recorded.
+    /// The name to record.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The way in that is recorded.
+    /// The way to record.
     #[must_use]
     pub fn through(&self) -> Through {
         self.through
     }
 }
 
-/// The first of these environment variables that names somebody, or else the number of the user
-/// that this process runs as.
+/// The user named by the first of these environment variables that is set, or else the numeric id
+/// of the user that this process runs as.
 fn user_of(variables: &[&str]) -> String {
     let mut named = variables.iter().filter_map(|variable| std::env::var(variable).ok());
     named.find_map(|user| name(&user)).unwrap_or_else(user_number)
@@ -78,7 +78,7 @@ fn user_of(variables: &[&str]) -> String {
 
 fn user_number() -> String {
     use std::os::unix::fs::MetadataExt;
-    // The owner of the folder of a process is the user that it runs as.
+    // The owner of `/proc/self` is the user that the process runs as.
     std::fs::metadata("/proc/self")
         .map_or_else(|_| "operator".to_owned(), |process| format!("user {}", process.uid()))
 }
@@ -88,7 +88,7 @@ fn user_number() -> String {
 pub struct Reason(String);
 
 impl Reason {
-    /// Reads a reason. It must say something, in at most [`REASON_CHARS_MAX`] characters.
+    /// Checks a reason: not blank, and at most [`REASON_CHARS_MAX`] characters.
     pub fn new(text: &str) -> Result<Self, Unsaid> {
         let text = on_one_line(text);
         if text.is_empty() {
@@ -100,28 +100,28 @@ impl Reason {
         Ok(Self(text))
     }
 
-    /// The reason of a reload that a signal asked for: a signal carries no words.
+    /// The reason of a reload by signal, since a signal carries no text.
     #[must_use]
     pub fn hang_up() -> Self {
         Self("SIGHUP".to_owned())
     }
 
-    /// The text that is recorded.
+    /// The text to record.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
     }
 }
 
-/// A name of a person or a token, if it is one.
+/// A name of a person or a token; `None` if it is empty or too long.
 pub(super) fn name(text: &str) -> Option<String> {
     let text = on_one_line(text);
     let fits = (1..=NAME_CHARS_MAX).contains(&text.chars().count());
     fits.then_some(text)
 }
 
-/// Line ends and tabs become blanks; other control characters, and those that turn the direction
-/// of what follows, are left out.
+/// Replaces line ends and tabs by blanks, and removes other control characters and those that
+/// change the text direction.
 fn on_one_line(text: &str) -> String {
     let shown: String = text
         .chars()

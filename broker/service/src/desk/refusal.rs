@@ -1,4 +1,4 @@
-//! Why the desk did not do what a person asked for. Nothing was done or recorded then.
+//! Why an act was refused. Nothing was done or recorded then.
 
 use tierlink_core::delivery::State;
 use tierlink_schemas::Code;
@@ -6,13 +6,13 @@ use tierlink_store::{Act, LeftBehind};
 
 use super::person::Unsaid;
 
-/// The reason or a name is missing or too long.
+/// Error code: the reason or a name is missing or too long.
 pub const UNSAID: Code = Code::new("A012");
-/// There is no such delivery, lane, organisation or token.
+/// Error code: there is no such delivery, lane, organisation or token.
 pub const UNKNOWN: Code = Code::new("A013");
-/// The delivery is not parked.
+/// Error code: the delivery is not parked.
 pub const NOT_PARKED: Code = Code::new("A014");
-/// A token of this name works already.
+/// Error code: a valid token has this name already.
 pub const NAME_TAKEN: Code = Code::new("A015");
 
 /// A reload would drop an organisation or a system.
@@ -21,7 +21,7 @@ pub const WOULD_LEAVE: Code = Code::new("A016");
 /// Why an act was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// Who or why was not said as it must be.
+    /// The reason or a name is not valid.
     #[error(transparent)]
     Unsaid(#[from] Unsaid),
     /// There is no such delivery.
@@ -29,7 +29,7 @@ pub enum Refusal {
         "no message goes to this organisation under this id; see the list of parked deliveries"
     )]
     NoSuchDelivery,
-    /// There is no such organisation, so it has no lane and gets no token.
+    /// There is no such organisation, so it has neither lanes nor tokens.
     #[error("no profile has this organisation's code; see the list of lanes, or add a profile")]
     NoSuchOrganisation,
     /// There is no such token.
@@ -38,7 +38,7 @@ pub enum Refusal {
     /// The delivery is in another state. Somebody may have acted before.
     #[error("this delivery is not parked (any more), it is {}; see the list of acts", state_word(.0))]
     NotParked(State),
-    /// A token of this name works already.
+    /// A valid token has this name already.
     #[error("a token of this name works already; choose another, or revoke that one first")]
     NameTaken,
     /// A reload would drop systems that nobody has named for it.
@@ -50,7 +50,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The stable code, with a page under `ops/errors/`.
+    /// The stable error code. Each has a page in `ops/errors/`.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -63,7 +63,7 @@ impl Refusal {
         }
     }
 
-    /// What is unknown if the subject of this act is.
+    /// The refusal if the subject of this act does not exist.
     pub(super) fn unknown(act: &Act) -> Self {
         match act {
             Act::Replay(_) | Act::Drop(_) => Self::NoSuchDelivery,

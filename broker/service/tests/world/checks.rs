@@ -11,11 +11,11 @@ use tierlink_store::DeliveryId;
 use uuid::Uuid;
 
 use crate::hospitals::{Did, Seen};
-use crate::senders::Heard;
+use crate::senders::ReceivedVerdict;
 use crate::store::{Memory, SourceId, source_id};
 
 /// Every failure, with the name of the promise that is broken.
-pub fn all(memory: &Memory, seen: &Seen, heard: &[Heard]) -> Vec<String> {
+pub fn all(memory: &Memory, seen: &Seen, heard: &[ReceivedVerdict]) -> Vec<String> {
     let mut failures = Vec::new();
     failures.extend(acknowledged_is_kept(memory, heard));
     failures.extend(repeats_hear_the_same(heard));
@@ -29,7 +29,7 @@ pub fn all(memory: &Memory, seen: &Seen, heard: &[Heard]) -> Vec<String> {
     failures
 }
 
-fn acknowledged_is_kept(memory: &Memory, heard: &[Heard]) -> Vec<String> {
+fn acknowledged_is_kept(memory: &Memory, heard: &[ReceivedVerdict]) -> Vec<String> {
     let lost = heard.iter().filter(|heard| match &heard.verdict {
         Verdict::Accepted { message, .. } | Verdict::Repeated { message, .. } => {
             memory.messages.get(message).map(|kept| source_id(&kept.message))
@@ -41,8 +41,8 @@ fn acknowledged_is_kept(memory: &Memory, heard: &[Heard]) -> Vec<String> {
 }
 
 /// The first good verdict on a message stands: a repeat hears the same, other content never.
-fn repeats_hear_the_same(heard: &[Heard]) -> Vec<String> {
-    let mut firsts: BTreeMap<&SourceId, (usize, &Heard)> = BTreeMap::new();
+fn repeats_hear_the_same(heard: &[ReceivedVerdict]) -> Vec<String> {
+    let mut firsts: BTreeMap<&SourceId, (usize, &ReceivedVerdict)> = BTreeMap::new();
     let mut failures = Vec::new();
     for (at, now) in heard.iter().enumerate() {
         let source = &now.source;

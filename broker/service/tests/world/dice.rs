@@ -41,7 +41,7 @@ impl Dice {
         usize::try_from(self.below(length as u64)).unwrap()
     }
 
-    /// 32 bytes.
+    /// Draws 32 random bytes.
     pub fn bytes(&self) -> [u8; 32] {
         self.0.lock().random()
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tierlink_codec::{Answered, Codec, Encoded, Profile, Writing};
-use tierlink_edge::destination::{Destination, Destinations, Heard};
+use tierlink_edge::destination::{Destination, Destinations, SendResult};
 use tierlink_edge::organisations::Organisations;
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, OrganisationCode, Problem};
@@ -72,11 +72,11 @@ impl Destinations for Town {
         profile: &Profile,
     ) -> Result<Option<Box<dyn Destination>>, Problem> {
         let whose = profile.organisation.code.clone();
-        Ok(Some(Box::new(Door { town: self.clone(), whose })))
+        Ok(Some(Box::new(HospitalConnection { town: self.clone(), whose })))
     }
 }
 
-struct Door {
+struct HospitalConnection {
     town: Town,
     whose: OrganisationCode,
 }
@@ -85,13 +85,13 @@ fn problem(text: &str) -> Problem {
     Problem::new(Code::new("E003"), "outbound", text)
 }
 
-fn silent() -> Heard {
-    Heard::Silent(problem("no answer"))
+fn silent() -> SendResult {
+    SendResult::NoAnswer(problem("no answer"))
 }
 
 #[async_trait]
-impl Destination for Door {
-    async fn send(&mut self, encoded: &Encoded, _: &dyn Codec, _: &Writing<'_>) -> Heard {
+impl Destination for HospitalConnection {
+    async fn send(&mut self, encoded: &Encoded, _: &dyn Codec, _: &Writing<'_>) -> SendResult {
         let Town { seen, power, dice, faults } = &self.town;
         power.on().await;
         let message = from_slice(&encoded.bytes).unwrap();
@@ -117,31 +117,31 @@ impl Destination for Door {
     async fn rest(&mut self) {}
 }
 
-impl Door {
-    fn answer(&self, id: &DeliveryId, bytes: &[u8]) -> Heard {
+impl HospitalConnection {
+    fn answer(&self, id: &DeliveryId, bytes: &[u8]) -> SendResult {
         let Town { seen, dice, faults, .. } = &self.town;
         let mut seen = seen.lock();
         seen.read(id, bytes);
         let problems = vec![problem("the hospital says so")];
         if seen.refused.contains(id) {
-            return Heard::Answered(Answered::Refused { problems });
+            return SendResult::Answered(Answered::Refused { problems });
         }
         if !seen.taken.contains(id) {
             if faults.happens(dice, 5) {
-                return Heard::Answered(Answered::NotNow { problems });
+                return SendResult::Answered(Answered::NotNow { problems });
             }
             if faults.happens(dice, 2) {
                 seen.refused.insert(id.clone());
-                return Heard::Answered(Answered::Refused { problems });
+                return SendResult::Answered(Answered::Refused { problems });
             }
         }
         seen.take(id);
         if faults.happens(dice, 2) {
-            return Heard::Answered(Answered::Unreadable { problem: problem("garbage") });
+            return SendResult::Answered(Answered::Unreadable { problem: problem("garbage") });
         }
         if faults.happens(dice, 2) {
-            return Heard::Answered(Answered::Stray);
+            return SendResult::Answered(Answered::Stray);
         }
-        Heard::Answered(Answered::Taken { number: None })
+        SendResult::Answered(Answered::Taken { number: None })
     }
 }

@@ -16,7 +16,7 @@ use crate::hospitals::Seen;
 use crate::power::Mode;
 use crate::process::{Ground, Process};
 use crate::sabotage::Sabotage;
-use crate::senders::{Heard, Processes, Senders};
+use crate::senders::{Processes, ReceivedVerdict, Senders};
 use crate::store::Memory;
 
 /// How long a mended world may take to bring everything where it belongs. A lease and a wait that
@@ -64,7 +64,7 @@ pub fn tell<F: Future<Output = World>>(story: impl FnOnce(World) -> F) -> Vec<St
 pub struct World {
     pub ground: Ground,
     pub processes: Processes,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    heard: Arc<Mutex<Vec<ReceivedVerdict>>>,
     /// Whether clocks are set wrong in this world.
     jumps: bool,
 }

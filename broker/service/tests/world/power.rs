@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 /// What the machine gives to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It runs.
+    /// The process runs.
     On,
     /// It stands still. With `forgotten`, the bus has cut its connections meanwhile.
     Stopped { forgotten: bool },

@@ -121,7 +121,7 @@ impl Process {
             Arc::clone(&environment),
         ));
         for code in EVERYBODY {
-            let lane = Lane {
+            let lane = LaneRunner {
                 name: org(code).into(),
                 due: Arc::<Deliveries>::clone(&deliveries),
                 outcomes: Arc::<Deliveries>::clone(&deliveries),

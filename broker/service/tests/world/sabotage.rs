@@ -1,6 +1,6 @@
 //! Bugs to plant. Each one breaks one promise, and the check of that promise must see it.
 
-/// A bug.
+/// A fault built into the broker on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
     /// The store forgets to write an outbox row.

@@ -30,7 +30,7 @@ const NOT_STORED: u16 = 503;
 
 /// A verdict that a sender heard.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct ReceivedVerdict {
     pub source: SourceId,
     pub verdict: Verdict,
     /// Which content it is about: 0 is what the sender means, anything else was altered.
@@ -46,7 +46,7 @@ pub type Processes = Arc<Mutex<Vec<Arc<Process>>>>;
 pub struct Senders {
     pub processes: Processes,
     pub dice: Dice,
-    pub heard: Arc<Mutex<Vec<Heard>>>,
+    pub heard: Arc<Mutex<Vec<ReceivedVerdict>>>,
 }
 
 /// One message on its way in: the same at every try.

@@ -490,7 +490,7 @@ impl Memory {
             .iter()
             .filter(|id| self.deliveries[*id].row.state == Stand::Published)
             .filter(|id| match repair {
-                Repair::RoadIsNew => true,
+                Repair::BusIsEmpty => true,
                 Repair::Lane(lane) => self.deliveries[*id].row.lane() == *lane,
                 Repair::Stale { before, waiting, .. } => {
                     !waiting.contains(&self.deliveries[*id].row.lane())

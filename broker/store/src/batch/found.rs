@@ -1,4 +1,5 @@
-//! What is looked up and found for each work of a batch, as earlier works of the batch leave it.
+//! Collects what the judge needs to know for each work, including the changes made by earlier works
+//! of the same batch.
 
 use std::collections::HashSet;
 
@@ -8,40 +9,40 @@ use tierlink_core::find::{self, Key, Picked};
 use tierlink_schemas::Message;
 use uuid::Uuid;
 
-use super::{Batch, Wishes, slot_of};
+use super::{Batch, Needed, slot_of};
 use crate::changes::SlotName;
 use crate::records::{Content, Found};
 
 impl Batch {
-    /// What must be looked up before any of the works is judged, as far as it can be known now.
-    pub(crate) fn wishes(&self) -> Wishes {
-        let mut all = Wishes::default();
+    /// What must be read before any work is judged, as far as it can be known at that point.
+    pub(crate) fn needed_by_all(&self) -> Needed {
+        let mut all = Needed::default();
         for at in 0..self.len() {
-            let mut wishes = self.wishes_of(at);
-            all.requests.append(&mut wishes.requests);
-            all.bookings.append(&mut wishes.bookings);
-            all.slots.append(&mut wishes.slots);
+            let mut needed = self.needed_by(at);
+            all.requests.append(&mut needed.requests);
+            all.bookings.append(&mut needed.bookings);
+            all.slots.append(&mut needed.slots);
         }
         all
     }
 
-    /// What is not known yet and needed to judge this work now.
-    pub(crate) fn wishes_of(&self, at: usize) -> Wishes {
-        let mut wishes = Wishes::default();
-        let Some(asked) = self.asked(at) else { return wishes };
+    /// What is still missing to judge this work now.
+    pub(crate) fn needed_by(&self, at: usize) -> Needed {
+        let mut needed = Needed::default();
+        let Some(asked) = self.asked(at) else { return needed };
         let case = self.guess(at);
         if let Some(case) = case.filter(|_| needs_request(asked.message.kind()))
             && self.request(case.request).is_none()
             && !self.requests.contains_key(&case.request)
         {
-            wishes.requests.push(case.request);
+            needed.requests.push(case.request);
         }
         let wanted = wanted_bookings(&asked.message, case);
-        wishes
+        needed
             .bookings
             .extend(wanted.into_iter().filter(|want| !self.asked_bookings.contains(want)));
-        wishes.slots.extend(slot_of(&asked.message).filter(|slot| !self.slots.contains_key(slot)));
-        wishes
+        needed.slots.extend(slot_of(&asked.message).filter(|slot| !self.slots.contains_key(slot)));
+        needed
     }
 
     pub(super) fn found(&self, at: usize) -> Found<'_> {
@@ -60,7 +61,8 @@ impl Batch {
         }
     }
 
-    /// The case that is probably meant. Only for looking things up: the judge picks anew.
+    /// The case that is probably meant. Only for choosing what to read: the judge
+    /// decides for itself.
     fn guess(&self, at: usize) -> Option<&Case> {
         let asked = self.asked(at)?;
         let sender = &asked.message.source.organisation;
@@ -72,7 +74,8 @@ impl Batch {
         }
     }
 
-    /// The cases that a key names, as they are now, those of this batch included.
+    /// The cases that a key names, with the changes of this batch applied and the cases
+    /// it opened included.
     fn cases_of(&self, place: usize) -> Vec<&Case> {
         let mut ids = self.resolved[place].clone();
         match &self.keys[place] {
@@ -103,7 +106,7 @@ impl Batch {
             .or_else(|| self.requests.get(&id)?.as_ref())
     }
 
-    /// What other cases hold of it, as they are now.
+    /// Bookings by other cases that overlap with `wanted`, with the changes of this batch applied.
     fn overlapping(&self, wanted: &[Booking], own: Option<Uuid>) -> Vec<Booking> {
         if wanted.is_empty() {
             return Vec::new();

@@ -1,11 +1,11 @@
-//! One work of a batch before the judge.
+//! Has one work of a batch judged.
 
 use super::Batch;
 use crate::judge::Judge;
 use crate::records::Judgement;
 
 impl Batch {
-    /// Has one work judged and takes over what it means.
+    /// Asks the judge about one work and applies the judgement to the batch.
     pub(crate) fn judge(&mut self, at: usize, judge: &dyn Judge) {
         // An earlier work of this batch may have been the same message.
         self.answer_repeat(at);

@@ -1,4 +1,4 @@
-//! The planner alone, without a database: what a batch decides from what was found.
+//! Tests of a batch alone, without a database: what it decides from what was found.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ use crate::records::{
 
 const SENDER: &str = "330199001";
 
-/// Says what it was told to say, and remembers what was found.
+/// A judge that gives the judgement it was told to give, and remembers what it was asked.
 #[derive(Default)]
 struct Scripted {
     refuses: bool,
@@ -153,14 +153,14 @@ fn a_refused_first_does_not_use_up_its_id() {
 #[test]
 fn a_wish_is_asked_once() {
     let mut batch = Batch::new(vec![work(Kind::ReferralSchedule, "m-1", 7)]);
-    let wishes = batch.wishes();
-    let Some(name) = wishes.slots.first().cloned() else {
+    let needed = batch.needed_by_all();
+    let Some(name) = needed.slots.first().cloned() else {
         panic!("the example of an appointment names a slot");
     };
 
     batch.know_slot(name, SlotKnown { places: Some(3), uses: [Uuid::now_v7()].into() });
 
-    assert!(batch.wishes().is_empty());
+    assert!(batch.needed_by_all().is_empty());
     let judge = Scripted { refuses: true, ..Scripted::default() };
     run(batch, &judge);
     assert_eq!(*judge.slots.lock(), [Some((3, 1))]);

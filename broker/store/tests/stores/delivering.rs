@@ -177,7 +177,7 @@ pub async fn what_was_taken_in_an_older_round_is_taken(place: &Place) {
     let store = &*place.store;
     line(store, "m-1", 0).await;
     let head = publish(store, noon()).await.remove(0);
-    assert_eq!(store.repair(Repair::RoadIsNew).await.unwrap(), 1);
+    assert_eq!(store.repair(Repair::BusIsEmpty).await.unwrap(), 1);
 
     settle(store, &head.id, head.round, taken(), later(1)).await;
 
@@ -261,7 +261,7 @@ pub async fn what_a_forgetful_road_held_is_queued_again(place: &Place) {
     assert!(!due(store, &held[1].id, held[1].round).await);
     let again = publish(store, later(1)).await;
     assert_eq!(to_hospital(&again)[0].round, held[1].round + 1);
-    assert!(store.repair(Repair::RoadIsNew).await.unwrap() >= 1);
+    assert!(store.repair(Repair::BusIsEmpty).await.unwrap() >= 1);
 }
 
 pub async fn what_a_moving_lane_left_behind_is_queued_again(place: &Place) {

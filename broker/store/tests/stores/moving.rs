@@ -20,7 +20,7 @@ const STATES: [&str; 6] = ["queued", "published", "waiting", "delivered", "parke
 enum Way {
     Published,
     Answered(Outcome),
-    RoadIsNew,
+    BusIsEmpty,
     LaneIsNew,
     Stale,
     LookAtWait(Timestamp),
@@ -38,7 +38,7 @@ fn ways() -> Vec<Way> {
         Way::Answered(Outcome::NotNow { problems: problems() }),
         Way::Answered(Outcome::Unanswered { problems: problems() }),
         Way::Answered(Outcome::GaveUp { problems: problems() }),
-        Way::RoadIsNew,
+        Way::BusIsEmpty,
         Way::LaneIsNew,
         Way::Stale,
         Way::LookAtWait(noon()),
@@ -96,7 +96,7 @@ async fn go(store: &dyn Store, way: &Way, row: &DeliveryRow) {
     match way {
         Way::Published => store.mark_published(vec![(id, round)], noon()).await.unwrap(),
         Way::Answered(outcome) => settle(store, &id, round, outcome.clone(), noon()).await,
-        Way::RoadIsNew => drop(store.repair(Repair::RoadIsNew).await.unwrap()),
+        Way::BusIsEmpty => drop(store.repair(Repair::BusIsEmpty).await.unwrap()),
         Way::LaneIsNew => drop(store.repair(Repair::Lane(id.to.into())).await.unwrap()),
         Way::Stale => {
             let stale = Repair::Stale { before: later(1), waiting: Vec::new(), limit: 500 };
@@ -122,7 +122,7 @@ fn said(way: &Way, row: &DeliveryRow, published_at: Option<Timestamp>) -> Step {
     let event = match way {
         Way::Published => Event::Published,
         Way::Answered(outcome) => Event::Answered(outcome.clone()),
-        Way::RoadIsNew | Way::LaneIsNew | Way::Stale => Event::Repaired,
+        Way::BusIsEmpty | Way::LaneIsNew | Way::Stale => Event::Repaired,
         Way::LookAtWait(_) => Event::Due { waits_since: published_at },
         Way::Act(its) => return delivery::act(&row.state, *its),
         Way::NoteAttempt => return Step::Ignore,

@@ -8,11 +8,11 @@ use crate::case_numbers;
 /// The charsets of the simulated hospitals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
-    /// UTF-8.
+    /// UTF-8, named `UNICODE UTF-8` in MSH-18.
     Utf8,
-    /// GB 18030.
+    /// GB 18030, named `GB 18030-2000` in MSH-18.
     Gb18030,
-    /// GBK.
+    /// GBK, which MSH-18 calls GB 18030.
     Gbk,
 }
 

@@ -1,4 +1,5 @@
-//! What a judgement means for the batch: what is drafted, who is answered, what later works see.
+//! Applies a judgement to the batch: what will be written, what the sender is told, and what later
+//! works of the batch see.
 
 use tierlink_core::case::Case;
 use tierlink_schemas::{Body, CaseNumber, LaneName, Message, Refusal, Verdict};
@@ -45,7 +46,7 @@ impl Batch {
         }
     }
 
-    /// A case uses the slot of the appointment that it was given last, until the appointment is
+    /// Records which slot a case uses: the one of its latest appointment, until that appointment is
     /// taken back or the case ends.
     fn use_slot(&mut self, case: Uuid, slot: Option<SlotName>, ended: bool, appointed: bool) {
         let freed = ended || !appointed;
@@ -127,7 +128,7 @@ impl Batch {
         });
     }
 
-    /// Answers a work well, and remembers it as the first of its id.
+    /// Accepts a work, and remembers it so that a later work with the same source id is its repeat.
     fn accept(
         &mut self,
         at: usize,
