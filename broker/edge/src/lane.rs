@@ -21,4 +21,4 @@ mod batch;
 mod parts;
 mod run;
 
-pub use parts::{JOINING_MAX, Lane, Troubles, UNREADABLE, parcel_id, read_parcel_id};
+pub use parts::{JOINING_MAX, LaneRunner, Troubles, UNREADABLE, parcel_id, read_parcel_id};

@@ -89,7 +89,8 @@ impl Intake {
         Span::current().record("message.id", tracing::field::display(reading.id));
         let decoded = codec.decode(&raw, &reading);
         let head_decoded = decoded.head.clone();
-        let judged = match self.work(&reading, &config, codec.name(), &raw, decoded).await {
+        let judged = match Box::pin(self.work(&reading, &config, codec.name(), &raw, decoded)).await
+        {
             Ok(work) => self.committer.commit(work).await,
             Err(problem) => Err(problem),
         };
@@ -258,7 +259,7 @@ impl Intake {
 #[async_trait]
 impl tierlink_edge::intake::Intake for Intake {
     async fn take(&self, sender: &Profile, codec: &Arc<dyn Codec>, message: Arrived) -> Answer {
-        Self::take(self, sender, codec, message).await
+        Box::pin(Self::take(self, sender, codec, message)).await
     }
 
     fn not_now(

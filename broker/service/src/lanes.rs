@@ -10,7 +10,7 @@ use tierlink_codec::{CodecRegistry, Profile};
 use tierlink_edge::environment::Environment;
 use tierlink_edge::figures::LaneFigures;
 use tierlink_edge::idle::IdleConnections;
-use tierlink_edge::lane::{JOINING_MAX, Lane, Troubles};
+use tierlink_edge::lane::{JOINING_MAX, LaneRunner, Troubles};
 use tierlink_edge::network::Network;
 use tierlink_schemas::LaneName;
 use tierlink_store::{Outbox, Queries};

@@ -95,7 +95,9 @@ async fn settle_batch(
     match store.settle(settlements.clone(), Arc::clone(&judge)).await {
         Ok(()) => {
             trouble.is_over();
-            settlements.iter().for_each(|settlement| tell_written(&settlement.id));
+            for settlement in &settlements {
+                tell_written(&settlement.id);
+            }
             vec![Ok(()); length]
         }
         Err(error) if length == 1 || matches!(error, Error::Unavailable { .. }) => {

@@ -29,7 +29,7 @@ use tierlink_edge::doors::mllp::MllpDoor;
 use tierlink_edge::environment::SystemEnvironment;
 use tierlink_edge::figures::LaneFigures;
 use tierlink_edge::idle::IdleConnections;
-use tierlink_edge::lane::{JOINING_MAX, Lane, Troubles, parcel_id};
+use tierlink_edge::lane::{JOINING_MAX, LaneRunner, Troubles, parcel_id};
 use tierlink_edge::network::Network;
 use tierlink_edge::rates::{PerMinute, Rates};
 use tierlink_hl7v2::Hl7v2;
@@ -281,7 +281,7 @@ async fn a_message_is_written_once_for_all_tries_and_each_answer_is_read_once() 
     let deliveries = Arc::new(Deliveries(sender));
     let to: OrganisationCode = HOSPITAL.parse().unwrap();
     let (_keep, paused) = watch::channel(Arc::new(HashSet::new()));
-    let lane = Lane {
+    let lane = LaneRunner {
         name: to.clone().into(),
         due: Arc::<Deliveries>::clone(&deliveries),
         outcomes: deliveries,

@@ -8,7 +8,7 @@ use super::bookings;
 use super::draft::Draft;
 use super::experts;
 use super::moves;
-use super::stated::{EXPERTS_MAX, all_accepted, stated};
+use super::stated::{EXPERTS_MAX, all_accepted, whole_request};
 use crate::access;
 use crate::bodies::{no_case, referral_later, transfer_later};
 use crate::case::{self, AskedExpert, CriticalAlert};

@@ -7,7 +7,7 @@ use tierlink_schemas::{Body, OrganisationCode, Priority};
 
 use super::draft::Draft;
 use super::open::set_direction;
-use super::stated::stated;
+use super::stated::whole_request;
 use super::{experts, outgoing, place};
 use crate::bodies::no_request;
 use crate::routing;

@@ -6,7 +6,7 @@ use tierlink_schemas::{Body, CaseNumber, Family, Message, Priority};
 use super::ask::Ask;
 use super::change::Change;
 use super::draft::Draft;
-use super::stated::{Stated, stated};
+use super::stated::{WholeRequest, whole_request};
 use super::{experts, outgoing, place};
 use crate::access;
 use crate::bodies::no_request;

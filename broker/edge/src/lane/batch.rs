@@ -19,7 +19,7 @@ use super::parts::{
     LaneRunner, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id,
 };
 use crate::deliveries::{AfterTry, DueDelivery, OnDisk, Try, no_answer};
-use crate::destination::{Destination, Heard};
+use crate::destination::{Destination, SendResult};
 use crate::figures::outcome_label;
 use crate::trouble::{Trouble, chain};
 
@@ -278,7 +278,7 @@ impl Batch<'_> {
             attempts += 1;
             in_place.tries += 1;
             self.lane.figures.count_attempt(&self.lane.name);
-            let outcome = outcome(door.send(&encoded, self.codec, &self.writing()).await);
+            let outcome = outcome(destination.send(&encoded, self.codec, &self.writing()).await);
             let at = self.lane.environment.now();
             match &outcome {
                 Outcome::Taken { .. } | Outcome::Refused { .. } => self.silence.is_over(),
@@ -315,7 +315,7 @@ impl Batch<'_> {
             };
             self.tell_silence(&tried);
             // Nobody sends soon, and thousands may be silent at once.
-            door.rest().await;
+            destination.rest().await;
             if held_since.elapsed() > HOLD_MAX {
                 return Sent::GivenBack;
             }

@@ -68,7 +68,7 @@ pub struct LaneRunner {
     pub joining: Arc<Semaphore>,
 }
 
-impl Lane {
+impl LaneRunner {
     /// Whether `profile` is in force, with the same files behind it as far as can be seen.
     pub(super) fn still_goes_by(&self, profile: &Profile) -> bool {
         self.organisations.load().system(&self.name) == Some(profile) && !reads_files(profile)

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use super::batch::Batch;
-use super::parts::{Lane, Next, WAIT_AFTER_FAILURE, pause, reads_files};
+use super::parts::{LaneRunner, Next, WAIT_AFTER_FAILURE, pause, reads_files};
 use crate::destination::Destination;
 use crate::idle::IdleConnection;
 use crate::organisations::Organisations;
@@ -135,8 +135,8 @@ impl LaneRunner {
     ) {
         let mut changes = self.organisations.changes();
         let mut organisations = self.organisations.load();
-        let mut door = match self.open_door(&*organisations, own) {
-            Ok(Some(door)) => door,
+        let mut destination = match self.open_door(&*organisations, own) {
+            Ok(Some(destination)) => destination,
             Ok(None) => return consumer.close().await,
             Err(NotSetUp) => {
                 consumer.close().await;
@@ -146,7 +146,7 @@ impl LaneRunner {
         let mut idle = None;
         loop {
             let work = Work { organisations: &*organisations, own, stop };
-            let (consumer, door_now) = (&mut *consumer, &mut *door);
+            let (consumer, door_now) = (&mut *consumer, &mut *destination);
             match self.serve(&work, consumer, door_now, &mut changes, &mut idle).await {
                 After::Changed => {}
                 After::Leave => break,
@@ -156,7 +156,7 @@ impl LaneRunner {
             let Some(profile) = self.unchanged(&*organisations, &*now) else { break };
             if reads_files(profile) {
                 match self.open_door(&*now, own) {
-                    Ok(Some(opened)) => door = opened,
+                    Ok(Some(opened)) => destination = opened,
                     Ok(None) | Err(NotSetUp) => break,
                 }
             }
@@ -173,14 +173,14 @@ impl LaneRunner {
     ) -> Result<Option<Box<dyn Destination>>, NotSetUp> {
         let Some(profile) = organisations.system(&self.name) else { return Ok(None) };
         match self.destinations.open(organisations, profile) {
-            Ok(door) => {
-                if door.is_some() {
-                    own.door.is_over();
+            Ok(destination) => {
+                if destination.is_some() {
+                    own.not_set_up.is_over();
                 }
-                Ok(door)
+                Ok(destination)
             }
             Err(problem) => {
-                if let Some(line) = own.door.begins_or_goes_on(&problem.to_string()) {
+                if let Some(line) = own.not_set_up.begins_or_goes_on(&problem.to_string()) {
                     error!(lane = %self.name, code = %problem.code, "{line}");
                 }
                 Err(NotSetUp)
@@ -206,7 +206,7 @@ impl LaneRunner {
         &mut self,
         work: &Work<'_>,
         consumer: &mut dyn LaneConsumer,
-        door: &mut dyn Destination,
+        destination: &mut dyn Destination,
         changes: &mut watch::Receiver<u64>,
         idle: &mut Option<IdleConnection>,
     ) -> After {
@@ -228,7 +228,7 @@ impl LaneRunner {
                 _ = changes.changed() => return After::Changed,
                 () = evicted(idle) => {
                     *idle = None;
-                    door.rest().await;
+                    destination.rest().await;
                     continue;
                 }
                 next = consumer.next() => next,
@@ -254,7 +254,7 @@ impl LaneRunner {
             let directory = organisations.directory();
             let codec = &*codec;
             let work = Batch { lane: self, directory, profile, codec, silence, poison, stop };
-            match Box::pin(work.deliver(batch, consumer, door)).await {
+            match Box::pin(work.deliver(batch, consumer, destination)).await {
                 Next::GoOn => *idle = Some(self.idle_connections.add()),
                 Next::Rejoin | Next::Stop => return After::Leave,
             }

@@ -89,7 +89,7 @@ async fn take(caller: &Authenticated, api: &Api, format: &str, body: Bytes) -> R
     let arrived = Arrived { bytes: body, head: stated.head };
     let speaks = |system: &Profile| system.format.name == format;
     match profile.speaker(stated.system.as_deref(), speaks) {
-        Ok(system) => respond(api.intake.take(system, codec, arrived).await),
+        Ok(system) => respond(Box::pin(api.intake.take(system, codec, arrived)).await),
         Err(unclear) => {
             let guess = Profile::bare(organisation.clone(), profile.organisation.tier, format);
             respond(api.intake.refuse(&guess, codec, arrived, unclear_system(unclear)).await)
@@ -101,13 +101,13 @@ async fn take(caller: &Authenticated, api: &Api, format: &str, body: Bytes) -> R
 /// code maps and quirks are those of its own format.
 async fn take_from(api: &Api, only: &Profile, codec: &Arc<dyn Codec>, arrived: Arrived) -> Answer {
     if only.format.name == codec.name() {
-        return api.intake.take(only, codec, arrived).await;
+        return Box::pin(api.intake.take(only, codec, arrived)).await;
     }
     let mut other = only.clone();
     codec.name().clone_into(&mut other.format.name);
     other.codes = Codes::default();
     other.quirks = Quirks::default();
-    api.intake.take(&other, codec, arrived).await
+    Box::pin(api.intake.take(&other, codec, arrived)).await
 }
 
 fn unclear_system(unclear: Unclear) -> Problem {

@@ -188,7 +188,7 @@ impl Senders {
         // On the heap: the future of a whole intake is large.
         let taking = Box::pin(process.intake.take(system, codec, letter.bytes.clone()));
         let verdict = read(&tokio::time::timeout(ANSWER_LASTS, taking).await.ok()?)?;
-        self.heard.lock().push(Heard {
+        self.heard.lock().push(ReceivedVerdict {
             source: source_id(&letter.message),
             verdict: verdict.clone(),
             content: letter.content,
