@@ -36,6 +36,22 @@ impl Reader<'_> {
         Some(note)
     }
 
+    /// What a concept says in words, or else its code.
+    pub fn phrase(&mut self, at: At, path: &str) -> Option<String> {
+        let most = 20_000;
+        let text = self.short(at, &format!("{path}/text"), most);
+        let display = format!("{path}/coding/0/display");
+        match text {
+            Some(text) => {
+                self.bundle.take_if(at, &display, &text);
+                Some(text)
+            }
+            None => self
+                .short(at, &display, most)
+                .or_else(|| self.short(at, &format!("{path}/coding/0/code"), most)),
+        }
+    }
+
     /// Adds to an item what its extensions say.
     pub fn with_rest<T: Serialize + serde::de::DeserializeOwned>(&mut self, at: At, item: T) -> T {
         let rest = Rest(self.extensions(at, ""));

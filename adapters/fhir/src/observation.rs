@@ -215,22 +215,6 @@ impl Reader<'_> {
         (!flags.is_empty() && flags.chars().count() <= FLAG_CHARS_MAX).then_some(flags)
     }
 
-    /// What a concept says in words, or else its code.
-    pub fn phrase(&mut self, at: At, path: &str) -> Option<String> {
-        let most = 20_000;
-        let text = self.short(at, &format!("{path}/text"), most);
-        let display = format!("{path}/coding/0/display");
-        match text {
-            Some(text) => {
-                self.bundle.take_if(at, &display, &text);
-                Some(text)
-            }
-            None => self
-                .short(at, &display, most)
-                .or_else(|| self.short(at, &format!("{path}/coding/0/code"), most)),
-        }
-    }
-
     /// The sign before a quantity. One that is not understood refuses the message.
     fn comparator(&mut self, at: At, path: &str) -> Option<Comparator> {
         let sign = self.bundle.take_code(at, path)?;

@@ -25,6 +25,7 @@ async fn start(folder: &Path) -> (App, String) {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
             let mut profile = tierlink_codec::Profile::from_toml(&text).unwrap();
             profile.inbound.listener = None;
+            profile.inbound.peers.clear();
             profile.outbound.address = None;
             (profile.organisation.code.to_string(), profile)
         })

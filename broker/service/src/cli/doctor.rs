@@ -130,7 +130,7 @@ async fn store(config: &Config, findings: &mut Vec<Finding>) -> HashSet<LaneName
         findings.push(finding("tables", Ok(newer)));
     }
     findings.push(match store.time().await {
-        Ok(stored) => clock(Timestamp::now(), &stored),
+        Ok(stored) => clock(SystemEnvironment.now(), &stored),
         Err(error) => finding("clock", Err(format!("{}: {error}", error.code()))),
     });
     let paused = ask(config, &*store, findings).await;

@@ -85,11 +85,12 @@ fn check_certificates<'a>(
     let mut nameless: Vec<&Profile> = systems
         .filter(|system| {
             let own = system.inbound.listener.as_deref();
-            let mut there = listeners.iter().filter(|it| own.is_none_or(|own| own == it.name));
+            let mut there =
+                listeners.iter().filter(|it| own.is_none_or(|own| own == it.name)).peekable();
             let asks = |it: &MllpSettings| {
                 it.tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some())
             };
-            system.inbound.certificate_name.is_none() && !listeners.is_empty() && there.all(asks)
+            system.inbound.certificate_name.is_none() && there.peek().is_some() && there.all(asks)
         })
         .collect();
     nameless.sort_by_key(|system| system.lane());
