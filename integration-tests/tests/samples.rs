@@ -179,13 +179,14 @@ fn fhir_texts(name: &str, value: &Value, texts: &mut Vec<String>) {
 }
 
 /// Words that say in words what a code beside them says, or that are read as a code themselves.
-const UNDERSTOOD: [&str; 8] = [
+const UNDERSTOOD: [&str; 9] = [
     "Referring Provider",
     "Referred to Provider",
     "Second opinion",
     "Discharge summary",
     "Referral note",
     "主诉",
+    "会诊意见",
     "男",
     "女",
 ];

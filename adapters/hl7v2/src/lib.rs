@@ -34,7 +34,7 @@ pub mod limits;
 mod lists;
 mod local;
 #[cfg(test)]
-mod mapping;
+mod mapping_tests;
 mod names;
 pub mod notes;
 mod numbers;

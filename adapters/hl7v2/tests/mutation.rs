@@ -235,6 +235,8 @@ const MEANINGLESS: &[(&str, &[&str], &str)] = &[
     ),
     ("PRD-5.2", &WAYS, "the one telephone to call has no use in the canonical message"),
     ("PRD-5.3", &WAYS, "the one telephone to call has no use in the canonical message"),
+    ("PRD-4.9", &WAYS, "the name of the organisation, whose code beside it is read"),
+    ("PRD-10.1", &["left out"], "the name of the organisation, whose code beside it is read"),
     ("PRD-10.10", &WAYS, "another name of the same organisation is known"),
     ("PV1-1.1", &WAYS, "it only counts"),
     ("PV1-2.1", &WAYS, "the event says whether it is an admission"),

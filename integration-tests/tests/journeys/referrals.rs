@@ -146,7 +146,7 @@ async fn reviews_follow_the_tree_and_an_emergency_skips_them(mode: Mode) {
     county.hospital(QINGSHI).wait_for_kind("REF^I12", &case).await.unwrap();
     assert!(kinds_about(&second.received(), &case).is_empty(), "not before the review");
     let early = said(SECOND, "referral.accept", Some(&case), None).unwrap();
-    assert_eq!(refused(&county, &early).await, "R031");
+    assert_eq!(refused(&county, &early).await, "R002", "for its target it is not there yet");
     assert_eq!(say(&county, QINGSHI, "referral.review", &case).await, "submitted");
     let asked = second.wait_for_kind("referral.submit", &case).await.unwrap();
     assert_eq!(resource(&asked, "Patient")["name"][0]["text"], "汪德福");

@@ -375,7 +375,7 @@ async fn a_stranger_that_drips_makes_room_and_a_known_sender_does_not() {
     assert_eq!(known.read().await.unwrap(), "ok:one");
     known.write(b"\x0bslow").await;
     let mut drips = Sender::connect(server.address).await;
-    drips.write(b"\x0bdrip").await;
+    drips.write(b"\x0bstranger").await;
     until(|| server.counts.open.get() == 2).await;
     tokio::time::sleep(SPEAKS_WITHIN).await;
 

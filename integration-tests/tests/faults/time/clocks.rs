@@ -131,8 +131,9 @@ async fn a_clock_a_month_ahead_for_four_seconds_ends_no_case(mode: Mode) {
         let number = new_number("DL");
         let mut message = said(FENGQIAO, "referral.submit", None, Some(SECOND)).unwrap();
         message["case"] = json!({ "numbers": [{ "organisation": FENGQIAO, "number": number }] });
-        waiting.push(county.must_send(&message).await.unwrap());
+        let case = county.must_send(&message).await.unwrap();
         stage.put_down(heard(FENGQIAO, "referral.submit", (FENGQIAO, &number), 1));
+        waiting.push((case, number));
     }
 
     clock.move_by(MONTH_SECONDS).unwrap();
@@ -140,7 +141,7 @@ async fn a_clock_a_month_ahead_for_four_seconds_ends_no_case(mode: Mode) {
     clock.move_by(0).unwrap();
 
     let (mut ended, mut reported) = (0, 0);
-    for case in &waiting {
+    for (case, _) in &waiting {
         let case = county.case("operator", case).await.unwrap();
         ended += usize::from(case["state"] != "submitted");
         let says_so = |event: &Value| {
@@ -155,10 +156,10 @@ async fn a_clock_a_month_ahead_for_four_seconds_ends_no_case(mode: Mode) {
     let ready = county.anonymous().unwrap().get("/readyz").await.unwrap();
     assert_eq!(ready.status, 200);
     assert!(ready.body.contains("in doubt"), "{}", ready.body);
-    for case in &waiting {
+    for (case, number) in &waiting {
         let yes = said(SECOND, "referral.accept", Some(case), None).unwrap();
         assert_eq!(county.send(&yes).await.unwrap().status, 200, "accepting afterwards is taken");
-        stage.put_down(heard(SECOND, "referral.accept", (SECOND, case), 1));
+        stage.put_down(heard(SECOND, "referral.accept", (FENGQIAO, number), 1));
     }
     let why = ["clock", "vouch", "--why", "compared with my watch"];
     county.run(&why).await.unwrap().succeeded().unwrap();
