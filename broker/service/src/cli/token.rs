@@ -25,13 +25,14 @@ const DAYS_MAX: i64 = 3_650;
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Create a token and print it; it cannot be printed again
+    #[command(group = clap::ArgGroup::new("owner").required(true).args(["organisation", "operator"]))]
     Create {
         #[command(flatten)]
         file: ConfigFile,
         /// Name of the token, to revoke it by, such as `his-2026`
         name: String,
         /// Whose token
-        #[arg(long, required_unless_present = "operator")]
+        #[arg(long)]
         organisation: Option<OrganisationCode>,
         /// An operator's token: it sees lanes and all cases, and acts
         #[arg(long, conflicts_with = "organisation")]
