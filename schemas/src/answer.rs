@@ -186,6 +186,35 @@ pub struct Schedule {
     pub note: Option<String>,
 }
 
+/// The origin asks for a time (预约申请), or takes one that was offered. The target answers with an
+/// appointment; until then an earlier one stands.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Book {
+    /// What is asked for: a slot, or a time between `start` and `end`, and with whom.
+    pub appointment: Appointment,
+    /// The person who asks.
+    pub by: Option<Practitioner>,
+    /// In words.
+    #[schemars(length(max = 4000))]
+    pub note: Option<String>,
+}
+
+/// The appointment is cancelled (取消预约) and the referral goes on: a new time must be found.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unschedule {
+    /// Why it is cancelled, from `codes/cancel_reason.csv`.
+    pub reason: Reason,
+    /// The appointment that is cancelled. One with another number or start than the present one
+    /// cancels nothing; what the sender leaves out the broker fills in.
+    pub appointment: Option<Appointment>,
+    /// The person who cancelled it.
+    pub by: Option<Practitioner>,
+}
+
 /// The patient has arrived (到诊).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

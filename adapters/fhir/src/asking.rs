@@ -100,8 +100,13 @@ fn write_rest(writer: &mut Writer<'_>, kind: Kind, body: &mut Rest) {
     };
     for (index, wanted) in wanted.into_iter().enumerate() {
         if let Value::Object(wanted) = wanted {
-            let wanted =
-                write_appointment(writer, &format!("wanted/{index}"), "proposed", Rest(wanted));
+            let wanted = write_appointment(
+                writer,
+                &format!("wanted/{index}"),
+                "proposed",
+                None,
+                Rest(wanted),
+            );
             writer.parts.push(wanted);
         }
     }

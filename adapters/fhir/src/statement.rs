@@ -3,6 +3,7 @@
 //! ```text
 //!   decline  ─▶ Task.status rejected, Task.statusReason
 //!   schedule ─▶ Task accepted, Appointment booked
+//!   book, unschedule ─▶ Appointment proposed, cancelled with Appointment.cancelationReason
 //!   arrive   ─▶ Task in-progress, Encounter arrived
 //!   who did it ─▶ MessageHeader.author
 //! ```
@@ -35,15 +36,17 @@ const fn reasons(kind: Kind) -> Option<TableId> {
             Some(TableId::DeclineReason)
         }
         Kind::ReferralRedirect | Kind::TransferRedirect => Some(TableId::RedirectReason),
-        Kind::ReferralCancel | Kind::TransferCancel | Kind::ConsultationCancel => {
-            Some(TableId::CancelReason)
-        }
+        Kind::ReferralCancel
+        | Kind::TransferCancel
+        | Kind::ConsultationCancel
+        | Kind::ReferralUnschedule => Some(TableId::CancelReason),
         Kind::ConsultationRecollect => Some(TableId::RecollectReason),
         Kind::ReferralSubmit
         | Kind::ReferralAmend
         | Kind::ReferralReview
         | Kind::ReferralAccept
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback
@@ -88,6 +91,8 @@ const fn actor(kind: Kind) -> Option<&'static str> {
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralFeedback
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralCancel
         | Kind::ReferralConfirmCancel
         | Kind::ReferralRefuseCancel
@@ -133,10 +138,12 @@ const fn actor(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// Whether an Appointment of the message is that of the body.
-const fn has_appointment(kind: Kind) -> bool {
+/// The status of the Appointment that a kind's body has.
+const fn appointment_status(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport => true,
+        Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport => Some("booked"),
+        Kind::ReferralBook => Some("proposed"),
+        Kind::ReferralUnschedule => Some("cancelled"),
         Kind::ReferralSubmit
         | Kind::ReferralAmend
         | Kind::ReferralReview
@@ -181,7 +188,7 @@ const fn has_appointment(kind: Kind) -> bool {
         | Kind::SlotPublish
         | Kind::SlotWithdraw
         | Kind::StatusQuery
-        | Kind::Receipt => false,
+        | Kind::Receipt => None,
     }
 }
 
@@ -196,6 +203,7 @@ pub const fn task_status(kind: Kind) -> &'static str {
         Kind::ReferralSubmit
         | Kind::ReferralAmend
         | Kind::ReferralRedirect
+        | Kind::ReferralBook
         | Kind::TransferOffer
         | Kind::TransferAmend
         | Kind::TransferRedirect
@@ -206,6 +214,7 @@ pub const fn task_status(kind: Kind) -> &'static str {
         Kind::ReferralReturn | Kind::ConsultationReturn | Kind::ConsultationRecollect => "on-hold",
         Kind::ReferralAccept
         | Kind::ReferralSchedule
+        | Kind::ReferralUnschedule
         | Kind::ReferralRefuseCancel
         | Kind::TransferAccept
         | Kind::ConsultationAccept
@@ -347,16 +356,19 @@ impl Reader<'_> {
     }
 
     fn appointment_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
-        let scheduled = has_appointment(kind);
         let at = found.appointment.or_else(|| self.bundle.first("Appointment"));
-        if let (true, Some(at)) = (scheduled, at) {
-            self.bundle.take_if(at, "status", "booked");
-            if self.bundle.peek(at, "status").is_none() {
-                let text = "the appointment has no status; it was read as booked";
-                self.deviation(codes::SHAPE, self.bundle.field(at, "status"), text);
-            }
-            body.0.insert("appointment".into(), json!(self.appointment(at)));
+        let Some((status, at)) = appointment_status(kind).zip(at) else { return };
+        if matches!(kind, Kind::ReferralBook | Kind::ReferralUnschedule) {
+            // Several statuses mean these; whether this one does was decided before.
+            self.bundle.take(at, "status");
+        } else {
+            self.bundle.take_if(at, "status", status);
         }
+        if self.bundle.peek(at, "status").is_none() {
+            let text = format!("the appointment has no status; it was read as {status}");
+            self.deviation(codes::SHAPE, self.bundle.field(at, "status"), text);
+        }
+        body.0.insert("appointment".into(), json!(self.appointment(at)));
     }
 
     fn visit_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
@@ -396,6 +408,8 @@ impl Reader<'_> {
             | Kind::ReferralDecline
             | Kind::ReferralRedirect
             | Kind::ReferralSchedule
+            | Kind::ReferralBook
+            | Kind::ReferralUnschedule
             | Kind::ReferralNoShow
             | Kind::ReferralFeedback
             | Kind::ReferralCancel
@@ -483,11 +497,16 @@ pub fn write(
         put(&mut out, "text", reason.take("text"));
         Value::Object(out)
     });
-    if has_appointment(kind)
-        && let Some(appointment) = body.object("appointment")
-    {
-        let appointment = write_appointment(writer, "Appointment", "booked", appointment);
-        writer.parts.push(appointment);
+    let mut reason = reason;
+    if let Some(status) = appointment_status(kind) {
+        // A cancelled appointment has its reason itself, also where nothing else is said of it.
+        let cancelled = kind == Kind::ReferralUnschedule;
+        let why = reason.take_if(|_| cancelled);
+        let appointment = body.object("appointment").or_else(|| cancelled.then(Rest::default));
+        if let Some(appointment) = appointment {
+            let appointment = write_appointment(writer, "Appointment", status, why, appointment);
+            writer.parts.push(appointment);
+        }
     }
     let visit = match kind {
         Kind::ReferralArrive | Kind::TransferReceive => {
@@ -508,6 +527,8 @@ pub fn write(
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback
         | Kind::ReferralCancel

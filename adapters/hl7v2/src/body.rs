@@ -54,6 +54,8 @@ pub(crate) fn read(
             let remarks = remarks(tree);
             canon.put_some("appointment.instructions", joined(&remarks));
         }
+        Kind::ReferralBook => read_time_asked_for(context, canon, notes)?,
+        Kind::ReferralUnschedule => appointment::read_cancelled(tree, context.zones, canon, notes)?,
         Kind::ReferralArrive | Kind::TransferReceive => {
             let arrived = [("PV1", 44), ("EVN", 6), ("EVN", 2)];
             read_first_instant(&arrived, "at", context, canon, notes);
@@ -408,10 +410,28 @@ fn read_booking(
         return Ok(());
     };
     if kind.family() == Family::Referral {
-        appointment::read_wanted(arq, context.zones, canon, notes)?;
+        appointment::read_wanted(arq, "wanted", context.zones, canon, notes)?;
         read_coded(arq.first(6), "purpose", canon, notes);
         read_coded(arq.first(7), "reasons.0", canon, notes);
     }
+    Ok(())
+}
+
+/// A booking request about a referral that exists: when, with whom and where.
+fn read_time_asked_for(
+    context: &Context<'_>,
+    canon: &mut Canon,
+    notes: &mut Notes,
+) -> Result<(), Fault> {
+    let Some(arq) = context.tree.first("ARQ") else {
+        return Err(Fault::Missing {
+            field: "ARQ".to_owned(),
+            why: "it is clear what is asked for",
+        });
+    };
+    appointment::read_wanted(arq, "appointment", context.zones, canon, notes)?;
+    appointment::read_resources(context.tree, canon, notes)?;
+    appointment::read_asker(arq, canon);
     Ok(())
 }
 

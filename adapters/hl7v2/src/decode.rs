@@ -406,7 +406,8 @@ fn take_known_names(tree: &Tree, message: &Message, with: &Reading<'_>) {
 }
 
 /// Words of the standard that only repeat a code beside them: segment, field, component, text.
-const REPEATED_WORDS: [(&str, u16, u16, &str); 22] = [
+const REPEATED_WORDS: [(&str, u16, u16, &str); 23] = [
+    ("ARQ", 6, 1, "REFERRAL"),
     ("RF1", 1, 1, "P"),
     ("RF1", 1, 3, "HL70283"),
     ("RF1", 2, 2, "STAT"),

@@ -51,6 +51,8 @@ impl Lists {
             | Kind::ReferralDecline
             | Kind::ReferralRedirect
             | Kind::ReferralSchedule
+            | Kind::ReferralBook
+            | Kind::ReferralUnschedule
             | Kind::ReferralArrive
             | Kind::ReferralNoShow
             | Kind::ReferralCancel
@@ -93,15 +95,17 @@ pub(crate) fn reasons_of(kind: Kind) -> Option<(TableId, &'static str)> {
             (TableId::DeclineReason, "RJ99")
         }
         Kind::ReferralRedirect | Kind::TransferRedirect => (TableId::RedirectReason, "RD99"),
-        Kind::ReferralCancel | Kind::TransferCancel | Kind::ConsultationCancel => {
-            (TableId::CancelReason, "CN99")
-        }
+        Kind::ReferralCancel
+        | Kind::TransferCancel
+        | Kind::ConsultationCancel
+        | Kind::ReferralUnschedule => (TableId::CancelReason, "CN99"),
         Kind::ConsultationRecollect => (TableId::RecollectReason, "RC99"),
         Kind::ReferralSubmit
         | Kind::ReferralAmend
         | Kind::ReferralReview
         | Kind::ReferralAccept
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback
@@ -150,6 +154,7 @@ pub(crate) fn words_of(kind: Kind) -> Option<&'static str> {
         | Kind::ReferralClose
         | Kind::TransferClose
         | Kind::ConsultationClose
+        | Kind::ReferralBook
         | Kind::ReferralNoShow
         | Kind::ConsultationNoShow
         | Kind::ConsultationAcknowledge
@@ -164,6 +169,7 @@ pub(crate) fn words_of(kind: Kind) -> Option<&'static str> {
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralSchedule
+        | Kind::ReferralUnschedule
         | Kind::ReferralArrive
         | Kind::ReferralCancel
         | Kind::TransferOffer

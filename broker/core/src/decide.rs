@@ -63,6 +63,8 @@ pub const fn needs_request(kind: Kind) -> bool {
         | Kind::ReferralReturn
         | Kind::ReferralAccept
         | Kind::ReferralDecline
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback

@@ -72,6 +72,7 @@ fn reason(body: &Body) -> Option<(TableId, &Reason)> {
         Body::ReferralCancel(it) | Body::TransferCancel(it) | Body::ConsultationCancel(it) => {
             Some((TableId::CancelReason, &it.reason))
         }
+        Body::ReferralUnschedule(it) => Some((TableId::CancelReason, &it.reason)),
         Body::ConsultationRecollect(it) => Some((TableId::RecollectReason, &it.reason)),
         _ => None,
     }

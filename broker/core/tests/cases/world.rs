@@ -207,6 +207,14 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
             appointment: session(i64::from(flavour)),
             note: None,
         }),
+        Kind::ReferralBook => {
+            Body::ReferralBook(Book { appointment: session(i64::from(flavour)), ..Book::default() })
+        }
+        Kind::ReferralUnschedule => Body::ReferralUnschedule(Unschedule {
+            reason: reason(),
+            appointment: bit.then(|| session(i64::from(flavour))),
+            by: None,
+        }),
         Kind::ReferralArrive => {
             Body::ReferralArrive(Arrive { admitted: !bit, ..Arrive::default() })
         }
