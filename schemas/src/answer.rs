@@ -296,6 +296,56 @@ pub struct Feedback {
     pub by: Option<Practitioner>,
 }
 
+impl Feedback {
+    /// What it says in words: summary, plan, and what was measured, line by line. For kinds that
+    /// have no lists of their own; `diagnosed` and `measured` say which of them to write out.
+    fn in_words(&self, diagnosed: bool, measured: bool) -> String {
+        let mut texts: Vec<String> =
+            [self.summary.clone(), self.plan.clone()].into_iter().flatten().collect();
+        if diagnosed {
+            texts.extend(self.diagnoses.iter().map(Diagnosis::in_words));
+        }
+        if measured {
+            texts.extend(self.observations.iter().map(Observation::in_words));
+        }
+        texts.extend(self.medications.iter().map(Medication::in_words));
+        texts.join("\n")
+    }
+}
+
+impl From<Feedback> for Opinion {
+    fn from(told: Feedback) -> Self {
+        Self {
+            text: told.in_words(false, true),
+            recommendation: None,
+            diagnoses: told.diagnoses,
+            by: told.by.into_iter().collect(),
+            at: None,
+            attachments: told.attachments,
+        }
+    }
+}
+
+impl From<Feedback> for Report {
+    /// The same as the report of a reading. Its conclusion is never empty.
+    fn from(told: Feedback) -> Self {
+        let conclusion = told.in_words(true, false);
+        let is_empty = conclusion.is_empty();
+        Self {
+            writer: told.by.unwrap_or_default(),
+            findings: None,
+            conclusion: if is_empty {
+                "未说明，见检查结果".to_owned()
+            } else {
+                conclusion
+            },
+            observations: told.observations,
+            at: None,
+            attachments: told.attachments,
+        }
+    }
+}
+
 /// The origin cancels (撤回/取消). Before acceptance this ends the case; afterwards it asks the
 /// target to agree.
 #[skip_serializing_none]

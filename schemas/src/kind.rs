@@ -431,14 +431,7 @@ impl Body {
                 summary: b.summary,
                 attachments: b.attachments,
             }),
-            (Self::ReferralFeedback(b), Consultation) => Self::ConsultationOpinion(Opinion {
-                text: b.summary.unwrap_or_default(),
-                recommendation: None,
-                diagnoses: b.diagnoses,
-                by: b.by.into_iter().collect(),
-                at: None,
-                attachments: b.attachments,
-            }),
+            (Self::ReferralFeedback(b), Consultation) => Self::ConsultationOpinion(b.into()),
             (Self::ConsultationOpinion(b), Referral) => Self::ReferralFeedback(Feedback {
                 summary: Some(b.text),
                 diagnoses: b.diagnoses,

@@ -332,6 +332,11 @@ fn of_the_case(
         if kind.family() == family {
             return (kind, FamilyKnown::Stated);
         }
+        // A report is an opinion of a consultation, and a report of a reading: the case says which.
+        let is_report = kind == Kind::ReferralFeedback && family == Family::Consultation;
+        if is_report && !statement::is_stated(tree) {
+            return (kind, FamilyKnown::ByCase);
+        }
         if let Some(same) = statement::in_family(kind, family, tree) {
             return (same, FamilyKnown::Stated);
         }

@@ -36,6 +36,7 @@ use crate::local;
 use crate::party;
 use crate::patient;
 use crate::statement::{Carrier, carrier};
+use crate::substitute;
 use crate::time;
 use crate::types::{write_coded, write_instant, write_practitioner};
 use crate::write::{Line, Writer};
@@ -94,6 +95,7 @@ fn write(message: &Message, to: &OrganisationCode, with: &Writing<'_>) -> Result
     encoder.all(charset)?;
     encoder.delete_fields();
     encoder.lose_extras();
+    encoder.fit(charset)?;
 
     let mut writer = Writer::new(Delimiters::default());
     for line in encoder.lines {
@@ -737,6 +739,29 @@ impl Encoder<'_> {
             let lines = patient::write(&mut self.people, self.profile, self.version, false);
             self.lines.extend(lines);
         }
+    }
+
+    /// Writes what the receiver's character set lacks in another way, and says so.
+    fn fit(&mut self, charset: Charset) -> Result<(), Fault> {
+        let is_emergency = self.message.priority == Some(Priority::Emergency);
+        let done = substitute::fit(&mut self.lines, charset, is_emergency)?;
+        self.losses.extend(done.losses);
+        let Some(remark) = done.remark else { return Ok(()) };
+        // Where the message has a place for remarks. A visit has none; its case was told before.
+        let at = match self.carrier() {
+            Carrier::Referral(_) | Carrier::Answer(_) | Carrier::Document => Some(self.lines.len()),
+            Carrier::Schedule(_) | Carrier::Booking(_) => {
+                self.lines.iter().position(|line| line.name() == "PID")
+            }
+            Carrier::Visit(_) | Carrier::None => None,
+        };
+        if let Some(at) = at {
+            let mut nte = Line::new("NTE");
+            let nth = self.lines.iter().filter(|line| line.name() == "NTE").count() + 1;
+            nte.put(1, 1, nth.to_string()).put(3, 1, remark);
+            self.lines.insert(at, nte);
+        }
+        Ok(())
     }
 
     /// An amendment that deletes a field says so: an empty field would mean "keep what you have".

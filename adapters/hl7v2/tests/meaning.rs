@@ -12,7 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tierlink_codec::{Codec, Decoded, Directory, Organisation, Profile, Reading, Writing};
+use tierlink_codec::{
+    Codec, Decoded, Directory, FamilyKnown, Organisation, Profile, Reading, Writing,
+};
 use tierlink_hl7v2::Hl7v2;
 use tierlink_schemas::check::{Rules, check as check_content};
 use tierlink_schemas::message::Context;
@@ -1013,4 +1015,73 @@ fn utf_16_is_read_and_answered() {
     assert_eq!(message.patient().unwrap().name.as_deref(), Some("汪德福"));
     assert_eq!(message.kind(), Kind::ReferralSubmit);
     assert!(decoded.deviations.iter().any(|it| it.code.as_str() == "D040"));
+}
+
+#[test]
+fn an_order_that_says_why_says_what_the_patient_has() {
+    let head = "MSH|^~\\&|HIS|QS|TIERLINK|XH|20260310090000+0800||OMG^O19^OMG_O19|QS000102|P|2.5.1||||||UNICODE UTF-8";
+    let order = |reason: &str| {
+        let obr =
+            format!("OBR|1|QS2026-0102^QS||57133-1^Referral note^LN{}{reason}", "|".repeat(27));
+        let pid = "PID|1||MZ0100^^^QS^PI||何^秀兰||19620304|F";
+        let lines = [head, pid, "ORC|NW|QS2026-0102^QS", "TQ1|1||||||||A", &obr];
+        lines.map(|line| format!("{line}\r")).concat()
+    };
+
+    let notes = check(
+        &order("^头晕三天"),
+        &json!({
+            "/body/reasons/0/text": "头晕三天",
+            "/body/clinical/chief_complaint": "未说明，见转诊原因",
+        }),
+    );
+
+    assert!(notes.iter().any(|note| note.starts_with("D045 OBX-5") || note.starts_with("D045")));
+    let (bare, _) = taken(&order(""));
+    let rules = Rules { now: bare.received_at.unwrap(), required: &BTreeSet::new() };
+    let problems = check_content(&bare, &rules).problems;
+    assert!(problems.iter().any(|problem| problem.code.as_str() == "C001"), "{problems:?}");
+}
+
+#[test]
+fn who_answers_for_a_report_is_told_with_code_and_name() {
+    for (obr_32, code, name) in [
+        ("D2&吴静", Some("D2"), Some("吴静")),
+        ("D2&吴&静", Some("D2"), Some("吴静")),
+        ("D2^吴静", Some("D2"), Some("吴静")),
+        ("吴静", None, Some("吴静")),
+        ("D2", Some("D2"), None),
+    ] {
+        let obr = format!(
+            "OBR|1|QS2026-0100^QS||11524-6^心电图^LN{}F{}{obr_32}",
+            "|".repeat(21),
+            "|".repeat(7)
+        );
+        let text = answer(
+            "ORU^R01",
+            &["ORC|RE|QS2026-0100^QS", &obr, "OBX|1|NM|8867-4^心率^LN||38|/min|60-100|LL|||F"],
+        );
+
+        check(
+            &text,
+            &json!({
+                "/kind": "referral.feedback",
+                "/body/by/code": code,
+                "/body/by/name": name,
+                "/body/observations/0/flag": "LL",
+            }),
+        );
+    }
+}
+
+#[test]
+fn whether_a_report_is_an_opinion_or_of_a_reading_the_case_says() {
+    let text = answer(
+        "ORU^R01",
+        &["ORC|RE|C2600000222^TIERLINK", "OBR|1|||11524-6^心电图^LN", "OBX|1|TX|||窦性心律||||||F"],
+    );
+
+    let (message, family) = decode(&text).outcome.unwrap();
+
+    assert_eq!((message.kind(), family), (Kind::ReferralFeedback, FamilyKnown::ByCase));
 }

@@ -475,6 +475,47 @@ fn a_plain_appointment_that_is_cancelled_is_neither_an_acceptance_nor_a_new_refe
     assert_eq!(read(HOSPITAL, &message).0.kind(), Kind::ReferralSchedule);
 }
 
+#[test]
+fn a_referral_whose_content_is_a_letter_is_taken_and_says_so() {
+    let mut message = fixture("referral");
+    let entries = message["entry"].as_array_mut().unwrap();
+    entries.retain(|entry| {
+        !matches!(entry["resource"]["resourceType"].as_str(), Some("Condition" | "Observation"))
+    });
+    let request = entries.iter().find(|e| e["resource"]["resourceType"] == "ServiceRequest");
+    let subject = request.unwrap()["resource"]["subject"].clone();
+    entries.push(json!({ "fullUrl": "urn:uuid:6f0b3c1e-0000-4000-8000-000000000009", "resource": {
+        "resourceType": "DocumentReference", "status": "current", "subject": subject,
+        "description": "转诊信",
+        "content": [{ "attachment": { "contentType": "application/pdf", "data": "JVBERi0xLjQK" } }],
+    } }));
+
+    let (read, _, decoded) = read(TOWNSHIP, &message);
+
+    let Body::ReferralSubmit(body) = &read.body else { panic!("{}", read.kind()) };
+    assert_eq!(body.clinical.chief_complaint.as_deref(), Some("未说明，见所附文件"));
+    assert!(decoded.deviations.iter().any(|told| told.code.as_str() == "D088"));
+}
+
+#[test]
+fn a_field_that_an_amendment_deletes_is_told_in_words() {
+    let (mut amended, _, _) = read(TOWNSHIP, &fixture("referral"));
+    let Body::ReferralSubmit(body) = amended.body.clone() else { panic!("{}", amended.kind()) };
+    let deletes = |path: &str| tierlink_schemas::message::Extra {
+        path: path.to_owned(),
+        text: "\"\"".to_owned(),
+    };
+    amended.extras = vec![deletes("PID-13"), deletes("PID-11")];
+    amended.set_body(Body::ReferralAmend(body));
+    let county = county::open();
+    let to = OrganisationCode::new(HOSPITAL).unwrap();
+
+    let encoded = Fhir.encode(&amended, &to, &county::writing(&county, HOSPITAL)).unwrap();
+
+    let text = String::from_utf8(encoded.bytes.to_vec()).unwrap();
+    assert!(text.contains("发送方已删除以下内容，请同步删除：电话、地址"), "{text}");
+}
+
 /// Samples of others, where the folder is there.
 #[test]
 fn samples_of_others_are_read_or_refused_by_field_and_lose_no_text() {
