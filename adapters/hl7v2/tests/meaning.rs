@@ -656,7 +656,7 @@ fn asked(event: &str, arq: &str, lines: &[&str]) -> String {
     let arq = format!("ARQ|{arq}");
     let patient = "PID|1||MZ0100^^^QS^PI||何^秀兰||19620304|F";
     let all = [head.as_str(), arq.as_str(), patient].into_iter().chain(lines.iter().copied());
-    all.map(|line| format!("{line}\r")).collect()
+    all.flat_map(|line| [line, "\r"]).collect()
 }
 
 #[test]
