@@ -24,6 +24,7 @@ pub mod message;
 pub mod names;
 pub mod person;
 pub mod problem;
+pub mod reasons;
 pub mod remarks;
 pub mod request;
 pub mod safety;
