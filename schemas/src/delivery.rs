@@ -2,8 +2,11 @@
 //!
 //! Not here: states of deliveries and what an outcome leads to. Only the core knows those.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{OrganisationCode, Problem};
@@ -15,6 +18,41 @@ pub struct DeliveryId {
     pub message: Uuid,
     /// Code of the destination organisation.
     pub to: OrganisationCode,
+}
+
+/// SHA-256 over the bytes of a canonical message, as they are stored.
+///
+/// It tells the bytes that the store wrote from any others, so whoever carries them need not be
+/// trusted. It proves nothing by itself, because everybody can compute it: it must come from where
+/// the message is kept, and never from who carries it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BodyHash([u8; 32]);
+
+impl BodyHash {
+    /// The hash of `body`.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        Self(Sha256::digest(body).into())
+    }
+
+    /// A hash that was stored; `None` unless it has 32 bytes.
+    #[must_use]
+    pub fn stored(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The 32 bytes to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Hides the hash: over a short text it would let its reader guess what the text is.
+impl fmt::Debug for BodyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BodyHash(hidden)")
+    }
 }
 
 /// How a try ended, as the lane saw it.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
-use tierlink_schemas::Problem;
+use tierlink_schemas::{Problem, outside};
 
 use crate::leaves::each_leaf;
 use crate::limits::{EXTENSION_DEPTH_MAX, EXTENSIONS_MAX, RESOURCES_MAX};
@@ -178,11 +178,8 @@ impl Bundle {
         }
         for resource in &mut self.resources {
             if let Some((all, seen)) = counts.get_mut(&resource.kind) {
-                resource.path = if *all > 1 {
-                    format!("{}[{seen}]", resource.kind)
-                } else {
-                    resource.kind.clone()
-                };
+                let kind = outside::name(&resource.kind);
+                resource.path = if *all > 1 { format!("{kind}[{seen}]") } else { kind.to_owned() };
                 *seen += 1;
             }
         }
@@ -294,7 +291,7 @@ impl Bundle {
                 field.push(']');
             } else {
                 field.push('.');
-                field.push_str(step);
+                field.push_str(outside::name(step));
             }
         }
         field

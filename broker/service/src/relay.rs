@@ -11,7 +11,7 @@
 //! The store returns only the first unsettled delivery of each case and destination, so the order
 //! does not depend on the bus.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, instrument, warn};
 
+use crate::committer::count;
 use crate::config::retry_policy;
 use crate::current_config::CurrentConfig;
 use crate::lease::Lease;
@@ -64,6 +65,11 @@ const CONSUMERS_HEAR_WITHIN: Duration = Duration::from_secs(1);
 const OPENING_LASTS: Duration = Duration::from_secs(1);
 /// Events that are announced at once.
 const ANNOUNCE_MAX: u32 = 500;
+/// How long nothing is published to a lane that was full.
+const FULL_LASTS: Duration = Duration::from_secs(5);
+
+/// Error code: a lane holds as much as it may.
+const FULL: Code = Code::new("B013");
 
 /// Error code: a delivery is longer than the bus can carry.
 const TOO_LONG: Code = Code::new("E043");
@@ -82,22 +88,63 @@ pub struct Relay {
     pub wake: Arc<Notify>,
     /// Held by the one process that relays.
     pub lease: Lease,
-    /// Lanes that could not be opened.
+    /// Lanes that take nothing now.
     pub shut: ShutLanes,
 }
 
-/// Lanes that could not be opened. What waits for them is left out of the windows, however much it
-/// is, until they are.
-#[derive(Default)]
+/// Lanes that could not be opened, or are full. What waits for them is left out of the windows,
+/// however much it is, until they take something again.
 pub struct ShutLanes {
     lanes: Vec<LaneName>,
     /// Tries to open them meanwhile.
     opening: Option<JoinHandle<()>>,
+    /// Lanes that took nothing more, and when they are tried again.
+    full: BTreeMap<LaneName, Instant>,
+    /// Lanes that took nothing more at the last try.
+    filled: BTreeSet<LaneName>,
+    told: Trouble,
+}
+
+impl Default for ShutLanes {
+    fn default() -> Self {
+        Self {
+            lanes: Vec::new(),
+            opening: None,
+            full: BTreeMap::new(),
+            filled: BTreeSet::new(),
+            told: Trouble::new("Lanes on the bus are full"),
+        }
+    }
 }
 
 impl ShutLanes {
+    /// Notes which lanes of a window were full, and which took something. Tells of them at intervals.
+    fn note_full(&mut self, full: BTreeSet<LaneName>, took: &BTreeSet<LaneName>) {
+        self.filled.retain(|lane| !took.contains(lane));
+        let again_at = Instant::now() + FULL_LASTS;
+        self.full.extend(full.iter().map(|lane| (lane.clone(), again_at)));
+        self.filled.extend(full);
+        metrics::gauge!("tierlink_lanes_full").set(count(self.filled.len()));
+        let Some(first) = self.filled.first() else { return self.told.is_over() };
+        let why = match self.filled.len() - 1 {
+            0 => format!("{first}; what follows waits in the outbox until it is read"),
+            more => format!("{first} and {more} more; what follows waits in the outbox"),
+        };
+        if let Some(line) = self.told.begins_or_goes_on(&why) {
+            error!(code = %FULL, "{line}");
+        }
+    }
+
+    /// Those that take nothing now.
+    fn look(&mut self, bus: &Arc<dyn Bus>) -> Vec<LaneName> {
+        self.full.retain(|_, again_at| *again_at > Instant::now());
+        let mut lanes = self.look_at_shut(bus).to_vec();
+        lanes.extend(self.full.keys().cloned());
+        lanes
+    }
+
     /// Those that are still not open. Tries to open them in the background.
-    fn look(&mut self, bus: &Arc<dyn Bus>) -> &[LaneName] {
+    fn look_at_shut(&mut self, bus: &Arc<dyn Bus>) -> &[LaneName] {
         let mut queues = Vec::new();
         self.lanes.retain(|lane| {
             let queue = Lane::new(lane.to_string());
@@ -210,7 +257,7 @@ impl Relay {
     async fn take(&mut self, limit: u32) -> Result<(Vec<Outgoing>, bool), tierlink_store::Error> {
         let now = self.environment.now();
         let shut = self.shut.look(&self.bus);
-        let mut outgoing = self.store.to_publish(now, limit, shut).await?;
+        let mut outgoing = self.store.to_publish(now, limit, &shut).await?;
         let full = outgoing.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let key = |row: &Outgoing| (row.id.clone(), row.round);
         let waits = |row: &&Outgoing| row.state != delivery::State::Queued;
@@ -296,6 +343,7 @@ impl Relay {
         let mut safe = Vec::with_capacity(keys.len());
         let mut missing: Vec<LaneName> = Vec::new();
         let mut too_long = Vec::new();
+        let (mut full, mut took) = (BTreeSet::new(), BTreeSet::new());
         let mut unsafe_count = 0_u64;
         for ((id, round, lane), fate) in keys.into_iter().zip(fates) {
             match fate {
@@ -305,12 +353,15 @@ impl Relay {
                         "On the bus."
                     );
                     safe.push((id, round));
+                    took.insert(lane);
                 }
                 Published::Unroutable => missing.push(lane),
                 Published::NotSafe => unsafe_count += 1,
+                Published::Full => drop(full.insert(lane)),
                 Published::TooLong => too_long.push((id, round)),
             }
         }
+        self.shut.note_full(full, &took);
         metrics::counter!("tierlink_relayed_total").increment(safe.len() as u64);
         let all_safe = unsafe_count == 0 && missing.is_empty();
         if unsafe_count > 0 {

@@ -4,26 +4,26 @@
 //! `tierlink.receipts`: a canonical receipt body as JSON, under the parcel's own id and round.
 //!
 //! An adapter may speak of its own lane only: of its organisation, and of the system of it for which
-//! it reads.
+//! it reads. `receipts.rs` reads what it says.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tierlink_bus::{Bus, LaneConsumer, Received};
-use tierlink_core::delivery::Outcome;
 use tierlink_edge::environment::Environment;
 use tierlink_edge::lane::UNREADABLE;
 use tierlink_schemas::LaneName;
-use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
 use tierlink_store::{DeliveryId, Error, Outbox, Settlement};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
+use crate::receipts;
 use crate::report::{Trouble, chain};
 use crate::settler::Settler;
 
-/// Receipts to take from the bus at once.
-const PREFETCH: u16 = 128;
+/// Receipts to take from the bus at once. They are recorded one after the other, and each may be as
+/// long as RabbitMQ lets a message be.
+const PREFETCH: u16 = 16;
 /// Wait after a failure of the bus.
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -87,9 +87,9 @@ async fn consume(
                 tokio::time::sleep(WAIT_AFTER_FAILURE).await;
                 consumer.give_back(&[received.tag]).await
             }
-            Taken::NoReceipt => {
+            Taken::NoReceipt(why) => {
                 metrics::counter!("tierlink_buried_total").increment(1);
-                if let Some(line) = poison.begins_or_goes_on("not a receipt of its own lane") {
+                if let Some(line) = poison.begins_or_goes_on(why) {
                     error!(from = %received.parcel.lane, code = %UNREADABLE, "{line}");
                 }
                 consumer.bury(&[received.tag]).await
@@ -108,8 +108,8 @@ enum Taken {
     Settled,
     /// The store does not answer.
     NotNow,
-    /// It is no receipt of its own lane.
-    NoReceipt,
+    /// It is no receipt of its own lane, and why.
+    NoReceipt(&'static str),
 }
 
 async fn take(
@@ -119,54 +119,45 @@ async fn take(
     environment: &dyn Environment,
 ) -> Taken {
     let Ok(from) = received.parcel.lane.as_str().parse::<LaneName>() else {
-        return Taken::NoReceipt;
+        return Taken::NoReceipt("it comes from no lane");
     };
-    let Some(settlement) = read(received, &from, environment) else { return Taken::NoReceipt };
-    match is_of(&from, &settlement.id, store).await {
+    let said = match receipts::read(&received.parcel, &from) {
+        Ok(said) => said,
+        Err(why) => return Taken::NoReceipt(why),
+    };
+    match is_of(&from, &said.id, received.parcel.round, store).await {
         Ok(true) => {}
-        Ok(false) => return Taken::NoReceipt,
+        Ok(false) => return Taken::NoReceipt("it is not for a delivery of its lane"),
         Err(error) => {
             debug!(code = %error.code(), "A receipt has to wait: {}.", chain(&error));
             return Taken::NotNow;
         }
     }
+    let settlement = Settlement {
+        id: said.id,
+        round: received.parcel.round,
+        outcome: said.outcome,
+        attempts: said.attempts,
+        silent_since: None,
+        losses: Vec::new(),
+        code_map: None,
+        at: environment.now(),
+        receipt_id: environment.id(),
+    };
     match settler.settle(settlement).await.await {
         Ok(Ok(())) => Taken::Settled,
         Ok(Err(_)) | Err(_) => Taken::NotNow,
     }
 }
 
-/// Whether a delivery goes through this lane. One that the store does not know passes for it: what is
-/// said of it changes nothing.
-async fn is_of(lane: &LaneName, id: &DeliveryId, store: &dyn Outbox) -> Result<bool, Error> {
-    let known = store.lanes_of(vec![id.clone()]).await?;
-    Ok(known.iter().all(|(_, its)| its == lane))
-}
-
-/// Reads a receipt. Its sender may speak only of its own organisation.
-fn read(received: &Received, from: &LaneName, environment: &dyn Environment) -> Option<Settlement> {
-    let receipt: Receipt = serde_json::from_slice(&received.parcel.body).ok()?;
-    if receipt.destination != *from.organisation() {
-        return None;
-    }
-    let problems = receipt.problems;
-    let outcome = match receipt.outcome {
-        ReceiptOutcome::Delivered => Outcome::Taken { number: receipt.number },
-        ReceiptOutcome::Refused => Outcome::Refused { problems },
-        ReceiptOutcome::Unsendable => Outcome::Unsendable { problems },
-        ReceiptOutcome::Silent => Outcome::GaveUp { problems },
-        // Only a person at the broker can withdraw a delivery.
-        ReceiptOutcome::Withdrawn => return None,
-    };
-    Some(Settlement {
-        id: DeliveryId { message: receipt.of, to: receipt.destination },
-        round: received.parcel.round,
-        outcome,
-        attempts: receipt.attempts,
-        silent_since: None,
-        losses: Vec::new(),
-        code_map: None,
-        at: environment.now(),
-        receipt_id: environment.id(),
-    })
+/// Whether a delivery goes through this lane, and was in this round. One that the store does not know
+/// passes for it: what is said of it changes nothing.
+async fn is_of(
+    lane: &LaneName,
+    id: &DeliveryId,
+    round: u32,
+    store: &dyn Outbox,
+) -> Result<bool, Error> {
+    let known = store.on_record(vec![id.clone()]).await?;
+    Ok(known.iter().all(|row| row.lane == *lane && round <= row.round))
 }
