@@ -25,6 +25,7 @@ pub mod names;
 pub mod outside;
 pub mod person;
 pub mod problem;
+pub mod reasons;
 pub mod remarks;
 pub mod request;
 pub mod safety;

@@ -139,6 +139,8 @@ impl Health {
     pub async fn measure(self: Arc<Self>, mut gauges: Gauges, stop: CancellationToken) {
         let lanes_trouble = Trouble::new("Lanes are not open");
         let mut named = String::new();
+        // Just before the bus is found away, and just after it is back, lanes are shut for a moment.
+        let mut stood = false;
         loop {
             if let Some(prometheus) = &self.prometheus {
                 prometheus.run_upkeep();
@@ -152,8 +154,11 @@ impl Health {
                 Ok(()) => {
                     lanes_trouble.is_over();
                     named.clear();
+                    stood = false;
                 }
-                Err(lanes) if report.bus.is_ok() => {
+                Err(_) if report.bus.is_err() => stood = false,
+                Err(_) if !stood => stood = true,
+                Err(lanes) => {
                     let reminder = lanes_trouble.begins_or_goes_on(lanes);
                     let others = *lanes != named;
                     if let Some(line) = reminder.or_else(|| others.then(|| lanes.clone())) {
@@ -161,7 +166,6 @@ impl Health {
                     }
                     named.clone_from(lanes);
                 }
-                Err(_) => {}
             }
             tokio::select! {
                 () = stop.cancelled() => return,

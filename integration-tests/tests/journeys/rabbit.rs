@@ -28,22 +28,23 @@ async fn channel(county: &County) -> (Connection, Channel) {
     (connection, channel)
 }
 
-/// Waits until the broker has opened a lane. An adapter that comes earlier tries again.
-async fn wait_for_queue(county: &County, queue: &str) {
-    eventually("the lane is open", async || {
-        // RabbitMQ closes the channel when there is no such queue.
-        let (_connection, channel) = channel(county).await;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
-        Ok(found.is_ok().then_some(()))
+/// Reads a lane as an adapter beside a hospital does.
+///
+/// An adapter that comes before the broker has opened the lane, or before RabbitMQ has chosen a
+/// leader for a queue that was declared just now, is refused and tries again.
+async fn read_lane(county: &County, queue: &str) -> (Connection, Channel, Consumer) {
+    eventually("the lane can be read", async || {
+        let (connection, channel) = channel(county).await;
+        let consumer = consume(&channel, queue).await;
+        Ok(consumer.ok().map(|consumer| (connection, channel, consumer)))
     })
     .await
-    .unwrap();
+    .unwrap()
 }
 
-async fn consume(channel: &Channel, queue: &str) -> Consumer {
+async fn consume(channel: &Channel, queue: &str) -> lapin::Result<Consumer> {
     let options = BasicConsumeOptions::default();
-    channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await.unwrap()
+    channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
 }
 
 async fn next(consumer: &mut Consumer) -> Delivery {
@@ -57,10 +58,8 @@ async fn an_adapter_beside_a_hospital_reads_its_lane_and_writes_receipts() {
     county.profile(FENGQIAO).unwrap().outbound.push("remote = true".to_owned());
     county.profile(LIUWAN).unwrap().outbound.push("receipts = \"all\"".to_owned());
     county.begin().await.unwrap();
-    let (_connection, channel) = channel(&county).await;
     let queue = format!("tierlink.to.{FENGQIAO}");
-    wait_for_queue(&county, &queue).await;
-    let mut lane = consume(&channel, &queue).await;
+    let (_connection, channel, mut lane) = read_lane(&county, &queue).await;
     let case = refer(&county, LIUWAN, FENGQIAO).await;
     county
         .must_send(&said(LIUWAN, "referral.amend", Some(&case), Some(FENGQIAO)).unwrap())
@@ -101,11 +100,9 @@ async fn an_adapter_of_one_system_settles_nothing_of_another() {
     county.profile(LEAD).unwrap().systems = Some(systems);
     county.begin().await.unwrap();
     county.hospital(LEAD).down().await;
-    let (_connection, channel) = channel(&county).await;
     let ecg = format!("{LEAD}:ecg");
     let queue = format!("tierlink.to.{ecg}");
-    wait_for_queue(&county, &queue).await;
-    let mut lane = consume(&channel, &queue).await;
+    let (_connection, channel, mut lane) = read_lane(&county, &queue).await;
     let referral = refer(&county, FENGQIAO, LEAD).await;
     let request = said(FENGQIAO, "consultation.request", None, Some(LEAD)).unwrap();
     let read = county.must_send(&request).await.unwrap();
@@ -204,7 +201,7 @@ async fn case_events_are_announced_without_patient_data() {
         )
         .await
         .unwrap();
-    let mut events = consume(&channel, queue).await;
+    let mut events = consume(&channel, queue).await.unwrap();
 
     let case = refer(&county, FENGQIAO, SECOND).await;
     say(&county, SECOND, "referral.accept", &case).await;

@@ -133,7 +133,7 @@ impl LaneRunner {
     ) {
         let mut changes = self.organisations.changes();
         let mut organisations = self.organisations.load();
-        let mut destination = match self.open_door(&*organisations, own) {
+        let mut destination = match self.open_destination(&*organisations, own) {
             Ok(Some(destination)) => destination,
             Ok(None) => return consumer.close().await,
             Err(NotSetUp) => {
@@ -144,8 +144,8 @@ impl LaneRunner {
         let mut idle = None;
         loop {
             let work = Work { organisations: &*organisations, own, stop };
-            let (consumer, door_now) = (&mut *consumer, &mut *destination);
-            match self.serve(&work, consumer, door_now, &mut changes, &mut idle).await {
+            let (consumer, current) = (&mut *consumer, &mut *destination);
+            match self.serve(&work, consumer, current, &mut changes, &mut idle).await {
                 After::Changed => {}
                 After::Leave => break,
             }
@@ -153,7 +153,7 @@ impl LaneRunner {
             let now = self.organisations.load();
             let Some(profile) = self.unchanged(&*organisations, &*now) else { break };
             if reads_files(profile) {
-                match self.open_door(&*now, own) {
+                match self.open_destination(&*now, own) {
                     Ok(Some(opened)) => destination = opened,
                     Ok(None) | Err(NotSetUp) => break,
                 }
@@ -164,7 +164,7 @@ impl LaneRunner {
     }
 
     /// Opens the way to the organisation. `None` when it has no address yet.
-    fn open_door(
+    fn open_destination(
         &self,
         organisations: &dyn Organisations,
         own: &Own,
