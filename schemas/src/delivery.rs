@@ -41,6 +41,31 @@ impl BodyHash {
         bytes.try_into().ok().map(Self)
     }
 
+    /// A hash as [`hex`](Self::hex) writes it.
+    #[must_use]
+    pub fn read_hex(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return None;
+        }
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = value(pair[0])? << 4 | value(pair[1])?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// 64 hexadecimal digits in lower case, as `sha256sum` prints them.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The 32 bytes to store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
@@ -114,4 +139,23 @@ pub struct InPlace {
     pub tries: u32,
     /// Number of tries that were answered with "not now".
     pub not_now: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_written_as_everybody_writes_it() {
+        // The example of FIPS 180-4.
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let hash = BodyHash::of(b"abc");
+
+        assert_eq!(hash.hex(), hex);
+        assert_eq!(BodyHash::read_hex(hex), Some(hash));
+        assert_eq!(BodyHash::stored(hash.as_bytes()), Some(hash));
+        for wrong in ["", "ba78", &hex.to_uppercase(), &hex.replacen('b', "g", 1)] {
+            assert_eq!(BodyHash::read_hex(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //!   sentence  words in an error               errors, logs        the same, on one line
 //!   name      one step of a place             places              replaced as a whole
 //!   code      a code of ours, said by others  errors              dropped if it has another form
+//!   visible   what a person asked to see      the terminal        commands become spaces
 //! ```
 //!
 //! Hospitals, gateways and whoever stands between write into answers, receipts, element names and
@@ -126,6 +127,38 @@ pub fn code(text: &str) -> Option<&str> {
         && digits.len() == 3
         && digits.bytes().all(|b| b.is_ascii_digit());
     fits.then_some(text)
+}
+
+/// A text for a terminal: commands become spaces, and nothing else changes.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_command) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if is_command(c) { ' ' } else { c }).collect())
+}
+
+/// JSON for a terminal: what is a command is written as an escape, so that the value stays the same.
+/// The line ends that lay it out stay.
+#[must_use]
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    let hidden = |c: char| is_command(c) && c != '\n';
+    if !json.contains(hidden) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if hidden(c) {
+            let units = c
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .fold(String::new(), |text, unit| format!("{text}\\u{unit:04x}"));
+            escaped.push_str(&units);
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// Whether a character does something to a terminal or to the order of reading, instead of being

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use tierlink_schemas::outside;
 use tierlink_schemas::problem::Code;
 
 use crate::BusError;
@@ -155,7 +156,8 @@ pub struct LaneTrouble {
 impl LaneTrouble {
     /// Records that `lane` is not open because of `error`.
     pub(crate) fn new(lane: Lane, error: &BusError) -> Self {
-        Self { lane, code: error.code(), why: chain(error) }
+        // Part of it are words of the server.
+        Self { lane, code: error.code(), why: outside::sentence(chain(error)) }
     }
 }
 

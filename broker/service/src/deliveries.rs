@@ -105,7 +105,6 @@ impl Due for Deliveries {
         let queued = self.store.repair(Repair::Changed(changed)).await;
         let queued = self.heard(lane, queued.map_err(|error| failed(&error)))?;
         if queued > 0 {
-            metrics::counter!("tierlink_repaired_total").increment(queued);
             warn!(%lane, queued, "What was changed on the bus is sent again as it is stored.");
             self.wake.notify_one();
         }

@@ -12,7 +12,7 @@ use tierlink_codec::strict_json::{self, JsonLimits, Numbers};
 use tierlink_core::delivery::Outcome;
 use tierlink_edge::lane::{UNREADABLE, read_parcel_id};
 use tierlink_schemas::answer::{Receipt, ReceiptOutcome};
-use tierlink_schemas::delivery::DeliveryId;
+use tierlink_schemas::delivery::{BodyHash, DeliveryId};
 use tierlink_schemas::{LaneName, Problem, outside, schema};
 
 /// Largest receipt, in bytes. One with a hundred problems has a quarter of it.
@@ -23,6 +23,10 @@ const PROBLEMS_MAX: usize = 20;
 
 /// Most tries that a receipt may speak of. Three days of one try each second are fewer.
 const ATTEMPTS_MAX: u32 = 1_000_000;
+
+/// Member of a receipt beside those of its schema: SHA-256 of the body that the adapter read, in
+/// hexadecimal digits.
+const BODY_HASH: &str = "body_sha256";
 
 const LIMITS: JsonLimits = JsonLimits {
     bytes_max: RECEIPT_BYTES_MAX,
@@ -41,6 +45,9 @@ pub struct Said {
     pub outcome: Outcome,
     /// Tries so far, as the adapter counted them.
     pub attempts: u32,
+    /// The hash of the body that the adapter read. It cannot ask the store what is true, so the
+    /// broker looks afterwards.
+    pub body_hash: BodyHash,
 }
 
 /// Reads the receipt that the adapter of the lane `from` has sent. An error says what is wrong with
@@ -51,8 +58,14 @@ pub fn read(parcel: &Parcel, from: &LaneName) -> Result<Said, &'static str> {
     if !read.twice.is_empty() {
         return Err("it says something twice");
     }
+    let mut value = read.value;
+    let stated = value.as_object_mut().and_then(|receipt| receipt.remove(BODY_HASH));
+    let body_hash = stated
+        .as_ref()
+        .and_then(|stated| BodyHash::read_hex(stated.as_str()?))
+        .ok_or("it does not say in `body_sha256` which body was read")?;
     let receipt: Receipt =
-        serde_json::from_value(read.value).map_err(|_quotes| "it does not follow the schema")?;
+        serde_json::from_value(value).map_err(|_quotes| "it does not follow the schema")?;
     if receipt.destination != *from.organisation() {
         return Err("it speaks for another organisation");
     }
@@ -76,7 +89,7 @@ pub fn read(parcel: &Parcel, from: &LaneName) -> Result<Said, &'static str> {
             return Err("only a person at the broker can withdraw a delivery");
         }
     };
-    Ok(Said { id, outcome, attempts: receipt.attempts })
+    Ok(Said { id, outcome, attempts: receipt.attempts, body_hash })
 }
 
 /// A problem of an adapter in our words. Its own may quote a patient.
@@ -111,6 +124,7 @@ mod tests {
     fn receipt(change: impl FnOnce(&mut Value)) -> Value {
         let mut receipt = json!({
             "of": MESSAGE, "destination": FROM, "outcome": "refused", "attempts": 2,
+            "body_sha256": BodyHash::of(b"body").hex(),
             "problems": [{ "code": "D035", "field": "body.patient.name", "text": "no" }],
         });
         change(&mut receipt);
@@ -141,6 +155,7 @@ mod tests {
         let said = heard(&receipt(|_| {})).unwrap();
 
         assert_eq!((said.attempts, problems(&said).len()), (2, 1));
+        assert_eq!(said.body_hash, BodyHash::of(b"body"));
         let problem = &problems(&said)[0];
         assert_eq!((problem.code.as_str(), problem.field.as_str()), ("D035", "body.patient.name"));
         assert!(!problem.text.contains("no;") && problem.text.contains("adapter"));
@@ -167,7 +182,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_receipt_to_the_letter_is_refused() {
-        let wrong: [(&str, fn(&mut Value)); 9] = [
+        let wrong: [(&str, fn(&mut Value)); 11] = [
+            ("no hash", |it| drop(it.as_object_mut().unwrap().remove("body_sha256"))),
+            ("half a hash", |it| it["body_sha256"] = json!("ba7816bf")),
             ("an unknown field", |it| it["patient"] = json!("汪德福")),
             ("an unknown field of a problem", |it| it["problems"][0]["value"] = json!("汪")),
             ("another organisation", |it| it["destination"] = json!("330199002")),

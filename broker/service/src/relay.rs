@@ -67,6 +67,8 @@ const OPENING_LASTS: Duration = Duration::from_secs(1);
 const ANNOUNCE_MAX: u32 = 500;
 /// How long nothing is published to a lane that was full.
 const FULL_LASTS: Duration = Duration::from_secs(5);
+/// How long a lane that was full counts as full without being tried again.
+const FULL_REMEMBERED: Duration = Duration::from_mins(1);
 
 /// Error code: a lane holds as much as it may.
 const FULL: Code = Code::new("B013");
@@ -98,49 +100,59 @@ pub struct ShutLanes {
     lanes: Vec<LaneName>,
     /// Tries to open them meanwhile.
     opening: Option<JoinHandle<()>>,
-    /// Lanes that took nothing more, and when they are tried again.
+    /// Lanes that took nothing more, and when they were tried last.
     full: BTreeMap<LaneName, Instant>,
-    /// Lanes that took nothing more at the last try.
-    filled: BTreeSet<LaneName>,
     told: Trouble,
 }
 
 impl Default for ShutLanes {
     fn default() -> Self {
-        Self {
-            lanes: Vec::new(),
-            opening: None,
-            full: BTreeMap::new(),
-            filled: BTreeSet::new(),
-            told: Trouble::new("Lanes on the bus are full"),
-        }
+        let told = Trouble::new("Lanes on the bus are full");
+        Self { lanes: Vec::new(), opening: None, full: BTreeMap::new(), told }
     }
 }
 
 impl ShutLanes {
-    /// Notes which lanes of a window were full, and which took something. Tells of them at intervals.
+    /// Those that take nothing now.
+    fn look(&mut self, bus: &Arc<dyn Bus>) -> Vec<LaneName> {
+        // Nothing waits any more for one that was not tried for so long.
+        self.full.retain(|_, tried| tried.elapsed() < FULL_REMEMBERED);
+        self.tell_full();
+        let rests = |tried: &Instant| tried.elapsed() < FULL_LASTS;
+        let full = self.full.iter().filter(|(_, tried)| rests(tried)).map(|(lane, _)| lane.clone());
+        let mut lanes: Vec<LaneName> = full.collect();
+        lanes.extend_from_slice(self.look_at_shut(bus));
+        lanes
+    }
+
+    /// Notes which lanes of a window were full, and which took something.
     fn note_full(&mut self, full: BTreeSet<LaneName>, took: &BTreeSet<LaneName>) {
-        self.filled.retain(|lane| !took.contains(lane));
-        let again_at = Instant::now() + FULL_LASTS;
-        self.full.extend(full.iter().map(|lane| (lane.clone(), again_at)));
-        self.filled.extend(full);
-        metrics::gauge!("tierlink_lanes_full").set(count(self.filled.len()));
-        let Some(first) = self.filled.first() else { return self.told.is_over() };
-        let why = match self.filled.len() - 1 {
-            0 => format!("{first}; what follows waits in the outbox until it is read"),
-            more => format!("{first} and {more} more; what follows waits in the outbox"),
-        };
-        if let Some(line) = self.told.begins_or_goes_on(&why) {
-            error!(code = %FULL, "{line}");
+        self.full.retain(|lane, _| !took.contains(lane));
+        let now = Instant::now();
+        self.full.extend(full.into_iter().map(|lane| (lane, now)));
+        self.tell_full();
+    }
+
+    /// Forgets the full ones, because another process relays.
+    fn forget_full(&mut self) {
+        if !self.full.is_empty() {
+            self.full.clear();
+            self.tell_full();
         }
     }
 
-    /// Those that take nothing now.
-    fn look(&mut self, bus: &Arc<dyn Bus>) -> Vec<LaneName> {
-        self.full.retain(|_, again_at| *again_at > Instant::now());
-        let mut lanes = self.look_at_shut(bus).to_vec();
-        lanes.extend(self.full.keys().cloned());
-        lanes
+    /// Tells of full lanes when it begins, at intervals, and when it is over.
+    fn tell_full(&self) {
+        metrics::gauge!("tierlink_lanes_full").set(count(self.full.len()));
+        let Some((first, _)) = self.full.first_key_value() else { return self.told.is_over() };
+        let more = match self.full.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let why = format!("{first}{more}; what follows waits in the outbox, others go on");
+        if let Some(line) = self.told.begins_or_goes_on(&why) {
+            error!(code = %FULL, "{line}");
+        }
     }
 
     /// Those that are still not open. Tries to open them in the background.
@@ -186,6 +198,7 @@ impl Relay {
                 () = tokio::time::sleep(wait) => {}
             }
             if !self.lease.hold().await {
+                self.shut.forget_full();
                 fresh = true;
                 continue;
             }

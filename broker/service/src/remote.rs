@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tierlink_bus::{Bus, LaneConsumer, Received};
 use tierlink_edge::environment::Environment;
-use tierlink_edge::lane::UNREADABLE;
+use tierlink_edge::lane::{CHANGED, UNREADABLE};
 use tierlink_schemas::LaneName;
-use tierlink_store::{DeliveryId, Error, Outbox, Settlement};
+use tierlink_store::{DeliveryId, Outbox, Repair, Settlement};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
@@ -37,11 +37,16 @@ pub async fn run(
 ) {
     let trouble = Trouble::new("Receipts of remote adapters cannot be read");
     let poison = Trouble::new("ALARM: receipts are among the dead parcels now");
+    let changed = Trouble::new(
+        "ALARM: an adapter read and perhaps delivered something else than what is stored; call its \
+         hospital",
+    );
+    let told = Told { poison, changed };
     while !stop.is_cancelled() {
         match bus.receipts(PREFETCH).await {
             Ok(consumer) => {
                 trouble.is_over();
-                consume(consumer, &*store, &settler, &*environment, &poison, &stop).await;
+                consume(consumer, &*store, &settler, &*environment, &told, &stop).await;
             }
             Err(error) => {
                 if let Some(line) = trouble.begins_or_goes_on(&chain(&error).to_string()) {
@@ -56,12 +61,20 @@ pub async fn run(
     }
 }
 
+/// What was told of receipts that do not count.
+struct Told {
+    /// They are none, or not of their own lane.
+    poison: Trouble,
+    /// They are of something else than what is stored.
+    changed: Trouble,
+}
+
 async fn consume(
     mut consumer: Box<dyn LaneConsumer>,
     store: &dyn Outbox,
     settler: &Settler,
     environment: &dyn Environment,
-    poison: &Trouble,
+    told: &Told,
     stop: &CancellationToken,
 ) {
     loop {
@@ -89,8 +102,17 @@ async fn consume(
             }
             Taken::NoReceipt(why) => {
                 metrics::counter!("tierlink_buried_total").increment(1);
-                if let Some(line) = poison.begins_or_goes_on(why) {
+                if let Some(line) = told.poison.begins_or_goes_on(why) {
                     error!(from = %received.parcel.lane, code = %UNREADABLE, "{line}");
+                }
+                consumer.bury(&[received.tag]).await
+            }
+            Taken::OfSomethingElse => {
+                metrics::counter!("tierlink_buried_total").increment(1);
+                metrics::counter!("tierlink_changed_parcels_total").increment(1);
+                let lane = &received.parcel.lane;
+                if let Some(line) = told.changed.begins_or_goes_on(&format!("the lane of {lane}")) {
+                    error!(%lane, code = %CHANGED, "{line}");
                 }
                 consumer.bury(&[received.tag]).await
             }
@@ -110,6 +132,8 @@ enum Taken {
     NotNow,
     /// It is no receipt of its own lane, and why.
     NoReceipt(&'static str),
+    /// It is of a body that is not the stored one. The delivery is published again.
+    OfSomethingElse,
 }
 
 async fn take(
@@ -125,17 +149,24 @@ async fn take(
         Ok(said) => said,
         Err(why) => return Taken::NoReceipt(why),
     };
-    match is_of(&from, &said.id, received.parcel.round, store).await {
-        Ok(true) => {}
-        Ok(false) => return Taken::NoReceipt("it is not for a delivery of its lane"),
+    let on_record = match store.on_record(vec![said.id.clone()]).await {
+        // Whatever is said of a delivery that the store does not know changes nothing.
+        Ok(on_record) => on_record.into_iter().next(),
         Err(error) => {
             debug!(code = %error.code(), "A receipt has to wait: {}.", chain(&error));
             return Taken::NotNow;
         }
+    };
+    let round = received.parcel.round;
+    if on_record.as_ref().is_some_and(|row| row.lane != from || round > row.round) {
+        return Taken::NoReceipt("it is not for a delivery of its lane");
+    }
+    if on_record.is_some_and(|row| row.body_hash != said.body_hash) {
+        return publish_again(said.id, round, store).await;
     }
     let settlement = Settlement {
         id: said.id,
-        round: received.parcel.round,
+        round,
         outcome: said.outcome,
         attempts: said.attempts,
         silent_since: None,
@@ -150,14 +181,14 @@ async fn take(
     }
 }
 
-/// Whether a delivery goes through this lane, and was in this round. One that the store does not know
-/// passes for it: what is said of it changes nothing.
-async fn is_of(
-    lane: &LaneName,
-    id: &DeliveryId,
-    round: u32,
-    store: &dyn Outbox,
-) -> Result<bool, Error> {
-    let known = store.on_record(vec![id.clone()]).await?;
-    Ok(known.iter().all(|row| row.lane == *lane && round <= row.round))
+/// Has a delivery published again, because the adapter read something else in its place. Its hospital
+/// may have been sent that.
+async fn publish_again(id: DeliveryId, round: u32, store: &dyn Outbox) -> Taken {
+    match store.repair(Repair::Changed(vec![(id, round)])).await {
+        Ok(_queued) => Taken::OfSomethingElse,
+        Err(error) => {
+            debug!(code = %error.code(), "A receipt has to wait: {}.", chain(&error));
+            Taken::NotNow
+        }
+    }
 }

@@ -100,6 +100,17 @@ fn a_code_is_a_letter_and_three_digits() {
     }
 }
 
+#[test]
+fn a_terminal_is_shown_what_is_there_and_told_nothing() {
+    assert_eq!(visible("汪德福\u{1b}[2J\u{9b}31m"), "汪德福 [2J 31m");
+    assert_eq!(visible("汪德福"), "汪德福");
+    let value = serde_json::json!({ "name": "汪\u{9b}\u{202E}\u{E0041}" });
+    let printed = serde_json::to_string_pretty(&value).unwrap();
+    let shown = visible_json(&printed);
+    assert!(!shown.contains('\u{9b}') && shown.contains("汪"), "{shown}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+}
+
 /// Whether a text could still do or show something that it must not.
 fn is_harmless(text: &str) -> bool {
     let plain = !text.chars().any(|c| c.is_control() || c == '\u{202E}');

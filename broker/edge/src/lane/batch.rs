@@ -507,3 +507,21 @@ fn outcome(result: SendResult) -> Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_a_codec_let_through_is_looked_at_once_more() {
+        let taken = |number: &str| {
+            let number = Some(number.to_owned());
+            outcome(SendResult::Answered(Answered::Taken { number }))
+        };
+
+        for evil in ["990101195001010010", "13900000001", "7\u{1b}[2J", &"9".repeat(3_000_000)] {
+            assert_eq!(taken(evil), Outcome::Taken { number: None });
+        }
+        assert_eq!(taken("ZY-7"), Outcome::Taken { number: Some("ZY-7".to_owned()) });
+    }
+}
