@@ -17,6 +17,9 @@ use crate::leaves::each_leaf;
 use crate::limits::{EXTENSION_DEPTH_MAX, EXTENSIONS_MAX, RESOURCES_MAX};
 use crate::{codes, extension, systems};
 
+/// Most digits in the number of an item: a message has fewer elements.
+const INDEX_DIGITS_MAX: usize = 6;
+
 /// The place of a resource in [`Bundle`].
 pub type At = usize;
 
@@ -285,7 +288,8 @@ impl Bundle {
     pub fn field(&self, at: At, path: &str) -> String {
         let mut field = self.resources[at].path.clone();
         for step in path.split('/').filter(|step| !step.is_empty()) {
-            if step.bytes().all(|b| b.is_ascii_digit()) {
+            // A name may consist of digits as well, but no list is as long.
+            if step.len() <= INDEX_DIGITS_MAX && step.bytes().all(|b| b.is_ascii_digit()) {
                 field.push('[');
                 field.push_str(step);
                 field.push(']');

@@ -138,7 +138,7 @@ fn success_is_taken_with_the_destinations_number_if_it_has_one() {
 /// fields that are not ours are not passed on.
 #[test]
 fn what_an_answer_says_is_filtered_before_it_is_kept() {
-    let long = "9".repeat(200_000);
+    let long = "9".repeat(50_000);
     for evil in ["990101195001010010", "13900000001", "7\u{1b}[2J", "汪德福", &long] {
         let body = json!({ "number": evil }).to_string();
         assert_eq!(meaning(Some(200), body.as_bytes()), taken(None), "{evil:?}");

@@ -139,7 +139,7 @@ fn what_an_answer_says_is_filtered_before_it_is_kept() {
     }
     for (code, place) in [
         ("zhangsan", "Zhangsan.phone"),
-        ("zhang-san", "Patient.zhangsanborninnineteenfiftyoneinlongxi"),
+        ("zhang-san", "Patient.zhangsanborninnineteenfiftyoneinlongxicounty"),
     ] {
         let refused =
             read(422, &outcome("error", code).replace("ServiceRequest.performer[0]", place));
