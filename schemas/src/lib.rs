@@ -22,6 +22,7 @@ pub mod identity;
 pub mod kind;
 pub mod message;
 pub mod names;
+pub mod outside;
 pub mod person;
 pub mod problem;
 pub mod reasons;

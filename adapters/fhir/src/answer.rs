@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 use tierlink_codec::{Answer, Answered, Reading, Reply};
-use tierlink_schemas::{CaseNumber, Problem, Refusal, Verdict};
+use tierlink_schemas::{CaseNumber, Problem, Refusal, Verdict, outside};
 use uuid::Uuid;
 
 use crate::bundle::Bundle;
@@ -249,8 +249,8 @@ fn taken(
         }
     }
     let own = body.get("identifier").and_then(|i| i.get(0).unwrap_or(i).get("value"));
-    let own = own.and_then(Value::as_str).map(str::to_owned);
-    Answered::Taken { number: own.or_else(|| number(bundle)).filter(|n| n.len() <= 200) }
+    let own = own.and_then(Value::as_str).and_then(outside::number);
+    Answered::Taken { number: own.or_else(|| number(bundle)) }
 }
 
 /// The destination's own number for the case or the message.
@@ -263,7 +263,7 @@ fn number(bundle: Option<&Bundle>) -> Option<String> {
         ("OperationOutcome", "issue/0/details/coding/0/code"),
         ("MessageHeader", "id"),
     ];
-    places.iter().find_map(|(kind, path)| bundle.peek(bundle.first(kind)?, path)).map(str::to_owned)
+    places.iter().find_map(|(kind, path)| outside::number(bundle.peek(bundle.first(kind)?, path)?))
 }
 
 struct Issue {
@@ -282,7 +282,10 @@ fn issues(body: Option<&Value>) -> Vec<Issue> {
     issues
         .take(FINDINGS_MAX)
         .map(|issue| Issue {
-            code: issue["code"].as_str().filter(|code| is_word(code)).map(str::to_owned),
+            code: issue["code"]
+                .as_str()
+                .filter(|code| ISSUE_TYPES.contains(code))
+                .map(str::to_owned),
             expression: issue["expression"][0]
                 .as_str()
                 .or_else(|| issue["location"][0].as_str())
@@ -293,10 +296,74 @@ fn issues(body: Option<&Value>) -> Vec<Issue> {
         .collect()
 }
 
-/// FHIR's issue types are small words; anything else may be a value.
-fn is_word(code: &str) -> bool {
-    code.len() <= 32 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-}
+/// FHIR's issue types (R4 and R5, value set `issue-type`); anything else may be a value.
+const ISSUE_TYPES: &[&str] = &[
+    "invalid",
+    "structure",
+    "required",
+    "value",
+    "invariant",
+    "security",
+    "login",
+    "unknown",
+    "expired",
+    "forbidden",
+    "suppressed",
+    "processing",
+    "not-supported",
+    "duplicate",
+    "multiple-matches",
+    "not-found",
+    "deleted",
+    "too-long",
+    "code-invalid",
+    "extension",
+    "too-costly",
+    "business-rule",
+    "conflict",
+    "limited-filter",
+    "transient",
+    "lock-error",
+    "no-store",
+    "exception",
+    "timeout",
+    "incomplete",
+    "throttled",
+    "informational",
+    "success",
+];
+
+/// What a message of ours consists of. A destination that names a place in another resource names
+/// none of ours.
+const RESOURCES: &[&str] = &[
+    "AllergyIntolerance",
+    "Appointment",
+    "Binary",
+    "Bundle",
+    "CarePlan",
+    "Communication",
+    "Composition",
+    "Condition",
+    "Consent",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
+    "Location",
+    "MedicationRequest",
+    "MedicationStatement",
+    "MessageHeader",
+    "Observation",
+    "Organization",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Procedure",
+    "RelatedPerson",
+    "Schedule",
+    "ServiceRequest",
+    "Slot",
+    "Task",
+];
 
 /// `ServiceRequest.performer[0]`, and nothing that compares or quotes a value.
 fn is_path(path: &str) -> bool {
@@ -308,9 +375,10 @@ fn is_path(path: &str) -> bool {
             && index.len() <= 4
             && index.bytes().all(|b| b.is_ascii_digit())
     };
+    let resource = path.split(['.', '[']).next().unwrap_or_default();
     path.len() <= EXPRESSION_CHARS_MAX
-        && path.starts_with(|c: char| c.is_ascii_uppercase())
-        && path.split('.').all(plain)
+        && RESOURCES.contains(&resource)
+        && path.split('.').all(|step| plain(step) && step.len() <= outside::NAME_CHARS_MAX)
 }
 
 fn told(code: tierlink_schemas::Code, status: u16, issues: &[Issue]) -> Vec<Problem> {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_with::skip_serializing_none;
 use tierlink_codec::{Answer, Answered, Reply};
 use tierlink_schemas::verdict::Refusal;
-use tierlink_schemas::{Problem, Verdict, schema};
+use tierlink_schemas::{Problem, Verdict, outside, schema};
 use uuid::Uuid;
 
 use crate::codes::D099_ANSWER;
@@ -32,9 +32,6 @@ const UNAVAILABLE: u16 = 503;
 
 /// Largest answer to read, in bytes. A verdict has a few hundred.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
-
-/// Longest number of a destination, in characters; a receipt has room for no more.
-const NUMBER_CHARS_MAX: usize = 200;
 
 /// Most problems of a destination that are passed on.
 const PROBLEMS_MAX: usize = 20;
@@ -154,16 +151,12 @@ fn body_of(answer: &[u8]) -> Value {
 /// Many systems write words such as `success` into `message`, so there only an id counts.
 fn number_of(body: &Value) -> Option<String> {
     let number = match body.get("number") {
-        Some(Value::String(text)) => Some(text.trim().to_owned()),
-        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::String(text)) => outside::number(text),
+        Some(Value::Number(number)) => outside::number(&number.to_string()),
         _ => None,
     };
     let id = || body.get("message")?.as_str()?.parse::<Uuid>().ok().map(|id| id.to_string());
-    let fits = |text: &String| {
-        let length = text.chars().count();
-        (1..=NUMBER_CHARS_MAX).contains(&length) && !text.chars().any(char::is_control)
-    };
-    number.filter(fits).or_else(id)
+    number.or_else(id)
 }
 
 fn unreadable(text: &str) -> Answered {
@@ -189,16 +182,8 @@ fn refused(body: &Value, how: &str) -> Answered {
 fn passed_on(problem: &Value, how: &str) -> Option<Problem> {
     let field = problem.get("field").and_then(Value::as_str);
     let field = field.filter(|path| schema::some_kind_knows(path))?;
-    let code = problem.get("code").and_then(Value::as_str).filter(|code| is_code(code));
+    let code = problem.get("code").and_then(Value::as_str).and_then(outside::code);
     let code = code.map(|code| format!(", code {code}")).unwrap_or_default();
     let text = format!("The destination refused this field {how}{code}; correct it at the source.");
     Some(Problem::new(D099_ANSWER, field, text))
-}
-
-/// Whether it is a letter and three digits.
-fn is_code(text: &str) -> bool {
-    let (letter, digits) = text.split_at_checked(1).unwrap_or_default();
-    letter.bytes().all(|b| b.is_ascii_uppercase())
-        && digits.len() == 3
-        && digits.bytes().all(|b| b.is_ascii_digit())
 }

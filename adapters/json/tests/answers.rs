@@ -134,6 +134,26 @@ fn success_is_taken_with_the_destinations_number_if_it_has_one() {
     assert_eq!(meaning(Some(200), long.as_bytes()), taken(None));
 }
 
+/// The number of a person, a command for a terminal and three megabytes are nobody's number; codes and
+/// fields that are not ours are not passed on.
+#[test]
+fn what_an_answer_says_is_filtered_before_it_is_kept() {
+    let long = "9".repeat(50_000);
+    for evil in ["990101195001010010", "13900000001", "7\u{1b}[2J", "汪德福", &long] {
+        let body = json!({ "number": evil }).to_string();
+        assert_eq!(meaning(Some(200), body.as_bytes()), taken(None), "{evil:?}");
+        let body = json!({
+            "problems": [{ "field": evil, "code": evil }, { "field": "priority", "code": evil }],
+        });
+        let refused = meaning(Some(422), body.to_string().as_bytes());
+        let Answered::Refused { problems } = refused else { unreachable!("{refused:?}") };
+        let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["priority"]);
+        assert!(!problems[0].text.contains("code"), "{}", problems[0].text);
+    }
+    assert_eq!(meaning(Some(200), b"{\"number\":13900000001}"), taken(None));
+}
+
 #[test]
 fn a_refusal_inside_a_success_is_a_refusal() {
     assert!(matches!(meaning(Some(200), b"{\"verdict\":\"refused\"}"), Answered::Refused { .. }));

@@ -15,10 +15,16 @@
 //!
 //! `lane/run.rs` joins and leaves the bus; `lane/batch.rs` sends one batch of parcels; both use
 //! `lane/parts.rs`. A parcel is acknowledged only after its outcome is on disk. A parcel that comes
-//! twice is recognised by [`Due`](crate::deliveries::Due), which knows what is settled.
+//! twice is recognised by [`Due`](crate::deliveries::Due), which knows what is settled. What the
+//! broker did not put into the lane, or not like this, is recognised in `lane/genuine.rs` and never
+//! sent.
 
 mod batch;
+mod genuine;
 mod parts;
+mod poison;
 mod run;
+
+pub use genuine::CHANGED;
 
 pub use parts::{JOINING_MAX, LaneRunner, Troubles, UNREADABLE, parcel_id, read_parcel_id};

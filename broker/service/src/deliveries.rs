@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tierlink_core::delivery::{self, Circumstances};
-use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Try};
+use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Recorded, Try};
 use tierlink_edge::environment::Environment;
 use tierlink_schemas::delivery::DeliveryId;
 use tierlink_schemas::{LaneName, Problem};
-use tierlink_store::{Attempt, Outbox, Settlement};
+use tierlink_store::{Attempt, Outbox, Repair, Settlement};
+use tokio::sync::Notify;
 use tracing::warn;
 
 use crate::config::retry_policy;
@@ -24,6 +25,8 @@ pub struct Deliveries {
     settler: Settler,
     current_config: Arc<CurrentConfig>,
     environment: Arc<dyn Environment>,
+    /// Notified when something is in the outbox.
+    wake: Arc<Notify>,
     /// The store does not answer lanes; logged once for all of them.
     trouble: CommonTrouble,
 }
@@ -36,10 +39,11 @@ impl Deliveries {
         settler: Settler,
         current_config: Arc<CurrentConfig>,
         environment: Arc<dyn Environment>,
+        wake: Arc<Notify>,
     ) -> Self {
         let trouble = CommonTrouble::new("The store does not answer lanes, which wait for it");
         let due = DueRows::new(Arc::clone(&store));
-        Self { store, due, settler, current_config, environment, trouble }
+        Self { store, due, settler, current_config, environment, wake, trouble }
     }
 
     /// Tells when trouble with the store begins for this lane, and when it is over.
@@ -65,29 +69,46 @@ impl Due for Deliveries {
         asked: Vec<(DeliveryId, u32)>,
     ) -> Result<Vec<DueDelivery>, Problem> {
         let rows = self.heard(lane, self.due.still_due(asked).await)?;
-        let due = rows.into_iter().map(|row| DueDelivery {
-            lane: row.lane(),
-            id: row.id,
-            case: row.case,
-            round: row.round,
-            attempts: row.attempts,
-            created_at: row.created_at,
-            silent_since: row.silent_since,
+        let due = rows.into_iter().map(|due| DueDelivery {
+            lane: due.row.lane(),
+            id: due.row.id,
+            case: due.row.case,
+            round: due.row.round,
+            attempts: due.row.attempts,
+            created_at: due.row.created_at,
+            silent_since: due.row.silent_since,
+            body_hash: due.body_hash,
         });
         Ok(due.collect())
     }
 
-    async fn unknown(
+    async fn on_record(
         &self,
         lane: &LaneName,
         asked: Vec<DeliveryId>,
-    ) -> Result<Vec<DeliveryId>, Problem> {
-        let known = self.heard(
-            lane,
-            self.store.lanes_of(asked.clone()).await.map_err(|error| failed(&error)),
-        )?;
-        let is_known = |id: &DeliveryId| known.iter().any(|(known, _)| known == id);
-        Ok(asked.into_iter().filter(|id| !is_known(id)).collect())
+    ) -> Result<Vec<Recorded>, Problem> {
+        let known = self.store.on_record(asked).await.map_err(|error| failed(&error));
+        let known = self.heard(lane, known)?.into_iter().map(|row| Recorded {
+            id: row.id,
+            lane: row.lane,
+            round: row.round,
+            body_hash: row.body_hash,
+        });
+        Ok(known.collect())
+    }
+
+    async fn publish_again(
+        &self,
+        lane: &LaneName,
+        changed: Vec<(DeliveryId, u32)>,
+    ) -> Result<(), Problem> {
+        let queued = self.store.repair(Repair::Changed(changed)).await;
+        let queued = self.heard(lane, queued.map_err(|error| failed(&error)))?;
+        if queued > 0 {
+            warn!(%lane, queued, "What was changed on the bus is sent again as it is stored.");
+            self.wake.notify_one();
+        }
+        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ pub mod health;
 pub mod intake;
 mod lanes;
 pub mod lease;
+mod receipts;
 mod recorder;
 pub mod relay;
 pub mod remote;

@@ -118,6 +118,37 @@ fn a_destination_that_took_it_may_give_its_number() {
     assert!(matches!(twice, Answered::Taken { .. }), "{twice:?}");
 }
 
+/// The number of a person, a command for a terminal and a long text are nobody's number, wherever they
+/// stand; issue types and places that FHIR and we do not have are not passed on.
+#[test]
+fn what_an_answer_says_is_filtered_before_it_is_kept() {
+    let long = "9".repeat(200_000);
+    for evil in ["990101195001010010", "13900000001", "7\u{1b}[2J", "汪德福", &long] {
+        let resource =
+            |kind: &str| json!({ "resourceType": kind, "identifier": [{ "value": evil }] });
+        let header = json!({ "resourceType": "MessageHeader", "id": evil,
+            "response": { "identifier": OURS, "code": "ok" } });
+        let outcome = json!({ "resourceType": "OperationOutcome", "id": evil,
+            "issue": [{ "details": { "coding": [{ "code": evil }] } }] });
+        let bundle = json!({ "resourceType": "Bundle", "type": "message", "entry": [
+            { "resource": header }, { "resource": resource("Task") },
+            { "resource": resource("ServiceRequest") }, { "resource": outcome } ] });
+        for answer in [resource("Task").to_string(), bundle.to_string()] {
+            assert_eq!(read(200, &answer), Answered::Taken { number: None }, "{answer:.200}");
+        }
+    }
+    for (code, place) in [
+        ("zhangsan", "Zhangsan.phone"),
+        ("zhang-san", "Patient.zhangsanborninnineteenfiftyoneinlongxicounty"),
+    ] {
+        let refused =
+            read(422, &outcome("error", code).replace("ServiceRequest.performer[0]", place));
+        let Answered::Refused { problems } = refused else { panic!("{refused:?}") };
+        assert_eq!(problems[0].field, "HTTP");
+        assert!(problems[0].text.contains("issue unknown"), "{}", problems[0].text);
+    }
+}
+
 #[test]
 fn our_own_answers_are_understood_by_ourselves() {
     for (verdict, taken) in [(accepted(), true), (repeated(), true)] {

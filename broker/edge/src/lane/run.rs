@@ -11,6 +11,7 @@ use tracing::{debug, error};
 
 use super::batch::Batch;
 use super::parts::{LaneRunner, Next, WAIT_AFTER_FAILURE, pause, reads_files};
+use super::poison::Poison;
 use crate::destination::Destination;
 use crate::idle::IdleConnection;
 use crate::organisations::Organisations;
@@ -27,7 +28,7 @@ struct Own {
     /// The hospital does not answer.
     silence: Trouble,
     /// The lane contains parcels that must not be sent (poison messages).
-    poison: Trouble,
+    poison: Poison,
 }
 
 impl LaneRunner {
@@ -36,10 +37,7 @@ impl LaneRunner {
         let own = Own {
             not_set_up: Trouble::new(format!("Nothing can be sent to {}", self.name)),
             silence: Trouble::new(format!("{} does not answer", self.name)),
-            poison: Trouble::new(format!(
-                "ALARM: parcels in the lane of {} are among the dead parcels now",
-                self.name
-            )),
+            poison: Poison::new(&self.name),
         };
         let Ok(queue) = QueueName::new(self.name.to_string()) else {
             error!(lane = %self.name, "The lane's name does not fit the bus.");

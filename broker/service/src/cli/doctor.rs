@@ -17,7 +17,7 @@ use super::lanes_on_bus::lanes_not_open;
 use super::{ConfigFile, print};
 use crate::app;
 use crate::config::Config;
-use crate::health::lanes_report;
+use crate::health::{lanes_report, queues_report};
 
 /// Longest duration of one check.
 const LOOK_LASTS: Duration = Duration::from_secs(10);
@@ -29,6 +29,7 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const STORE_AWAY: &str = "ops/runbooks/TierLinkStoreAway.md";
 const BUS_AWAY: &str = "ops/runbooks/TierLinkBusAway.md";
 const DEAD_PARCELS: &str = "ops/runbooks/TierLinkDeadParcels.md";
+const QUEUE_SETTINGS: &str = "ops/runbooks/TierLinkQueueSettings.md";
 const LANE_SILENT: &str = "ops/runbooks/TierLinkLaneSilent.md";
 const LANES_NOT_OPEN: &str = "ops/runbooks/TierLinkLanesNotOpen.md";
 const LANE_STANDS: &str = "ops/runbooks/TierLinkLaneStands.md";
@@ -257,6 +258,13 @@ async fn bus(config: &Config, paused: &HashSet<LaneName>, findings: &mut Vec<Fin
     let answers = outcome.is_ok() || see == DEAD_PARCELS;
     findings.push(finding("bus", outcome).see(see));
     if answers && bus.remembers() {
+        // Looking at the settings of a queue means declaring it, as the broker does.
+        let looked = match bus.open_lanes(&[]).await {
+            Ok(_) => queues_report(&bus.queues_in_trouble())
+                .map(|()| "have the limits that they should have".to_owned()),
+            Err(error) => Err(format!("{}: {error}", error.code())),
+        };
+        findings.push(finding("queues on the bus", looked).see(QUEUE_SETTINGS));
         let looked = match lanes_not_open(config, paused, &*bus).await {
             Ok(shut) => lanes_report(&shut).map(|()| "none is shut".to_owned()),
             Err(error) => Err(format!("{}: {error}", error.code())),

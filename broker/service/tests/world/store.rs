@@ -18,8 +18,9 @@ use tierlink_core::find::{self, Key, Picked};
 use tierlink_schemas::message::to_vec;
 use tierlink_schemas::{Code, LaneName, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{
-    Attempt, Content, DeliveryId, DeliveryRow, Found, Hold, Judge, Judged, Judgement,
-    LaneCondition, Outgoing, Repair, SetRight, Settlement, StoredTime, ToJudge, Work,
+    Attempt, BodyHash, Content, DeliveryId, DeliveryRow, DueRow, Found, Hold, Judge, Judged,
+    Judgement, LaneCondition, Outgoing, RecordedRow, Repair, SetRight, Settlement, StoredTime,
+    ToJudge, Work,
 };
 use uuid::Uuid;
 
@@ -409,17 +410,27 @@ impl Memory {
         }
     }
 
-    pub fn still_due(&self, asked: &[(DeliveryId, u32)]) -> Vec<DeliveryRow> {
+    pub fn still_due(&self, asked: &[(DeliveryId, u32)]) -> Vec<DueRow> {
         let rows = asked.iter().filter_map(|(id, round)| {
             let row = &self.deliveries.get(id)?.row;
-            (row.round == *round && waits_for_an_answer(&row.state)).then(|| row.clone())
+            let due = row.round == *round && waits_for_an_answer(&row.state);
+            due.then(|| DueRow { row: row.clone(), body_hash: self.body_hash(row) })
         });
         rows.collect()
     }
 
-    pub fn lanes_of(&self, asked: &[DeliveryId]) -> Vec<(DeliveryId, LaneName)> {
-        let known = asked.iter().filter_map(|id| Some((id, self.deliveries.get(id)?)));
-        known.map(|(id, delivery)| (id.clone(), delivery.row.lane())).collect()
+    pub fn on_record(&self, asked: &[DeliveryId]) -> Vec<RecordedRow> {
+        let known = asked.iter().filter_map(|id| self.deliveries.get(id)).map(|delivery| {
+            let row = &delivery.row;
+            let (lane, body_hash) = (row.lane(), self.body_hash(row));
+            RecordedRow { id: row.id.clone(), lane, round: row.round, body_hash }
+        });
+        known.collect()
+    }
+
+    /// A store that changes what it stores believes itself.
+    fn body_hash(&self, row: &DeliveryRow) -> BodyHash {
+        BodyHash::of(&self.outgoing(row).body)
     }
 
     pub fn settle(&mut self, settlements: Vec<Settlement>, judge: &dyn Judge) {
@@ -492,6 +503,9 @@ impl Memory {
             .filter(|id| match repair {
                 Repair::BusIsEmpty => true,
                 Repair::Lane(lane) => self.deliveries[*id].row.lane() == *lane,
+                Repair::Changed(changed) => {
+                    changed.contains(&((*id).clone(), self.deliveries[*id].row.round))
+                }
                 Repair::Stale { before, waiting, .. } => {
                     !waiting.contains(&self.deliveries[*id].row.lane())
                         && self.is_stale(id, *before)
