@@ -309,6 +309,7 @@ impl App {
             settler.clone(),
             Arc::clone(current_config),
             environment(),
+            Arc::clone(figures),
         );
         self.worker_tasks.spawn(lanes::run(
             Lanes {

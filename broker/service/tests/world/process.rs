@@ -119,6 +119,7 @@ impl Process {
             settler,
             Arc::clone(&current_config),
             Arc::clone(&environment),
+            Arc::clone(&figures),
         ));
         for code in EVERYBODY {
             let lane = LaneRunner {
