@@ -118,9 +118,10 @@ pub(crate) fn read(answer: &[u8], status: Option<u16>) -> Answered {
     let body = body_of(answer);
     let verdict = body.get("verdict").and_then(Value::as_str);
     let says_taken = matches!(verdict, Some("accepted" | "repeated" | "duplicate"));
-    let says_why = verdict == Some("refused")
-        || body.get("problems").is_some_and(Value::is_array)
-        || body.get("refusal").is_some_and(Value::is_string);
+    let says_why = !says_taken
+        && (verdict == Some("refused")
+            || body.get("problems").is_some_and(Value::is_array)
+            || body.get("refusal").is_some_and(Value::is_string));
     match status {
         Some(200..=299) if says_why => refused(&body, "in its answer"),
         Some(200..=299) if says_taken || has_number(&body) => {

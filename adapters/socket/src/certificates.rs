@@ -38,11 +38,21 @@ pub fn chain_ends_at(chain: Option<&[CertificateDer<'_>]>) -> Option<Timestamp> 
     ends_at(chain?.first()?)
 }
 
-/// When the first certificate in this PEM text ends that does so; `None` if it holds none.
+/// When the first of the certificates in this PEM text ends; `None` if it holds none.
 #[must_use]
 pub fn first_end(pem: &[u8]) -> Option<Timestamp> {
+    ends(pem).min()
+}
+
+/// When the last of the certificates in this PEM text ends; `None` if it holds none.
+#[must_use]
+pub fn last_end(pem: &[u8]) -> Option<Timestamp> {
+    ends(pem).max()
+}
+
+fn ends(pem: &[u8]) -> impl Iterator<Item = Timestamp> {
     let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
-    certificates.filter_map(|certificate| ends_at(&certificate)).min()
+    certificates.filter_map(|certificate| ends_at(&certificate))
 }
 
 fn names_of(certificate: &X509Certificate<'_>) -> Arc<[String]> {
