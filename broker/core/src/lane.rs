@@ -18,10 +18,13 @@
 //!   is tried in place with growing waits, nothing is parked, and the order stays.
 //! - **A page instead of an answer** (2xx and 3xx that the format does not know): the same, for a
 //!   while; then another delivery is tried in its place, in case only this message is answered so.
-//! - **Turned away** (4xx, or a frame that is no acknowledgement): it may be this message or all. It
-//!   is put aside and the next case is tried. If that one passes, this one is tried once more, and
-//!   parked alone if it is turned away again. If [`SEVERAL`] are turned away with nothing taken in
-//!   between, the lane is held: each further try is a probe with another delivery, with growing waits.
+//! - **Turned away** (4xx): it may be this message or all. It is put aside and the next case is tried.
+//!   If that one passes, this one is tried once more, and parked alone if it is turned away again. If
+//!   [`SEVERAL`] are turned away with nothing taken in between, the lane is held: each further try is
+//!   a probe with another delivery, with growing waits.
+//! - **No word at all** (a frame that is no acknowledgement): the same, but it is never parked as
+//!   refused, because nobody said no and the system may have taken it. While others pass, it waits
+//!   like silence, for as long as the policy says. So does a message that alone is answered by a page.
 //! - **Busy** (408, 425, 429, 5xx without the system's own word): never a refusal. Tried in place a few
 //!   times and put aside; [`SEVERAL`] in a row hold the lane as well.
 //!
@@ -121,6 +124,8 @@ enum Word {
     Busy,
     /// Somebody turned away this message, or all.
     Either,
+    /// Something came that says neither yes nor no.
+    Garbage,
 }
 
 fn word(outcome: &Outcome) -> Word {
@@ -130,7 +135,7 @@ fn word(outcome: &Outcome) -> Word {
         | Outcome::Unanswered { .. }
         | Outcome::Held { .. }
         | Outcome::GaveUp { .. } => Word::Nobodys,
-        Outcome::TurnedAway { status: None, .. } => Word::Either,
+        Outcome::TurnedAway { status: None, .. } => Word::Garbage,
         Outcome::TurnedAway { status: Some(status), .. } => match status {
             401 | 407 => Word::NoEntry,
             408 | 425 | 429 | 500..=599 => Word::Busy,
@@ -181,7 +186,9 @@ impl<Id: Clone + PartialEq> Lane<Id> {
                 settle(Outcome::Refused { problems: problems() }, asked)
             }
             Word::NoEntry => Next::TryAgain { after: self.probes(at, policy).max(asked) },
-            Word::Page if self.is_the_odd_one(heard.id) => self.parks(heard),
+            Word::Page | Word::Garbage if self.is_the_odd_one(heard.id) => {
+                settle(heard.outcome.clone(), asked)
+            }
             Word::Page if heard.in_place.tries < PAGES_IN_PLACE_MAX => {
                 Next::TryAgain { after: self.probes(at, policy).max(asked) }
             }
@@ -198,7 +205,7 @@ impl<Id: Clone + PartialEq> Lane<Id> {
             }
             Word::Busy => self.puts_aside(heard, asked, at, policy),
             Word::Either if self.is_the_odd_one(heard.id) => self.parks(heard),
-            Word::Either => self.puts_aside(heard, asked, at, policy),
+            Word::Either | Word::Garbage => self.puts_aside(heard, asked, at, policy),
         }
     }
 

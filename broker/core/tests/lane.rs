@@ -264,7 +264,23 @@ fn a_page_in_place_of_an_answer_is_first_trouble_of_the_lane_and_then_of_the_mes
 
     assert!(matches!(recorded(&aside), Some(Outcome::Held { .. })));
     assert_eq!(recorded(&passed), Some(&taken()));
-    assert!(is_parked(&again));
+    // Nobody has refused it, so it waits as long as silence would.
+    assert!(matches!(recorded(&again), Some(Outcome::TurnedAway { .. })), "{again:?}");
+    assert!(!lane.is_held());
+}
+
+/// Seen to fail while a second broken acknowledgement parked a message that the hospital had taken.
+#[test]
+fn what_is_no_acknowledgement_is_no_refusal() {
+    let garbage = Outcome::TurnedAway { status: None, problems: problems() };
+    let mut lane = Lane::default();
+    for other in 2..50 {
+        let aside = hears(&mut lane, 1, &garbage);
+        let passed = hears(&mut lane, other, &taken());
+
+        assert!(matches!(recorded(&aside), Some(Outcome::TurnedAway { .. })), "{aside:?}");
+        assert_eq!(recorded(&passed), Some(&taken()));
+    }
 }
 
 #[test]
