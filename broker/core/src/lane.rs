@@ -203,9 +203,8 @@ impl<Id: Clone + PartialEq> Lane<Id> {
                 };
                 Next::TryAgain { after: wait.max(asked) }
             }
-            Word::Busy => self.puts_aside(heard, asked, at, policy),
             Word::Either if self.is_the_odd_one(heard.id) => self.parks(heard),
-            Word::Either | Word::Garbage => self.puts_aside(heard, asked, at, policy),
+            Word::Busy | Word::Either | Word::Garbage => self.puts_aside(heard, asked, at, policy),
         }
     }
 

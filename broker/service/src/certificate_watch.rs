@@ -203,7 +203,6 @@ pub fn own(config: &Config) -> Vec<Known> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test's own mistakes may panic")]
 mod tests {
     use std::collections::HashMap as Map;
     use std::sync::atomic::{AtomicI64, Ordering};

@@ -303,15 +303,17 @@ impl Batch<'_> {
             let (outcome, retry_after) = (outcome(heard.result), heard.retry_after);
             let at = self.lane.environment.now();
             match &outcome {
-                Outcome::Taken { .. } | Outcome::Refused { .. } => self.silence.is_over(),
+                // Where something answers that is not the hospital, only the keeper of deliveries
+                // counts the time: it knows whether this message is meant.
+                Outcome::Taken { .. }
+                | Outcome::Refused { .. }
+                | Outcome::TurnedAway { .. }
+                | Outcome::Held { .. } => self.silence.is_over(),
                 Outcome::NotNow { .. } => {
                     self.silence.is_over();
                     in_place.not_now += 1;
                     silent_since.get_or_insert(at);
                 }
-                // Something answers, though not the hospital. Since when only the keeper of
-                // deliveries counts, who knows whether it is this message.
-                Outcome::TurnedAway { .. } | Outcome::Held { .. } => self.silence.is_over(),
                 Outcome::Unanswered { .. }
                 | Outcome::Unsendable { .. }
                 | Outcome::GaveUp { .. } => {

@@ -276,7 +276,7 @@ fn certificates(config: &Config, now: Timestamp) -> Vec<Finding> {
     let own = certificate_watch::own(config);
     let Some(next) = own.iter().map(|known| known.ends_at).min() else { return Vec::new() };
     let near = own.iter().filter_map(|known| Some((known, certificate_watch::text(known, now)?)));
-    let mut found: Vec<Finding> = near.map(|(known, text)| ends_soon(&known.what, text)).collect();
+    let mut found: Vec<Finding> = near.map(|(known, text)| ends_soon(&known.what, &text)).collect();
     if found.is_empty() {
         let text = format!("of ours the next ends {}", print::time(next));
         found.push(finding("certificates", Ok(text)));
@@ -284,7 +284,7 @@ fn certificates(config: &Config, now: Timestamp) -> Vec<Finding> {
     found
 }
 
-fn ends_soon(what: &str, text: String) -> Finding {
+fn ends_soon(what: &str, text: &str) -> Finding {
     finding(what, Err(format!("{}: {text}", certificate_watch::ENDS_SOON))).see(CERTIFICATE_EXPIRES)
 }
 
@@ -304,7 +304,7 @@ async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
                     let what = format!("the certificate of {}", profile.lane());
                     let known = certificate_watch::Known { what, ends_at };
                     let near = certificate_watch::text(&known, SystemEnvironment.now());
-                    findings.extend(near.map(|text| ends_soon(&known.what, text)));
+                    findings.extend(near.map(|text| ends_soon(&known.what, &text)));
                 }
                 match reached {
                     Ok(Ok(())) => Ok("can be reached".to_owned()),
