@@ -105,9 +105,22 @@ pub enum Outcome {
         /// Why it cannot take the message now, as far as it said.
         problems: Vec<Problem>,
     },
-    /// No readable answer came. The destination may have the message nevertheless.
+    /// No answer came. The destination may have the message nevertheless.
     Unanswered {
         /// Why there was no answer, such as a timeout or a broken connection.
+        problems: Vec<Problem>,
+    },
+    /// An answer came that is not the destination's own word on this message: from a gateway or a
+    /// proxy, a login page, a check of who we are. It may be about this message or about all.
+    TurnedAway {
+        /// The HTTP status; `None` over MLLP.
+        status: Option<u16>,
+        /// What came instead of an answer.
+        problems: Vec<Problem>,
+    },
+    /// The lane is held: nothing gets through to the destination, whatever the message.
+    Held {
+        /// What the last try met.
         problems: Vec<Problem>,
     },
     /// An adapter beside the hospital, which retries by itself, stopped trying.
@@ -127,6 +140,8 @@ impl Outcome {
             | Self::Unsendable { problems }
             | Self::NotNow { problems }
             | Self::Unanswered { problems }
+            | Self::TurnedAway { problems, .. }
+            | Self::Held { problems }
             | Self::GaveUp { problems } => problems,
         }
     }

@@ -183,14 +183,21 @@ fn positive(arrived: &Arrived, with: &Reading<'_>, taken: Value) -> Value {
 }
 
 /// Reads a destination's answer.
+///
+/// A status other than 2xx counts only with a FHIR resource as its body: gateways and proxies give
+/// the same ones.
 pub fn read_answer(control_id: &str, bytes: &[u8], status: Option<u16>) -> Answered {
     let body = (bytes.len() <= ANSWER_BYTES_MAX).then(|| tree::read(bytes).ok()).flatten();
     let bundle = body.clone().and_then(|body| Bundle::open(body).ok());
     let issues = issues(body.as_ref());
     let status = status.unwrap_or(200);
     let has = |code: &str| issues.iter().any(|issue| issue.code.as_deref() == Some(code));
+    let is_fhir = body.as_ref().is_some_and(|body| kind_of(body).is_some());
     match status {
         200..=299 => taken(control_id, bytes, body.as_ref(), bundle.as_ref(), &issues),
+        _ if !is_fhir => {
+            unreadable(&format!("the destination answered HTTP {status} with no FHIR resource"))
+        }
         409 if has("duplicate") => Answered::Taken { number: number(bundle.as_ref()) },
         408 | 425 | 429 | 500..=599 => {
             Answered::NotNow { problems: told(codes::PARTNER_BUSY, status, &issues) }
@@ -198,6 +205,10 @@ pub fn read_answer(control_id: &str, bytes: &[u8], status: Option<u16>) -> Answe
         400..=499 => Answered::Refused { problems: told(codes::PARTNER_REFUSED, status, &issues) },
         _ => unreadable(&format!("the destination answered with HTTP status {status}")),
     }
+}
+
+fn kind_of(body: &Value) -> Option<&str> {
+    body.get("resourceType").and_then(Value::as_str)
 }
 
 fn taken(
@@ -213,7 +224,7 @@ fn taken(
     let Some(body) = body else {
         return unreadable("the destination answered 2xx with something that is no JSON");
     };
-    let Some(kind) = body.get("resourceType").and_then(Value::as_str) else {
+    let Some(kind) = kind_of(body) else {
         return unreadable("the destination answered 2xx with no FHIR resource");
     };
     if let Some(bundle) = bundle

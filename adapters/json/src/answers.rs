@@ -6,6 +6,10 @@
 //!   nothing stored       503, application/problem+json    ▶ not now
 //! ```
 //!
+//! Of a destination a status alone means nothing, because gateways, proxies and login pages give the
+//! same ones. Its own words are a JSON object with `verdict`, with `number`, or with `problems` or
+//! `refusal` beside an error.
+//!
 //! A refusal follows RFC 9457, so that any HTTP client can show it. A destination's own words
 //! are never passed on, because they may quote a patient: only our error codes and the names of
 //! our fields are.
@@ -110,34 +114,44 @@ const fn outcome_of(refusal: Refusal) -> (u16, &'static str) {
 pub(crate) fn read(answer: &[u8], status: Option<u16>) -> Answered {
     let body = body_of(answer);
     let verdict = body.get("verdict").and_then(Value::as_str);
+    let says_taken = matches!(verdict, Some("accepted" | "repeated" | "duplicate"));
+    let says_why = !says_taken
+        && (verdict == Some("refused")
+            || body.get("problems").is_some_and(Value::is_array)
+            || body.get("refusal").is_some_and(Value::is_string));
     match status {
-        Some(200..=299) if verdict == Some("refused") => refused(&body, "in its answer"),
-        Some(200..=299) => Answered::Taken { number: number_of(&body) },
+        Some(200..=299) if says_why => refused(&body, "in its answer"),
+        Some(200..=299) if says_taken || has_number(&body) => {
+            Answered::Taken { number: number_of(&body) }
+        }
         Some(409) if matches!(verdict, Some("repeated" | "duplicate")) => {
             Answered::Taken { number: number_of(&body) }
         }
-        Some(status @ (408 | 425 | 429 | 500..=599)) => {
+        Some(status @ (408 | 425 | 429 | 500..=599)) if says_why => {
             let text =
                 format!("The destination answered HTTP {status}: not now. It is tried again.");
             Answered::NotNow { problems: vec![Problem::new(D099_ANSWER, "answer", text)] }
         }
-        Some(status @ 400..=499) => refused(&body, &format!("with HTTP {status}")),
+        Some(status @ 400..=499) if says_why => refused(&body, &format!("with HTTP {status}")),
         Some(status) => unreadable(&format!(
-            "HTTP {status} is no answer to a delivery; check the address in the profile."
+            "HTTP {status} came without a verdict, so it is no answer to a delivery; check the \
+             address in the profile, or set outbound.taken."
         )),
-        None => match verdict {
-            Some("accepted" | "repeated" | "duplicate") => {
-                Answered::Taken { number: number_of(&body) }
-            }
-            Some("refused") => refused(&body, "in its answer"),
-            _ => unreadable(
-                "The answer holds no verdict; expected is `accepted`, `repeated` or `refused`.",
-            ),
-        },
+        None if says_taken => Answered::Taken { number: number_of(&body) },
+        None if says_why => refused(&body, "in its answer"),
+        None => unreadable(
+            "The answer holds no verdict; expected is `accepted`, `repeated` or `refused`.",
+        ),
     }
 }
 
-/// The answer as JSON; null for anything else. Most systems answer with a page or with nothing.
+/// Whether it gives the message a number of its own, as a page or a gateway never does.
+fn has_number(body: &Value) -> bool {
+    body.get("verdict").is_none()
+        && body.get("number").is_some_and(|number| number.is_string() || number.is_number())
+}
+
+/// The answer as JSON; null for anything else.
 fn body_of(answer: &[u8]) -> Value {
     let (answer, _) = strict::unmarked(answer);
     if answer.len() > ANSWER_BYTES_MAX {

@@ -88,6 +88,8 @@ pub struct Try {
     pub attempts: u32,
     /// Tries since the lane took the delivery from the bus, this one included.
     pub in_place: InPlace,
+    /// The wait that the destination asked for; `None` if it asked for none.
+    pub retry_after: Option<Duration>,
     /// When the first unanswered try of this round was made; `None` if none was.
     pub silent_since: Option<Timestamp>,
     /// What the outgoing format could not carry.
@@ -117,7 +119,14 @@ pub type OnDisk = oneshot::Receiver<Result<(), Problem>>;
 #[derive(Debug)]
 pub enum AfterTry {
     /// It is done with the delivery, once the outcome is on disk.
-    Settled(OnDisk),
+    Settled {
+        /// The outcome that is recorded, which is not always what was heard.
+        outcome: Outcome,
+        /// How long it sends nothing at all.
+        quiet_for: Duration,
+        /// When it is recorded.
+        on_disk: OnDisk,
+    },
     /// It keeps the delivery and tries again.
     TryAgain {
         /// The wait before the next try.

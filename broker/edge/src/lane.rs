@@ -11,6 +11,8 @@
 //! - **A refusal** ends the delivery, and the lane goes on with other cases. Later messages of the
 //!   same case are not on the bus yet, because only the first unsettled one of a case is handed
 //!   out.
+//! - **Something else's answer**, of a gateway or a login page, may be about one message or all:
+//!   [`Outcomes`](crate::deliveries::Outcomes) decides, and says how long the lane sends nothing.
 //! - **"Not now"** is retried a few times in place, then put off so that the lane can go on.
 //!
 //! `lane/run.rs` joins and leaves the bus; `lane/batch.rs` sends one batch of parcels; both use

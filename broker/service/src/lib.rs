@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod app;
+pub mod certificate_watch;
 pub mod cli;
 pub mod clock;
 pub mod clock_watch;

@@ -257,7 +257,8 @@ impl Outcomes for Deliveries {
         }
         let (on_disk, hears) = oneshot::channel();
         on_disk.send(Ok(())).unwrap();
-        AfterTry::Settled(hears)
+        let outcome = tried.outcome.clone();
+        AfterTry::Settled { outcome, quiet_for: Duration::ZERO, on_disk: hears }
     }
 }
 

@@ -276,7 +276,7 @@ pub(crate) async fn note_attempts<S: Session>(
         ("message_id", Type::Id),
         ("destination", Type::Text),
         ("attempts", Type::Int),
-        ("at", Type::Int),
+        ("silent_at", Type::Int),
         ("problem", Type::Text),
     ]);
     for attempt in attempts {
@@ -291,7 +291,7 @@ pub(crate) async fn note_attempts<S: Session>(
             attempt.id.message,
             &attempt.id.to,
             attempt.attempts,
-            attempt.at,
+            Some(attempt.at).filter(|_| !attempt.held),
             json(&attempt.problem)
         ]);
         let known = last.entry(attempt.lane.clone()).or_insert(attempt);
@@ -303,7 +303,7 @@ pub(crate) async fn note_attempts<S: Session>(
         UPDATE deliveries
         SET attempts = CASE WHEN given.attempts > deliveries.attempts
                 THEN given.attempts ELSE deliveries.attempts END,
-            silent_since = coalesce(deliveries.silent_since, given.at),
+            silent_since = coalesce(deliveries.silent_since, given.silent_at),
             last_problem = given.problem
         FROM given
         WHERE deliveries.message_id = given.message_id

@@ -258,6 +258,8 @@ pub struct Attempt {
     pub attempts: u32,
     /// Why there was no answer, as code and text without values of the message.
     pub problem: Problem,
+    /// Whether the whole lane is held, so that the time does not count against the delivery.
+    pub held: bool,
     /// When the try ended, by the clock of the process that made it.
     pub at: Timestamp,
 }

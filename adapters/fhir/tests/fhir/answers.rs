@@ -165,7 +165,8 @@ fn our_own_answers_are_understood_by_ourselves() {
 #[test]
 fn silence_of_every_kind_is_tried_again() {
     for status in [408, 425, 429, 500, 502, 503, 504] {
-        assert!(matches!(read(status, "<html>"), Answered::NotNow { .. }), "{status}");
+        let busy = read(status, &outcome("error", "transient"));
+        assert!(matches!(busy, Answered::NotNow { .. }), "{status}: {busy:?}");
     }
     let later = json!({ "resourceType": "Bundle", "type": "message", "entry": [{ "resource": {
         "resourceType": "MessageHeader", "response": { "identifier": OURS, "code": "transient-error" } } }] });
@@ -205,6 +206,21 @@ fn a_login_page_is_no_answer() {
     assert!(matches!(read(200, "<html>login</html>"), Answered::Unreadable { .. }));
     assert!(matches!(read(200, "{\"ok\":true}"), Answered::Unreadable { .. }));
     assert!(matches!(read(302, ""), Answered::Unreadable { .. }));
+}
+
+/// Seen to fail while every 4xx was a refusal.
+#[test]
+fn a_status_without_a_resource_is_no_word_of_the_destination() {
+    for status in [400, 401, 403, 404, 405, 407, 410, 413, 415, 422, 429, 500, 502, 503, 504] {
+        for body in ["", "<html><h1>Not Found</h1></html>", "{\"error\":\"Not Found\"}"] {
+            let found = read(status, body);
+            assert!(matches!(found, Answered::Unreadable { .. }), "{status} {body}: {found:?}");
+        }
+    }
+    for status in [400, 403, 404, 413, 415, 422] {
+        let own = read(status, &outcome("error", "not-supported"));
+        assert!(matches!(own, Answered::Refused { .. }), "{status}: {own:?}");
+    }
 }
 
 #[test]

@@ -36,8 +36,8 @@ const SAFETY_LOSS: Code = Code::new("E042");
 
 /// Result of one delivery.
 enum Sent {
-    /// The lane is done with it, once its outcome is on disk.
-    Settled(OnDisk),
+    /// The lane is done with it, once its outcome is on disk, and sends nothing for a while.
+    Settled { on_disk: OnDisk, quiet_for: Duration },
     /// It was kept for too long, or the lane was paused: it returns to the bus.
     GivenBack,
     /// The process is stopping.
@@ -51,6 +51,12 @@ type Known = (DeliveryId, Received);
 struct Pending {
     tag: Tag,
     on_disk: OnDisk,
+}
+
+/// A delivery that the lane is done with.
+struct Settled {
+    on_disk: OnDisk,
+    quiet_for: Duration,
 }
 
 /// One batch of parcels on its way to the destination.
@@ -87,6 +93,7 @@ impl Batch<'_> {
         let mut changed: Vec<(DeliveryId, u32)> = Vec::new();
         let mut next = Next::GoOn;
         let mut stored = true;
+        let begun = Instant::now();
         while let Some((id, received)) = known.pop_front() {
             if asked_at.elapsed() > DUE_FOR {
                 known.push_front((id, received));
@@ -114,7 +121,17 @@ impl Batch<'_> {
             }
             changed.retain(|(other, _)| *other != id);
             match self.one(&its, &received, consumer, destination).await {
-                Some(Ok(on_disk)) => pending.push(Pending { tag: received.tag, on_disk }),
+                Some(Ok(Settled { on_disk, quiet_for })) => {
+                    pending.push(Pending { tag: received.tag, on_disk });
+                    if !quiet_for.is_zero() {
+                        stored = self.acknowledge_all(std::mem::take(&mut pending), consumer).await;
+                        destination.rest().await;
+                        next = self.keep_quiet(quiet_for, begun).await;
+                        if !stored || !matches!(next, Next::GoOn) {
+                            break;
+                        }
+                    }
+                }
                 Some(Err(after)) => {
                     next = after;
                     break;
@@ -204,7 +221,7 @@ impl Batch<'_> {
         received: &Received,
         consumer: &mut dyn LaneConsumer,
         destination: &mut dyn Destination,
-    ) -> Option<Result<OnDisk, Next>> {
+    ) -> Option<Result<Settled, Next>> {
         let message = from_slice(&received.parcel.body).ok();
         // Otherwise another message would be sent and settled in its place. It has the hash of what
         // is stored, so this would be a fault of ours.
@@ -213,7 +230,7 @@ impl Batch<'_> {
             return None;
         };
         Some(match self.send(due, &message, destination).await {
-            Sent::Settled(on_disk) => Ok(on_disk),
+            Sent::Settled { on_disk, quiet_for } => Ok(Settled { on_disk, quiet_for }),
             Sent::GivenBack => Err(Next::Rejoin),
             Sent::Stopped => Err(Next::Stop),
         })
@@ -272,15 +289,16 @@ impl Batch<'_> {
             outcome: Outcome::Unsendable { problems },
             attempts: 0,
             in_place: InPlace::default(),
+            retry_after: None,
             silent_since: due.silent_since,
             losses,
             code_map,
             at: self.lane.environment.now(),
         };
         match self.lane.outcomes.report(&tried).await {
-            AfterTry::Settled(on_disk) => {
-                self.tell(&tried, message, due.created_at);
-                Sent::Settled(on_disk)
+            AfterTry::Settled { outcome, quiet_for, on_disk } => {
+                self.tell(&tried, &outcome, message, due.created_at);
+                Sent::Settled { on_disk, quiet_for }
             }
             // These are for messages that were sent; here the parcel returns to the bus.
             AfterTry::TryAgain { .. } | AfterTry::GiveBack => Sent::GivenBack,
@@ -302,10 +320,19 @@ impl Batch<'_> {
             attempts += 1;
             in_place.tries += 1;
             self.lane.figures.count_attempt(&self.lane.name);
-            let outcome = outcome(destination.send(&encoded, self.codec, &self.writing()).await);
+            let heard = destination.send(&encoded, self.codec, &self.writing()).await;
+            if let Some(ends_at) = destination.certificate_ends_at() {
+                self.lane.figures.saw_certificate(&self.lane.name, ends_at);
+            }
+            let (outcome, retry_after) = (outcome(heard.result), heard.retry_after);
             let at = self.lane.environment.now();
             match &outcome {
-                Outcome::Taken { .. } | Outcome::Refused { .. } => self.silence.is_over(),
+                // Where something answers that is not the hospital, only the keeper of deliveries
+                // counts the time: it knows whether this message is meant.
+                Outcome::Taken { .. }
+                | Outcome::Refused { .. }
+                | Outcome::TurnedAway { .. }
+                | Outcome::Held { .. } => self.silence.is_over(),
                 Outcome::NotNow { .. } => {
                     self.silence.is_over();
                     in_place.not_now += 1;
@@ -324,15 +351,16 @@ impl Batch<'_> {
                 outcome,
                 attempts,
                 in_place,
+                retry_after,
                 silent_since,
                 losses: encoded.losses.clone(),
                 code_map: encoded.code_maps.clone(),
                 at,
             };
             let after = match self.lane.outcomes.report(&tried).await {
-                AfterTry::Settled(on_disk) => {
-                    self.tell(&tried, message, due.created_at);
-                    return Sent::Settled(on_disk);
+                AfterTry::Settled { outcome, quiet_for, on_disk } => {
+                    self.tell(&tried, &outcome, message, due.created_at);
+                    return Sent::Settled { on_disk, quiet_for };
                 }
                 AfterTry::TryAgain { after } => after,
                 AfterTry::GiveBack => return Sent::GivenBack,
@@ -388,7 +416,21 @@ impl Batch<'_> {
         }
     }
 
+    /// Sends nothing for a while. A batch that would be kept for too long goes back to the bus.
+    async fn keep_quiet(&self, quiet_for: Duration, begun: Instant) -> Next {
+        match self.wait(quiet_for).await {
+            Some(Sent::Stopped) => Next::Stop,
+            Some(Sent::GivenBack | Sent::Settled { .. }) => Next::Rejoin,
+            None if begun.elapsed() > HOLD_MAX => Next::Rejoin,
+            None => Next::GoOn,
+        }
+    }
+
     fn tell_silence(&self, tried: &Try) {
+        // That of a lane that is held is told by whoever holds it.
+        if matches!(tried.outcome, Outcome::TurnedAway { .. } | Outcome::Held { .. }) {
+            return;
+        }
         let problem = tried.problem();
         if let Some(line) = self.silence.begins_or_goes_on(&problem.text) {
             warn!(
@@ -399,8 +441,8 @@ impl Batch<'_> {
     }
 
     /// Writes the end of a delivery to log and metrics.
-    fn tell(&self, tried: &Try, message: &Message, created_at: Timestamp) {
-        let Try { id, outcome, at, .. } = tried;
+    fn tell(&self, tried: &Try, outcome: &Outcome, message: &Message, created_at: Timestamp) {
+        let Try { id, at, .. } = tried;
         let label = outcome_label(outcome);
         let lane = &self.lane.name;
         self.lane.figures.count_outcome(lane, outcome);
@@ -414,6 +456,10 @@ impl Batch<'_> {
             Outcome::NotNow { problems } => info!(
                 message.id = %id.message, %lane,
                 "Put a {kind} aside, {lane} cannot take it now: {}.", codes(problems)
+            ),
+            Outcome::TurnedAway { problems, .. } | Outcome::Held { problems } => info!(
+                message.id = %id.message, %lane,
+                "Put a {kind} aside, something else than {lane} answered: {}.", codes(problems)
             ),
             Outcome::Refused { problems }
             | Outcome::Unsendable { problems }
@@ -502,9 +548,13 @@ fn outcome(result: SendResult) -> Outcome {
         }
         SendResult::Answered(Answered::Refused { problems }) => Outcome::Refused { problems },
         SendResult::Answered(Answered::NotNow { problems }) => Outcome::NotNow { problems },
-        SendResult::Answered(Answered::Unreadable { problem }) | SendResult::NoAnswer(problem) => {
-            Outcome::Unanswered { problems: vec![problem] }
+        SendResult::Answered(Answered::Unreadable { problem }) => {
+            Outcome::TurnedAway { status: None, problems: vec![problem] }
         }
+        SendResult::TurnedAway { status, problem } => {
+            Outcome::TurnedAway { status: Some(status), problems: vec![problem] }
+        }
+        SendResult::NoAnswer(problem) => Outcome::Unanswered { problems: vec![problem] },
         SendResult::Answered(Answered::Stray | Answered::MoreComes) => {
             Outcome::Unanswered { problems: vec![no_answer()] }
         }

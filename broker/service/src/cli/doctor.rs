@@ -16,6 +16,7 @@ use tierlink_store::{LaneRow, Queries, StoredTime, TokenRow};
 use super::lanes_on_bus::lanes_not_open;
 use super::{ConfigFile, print};
 use crate::app;
+use crate::certificate_watch;
 use crate::config::Config;
 use crate::health::{lanes_report, queues_report};
 
@@ -36,6 +37,8 @@ const LANE_STANDS: &str = "ops/runbooks/TierLinkLaneStands.md";
 const DELIVERY_PARKED: &str = "ops/runbooks/TierLinkDeliveryParked.md";
 const DEADLINES_OVERDUE: &str = "ops/runbooks/TierLinkDeadlinesOverdue.md";
 const CLOCK_IN_DOUBT: &str = "ops/runbooks/TierLinkClockInDoubt.md";
+const LANE_HELD: &str = "ops/runbooks/TierLinkLaneHeld.md";
+const CERTIFICATE_EXPIRES: &str = "ops/runbooks/TierLinkCertificateExpires.md";
 const TOKEN_EXPIRES: &str = "ops/runbooks/TierLinkTokenExpires.md";
 
 /// Check that everything can be reached.
@@ -71,6 +74,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut findings = vec![calendar(&config)];
     let paused = store(&config, &mut findings).await;
     bus(&config, &paused, &mut findings).await;
+    findings.extend(certificates(&config, SystemEnvironment.now()));
     hospitals(&config, &mut findings).await;
     let well = findings.iter().all(|finding| finding.ok);
     if options.json {
@@ -216,7 +220,8 @@ fn lane(config: &Config, row: LaneRow, now: Timestamp) -> Finding {
         finding(&what, Err(text)).see(DELIVERY_PARKED)
     } else if let Some((at, problem)) = row.trouble {
         let text = format!("{waiting} waiting, last try {}: {problem}", print::time(at));
-        finding(&what, Err(text)).see(LANE_SILENT)
+        let answered = [network::NOT_LET_IN, network::NOT_ITS_WORD].contains(&problem.code);
+        finding(&what, Err(text)).see(if answered { LANE_HELD } else { LANE_SILENT })
     } else if row.paused {
         let text = format!("paused, {waiting} waiting; `tierlink lane resume {lane}`");
         finding(&what, Err(text)).see(LANE_STANDS)
@@ -274,6 +279,23 @@ async fn bus(config: &Config, paused: &HashSet<LaneName>, findings: &mut Vec<Fin
     bus.close().await;
 }
 
+/// The certificates that the configuration names and that end soon, or one line that none does.
+fn certificates(config: &Config, now: Timestamp) -> Vec<Finding> {
+    let own = certificate_watch::own(config);
+    let Some(next) = own.iter().map(|known| known.ends_at).min() else { return Vec::new() };
+    let near = own.iter().filter_map(|known| Some((known, certificate_watch::text(known, now)?)));
+    let mut found: Vec<Finding> = near.map(|(known, text)| ends_soon(&known.what, &text)).collect();
+    if found.is_empty() {
+        let text = format!("of ours the next ends {}", print::time(next));
+        found.push(finding("certificates", Ok(text)));
+    }
+    found
+}
+
+fn ends_soon(what: &str, text: &str) -> Finding {
+    finding(what, Err(format!("{}: {text}", certificate_watch::ENDS_SOON))).see(CERTIFICATE_EXPIRES)
+}
+
 async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
     let mut systems: Vec<_> = config.systems().filter(|system| !system.is_people()).collect();
     systems.sort_by_key(|system| system.lane());
@@ -285,7 +307,14 @@ async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
                 Err("has no outbound.address; what it must receive waits in its lane".to_owned())
             }
             Ok(Some(mut destination)) => {
-                match tokio::time::timeout(LOOK_LASTS, destination.reach()).await {
+                let reached = tokio::time::timeout(LOOK_LASTS, destination.reach()).await;
+                if let Some(ends_at) = destination.certificate_ends_at() {
+                    let what = format!("the certificate of {}", profile.lane());
+                    let known = certificate_watch::Known { what, ends_at };
+                    let near = certificate_watch::text(&known, SystemEnvironment.now());
+                    findings.extend(near.map(|text| ends_soon(&known.what, &text)));
+                }
+                match reached {
                     Ok(Ok(())) => Ok("can be reached".to_owned()),
                     Ok(Err(problem)) => Err(problem.to_string()),
                     Err(_) => Err("E003: does not answer".to_owned()),

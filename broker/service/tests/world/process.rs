@@ -120,6 +120,7 @@ impl Process {
             Arc::clone(&current_config),
             Arc::clone(&environment),
             wake,
+            Arc::clone(&figures),
         ));
         for code in EVERYBODY {
             let lane = LaneRunner {

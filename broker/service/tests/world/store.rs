@@ -457,13 +457,20 @@ impl Memory {
             Outcome::Taken { .. } | Outcome::Refused { .. } | Outcome::NotNow { .. } => {
                 lane.unanswered_at = None;
             }
-            Outcome::Unsendable { .. } | Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => {}
+            Outcome::Unsendable { .. }
+            | Outcome::Unanswered { .. }
+            | Outcome::TurnedAway { .. }
+            | Outcome::Held { .. }
+            | Outcome::GaveUp { .. } => {}
         }
+        let held = matches!(settlement.outcome, Outcome::Held { .. });
         let settled = judge.settle(&before, &settlement);
         let Some(next) = settled.next else { return };
         if let Some(delivery) = self.deliveries.get_mut(&settlement.id) {
             delivery.row.attempts = delivery.row.attempts.max(settlement.attempts);
-            if let Stand::Waiting { .. } = next {
+            if let Stand::Waiting { .. } = next
+                && !held
+            {
                 delivery.row.silent_since.get_or_insert(settlement.at);
             }
             if matches!(next, Stand::Queued | Stand::Waiting { .. }) {
@@ -487,7 +494,9 @@ impl Memory {
                 && waits_for_an_answer(&delivery.row.state)
             {
                 delivery.row.attempts = delivery.row.attempts.max(attempt.attempts);
-                delivery.row.silent_since.get_or_insert(attempt.at);
+                if !attempt.held {
+                    delivery.row.silent_since.get_or_insert(attempt.at);
+                }
             }
         }
     }

@@ -262,7 +262,7 @@ pub async fn a_paused_lane_keeps_its_deliveries(place: &Place) {
 
 fn attempt(id: &DeliveryId) -> Attempt {
     let lane = id.to.clone().into();
-    Attempt { id: id.clone(), lane, attempts: 3, problem: problem(), at: later(1) }
+    Attempt { id: id.clone(), lane, attempts: 3, problem: problem(), held: false, at: later(1) }
 }
 
 pub async fn silence_is_remembered_until_an_answer(place: &Place) {

@@ -39,6 +39,8 @@ fn ways() -> Vec<Way> {
         Way::Answered(Outcome::NotNow { problems: problems() }),
         Way::Answered(Outcome::Unanswered { problems: problems() }),
         Way::Answered(Outcome::GaveUp { problems: problems() }),
+        Way::Answered(Outcome::TurnedAway { status: Some(403), problems: problems() }),
+        Way::Answered(Outcome::Held { problems: problems() }),
         Way::BusIsEmpty,
         Way::LaneIsNew,
         Way::Stale,
@@ -116,7 +118,8 @@ async fn go(store: &dyn Store, way: &Way, row: &DeliveryRow) {
         Way::Act(its) => act(store, &id, *its).await,
         Way::NoteAttempt => {
             let lane = id.to.clone().into();
-            let attempt = Attempt { id, lane, attempts: 1, problem: problem(), at: noon() };
+            let (problem, at) = (problem(), noon());
+            let attempt = Attempt { id, lane, attempts: 1, problem, held: false, at };
             store.note_attempts(vec![attempt]).await.unwrap();
         }
     }
@@ -159,7 +162,7 @@ pub async fn a_delivery_moves_only_as_the_core_says(place: &Place) {
             moves += u32::from(after.state != before.state);
         }
     }
-    // Six outcomes each in three states, of which two leave what waits as it is; one confirmation,
+    // Eight outcomes each in three states, of which four leave what waits as it is; one confirmation,
     // four repairs, two ends of a wait, two acts and a late acceptance.
-    assert_eq!(moves, 3 * 6 - 2 + 1 + 4 + 2 + 2 + 1);
+    assert_eq!(moves, 3 * 8 - 4 + 1 + 4 + 2 + 2 + 1);
 }
