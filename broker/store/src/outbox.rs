@@ -367,31 +367,33 @@ pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Resul
         }
         Repair::Stale { before, waiting, limit } => {
             let lost = lost(session, before, &waiting, limit).await?;
-            queue_again(session, lost, queued).await
+            let sql = "-- repair_stale
+                UPDATE deliveries SET state = $4, round = deliveries.round + 1,
+                    published_at = NULL
+                FROM given
+                WHERE deliveries.message_id = given.message_id
+                    AND deliveries.destination = given.destination
+                    AND deliveries.round = given.round
+                    AND (deliveries.state || '') = 'published'";
+            session.run_for(sql, rounds(lost), values![queued]).await
         }
         Repair::Changed(mut changed) => {
             // Sorted, so that two transactions lock rows in the same order and cannot deadlock.
             changed.sort();
             changed.dedup();
-            queue_again(session, changed, queued).await
+            // It may have come before its row was marked as published. Then it is queued still, and
+            // only the round tells the next copy from this one.
+            let sql = "-- repair_changed
+                UPDATE deliveries SET state = $4, round = deliveries.round + 1,
+                    published_at = NULL
+                FROM given
+                WHERE deliveries.message_id = given.message_id
+                    AND deliveries.destination = given.destination
+                    AND deliveries.round = given.round
+                    AND (deliveries.state || '') IN ('published', 'queued')";
+            session.run_for(sql, rounds(changed), values![queued]).await
         }
     }
-}
-
-/// Queues these again, as far as they are still published in this round.
-async fn queue_again<S: Session>(
-    session: &mut S,
-    lost: Vec<(DeliveryId, u32)>,
-    queued: &'static str,
-) -> Result<u64, Failed> {
-    let sql = "-- queue_again
-        UPDATE deliveries SET state = $4, round = deliveries.round + 1, published_at = NULL
-        FROM given
-        WHERE deliveries.message_id = given.message_id
-            AND deliveries.destination = given.destination
-            AND deliveries.round = given.round
-            AND (deliveries.state || '') = 'published'";
-    session.run_for(sql, rounds(lost), values![queued]).await
 }
 
 /// Published deliveries that the bus seems to have lost: a later one of the lane was answered, or

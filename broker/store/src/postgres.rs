@@ -211,11 +211,12 @@ impl Engine for PostgresEngine {
     }
 
     async fn foreign_encoding(&self) -> Result<Option<String>, Error> {
-        let mut held = self.connections.take().await?;
+        let mut held = self.connections.take().await.map_err(name_pooler)?;
         let found: String =
             sqlx::query_scalar("-- foreign_encoding\nSELECT current_setting('server_encoding')")
                 .fetch_one(held.connection())
-                .await?;
+                .await
+                .map_err(name_pooler)?;
         held.give_back();
         Ok((found != "UTF8").then_some(found))
     }

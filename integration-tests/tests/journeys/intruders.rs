@@ -18,9 +18,17 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const FORGED: &str = "贾冒";
 
 async fn stand_before(county: &County, lane: &str) -> Intruder {
-    // Before the lane is open there is nothing to stand before.
-    let stands = async || Ok(Intruder::before(county.bus(), lane).await.ok());
-    eventually("somebody stands before the lane", stands).await.unwrap()
+    // A broker that binds the lane only now would lead around whoever stands there already.
+    let vhost = county.bus().rsplit('/').next().unwrap();
+    let words = ["list_bindings", "-p", vhost, "source_name", "destination_name"];
+    let bound = format!("tierlink.deliver\ttierlink.to.{lane}");
+    eventually("the lane is bound", async || {
+        let told = county.rabbit()?.administer(&words).await?;
+        Ok(told.lines().any(|line| line.trim() == bound).then_some(()))
+    })
+    .await
+    .unwrap();
+    Intruder::before(county.bus(), lane).await.unwrap()
 }
 
 async fn next(intruder: &mut Intruder) -> Parcel {
@@ -89,19 +97,39 @@ async fn a_parcel_that_somebody_changed_is_not_sent_and_the_true_one_is() {
     }
 }
 
-/// One that was changed with the true one right behind it: the hospital gets the true one, once.
+/// One that was changed with the true one right behind it: the hospital gets the true one, and nothing
+/// has to be published again. Both wait while the lane is busy with another case, so it takes them
+/// together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_true_parcel_behind_a_changed_one_is_sent_once() {
     let county = County::open(Mode::Production).await.unwrap();
     let mut intruder = stand_before(&county, SECOND).await;
-    let case = refer(&county, FENGQIAO, SECOND).await;
-
+    county.hospital(SECOND).down().await;
+    let before = refer(&county, FENGQIAO, SECOND).await;
     let parcel = next(&mut intruder).await;
+    intruder.put(&parcel).await.unwrap();
+    let lanes = county.operator().unwrap();
+    eventually("the lane is busy", async || {
+        let lanes = lanes.get("/api/v1/lanes").await?.json();
+        let lanes = lanes["lanes"].as_array().cloned().unwrap_or_default();
+        let busy = |lane: &Value| lane["lane"] == SECOND && !lane["trouble"].is_null();
+        Ok(lanes.iter().any(busy).then_some(()))
+    })
+    .await
+    .unwrap();
+    let case = refer(&county, FENGQIAO, SECOND).await;
+    let parcel = next(&mut intruder).await;
+
     intruder.put(&changed(&parcel, FORGED).unwrap()).await.unwrap();
     intruder.put(&parcel).await.unwrap();
+    county.hospital(SECOND).up().await.unwrap();
 
-    hand_on_until(&mut intruder, &county, SECOND, "referral.submit", &case).await;
+    for case in [&before, &case] {
+        county.hospital(SECOND).wait_for_kind("referral.submit", case).await.unwrap();
+    }
     county.wait_drained().await.unwrap();
+    let again = intruder.next(Duration::from_secs(2)).await.unwrap();
+    assert!(again.is_none(), "what was sent is published again");
     intruder.leave().await.unwrap();
     wait_for_dead(&county, 1.0).await;
     let taken = county.hospital(SECOND).taken();

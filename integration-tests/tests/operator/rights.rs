@@ -243,9 +243,9 @@ fn pgbouncer() -> Option<&'static str> {
     found
 }
 
-/// The real PgBouncer, which lends sessions for one transaction each: as it comes, told to ignore our
-/// settings, and in front of a server that has them anyway. Seen to fail before: with the last, the
-/// broker started, and statements failed by chance.
+/// The real PgBouncer, which lends sessions for one transaction each: as it comes, and told to ignore
+/// our settings, in front of a server that has them anyway. Seen to fail before: its refusal was told
+/// as a database that does not run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pgbouncer_with_transaction_pooling_is_refused_in_words() {
     let Some(program) = pgbouncer() else { return };

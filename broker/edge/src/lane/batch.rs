@@ -189,11 +189,14 @@ impl Batch<'_> {
         true
     }
 
-    /// Has what somebody changed published again. Not at every batch: whoever changes each parcel of
-    /// the lane would keep it and the store busy. The rest is found missing within a minute or two,
-    /// as what RabbitMQ loses is.
-    async fn publish_again(&self, changed: Vec<(DeliveryId, u32)>) {
-        if changed.is_empty() || !self.poison.may_publish_again() {
+    /// Has what somebody changed published again. Not without end: whoever changes each parcel of the
+    /// lane would keep it and the store busy. The rest is found missing within a minute or two, as
+    /// what RabbitMQ loses is.
+    async fn publish_again(&self, mut changed: Vec<(DeliveryId, u32)>) {
+        changed.sort();
+        changed.dedup();
+        changed.truncate(self.poison.may_publish_again(changed.len()));
+        if changed.is_empty() {
             return;
         }
         // A failure was told where it occurred, and leaves them to be found missing.

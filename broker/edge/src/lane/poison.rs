@@ -9,8 +9,10 @@ use tracing::error;
 use super::genuine::Foreign;
 use crate::trouble::Trouble;
 
-/// Wait before a lane has changed parcels published again once more.
-const PUBLISH_AGAIN_EVERY: Duration = Duration::from_secs(10);
+/// Changed parcels that a lane has published again in [`PUBLISHED_AGAIN_IN`].
+const PUBLISHED_AGAIN_MAX: usize = 64;
+/// How long that many are enough.
+const PUBLISHED_AGAIN_IN: Duration = Duration::from_secs(10);
 
 /// What is wrong with the parcels of one lane. Kept outside of the consumer, because the lane joins
 /// the bus repeatedly while it goes on.
@@ -19,7 +21,8 @@ pub(super) struct Poison {
     strange: Trouble,
     /// Parcels that somebody changed.
     changed: Trouble,
-    published_again: Mutex<Option<Instant>>,
+    /// When counting began, and how many were published again since then.
+    published_again: Mutex<(Instant, usize)>,
 }
 
 impl Poison {
@@ -32,7 +35,7 @@ impl Poison {
                 "ALARM: somebody changed parcels in the lane of {lane}; they were not sent and are \
                  among the dead parcels now"
             )),
-            published_again: Mutex::new(None),
+            published_again: Mutex::new((Instant::now(), 0)),
         }
     }
 
@@ -48,13 +51,30 @@ impl Poison {
         }
     }
 
-    /// Whether changed parcels may be published again now. Only so often, whatever comes.
-    pub(super) fn may_publish_again(&self) -> bool {
-        let mut last = self.published_again.lock();
-        let may = last.is_none_or(|last| last.elapsed() >= PUBLISH_AGAIN_EVERY);
-        if may {
-            *last = Some(Instant::now());
+    /// How many of `wanted` changed parcels may be published again now. Only so many, whatever comes.
+    pub(super) fn may_publish_again(&self, wanted: usize) -> usize {
+        let mut counted = self.published_again.lock();
+        if counted.0.elapsed() >= PUBLISHED_AGAIN_IN {
+            *counted = (Instant::now(), 0);
         }
+        let may = wanted.min(PUBLISHED_AGAIN_MAX - counted.1);
+        counted.1 += may;
         may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_changes_every_parcel_keeps_nobody_busy() {
+        let poison = Poison::new(&"330199001".parse().unwrap());
+
+        let may: usize = (0..1_000).map(|_| poison.may_publish_again(3)).sum();
+
+        assert_eq!(may, PUBLISHED_AGAIN_MAX);
+        poison.published_again.lock().0 -= PUBLISHED_AGAIN_IN;
+        assert_eq!(poison.may_publish_again(3), 3);
     }
 }

@@ -508,7 +508,14 @@ impl Memory {
         let lost: Vec<DeliveryId> = self
             .unsettled
             .iter()
-            .filter(|id| self.deliveries[*id].row.state == Stand::Published)
+            .filter(|id| match self.deliveries[*id].row.state {
+                Stand::Published => true,
+                Stand::Queued => matches!(repair, Repair::Changed(_)),
+                Stand::Waiting { .. }
+                | Stand::Delivered
+                | Stand::Parked { .. }
+                | Stand::Withdrawn => false,
+            })
             .filter(|id| match repair {
                 Repair::BusIsEmpty => true,
                 Repair::Lane(lane) => self.deliveries[*id].row.lane() == *lane,

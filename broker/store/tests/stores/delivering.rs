@@ -93,6 +93,21 @@ pub async fn what_must_be_sent_is_known_by_its_hash(place: &Place) {
     assert_ne!(hashed, BodyHash::of(b"something else"));
 }
 
+/// A lane may meet it before the relay has marked it as published.
+pub async fn what_was_changed_before_it_was_marked_is_queued_again(place: &Place) {
+    let store = &*place.store;
+    line(store, "m-1", 0).await;
+    let head = store.to_publish(noon(), 10, &[]).await.unwrap().remove(0);
+    let key = || vec![(head.id.clone(), head.round)];
+
+    let queued = store.repair(Repair::Changed(key())).await.unwrap();
+    store.mark_published(key(), noon()).await.unwrap();
+
+    assert_eq!(queued, 1);
+    let again = publish(store, later(1)).await;
+    assert_eq!((&again[0].id, again[0].round), (&head.id, head.round + 1));
+}
+
 pub async fn what_was_changed_on_the_bus_is_queued_again_once(place: &Place) {
     let store = &*place.store;
     line(store, "m-1", 0).await;
