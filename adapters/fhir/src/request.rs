@@ -109,7 +109,7 @@ impl Reader<'_> {
     /// A referral whose content is a letter states no illness of its own: it is said where it stands.
     fn say_what_is_not_stated(&mut self, kind: Kind, at: At, body: &mut Rest) {
         let says_what = body.has("clinical/diagnoses") || body.has("clinical/chief_complaint");
-        if !matches!(kind, Kind::ReferralSubmit | Kind::ReferralAmend) || says_what {
+        if kind.family() != Family::Referral || !kind.states_request() || says_what {
             return;
         }
         let elsewhere = if body.has("attachments") {

@@ -308,11 +308,11 @@ impl Reader<'_> {
     fn appointment_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
         let at = found.appointment.or_else(|| self.bundle.first("Appointment"));
         let Some((status, at)) = appointment_status(kind).zip(at) else { return };
-        if matches!(kind, Kind::ReferralBook | Kind::ReferralUnschedule) {
-            // Several statuses mean these; whether this one does was decided before.
-            self.bundle.take(at, "status");
-        } else {
+        if status == "booked" {
             self.bundle.take_if(at, "status", status);
+        } else {
+            // Several statuses mean the others; whether this one does was decided before.
+            self.bundle.take(at, "status");
         }
         if self.bundle.peek(at, "status").is_none() {
             let text = format!("the appointment has no status; it was read as {status}");

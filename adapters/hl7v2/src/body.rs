@@ -17,6 +17,7 @@ use crate::header::Header;
 use crate::local;
 use crate::notes::{Notes, What};
 use crate::numbers::is_shifted;
+use crate::party;
 use crate::patient;
 use crate::places;
 use crate::read::{Rep, Seg};
@@ -132,7 +133,7 @@ pub(crate) fn read(
         let first = lines.first_mut();
         match first {
             Some(first) => first.insert_str(0, report.mark()),
-            None => lines.push(report.mark().to_owned()),
+            None => lines.push(format!("{}见检查结果", report.mark())),
         }
     }
     let mut extras = Vec::new();
@@ -333,6 +334,8 @@ fn read_request(
     }
     if kind.family() == Family::Consultation {
         read_consultation(tree, canon, notes);
+        let (profile, directory) = (context.with.profile, context.with.directory);
+        party::read_experts(tree, profile, directory, context.zones, canon, notes)?;
     }
     read_booking(kind, context, canon, notes)
 }

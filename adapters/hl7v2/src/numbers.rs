@@ -88,7 +88,7 @@ pub(crate) fn read(
             }
         }
     }
-    if matches!(kind, Kind::ReferralBook | Kind::ReferralUnschedule)
+    if !kind.states_request()
         && let Some(arq) = tree.first("ARQ")
     {
         collector.add_of_booking(arq)?;

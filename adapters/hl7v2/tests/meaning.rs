@@ -671,7 +671,7 @@ fn asked(event: &str, arq: &str, lines: &[&str]) -> String {
     let arq = format!("ARQ|{arq}");
     let patient = "PID|1||MZ0100^^^QS^PI||何^秀兰||19620304|F";
     let all = [head.as_str(), arq.as_str(), patient].into_iter().chain(lines.iter().copied());
-    all.map(|line| format!("{line}\r")).collect()
+    all.flat_map(|line| [line, "\r"]).collect()
 }
 
 #[test]
@@ -1099,4 +1099,23 @@ fn whether_a_report_is_an_opinion_or_of_a_reading_the_case_says() {
     let (message, family) = decode(&text).outcome.unwrap();
 
     assert_eq!((message.kind(), family), (Kind::ReferralFeedback, FamilyKnown::ByCase));
+}
+
+#[test]
+fn a_doctor_whose_opinion_is_asked_for_is_an_expert_of_the_consultation() {
+    let prd = "PRD|CP|陈^志远|||0571-99010105||E7";
+    let asked = |expert: &str| {
+        let refers = change(REFERRAL, "RF1", 4, "SO");
+        refers.replacen("\rPID|", &format!("\r{expert}\rPID|"), 1)
+    };
+
+    let experts = |organisation: &str| {
+        json!({ "/kind": "consultation.request", "/body/experts": [{
+            "organisation": organisation,
+            "practitioner": { "code": "E7", "name": "陈志远", "phone": "0571-99010105" },
+        }] })
+    };
+    check(&asked(prd), &experts("XH"));
+    check(&asked("PRD|CP|陈^志远||^^^QS|0571-99010105||E7"), &experts("QS"));
+    refused(&asked("PRD|CP|陈^志远||^^^NOWHERE|0571-99010105||E7"), "D027", "PRD[3]-10");
 }
