@@ -55,11 +55,12 @@ impl Desk for Counter {
         }
         let body = match self.speaks {
             Speaks::Hl7v2 => acknowledge(message.raw, "AA", None, ""),
-            // A bare 200 is the cheapest way to take a message.
-            Speaks::Fhir | Speaks::Json => Vec::new(),
+            // The shortest answers that take a message.
+            Speaks::Fhir => Vec::new(),
+            Speaks::Json => br#"{"verdict":"accepted"}"#.to_vec(),
         };
         self.ledger.receive(message.raw);
-        let reply = Reply { status: 200, media_type: "", body };
+        let reply = Reply { status: 200, body, ..Reply::default() };
         Reaction { replies: vec![reply], ..Reaction::default() }
     }
 

@@ -4,10 +4,12 @@
 //! - [`hospitals`] are those of `tierlink-simulator`.
 //! - [`proxy`] stands between any two of them, and misbehaves as told.
 //! - [`county`] puts them together: a configured county, its broker and its hospitals.
+//! - [`intruder`] may write to RabbitMQ, and does.
 //! - [`load`] tells whole lives of cases while things break, and counts what came of them.
 
 pub mod county;
 pub mod eventually;
+pub mod intruder;
 pub mod load;
 pub mod proxy;
 pub mod servers;

@@ -6,7 +6,8 @@
 //! repeat of the question, and the case must be untouched afterwards.
 //!
 //! So asks a stranger of a case of others, and so ask the target and an expert of a case that no
-//! review has let go yet: for them it must not be there either.
+//! review has let go yet: for them it must not be there either. A past target is told the same before
+//! and after whatever follows.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
@@ -24,6 +25,8 @@ for_both_modes! {
     a_stranger_cannot_tell_a_case_of_others_from_none,
     a_target_cannot_tell_a_case_in_review_from_none,
     an_expert_cannot_tell_a_consultation_in_review_from_none,
+    an_expert_outside_cannot_tell_a_consultation_that_the_lead_hospital_has_not_let_go,
+    a_past_target_is_told_nothing_of_what_comes_after,
 }
 
 /// Every way to name a case, of one that exists and of one that does not.
@@ -188,6 +191,122 @@ async fn an_expert_cannot_tell_a_consultation_in_review_from_none(mode: Mode) {
         let theirs = case_in_review(&county, request.clone()).await;
         must_not_be_there(&county, asker, &theirs, "consultation").await;
         request["source"]["message_id"] = json!(new_number("M"));
+    }
+}
+
+/// The township asks within the county; only one of the experts lies outside of it.
+async fn an_expert_outside_cannot_tell_a_consultation_that_the_lead_hospital_has_not_let_go(
+    mode: Mode,
+) {
+    let county = County::open(mode).await.unwrap();
+    let business = new_number("FQ");
+    let mut request = said(FENGQIAO, "consultation.amend", None, Some(SECOND)).unwrap();
+    request["kind"] = json!("consultation.request");
+    request["case"]["numbers"] = json!([{ "organisation": FENGQIAO, "number": business }]);
+    request["body"]["experts"] = json!([
+        { "organisation": SECOND, "practitioner": { "code": "ZY2001", "name": "陆知远" } },
+        { "organisation": CITY, "practitioner": { "code": "SY3310", "name": "周慕云" } },
+    ]);
+    let number = county.must_send(&request).await.unwrap();
+    let case = county.case("operator", &number).await.unwrap();
+    assert_eq!((&case["state"], &case["reviews"]), (&json!("in_review"), &json!([LEAD])));
+    let at_lead = county
+        .hospital(LEAD)
+        .wait_for("it", |all| all.iter().find(|one| one.is_about(&number)).cloned());
+    let theirs = Named {
+        origin: FENGQIAO,
+        id: case["id"].as_str().unwrap().to_owned(),
+        business,
+        message: case["events"][0]["message"].as_str().unwrap().to_owned(),
+        control_id: at_lead.await.unwrap().control_id,
+        number,
+    };
+    let nobodys = Named::nobodys();
+
+    for asker in [SECOND, CITY] {
+        routes(&county, asker, &theirs, &nobodys).await;
+        kinds(&county, asker, &theirs, &nobodys).await;
+        fhir(&county, asker, &theirs, &nobodys).await;
+    }
+
+    for asker in [SECOND, CITY] {
+        let heard = county.hospital(asker).received();
+        assert!(!heard.iter().any(|one| one.is_about(&theirs.number)), "{asker} heard of it");
+    }
+    let passed = said(LEAD, "consultation.review", Some(&theirs.number), None).unwrap();
+    assert_eq!(county.send(&passed).await.unwrap().status, 200);
+    let city = county.hospital(CITY);
+    city.wait_for("what was let go", |all| {
+        all.iter().any(|one| one.is_about(&theirs.number)).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+/// What every reading route answers about the case, in an order that stays.
+async fn told(county: &County, asker: &str, theirs: &Named) -> Vec<(String, u16, String)> {
+    let asker_too = county.http(asker).unwrap();
+    let document = county.anonymous().unwrap().get("/openapi.json").await.unwrap().json();
+    let mut told = Vec::new();
+    for path in document["paths"].as_object().unwrap().keys() {
+        if !path.starts_with("/api/v1/cases") && !path.starts_with("/api/v1/messages/") {
+            continue;
+        }
+        for (question, _) in questions(path, asker, theirs, &Named::nobodys()) {
+            let answer = asker_too.get(&question).await.unwrap();
+            told.push((question, answer.status, answer.body));
+        }
+    }
+    assert!(told.len() > 15, "only {} questions", told.len());
+    told
+}
+
+async fn a_past_target_is_told_nothing_of_what_comes_after(mode: Mode) {
+    let county = County::open(mode).await.unwrap();
+    let business = new_number("FQ");
+    let mut submit = said(FENGQIAO, "referral.submit", None, Some(SECOND)).unwrap();
+    submit["case"]["numbers"] = json!([{ "organisation": FENGQIAO, "number": business }]);
+    let number = county.must_send(&submit).await.unwrap();
+    let heard = county.hospital(SECOND).wait_for_kind("referral.submit", &number).await.unwrap();
+    let mut elsewhere = said(SECOND, "referral.redirect", Some(&number), None).unwrap();
+    elsewhere["body"]["to"] = json!(LEAD);
+    assert_eq!(county.send(&elsewhere).await.unwrap().status, 200);
+    county.hospital(LEAD).wait_for_kind("REF^I12", &number).await.unwrap();
+    county.wait_drained().await.unwrap();
+    let case = county.case("operator", &number).await.unwrap();
+    let theirs = Named {
+        origin: FENGQIAO,
+        id: case["id"].as_str().unwrap().to_owned(),
+        business,
+        message: case["events"][0]["message"].as_str().unwrap().to_owned(),
+        control_id: heard.control_id,
+        number: number.clone(),
+    };
+    let before = told(&county, SECOND, &theirs).await;
+
+    for kind in ["referral.accept", "referral.schedule", "referral.arrive"] {
+        let message = said(LEAD, kind, Some(&number), None).unwrap();
+        assert_eq!(county.send(&message).await.unwrap().status, 200, "{kind}");
+    }
+    county.wait_drained().await.unwrap();
+
+    let after = told(&county, SECOND, &theirs).await;
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before, after);
+    }
+    // It is in the plain list, as it was; and in none that asks where cases stand now.
+    for (question, status, body) in &after {
+        let in_list = question.starts_with("/api/v1/cases?") || question == "/api/v1/cases";
+        if !in_list {
+            continue;
+        }
+        assert_eq!(*status, 200, "{question}");
+        let asks_for_now = ["state=", "with=", "open=true", "overdue="];
+        let may = !asks_for_now.iter().any(|filter| question.contains(filter))
+            && !question.contains("consultation");
+        assert_eq!(body.contains(&number), may, "{question}: {body}");
+        assert!(!body.contains(LEAD), "{question} tells where it went: {body}");
+        assert!(!body.contains("arrived"), "{question} tells how it stands: {body}");
     }
 }
 

@@ -169,13 +169,13 @@ pub enum NameUse {
     Official,
     /// Used every day (`usual`; D).
     Usual,
-    /// 曾用名: no longer used (`old`).
+    /// A former name, no longer used (曾用名; `old`).
     Former,
     /// Before marriage, or at birth (`maiden`; M, B).
     Maiden,
-    /// 小名 (`nickname`; N).
+    /// What family and friends say (小名; `nickname`; N).
     Nickname,
-    /// 别名 (A).
+    /// Another name that the patient goes by (别名; A).
     Alias,
     /// For a time, such as that of an unidentified patient (`temp`).
     Temporary,
@@ -210,9 +210,9 @@ pub enum TelecomSystem {
     Pager,
     /// Web address (`url`).
     Url,
-    /// Text messages only (`sms`).
+    /// Text messages and no calls (`sms`).
     Sms,
-    /// 微信 and anything else (`other`).
+    /// WeChat (微信) and anything else (`other`).
     Other,
 }
 
@@ -250,23 +250,23 @@ pub struct Telecom {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressUse {
-    /// 现住址 (`home`; H, C).
+    /// Where the patient lives at present (现住址; `home`; H, C).
     Home,
-    /// 工作单位地址 (`work`; B, O).
+    /// Where the patient works (工作单位地址; `work`; B, O).
     Work,
     /// For a time (`temp`; C).
     Temporary,
     /// No longer used (`old`; BA).
     Former,
-    /// 户籍地址 (L; FHIR has no use for it).
+    /// Where the household is registered (户籍地址; L; FHIR has no code for it).
     Registered,
-    /// 出生地 (N, BR).
+    /// Where the patient was born (出生地; N, BR).
     Birth,
     /// For bills or letters (`billing`; BI, M).
     Billing,
 }
 
-/// 地址: the text as written and, where known, the six levels of WS 363.
+/// An address (地址): the text as written and, where known, the six levels of WS/T 363.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -354,11 +354,11 @@ pub struct FamilyDoctor {
 pub struct Patient {
     /// Whether the patient is identified.
     pub identity: Identity,
-    /// 姓名 (DE02.01.039.00): the legal name, or else the one that is in use. `·` and characters
+    /// The legal name, or else the one that is in use (姓名, DE02.01.039.00). `·` and characters
     /// beyond the BMP are normal.
     #[schemars(length(max = 100))]
     pub name: Option<String>,
-    /// 曾用名, 别名, maiden names and the like, each with its use.
+    /// Former, maiden and other names (曾用名, 别名), each with its use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub other_names: Vec<OtherName>,
@@ -381,22 +381,22 @@ pub struct Patient {
     /// Whether the patient has died.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub deceased: bool,
-    /// 死亡日期, where it is known.
+    /// Date of death (死亡日期), where it is known.
     pub deceased_on: Option<Date>,
-    /// 本人电话号码 (DE02.01.010.00): the one to call first.
+    /// The patient's own telephone number, the one to call first (本人电话号码, DE02.01.010.00).
     #[schemars(length(max = 64))]
     pub phone: Option<String>,
     /// Further numbers, e-mail and the like, the better ones first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub telecoms: Vec<Telecom>,
-    /// 现住址 (DE02.01.009.00).
+    /// Where the patient lives at present (现住址, DE02.01.009.00).
     pub address: Option<Address>,
-    /// 户籍地址 and other addresses, each with its use.
+    /// The registered address (户籍地址) and others, each with its use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub other_addresses: Vec<Address>,
-    /// 民族, GB/T 3304 (DE02.01.025.00).
+    /// Ethnic group (民族, GB/T 3304, DE02.01.025.00).
     pub ethnicity: Option<Coded>,
     /// Marital status (婚姻状况, GB/T 2261.2, DE02.01.018.00).
     pub marital_status: Option<Coded>,

@@ -1,6 +1,8 @@
 //! What can be reported about a message: problems, deviations and losses.
 //!
 //! All three name a place in the message and never a value, because a value may be a patient's.
+//! Place and text are bounded and cleaned whenever one is made (`outside.rs`), because part of them
+//! may come from whoever wrote the message.
 //! A problem refuses the message, a deviation accepts it with a note, and a loss says what an
 //! outgoing format could not carry. The texts are read by people under stress, so each says
 //! what to do.
@@ -13,6 +15,8 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::outside;
 
 /// A stable error code. Each has a page in `ops/errors/`.
 #[derive(
@@ -58,7 +62,7 @@ impl Problem {
     /// Makes a problem.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { code, field: field.into(), text: text.into() }
+        Self { code, field: outside::place(field), text: outside::sentence(text) }
     }
 }
 
@@ -83,7 +87,7 @@ impl Deviation {
     /// Makes a deviation.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { code, field: field.into(), text: text.into() }
+        Self { code, field: outside::place(field), text: outside::sentence(text) }
     }
 }
 
@@ -103,12 +107,12 @@ impl Loss {
     /// Makes a loss that is recorded and shown, and does not stop the delivery.
     #[must_use]
     pub fn plain(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { field: field.into(), text: text.into(), safety: false }
+        Self { field: outside::place(field), text: outside::sentence(text), safety: false }
     }
 
     /// Makes a loss of a safety field, which stops the delivery.
     #[must_use]
     pub fn of_safety(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { field: field.into(), text: text.into(), safety: true }
+        Self { field: outside::place(field), text: outside::sentence(text), safety: true }
     }
 }

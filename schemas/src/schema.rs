@@ -29,7 +29,7 @@ use serde_json::{Map, Value, json};
 use crate::kind::{Kind, UseType};
 use crate::message::{Envelope, SCHEMA_VERSION};
 
-pub use faults::{FAULTS_MAX, Fault, Wrong, faults, shown};
+pub use faults::{FAULTS_MAX, Fault, Wrong, faults};
 pub use places::{knows, nearest, some_kind_knows};
 
 /// Largest whole number that every JSON reader represents exactly: 2^53 - 1.

@@ -24,7 +24,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tierlink_schemas::codes::{self, TableId};
-use tierlink_schemas::{Loss, OrganisationCode, Version, safety, schema};
+use tierlink_schemas::{Loss, OrganisationCode, Version, outside, safety};
 
 use crate::directory::Directory;
 use crate::profile::{Codes, Profile};
@@ -466,7 +466,7 @@ const NEVER_MAPPED: [&str; 2] = ["extras", "trace"];
 
 fn joined(path: &str, name: &str) -> String {
     // A name that no schema has may contain anything, so it is not repeated in errors.
-    let name = schema::shown(name);
+    let name = outside::name(name);
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

@@ -183,7 +183,8 @@ pub enum Answered {
     MoreComes,
     /// It answers another message. Ignore it and wait on.
     Stray,
-    /// The answer is none that this format knows.
+    /// The answer is none that this format knows, so it may come from something that stands before
+    /// the destination, whatever the HTTP status says.
     Unreadable {
         /// Why, without any value of the message.
         problem: Problem,
@@ -250,7 +251,8 @@ pub trait Codec: Send + Sync {
     fn answer(&self, arrived: &[u8], reply: &Reply<'_>, with: &Reading<'_>) -> Answer;
 
     /// Reads a destination's answer to the transmission `control_id`. `status` is the HTTP status,
-    /// `None` over MLLP.
+    /// `None` over MLLP. A status alone means nothing: without words of this format, apart from an
+    /// empty 2xx where the format allows one, the answer is [`Answered::Unreadable`].
     fn read_answer(
         &self,
         control_id: &str,

@@ -25,6 +25,6 @@ pub use codec::{
 };
 pub use directory::{Directory, Organisation};
 pub use head::{Arrived, Head};
-pub use profile::{OrganisationProfile, Profile};
+pub use profile::{OrganisationProfile, Profile, Taken};
 pub use registry::CodecRegistry;
 pub use speaker::Unclear;

@@ -350,10 +350,37 @@ pub struct Outbound {
     pub identity: Option<String>,
     /// How long to wait for an answer, in seconds.
     pub answer_seconds: Option<u32>,
+    /// Which further answers over HTTP mean that it has taken a message. Only for systems that
+    /// answer in no format that we know.
+    pub taken: Taken,
     /// Which receipts it wants for its own messages.
     pub receipts: Receipts,
     /// Whether an adapter beside the hospital consumes its lane from RabbitMQ, and not the broker.
     pub remote: bool,
+}
+
+/// Answers with a 2xx status that mean "taken" although the format does not know them.
+///
+/// Without this setting such an answer counts as no answer: a gateway or a login page says 200 too,
+/// and the message would be lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Taken {
+    /// A body in which one of these texts stands, such as `"code":0`.
+    pub texts: BTreeSet<String>,
+    /// A body with nothing in it.
+    pub empty: bool,
+}
+
+impl Taken {
+    /// Whether this body of a 2xx answer means that the message was taken.
+    #[must_use]
+    pub fn says(&self, body: &[u8]) -> bool {
+        let stands = |text: &String| {
+            !text.is_empty() && body.windows(text.len()).any(|part| part == text.as_bytes())
+        };
+        (self.empty && body.iter().all(u8::is_ascii_whitespace)) || self.texts.iter().any(stands)
+    }
 }
 
 /// Which receipts a system wants.

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use tierlink_schemas::schema;
+use tierlink_schemas::outside;
 
 /// Most repeated names to report.
 const TWICE_MAX: usize = 100;
@@ -282,7 +282,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
             if length > 0 {
                 self.state.path.push('.');
             }
-            self.state.path.push_str(schema::shown(&name));
+            self.state.path.push_str(outside::name(&name));
             let value = fields.next_value_seed(Seed { state: self.state, depth })?;
             if read.insert(name, value).is_some() && self.state.twice.len() < TWICE_MAX {
                 self.state.twice.push(self.state.path.clone());

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 use tierlink_codec::{Answer, Answered, Reading, Reply};
-use tierlink_schemas::{CaseNumber, Problem, Refusal, Verdict};
+use tierlink_schemas::{CaseNumber, Problem, Refusal, Verdict, outside};
 use uuid::Uuid;
 
 use crate::bundle::Bundle;
@@ -183,14 +183,21 @@ fn positive(arrived: &Arrived, with: &Reading<'_>, taken: Value) -> Value {
 }
 
 /// Reads a destination's answer.
+///
+/// A status other than 2xx counts only with a FHIR resource as its body: gateways and proxies give
+/// the same ones.
 pub fn read_answer(control_id: &str, bytes: &[u8], status: Option<u16>) -> Answered {
     let body = (bytes.len() <= ANSWER_BYTES_MAX).then(|| tree::read(bytes).ok()).flatten();
     let bundle = body.clone().and_then(|body| Bundle::open(body).ok());
     let issues = issues(body.as_ref());
     let status = status.unwrap_or(200);
     let has = |code: &str| issues.iter().any(|issue| issue.code.as_deref() == Some(code));
+    let is_fhir = body.as_ref().is_some_and(|body| kind_of(body).is_some());
     match status {
         200..=299 => taken(control_id, bytes, body.as_ref(), bundle.as_ref(), &issues),
+        _ if !is_fhir => {
+            unreadable(&format!("the destination answered HTTP {status} with no FHIR resource"))
+        }
         409 if has("duplicate") => Answered::Taken { number: number(bundle.as_ref()) },
         408 | 425 | 429 | 500..=599 => {
             Answered::NotNow { problems: told(codes::PARTNER_BUSY, status, &issues) }
@@ -198,6 +205,10 @@ pub fn read_answer(control_id: &str, bytes: &[u8], status: Option<u16>) -> Answe
         400..=499 => Answered::Refused { problems: told(codes::PARTNER_REFUSED, status, &issues) },
         _ => unreadable(&format!("the destination answered with HTTP status {status}")),
     }
+}
+
+fn kind_of(body: &Value) -> Option<&str> {
+    body.get("resourceType").and_then(Value::as_str)
 }
 
 fn taken(
@@ -213,7 +224,7 @@ fn taken(
     let Some(body) = body else {
         return unreadable("the destination answered 2xx with something that is no JSON");
     };
-    let Some(kind) = body.get("resourceType").and_then(Value::as_str) else {
+    let Some(kind) = kind_of(body) else {
         return unreadable("the destination answered 2xx with no FHIR resource");
     };
     if let Some(bundle) = bundle
@@ -249,8 +260,8 @@ fn taken(
         }
     }
     let own = body.get("identifier").and_then(|i| i.get(0).unwrap_or(i).get("value"));
-    let own = own.and_then(Value::as_str).map(str::to_owned);
-    Answered::Taken { number: own.or_else(|| number(bundle)).filter(|n| n.len() <= 200) }
+    let own = own.and_then(Value::as_str).and_then(outside::number);
+    Answered::Taken { number: own.or_else(|| number(bundle)) }
 }
 
 /// The destination's own number for the case or the message.
@@ -263,7 +274,7 @@ fn number(bundle: Option<&Bundle>) -> Option<String> {
         ("OperationOutcome", "issue/0/details/coding/0/code"),
         ("MessageHeader", "id"),
     ];
-    places.iter().find_map(|(kind, path)| bundle.peek(bundle.first(kind)?, path)).map(str::to_owned)
+    places.iter().find_map(|(kind, path)| outside::number(bundle.peek(bundle.first(kind)?, path)?))
 }
 
 struct Issue {
@@ -282,7 +293,10 @@ fn issues(body: Option<&Value>) -> Vec<Issue> {
     issues
         .take(FINDINGS_MAX)
         .map(|issue| Issue {
-            code: issue["code"].as_str().filter(|code| is_word(code)).map(str::to_owned),
+            code: issue["code"]
+                .as_str()
+                .filter(|code| ISSUE_TYPES.contains(code))
+                .map(str::to_owned),
             expression: issue["expression"][0]
                 .as_str()
                 .or_else(|| issue["location"][0].as_str())
@@ -293,10 +307,74 @@ fn issues(body: Option<&Value>) -> Vec<Issue> {
         .collect()
 }
 
-/// FHIR's issue types are small words; anything else may be a value.
-fn is_word(code: &str) -> bool {
-    code.len() <= 32 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-}
+/// FHIR's issue types (R4 and R5, value set `issue-type`); anything else may be a value.
+const ISSUE_TYPES: &[&str] = &[
+    "invalid",
+    "structure",
+    "required",
+    "value",
+    "invariant",
+    "security",
+    "login",
+    "unknown",
+    "expired",
+    "forbidden",
+    "suppressed",
+    "processing",
+    "not-supported",
+    "duplicate",
+    "multiple-matches",
+    "not-found",
+    "deleted",
+    "too-long",
+    "code-invalid",
+    "extension",
+    "too-costly",
+    "business-rule",
+    "conflict",
+    "limited-filter",
+    "transient",
+    "lock-error",
+    "no-store",
+    "exception",
+    "timeout",
+    "incomplete",
+    "throttled",
+    "informational",
+    "success",
+];
+
+/// What a message of ours consists of. A destination that names a place in another resource names
+/// none of ours.
+const RESOURCES: &[&str] = &[
+    "AllergyIntolerance",
+    "Appointment",
+    "Binary",
+    "Bundle",
+    "CarePlan",
+    "Communication",
+    "Composition",
+    "Condition",
+    "Consent",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
+    "Location",
+    "MedicationRequest",
+    "MedicationStatement",
+    "MessageHeader",
+    "Observation",
+    "Organization",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Procedure",
+    "RelatedPerson",
+    "Schedule",
+    "ServiceRequest",
+    "Slot",
+    "Task",
+];
 
 /// `ServiceRequest.performer[0]`, and nothing that compares or quotes a value.
 fn is_path(path: &str) -> bool {
@@ -308,9 +386,10 @@ fn is_path(path: &str) -> bool {
             && index.len() <= 4
             && index.bytes().all(|b| b.is_ascii_digit())
     };
+    let resource = path.split(['.', '[']).next().unwrap_or_default();
     path.len() <= EXPRESSION_CHARS_MAX
-        && path.starts_with(|c: char| c.is_ascii_uppercase())
-        && path.split('.').all(plain)
+        && RESOURCES.contains(&resource)
+        && path.split('.').all(|step| plain(step) && step.len() <= outside::NAME_CHARS_MAX)
 }
 
 fn told(code: tierlink_schemas::Code, status: u16, issues: &[Issue]) -> Vec<Problem> {

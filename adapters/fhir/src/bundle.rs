@@ -11,11 +11,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
-use tierlink_schemas::Problem;
+use tierlink_schemas::{Problem, outside};
 
 use crate::leaves::each_leaf;
 use crate::limits::{EXTENSION_DEPTH_MAX, EXTENSIONS_MAX, RESOURCES_MAX};
 use crate::{codes, extension, systems};
+
+/// Most digits in the number of an item: a message has fewer elements.
+const INDEX_DIGITS_MAX: usize = 6;
 
 /// The place of a resource in [`Bundle`].
 pub type At = usize;
@@ -178,11 +181,8 @@ impl Bundle {
         }
         for resource in &mut self.resources {
             if let Some((all, seen)) = counts.get_mut(&resource.kind) {
-                resource.path = if *all > 1 {
-                    format!("{}[{seen}]", resource.kind)
-                } else {
-                    resource.kind.clone()
-                };
+                let kind = outside::name(&resource.kind);
+                resource.path = if *all > 1 { format!("{kind}[{seen}]") } else { kind.to_owned() };
                 *seen += 1;
             }
         }
@@ -288,13 +288,14 @@ impl Bundle {
     pub fn field(&self, at: At, path: &str) -> String {
         let mut field = self.resources[at].path.clone();
         for step in path.split('/').filter(|step| !step.is_empty()) {
-            if step.bytes().all(|b| b.is_ascii_digit()) {
+            // A name may consist of digits as well, but no list is as long.
+            if step.len() <= INDEX_DIGITS_MAX && step.bytes().all(|b| b.is_ascii_digit()) {
                 field.push('[');
                 field.push_str(step);
                 field.push(']');
             } else {
                 field.push('.');
-                field.push_str(step);
+                field.push_str(outside::name(step));
             }
         }
         field

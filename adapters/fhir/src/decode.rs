@@ -6,7 +6,7 @@ use serde_json::Value;
 use tierlink_codec::{Decoded, FamilyKnown, Head, Reading};
 use tierlink_schemas::kind::{Family, Kind};
 use tierlink_schemas::message::{Extra, ReplyTo, SOURCE_MESSAGE_ID_LENGTH_MAX, Source};
-use tierlink_schemas::{CaseNumber, Message, OrganisationCode, Problem};
+use tierlink_schemas::{CaseNumber, Message, OrganisationCode, Problem, outside};
 use uuid::Uuid;
 
 use crate::bundle::{At, BUNDLE, Bundle};
@@ -276,7 +276,10 @@ impl Reader<'_> {
         let ours = self.bundle.take_extensions(header, "");
         for (name, value) in ours {
             if !takes(message, &name, &value) {
-                self.keep_whole(&format!("MessageHeader.extension[{name}]"), &value);
+                self.keep_whole(
+                    &format!("MessageHeader.extension[{}]", outside::name(&name)),
+                    &value,
+                );
             }
         }
     }

@@ -127,7 +127,7 @@ impl Reader<'_> {
     fn missing(&mut self, kind: Kind, at: At, missing: Missing) {
         let (field, text) = match missing.0 {
             Some(name) => (
-                self.bundle.field(at, &format!("extension[{name}]")),
+                format!("{}.extension[{name}]", self.bundle.field(at, "")),
                 format!("{kind} needs `{name}`; adapters/fhir/MAPPING.md says where it stands"),
             ),
             None => (

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tierlink_schemas::message::Extra;
+use tierlink_schemas::outside;
 
 use crate::bundle::At;
 use crate::codes;
@@ -83,8 +84,9 @@ impl Reader<'_> {
             return;
         };
         let text = "this extension does not fit here; it was kept as it is beside the message";
-        self.deviation(codes::EXTENSION, format!("{place}[{name}]"), text);
-        self.keep_whole(&format!("{place}[{name}]"), &value);
+        let place = format!("{place}[{}]", outside::name(name));
+        self.deviation(codes::EXTENSION, place.as_str(), text);
+        self.keep_whole(&place, &value);
     }
 
     /// Keeps every text of a value among the extras.
@@ -125,7 +127,7 @@ fn leaves(value: &Value, path: &str, texts: &mut Vec<Extra>) {
         }
         Value::Object(members) => {
             for (name, member) in members {
-                leaves(member, &format!("{path}.{name}"), texts);
+                leaves(member, &format!("{path}.{}", outside::name(name)), texts);
             }
         }
     }

@@ -18,6 +18,7 @@ use tierlink_schemas::answer::{Reason, ReceiptOutcome};
 use tierlink_schemas::codes::{self as tables, TableId};
 use tierlink_schemas::kind::{Body, Kind};
 use tierlink_schemas::person::Coded;
+use tierlink_schemas::reasons;
 use tierlink_schemas::remarks::field_of;
 
 use crate::appointment::{write as write_appointment, write_visit};
@@ -27,60 +28,6 @@ use crate::party::{beside, write_practitioner};
 use crate::reader::Reader;
 use crate::writer::{Rest, Writer, put, resource};
 use crate::{codes, parts, systems};
-
-/// The table of reasons of a kind.
-const fn reasons(kind: Kind) -> Option<TableId> {
-    match kind {
-        Kind::ReferralReturn | Kind::ConsultationReturn => Some(TableId::ReturnReason),
-        Kind::ReferralDecline | Kind::TransferDecline | Kind::ConsultationDecline => {
-            Some(TableId::DeclineReason)
-        }
-        Kind::ReferralRedirect | Kind::TransferRedirect => Some(TableId::RedirectReason),
-        Kind::ReferralCancel
-        | Kind::TransferCancel
-        | Kind::ConsultationCancel
-        | Kind::ReferralUnschedule => Some(TableId::CancelReason),
-        Kind::ConsultationRecollect => Some(TableId::RecollectReason),
-        Kind::ReferralSubmit
-        | Kind::ReferralAmend
-        | Kind::ReferralReview
-        | Kind::ReferralAccept
-        | Kind::ReferralSchedule
-        | Kind::ReferralBook
-        | Kind::ReferralArrive
-        | Kind::ReferralNoShow
-        | Kind::ReferralFeedback
-        | Kind::ReferralConfirmCancel
-        | Kind::ReferralRefuseCancel
-        | Kind::ReferralClose
-        | Kind::TransferOffer
-        | Kind::TransferAmend
-        | Kind::TransferAccept
-        | Kind::TransferDischarge
-        | Kind::TransferReceive
-        | Kind::TransferFollowUp
-        | Kind::TransferClose
-        | Kind::ConsultationRequest
-        | Kind::ConsultationAmend
-        | Kind::ConsultationReview
-        | Kind::ConsultationAccept
-        | Kind::ConsultationSchedule
-        | Kind::ConsultationStart
-        | Kind::ConsultationOpinion
-        | Kind::ConsultationAcknowledge
-        | Kind::ConsultationNoShow
-        | Kind::ConsultationClose
-        | Kind::ConsultationClaim
-        | Kind::ConsultationReport
-        | Kind::ConsultationAudit
-        | Kind::ConsultationCritical
-        | Kind::SlotPublish
-        | Kind::SlotWithdraw
-        | Kind::StatusQuery
-        | Kind::StatusReport
-        | Kind::Receipt => None,
-    }
-}
 
 /// The field that names who acted.
 const fn actor(kind: Kind) -> Option<&'static str> {
@@ -254,7 +201,7 @@ impl Reader<'_> {
         let mut rest = Rest(self.extensions(at, ""));
         rest.take("priority");
         let mut body = Rest::default();
-        if let Some(table) = reasons(kind) {
+        if let Some(table) = reasons::table_of(kind) {
             let reason = self.reason(table, task, found)?;
             body.0.insert("reason".into(), json!(reason));
         }
@@ -311,7 +258,10 @@ impl Reader<'_> {
             let text =
                 "no reason was given; it was read as another reason, with the status as its words";
             self.deviation(codes::CODE_UNKNOWN, "Task.statusReason", text);
-            return Some(Reason { code: other(table), text: Some(words.to_owned()) });
+            return Some(Reason {
+                code: reasons::other(table).to_owned(),
+                text: Some(words.to_owned()),
+            });
         }
         let text =
             "a reason is required; send Task.statusReason with a code of the table, or words";
@@ -352,7 +302,7 @@ impl Reader<'_> {
             (Some(words), None) | (None, Some(words)) => words,
             (None, None) => String::new(),
         };
-        Reason { code: other(table), text: Some(words) }
+        Reason { code: reasons::other(table).to_owned(), text: Some(words) }
     }
 
     fn appointment_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
@@ -468,16 +418,6 @@ impl Reader<'_> {
     }
 }
 
-/// The code of "other" in a table of reasons: the last, by the tables' own convention.
-fn other(table: TableId) -> String {
-    let rows = tables::table(table).rows();
-    rows.iter()
-        .rev()
-        .find(|row| row.code.ends_with("99"))
-        .or(rows.last())
-        .map_or_else(String::new, |row| row.code.clone())
-}
-
 /// Writes a statement's resources and gives what its Task shall say about the reason.
 pub fn write(
     writer: &mut Writer<'_>,
@@ -488,7 +428,7 @@ pub fn write(
     if let Some(person) = actor(kind).and_then(|name| body.object(name)) {
         put(header, "author", write_practitioner(writer, person));
     }
-    let reason = reasons(kind).and_then(|_| body.object("reason")).map(|mut reason| {
+    let reason = reasons::table_of(kind).and_then(|_| body.object("reason")).map(|mut reason| {
         let code = reason.text("code").unwrap_or_default();
         let mut out = Map::new();
         let path = "body.reason.code";

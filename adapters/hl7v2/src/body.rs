@@ -7,14 +7,13 @@ use tierlink_codec::code_maps::{Meaning, Table};
 use tierlink_codec::{CodeMaps, Reading};
 use tierlink_schemas::codes::{self, TableId};
 use tierlink_schemas::message::Extra;
-use tierlink_schemas::{Family, Kind, Priority};
+use tierlink_schemas::{Family, Kind, Priority, reasons};
 
 use crate::appointment;
 use crate::canon::Canon;
 use crate::clinical;
 use crate::fault::Fault;
 use crate::header::Header;
-use crate::lists::reasons_of;
 use crate::local;
 use crate::notes::{Notes, What};
 use crate::numbers::is_shifted;
@@ -124,7 +123,7 @@ pub(crate) fn read(
     read_reason(kind, context, canon, notes);
     let found = clinical::read(tree, kind, context.with, context.zones, canon, notes)?;
     let mut lines = found.lines;
-    if reasons_of(kind).is_none() && !kind.states_request() {
+    if reasons::table_of(kind).is_none() && !kind.states_request() {
         // The words of an acceptance or a close in an order's status (360X).
         lines.extend(tree.first("ORC").and_then(|orc| words_in(orc.first(16))));
     }
@@ -236,7 +235,8 @@ pub(crate) fn fill_in(kind: Kind, context: &Context<'_>, canon: &mut Canon, note
         let place = place.unwrap_or_else(|| "RF1".to_owned());
         notes.add(place, What::Mapping("is not stated; carried as 未说明, not stated"));
     };
-    if reasons_of(kind).is_some_and(|(_, other)| canon.text("reason.code") == Some(other))
+    if reasons::table_of(kind)
+        .is_some_and(|table| canon.text("reason.code") == Some(reasons::other(table)))
         && canon.text("reason.text").is_none()
     {
         canon.put("reason.text", "未说明原因");
@@ -517,7 +517,7 @@ fn read_state(tree: &Tree, canon: &mut Canon) {
 
 /// A reason is no safety field, so one that we do not know becomes "other" in the sender's words.
 fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut Notes) {
-    let Some((table, other)) = reasons_of(kind) else {
+    let Some(table) = reasons::table_of(kind) else {
         return;
     };
     let tree = context.tree;
@@ -558,7 +558,7 @@ fn read_reason(kind: Kind, context: &Context<'_>, canon: &mut Canon, notes: &mut
         ),
     );
     let own: Vec<String> = [code, words].into_iter().flatten().map(str::to_owned).collect();
-    canon.put("reason.code", other);
+    canon.put("reason.code", reasons::other(table));
     canon.put_some("reason.text", joined(&own));
 }
 

@@ -21,7 +21,7 @@ use tierlink_codec::code_maps::{Meaning, Table, unlisted, words};
 use tierlink_codec::profile::Acknowledgement;
 use tierlink_codec::{CodeMaps, Encoded, Profile, Writing};
 use tierlink_schemas::message::Extra;
-use tierlink_schemas::{Family, Kind, Loss, Message, OrganisationCode, Priority, Problem};
+use tierlink_schemas::{Family, Kind, Loss, Message, OrganisationCode, Priority, Problem, reasons};
 
 use crate::canon::Canon;
 use crate::charset::Charset;
@@ -31,7 +31,7 @@ use crate::delimiters::Delimiters;
 use crate::escape;
 use crate::fault::Fault;
 use crate::header::Version;
-use crate::lists::{reasons_of, words_of};
+use crate::lists::words_of;
 use crate::local;
 use crate::party;
 use crate::patient;
@@ -264,7 +264,7 @@ impl Encoder<'_> {
         self.priority(&mut rf1);
         self.numbers(&mut rf1);
         rf1.put(9, 1, time::write(self.message.occurred_at, &self.zone));
-        if reasons_of(kind).is_some() {
+        if reasons::table_of(kind).is_some() {
             self.reason(&mut rf1, 10);
         }
         if !kind.states_request() {
@@ -582,7 +582,7 @@ impl Encoder<'_> {
         let mut arq = Line::new("ARQ");
         arq.put(1, 1, placer.0).put(1, 2, placer.1);
         arq.put_some(2, 1, self.canon.take("appointment.number"));
-        if reasons_of(kind).is_some() {
+        if reasons::table_of(kind).is_some() {
             self.reason(&mut arq, 6);
         } else {
             // The reason of a booking request is required, and this one is for its referral.

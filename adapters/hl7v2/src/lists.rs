@@ -1,7 +1,6 @@
 //! Which clinical lists the bodies of a kind have, and which places they have for free words.
 
 use tierlink_schemas::Kind;
-use tierlink_schemas::codes::TableId;
 
 /// Where a body of a kind keeps its clinical lists. Nothing means that it has no such list.
 #[derive(Clone, Copy, Debug)]
@@ -85,60 +84,6 @@ impl Lists {
             | Kind::Receipt => none,
         }
     }
-}
-
-/// The table that a kind's reason is from, with the code of "something else".
-pub(crate) fn reasons_of(kind: Kind) -> Option<(TableId, &'static str)> {
-    Some(match kind {
-        Kind::ReferralReturn | Kind::ConsultationReturn => (TableId::ReturnReason, "RT99"),
-        Kind::ReferralDecline | Kind::TransferDecline | Kind::ConsultationDecline => {
-            (TableId::DeclineReason, "RJ99")
-        }
-        Kind::ReferralRedirect | Kind::TransferRedirect => (TableId::RedirectReason, "RD99"),
-        Kind::ReferralCancel
-        | Kind::TransferCancel
-        | Kind::ConsultationCancel
-        | Kind::ReferralUnschedule => (TableId::CancelReason, "CN99"),
-        Kind::ConsultationRecollect => (TableId::RecollectReason, "RC99"),
-        Kind::ReferralSubmit
-        | Kind::ReferralAmend
-        | Kind::ReferralReview
-        | Kind::ReferralAccept
-        | Kind::ReferralSchedule
-        | Kind::ReferralBook
-        | Kind::ReferralArrive
-        | Kind::ReferralNoShow
-        | Kind::ReferralFeedback
-        | Kind::ReferralConfirmCancel
-        | Kind::ReferralRefuseCancel
-        | Kind::ReferralClose
-        | Kind::TransferOffer
-        | Kind::TransferAmend
-        | Kind::TransferAccept
-        | Kind::TransferDischarge
-        | Kind::TransferReceive
-        | Kind::TransferFollowUp
-        | Kind::TransferClose
-        | Kind::ConsultationRequest
-        | Kind::ConsultationAmend
-        | Kind::ConsultationReview
-        | Kind::ConsultationAccept
-        | Kind::ConsultationSchedule
-        | Kind::ConsultationStart
-        | Kind::ConsultationOpinion
-        | Kind::ConsultationAcknowledge
-        | Kind::ConsultationNoShow
-        | Kind::ConsultationClose
-        | Kind::ConsultationClaim
-        | Kind::ConsultationReport
-        | Kind::ConsultationAudit
-        | Kind::ConsultationCritical
-        | Kind::SlotPublish
-        | Kind::SlotWithdraw
-        | Kind::StatusQuery
-        | Kind::StatusReport
-        | Kind::Receipt => return None,
-    })
 }
 
 /// Where a body keeps free words about the statement itself.

@@ -8,7 +8,7 @@
 
 use tierlink_codec::Answered;
 use tierlink_codec::profile::{Acknowledgement, Profile};
-use tierlink_schemas::{Code, Problem};
+use tierlink_schemas::{Code, Problem, outside};
 
 use crate::fault::Fault;
 use crate::tree::Tree;
@@ -20,6 +20,9 @@ const NOT_NOW: Code = Code::new("D036");
 
 /// HL7 table 0357: the record is locked, or something inside the destination failed.
 const TRANSIENT: [&str; 2] = ["206", "207"];
+
+/// Most errors of one answer that are passed on.
+const ERRORS_MAX: usize = 20;
 
 /// Reads the answer to the transmission `control_id`.
 pub(crate) fn read(control_id: &str, answer: Result<Tree, Fault>, profile: &Profile) -> Answered {
@@ -59,7 +62,7 @@ pub(crate) fn read(control_id: &str, answer: Result<Tree, Fault>, profile: &Prof
 fn number(tree: &Tree) -> Option<String> {
     let referral = tree.first("RF1").and_then(|rf1| rf1.text(11, 1));
     let booking = tree.first("SCH").and_then(|sch| sch.text(2, 1));
-    referral.or(booking).map(str::to_owned)
+    referral.or(booking).and_then(outside::number)
 }
 
 /// The HL7 error codes with the places that they name, in whichever layout they come.
@@ -80,6 +83,7 @@ fn errors(tree: &Tree) -> Vec<(String, Option<String>)> {
         errors.push((code.to_owned(), None));
     }
     errors.retain(|(code, _)| code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit()));
+    errors.truncate(ERRORS_MAX);
     errors
 }
 

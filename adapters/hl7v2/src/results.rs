@@ -30,6 +30,9 @@ use crate::write::Line;
 /// The longest value of an observation that the canonical message holds, in characters.
 const VALUE_CHARS_MAX: usize = 20_000;
 
+/// The longest reason for a missing value that the canonical message holds, in characters.
+const REASON_CHARS_MAX: usize = 1_000;
+
 /// OBR-4 of documents (LOINC): they name the paper, not what was examined.
 const DOCUMENTS: [&str; 3] = ["18842-5", "57133-1", "11488-4"];
 
@@ -257,11 +260,7 @@ impl Reader<'_> {
         self.canon.put_some(&format!("{path}.flag"), flags(obx));
         let has_value = self.canon.text(&format!("{path}.value")).is_some();
         if matches!(status, Status::NotObtained | Status::Awaited) && has_value {
-            // A value beside "there is none" is the filler of a form, such as 0.
-            self.canon.take(&format!("{path}.value"));
-            self.canon.take(&format!("{path}.comparator"));
-            let what = "stands beside a status that says there is no value; it was left out";
-            self.notes.add(obx.path(5), What::Mapping(what));
+            self.no_value(obx, &path)?;
         }
         if parent.is_some() {
             return self.same_status(obx, status, list);
@@ -274,6 +273,24 @@ impl Reader<'_> {
             self.canon.put(&format!("{path}.note"), format!("{before}方法：{method}"));
         }
         self.groups.push(number);
+        Ok(())
+    }
+
+    /// OBX-5 beside a status that says there is no value. Words are the reason, such as 标本溶血, and a
+    /// number is the filler of a form, such as 0.
+    fn no_value(&mut self, obx: Seg<'_>, path: &str) -> Result<(), Fault> {
+        self.canon.take(&format!("{path}.comparator"));
+        let Some(value) = self.canon.take(&format!("{path}.value")) else { return Ok(()) };
+        if value.trim().parse::<f64>().is_ok_and(f64::is_finite) {
+            let what = "stands beside a status that says there is no value; it was left out";
+            self.notes.add(obx.path(5), What::Mapping(what));
+            return Ok(());
+        }
+        if value.chars().count() > REASON_CHARS_MAX {
+            let (path, parts) = (obx.path(5), "characters beside a status without a value");
+            return Err(Fault::TooMany { path, parts, limit: REASON_CHARS_MAX });
+        }
+        self.canon.put(&format!("{path}.absent_reason.text"), value);
         Ok(())
     }
 
@@ -434,7 +451,12 @@ fn status_code(canon: &mut Canon, path: &str) -> &'static str {
 fn write_one(canon: &mut Canon, path: &str, status: &str) -> Line {
     let mut obx = Line::new("OBX");
     let part = |part: &str| format!("{path}.{part}");
-    let value = canon.take(&part("value")).unwrap_or_default();
+    // Where there is no value, hospitals write the reason in its place.
+    let reason = part("absent_reason.text");
+    let is_words = canon.text(&reason).is_some_and(|text| text.trim().parse::<f64>().is_err());
+    let has_none = matches!(status, "X" | "I") && is_words;
+    let reason = if has_none { canon.take(&reason) } else { None };
+    let value = canon.take(&part("value")).or(reason).unwrap_or_default();
     let is_number = value.parse::<f64>().is_ok_and(f64::is_finite);
     let is_long = value.len() > 200 || value.contains('\n');
     match (canon.take(&part("comparator")), is_number, is_long) {

@@ -338,6 +338,29 @@ fn the_profile_knows_how_its_organisation_answers() {
     check("MSA|AR|ID1", |p| p.quirks.application_error_is_transient = true, "refused D035 MSA-1");
 }
 
+/// The number of a person, a command for a terminal and three megabytes are nobody's number, in RF1
+/// and in SCH. Nor is a place in ERR.
+#[test]
+fn what_an_answer_says_is_filtered_before_it_is_kept() {
+    let plain = |_: &mut Profile| {};
+    let long = "9".repeat(3_000_000);
+    for evil in ["990101195001010010", "13900000001", "7\u{1b}[2J", "汪德福", &long] {
+        check(&format!("MSA|AA|ID1\rRF1|A|||||QS1|||||{evil}^XH"), plain, "taken");
+        check(&format!("MSA|AA|ID1\rSCH|1|{evil}"), plain, "taken");
+        check(&format!("MSA|AE|ID1\rERR||{evil}^1^5|103|E"), plain, "refused D035 MSA-1");
+        check(&format!("MSA|AE|ID1\rERR||PID^1^{evil}|103|E"), plain, "refused D035 PID");
+    }
+    let errors = "\rERR||PID^1^5|103|E".repeat(5_000);
+    let (profile, directory) = (profile(), Directory::default());
+    let with = Writing { profile: &profile, directory: &directory };
+    let text = format!("MSH|^~\\&|HIS|QS|TIERLINK||20260310||ACK|1|P|2.5.1\rMSA|AE|ID1{errors}\r");
+    match Hl7v2.read_answer("ID1", text.as_bytes(), None, &with) {
+        Answered::Refused { problems } => assert!(problems.len() <= 20, "{}", problems.len()),
+        // More segments than an answer may have.
+        other => assert!(matches!(other, Answered::Unreadable { .. }), "{other:?}"),
+    }
+}
+
 #[test]
 fn the_destinations_own_words_stay_out_of_our_errors() {
     let (profile, directory) = (profile(), Directory::default());

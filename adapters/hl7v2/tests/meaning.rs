@@ -469,6 +469,21 @@ fn what_is_withdrawn_is_no_fact_and_what_is_preliminary_says_so() {
         let back = sent.iter().find(|line| line.contains("2823-3")).unwrap();
         check(&referral_and(&[back]), &want);
     }
+    // The words beside "no result" are the reason why there is none.
+    for (status, word) in [("X", "not_obtained"), ("I", "pending")] {
+        let why = format!("OBX|2|ST|2823-3^血钾^LN||标本溶血，请重抽||3.5-5.3||||{status}");
+        let text = referral_and(&[&why]);
+        let want = json!({
+            "/body/clinical/observations/0/status": word,
+            "/body/clinical/observations/0/value": null,
+            "/body/clinical/observations/0/absent_reason/text": "标本溶血，请重抽",
+        });
+        check(&text, &want);
+        let sent = sent_on(&taken(&text).0, "2.4");
+        let back = sent.iter().find(|line| line.contains("2823-3")).unwrap();
+        assert!(back.contains("|标本溶血，请重抽|"), "{back}");
+        check(&referral_and(&[back]), &want);
+    }
     refused(&referral_and(&[&obx("Q")]), "D029", "OBX[2]-11");
     // Papers and words have statuses, too.
     let paper = "OBX|2|ED|18748-4^检查报告^LN||^application^pdf^Base64^JVBERi0xLjQK||||||";

@@ -23,10 +23,16 @@ use std::time::Duration;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use reqwest::tls::TlsInfo;
 use reqwest::{Body, Url, redirect, retry};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tierlink_schemas::Code;
+use tierlink_socket::Distrust;
+use tierlink_socket::certificates::{chain_ends_at, ends_at};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -37,6 +43,8 @@ use crate::upload::{Sent, Upload};
 
 /// Most headers of an answer. More are taken for an attack or a fault.
 const HEADERS_MAX: usize = 100;
+/// How long to wait for a server to refuse our certificate, when only its reach is checked.
+const REFUSAL_LASTS: Duration = Duration::from_millis(300);
 /// Value of the header `User-Agent`.
 const USER_AGENT: &str = concat!("TierLink/", env!("CARGO_PKG_VERSION"));
 
@@ -94,6 +102,14 @@ pub enum NoAnswer {
         /// The error of the network or of TLS.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// No TLS came about. Nothing was sent.
+    #[error("no TLS with {address}: {why}")]
+    NoTls {
+        /// Host and port.
+        address: String,
+        /// What must be mended.
+        why: Distrust,
+    },
     /// The connection ended before the answer.
     #[error("the connection to {address} was lost before the answer came; send again")]
     ConnectionLost {
@@ -138,6 +154,7 @@ impl NoAnswer {
     pub const fn code(&self) -> Code {
         match self {
             Self::CouldNotConnect { .. } => Code::new("E030"),
+            Self::NoTls { why, .. } => why.code(),
             Self::ConnectionLost { .. } => Code::new("E031"),
             Self::TimedOut { .. } => Code::new("E032"),
             Self::BrokenAnswer { .. } => Code::new("E033"),
@@ -148,7 +165,7 @@ impl NoAnswer {
     /// Whether the other side may have the whole message.
     pub const fn sent(&self) -> bool {
         match self {
-            Self::CouldNotConnect { .. } | Self::CannotSend { .. } => false,
+            Self::CouldNotConnect { .. } | Self::NoTls { .. } | Self::CannotSend { .. } => false,
             Self::ConnectionLost { sent, .. } | Self::TimedOut { sent, .. } => *sent,
             Self::BrokenAnswer { .. } => true,
         }
@@ -197,6 +214,8 @@ pub struct Client {
     authorization: Option<HeaderValue>,
     connect_lasts: Duration,
     answer_bytes_max: usize,
+    /// When the certificate ends that the other side showed last.
+    certificate_ends_at: Mutex<Option<Timestamp>>,
 }
 
 /// The settings for a client of the library without any connection.
@@ -225,6 +244,7 @@ impl FreshConnections {
             .referer(false)
             .redirect(redirect::Policy::none())
             .retry(retry::never())
+            .tls_info(true)
             .tcp_nodelay(true)
             .connect_timeout(self.connect_lasts)
             .timeout(self.exchange_lasts)
@@ -280,6 +300,7 @@ impl Client {
             authorization,
             connect_lasts,
             answer_bytes_max,
+            certificate_ends_at: Mutex::new(None),
         })
     }
 
@@ -307,13 +328,19 @@ impl Client {
         }
     }
 
+    /// When the certificate ends that the other side showed last; `None` if it has shown none.
+    #[must_use]
+    pub fn certificate_ends_at(&self) -> Option<Timestamp> {
+        *self.certificate_ends_at.lock()
+    }
+
     /// Connects, with TLS if configured, and sends nothing; the connection is not kept. Checks
     /// whether the endpoint can be reached.
     pub async fn reach(&self) -> Result<(), NoAnswer> {
         let connected = timeout(self.connect_lasts, self.connect()).await;
-        connected.unwrap_or_else(|late| Err(late.into())).map_err(|source| {
-            NoAnswer::CouldNotConnect { address: self.address.clone(), source: source.into() }
-        })
+        connected
+            .unwrap_or_else(|late| Err(late.into()))
+            .map_err(|source| self.not_connected(source.into()))
     }
 
     async fn connect(&self) -> io::Result<()> {
@@ -322,8 +349,21 @@ impl Client {
 
         let name = ServerName::try_from(self.host.clone())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        TlsConnector::from(Arc::clone(tls)).connect(name, socket).await?;
-        Ok(())
+        let mut stream = TlsConnector::from(Arc::clone(tls)).connect(name, socket).await?;
+        *self.certificate_ends_at.lock() = chain_ends_at(stream.get_ref().1.peer_certificates());
+        // With TLS 1.3 a server looks at our certificate after all this, and only then refuses it.
+        match timeout(REFUSAL_LASTS, stream.read_u8()).await {
+            Ok(Err(error)) if Distrust::of(&error).is_some() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn not_connected(&self, source: Box<dyn StdError + Send + Sync>) -> NoAnswer {
+        let address = self.address.clone();
+        match Distrust::of(&*source) {
+            Some(why) => NoAnswer::NoTls { address, why },
+            None => NoAnswer::CouldNotConnect { address, source },
+        }
     }
 
     /// Posts `bytes` and waits for the answer. `headers` are sent in addition to the usual ones,
@@ -342,6 +382,10 @@ impl Client {
         })?;
         let request = inner.post(self.url.clone()).headers(headers).body(Body::wrap(upload));
         let answer = request.send().await.map_err(|error| self.silence(error, &sent))?;
+        let seen = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
+        if let Some(at) = seen.and_then(ends_at) {
+            *self.certificate_ends_at.lock() = Some(at);
+        }
         let status = answer.status().as_u16();
         response::read(answer, self.answer_bytes_max)
             .await
@@ -371,7 +415,10 @@ impl Client {
         let address = self.address.clone();
         let sent = sent.whole();
         if error.is_connect() {
-            return NoAnswer::CouldNotConnect { address, source: error.without_url().into() };
+            return self.not_connected(error.without_url().into());
+        }
+        if let Some(why) = Distrust::of(&error) {
+            return NoAnswer::NoTls { address, why };
         }
         if error.is_timeout() {
             return NoAnswer::TimedOut { address, sent };

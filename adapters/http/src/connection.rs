@@ -30,7 +30,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tierlink_schemas::Code;
-use tierlink_socket::{ByteBudget, Peer, Place, handshake, tune};
+use tierlink_socket::{ByteBudget, Distrust, Peer, Place, handshake, tune};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -121,10 +121,13 @@ impl ServerContext {
             }
             Err(error) => {
                 self.counts.handshakes_failed.add_one();
-                let code = NO_TLS;
+                let (code, why) = match Distrust::of(&error) {
+                    Some(distrust) => (distrust.code(), distrust.to_string()),
+                    None => (NO_TLS, error.to_string()),
+                };
                 warn!(
                     code = code.as_str(), peer = %peer.address, %error,
-                    "{code}: no TLS with {}: {error}.", peer.address
+                    "{code}: no TLS with {}: {why}.", peer.address
                 );
             }
         }

@@ -45,11 +45,14 @@ enum Phase {
     Busy,
 }
 
-/// What the other side did not do in time.
+/// What the other side did not do in time; the connection is closed for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
+    /// It sent no request on an idle connection.
     Request,
+    /// It did not finish the headers that it had begun.
     Headers,
+    /// It did not read our response.
     Reading,
 }
 
@@ -132,8 +135,7 @@ impl Pace {
         }
     }
 
-    /// A poisoned lock is safe to use: every change is one step, so the state is valid even
-    /// after a panic.
+    /// Never held over an await, and every change is one step.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }

@@ -102,8 +102,8 @@ impl Refusal {
                               same message id."
                 .to_owned(),
             Self::Malformed => {
-                "Send exactly one Host header, and end each line with a carriage return and \
-                                a line feed."
+                "Send exactly one Host header, and end each line with a carriage return and a \
+                 line feed."
                     .to_owned()
             }
             Self::BrokenOff => "The body ended before its announced length, or its chunks cannot \

@@ -6,6 +6,10 @@
 //!   nothing stored       503, application/problem+json    ▶ not now
 //! ```
 //!
+//! Of a destination a status alone means nothing, because gateways, proxies and login pages give the
+//! same ones. Its own words are a JSON object with `verdict`, with `number`, or with `problems` or
+//! `refusal` beside an error.
+//!
 //! A refusal follows RFC 9457, so that any HTTP client can show it. A destination's own words
 //! are never passed on, because they may quote a patient: only our error codes and the names of
 //! our fields are.
@@ -15,7 +19,7 @@ use serde_json::Value;
 use serde_with::skip_serializing_none;
 use tierlink_codec::{Answer, Answered, Reply};
 use tierlink_schemas::verdict::Refusal;
-use tierlink_schemas::{Problem, Verdict, schema};
+use tierlink_schemas::{Problem, Verdict, outside, schema};
 use uuid::Uuid;
 
 use crate::codes::D099_ANSWER;
@@ -32,9 +36,6 @@ const UNAVAILABLE: u16 = 503;
 
 /// Largest answer to read, in bytes. A verdict has a few hundred.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
-
-/// Longest number of a destination, in characters; a receipt has room for no more.
-const NUMBER_CHARS_MAX: usize = 200;
 
 /// Most problems of a destination that are passed on.
 const PROBLEMS_MAX: usize = 20;
@@ -113,34 +114,44 @@ const fn outcome_of(refusal: Refusal) -> (u16, &'static str) {
 pub(crate) fn read(answer: &[u8], status: Option<u16>) -> Answered {
     let body = body_of(answer);
     let verdict = body.get("verdict").and_then(Value::as_str);
+    let says_taken = matches!(verdict, Some("accepted" | "repeated" | "duplicate"));
+    let says_why = !says_taken
+        && (verdict == Some("refused")
+            || body.get("problems").is_some_and(Value::is_array)
+            || body.get("refusal").is_some_and(Value::is_string));
     match status {
-        Some(200..=299) if verdict == Some("refused") => refused(&body, "in its answer"),
-        Some(200..=299) => Answered::Taken { number: number_of(&body) },
+        Some(200..=299) if says_why => refused(&body, "in its answer"),
+        Some(200..=299) if says_taken || has_number(&body) => {
+            Answered::Taken { number: number_of(&body) }
+        }
         Some(409) if matches!(verdict, Some("repeated" | "duplicate")) => {
             Answered::Taken { number: number_of(&body) }
         }
-        Some(status @ (408 | 425 | 429 | 500..=599)) => {
+        Some(status @ (408 | 425 | 429 | 500..=599)) if says_why => {
             let text =
                 format!("The destination answered HTTP {status}: not now. It is tried again.");
             Answered::NotNow { problems: vec![Problem::new(D099_ANSWER, "answer", text)] }
         }
-        Some(status @ 400..=499) => refused(&body, &format!("with HTTP {status}")),
+        Some(status @ 400..=499) if says_why => refused(&body, &format!("with HTTP {status}")),
         Some(status) => unreadable(&format!(
-            "HTTP {status} is no answer to a delivery; check the address in the profile."
+            "HTTP {status} came without a verdict, so it is no answer to a delivery; check the \
+             address in the profile, or set outbound.taken."
         )),
-        None => match verdict {
-            Some("accepted" | "repeated" | "duplicate") => {
-                Answered::Taken { number: number_of(&body) }
-            }
-            Some("refused") => refused(&body, "in its answer"),
-            _ => unreadable(
-                "The answer holds no verdict; expected is `accepted`, `repeated` or `refused`.",
-            ),
-        },
+        None if says_taken => Answered::Taken { number: number_of(&body) },
+        None if says_why => refused(&body, "in its answer"),
+        None => unreadable(
+            "The answer holds no verdict; expected is `accepted`, `repeated` or `refused`.",
+        ),
     }
 }
 
-/// The answer as JSON; null for anything else. Most systems answer with a page or with nothing.
+/// Whether it gives the message a number of its own, as a page or a gateway never does.
+fn has_number(body: &Value) -> bool {
+    body.get("verdict").is_none()
+        && body.get("number").is_some_and(|number| number.is_string() || number.is_number())
+}
+
+/// The answer as JSON; null for anything else.
 fn body_of(answer: &[u8]) -> Value {
     let (answer, _) = strict::unmarked(answer);
     if answer.len() > ANSWER_BYTES_MAX {
@@ -154,16 +165,12 @@ fn body_of(answer: &[u8]) -> Value {
 /// Many systems write words such as `success` into `message`, so there only an id counts.
 fn number_of(body: &Value) -> Option<String> {
     let number = match body.get("number") {
-        Some(Value::String(text)) => Some(text.trim().to_owned()),
-        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::String(text)) => outside::number(text),
+        Some(Value::Number(number)) => outside::number(&number.to_string()),
         _ => None,
     };
     let id = || body.get("message")?.as_str()?.parse::<Uuid>().ok().map(|id| id.to_string());
-    let fits = |text: &String| {
-        let length = text.chars().count();
-        (1..=NUMBER_CHARS_MAX).contains(&length) && !text.chars().any(char::is_control)
-    };
-    number.filter(fits).or_else(id)
+    number.or_else(id)
 }
 
 fn unreadable(text: &str) -> Answered {
@@ -189,16 +196,8 @@ fn refused(body: &Value, how: &str) -> Answered {
 fn passed_on(problem: &Value, how: &str) -> Option<Problem> {
     let field = problem.get("field").and_then(Value::as_str);
     let field = field.filter(|path| schema::some_kind_knows(path))?;
-    let code = problem.get("code").and_then(Value::as_str).filter(|code| is_code(code));
+    let code = problem.get("code").and_then(Value::as_str).and_then(outside::code);
     let code = code.map(|code| format!(", code {code}")).unwrap_or_default();
     let text = format!("The destination refused this field {how}{code}; correct it at the source.");
     Some(Problem::new(D099_ANSWER, field, text))
-}
-
-/// Whether it is a letter and three digits.
-fn is_code(text: &str) -> bool {
-    let (letter, digits) = text.split_at_checked(1).unwrap_or_default();
-    letter.bytes().all(|b| b.is_ascii_uppercase())
-        && digits.len() == 3
-        && digits.bytes().all(|b| b.is_ascii_digit())
 }

@@ -74,7 +74,7 @@ fn empty(value: &mut Value, path: &str, removed: &mut Removed) -> bool {
         Value::Object(fields) => {
             let before = fields.len();
             fields.retain(|name, inner| {
-                let path = format!("{path}.{}", tierlink_schemas::schema::shown(name));
+                let path = format!("{path}.{}", tierlink_schemas::outside::name(name));
                 if says_nothing(inner) {
                     removed.count(&path);
                     return false;

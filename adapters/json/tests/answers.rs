@@ -124,14 +124,50 @@ fn our_own_answers_are_understood_by_us() {
 
 #[test]
 fn success_is_taken_with_the_destinations_number_if_it_has_one() {
-    assert_eq!(meaning(Some(200), b""), taken(None));
-    assert_eq!(meaning(Some(202), b"OK"), taken(None));
+    assert_eq!(meaning(Some(200), b"{\"verdict\":\"accepted\",\"problems\":[]}"), taken(None));
     assert_eq!(meaning(Some(200), b"{\"number\":\" ZZ-1 \"}"), taken(Some("ZZ-1")));
     assert_eq!(meaning(Some(201), b"{\"number\":42}"), taken(Some("42")));
-    assert_eq!(meaning(Some(200), b"{\"message\":\"success\"}"), taken(None));
     assert_eq!(meaning(Some(200), b"{\"number\":\"a\\u0000b\"}"), taken(None));
     let long = format!("{{\"number\":\"{}\"}}", "9".repeat(201));
     assert_eq!(meaning(Some(200), long.as_bytes()), taken(None));
+}
+
+/// The number of a person, a command for a terminal and three megabytes are nobody's number; codes and
+/// fields that are not ours are not passed on.
+#[test]
+fn what_an_answer_says_is_filtered_before_it_is_kept() {
+    let long = "9".repeat(50_000);
+    for evil in ["990101195001010010", "13900000001", "7\u{1b}[2J", "汪德福", &long] {
+        let body = json!({ "number": evil }).to_string();
+        assert_eq!(meaning(Some(200), body.as_bytes()), taken(None), "{evil:?}");
+        let body = json!({
+            "problems": [{ "field": evil, "code": evil }, { "field": "priority", "code": evil }],
+        });
+        let refused = meaning(Some(422), body.to_string().as_bytes());
+        let Answered::Refused { problems } = refused else { unreachable!("{refused:?}") };
+        let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["priority"]);
+        assert!(!problems[0].text.contains("code"), "{}", problems[0].text);
+    }
+    assert_eq!(meaning(Some(200), b"{\"number\":13900000001}"), taken(None));
+}
+
+/// Seen to fail while every 2xx was an acceptance.
+#[test]
+fn success_without_words_of_ours_is_no_acceptance() {
+    let bodies: [&[u8]; 7] = [
+        b"",
+        b"OK",
+        b"<html><title>Sign in</title></html>",
+        b"{\"message\":\"success\"}",
+        b"{\"code\":401,\"message\":\"token expired\"}",
+        b"{\"verdict\":\"maybe\",\"number\":\"7\"}",
+        b"[]",
+    ];
+    for body in bodies {
+        let found = meaning(Some(200), body);
+        assert!(matches!(found, Answered::Unreadable { .. }), "{body:?}: {found:?}");
+    }
 }
 
 #[test]
@@ -146,16 +182,26 @@ fn a_repeat_is_taken() {
         meaning(Some(409), b"{\"verdict\":\"duplicate\",\"number\":\"7\"}"),
         taken(Some("7"))
     );
-    assert!(matches!(meaning(Some(409), b"{}"), Answered::Refused { .. }));
+    assert!(matches!(meaning(Some(409), b"{}"), Answered::Unreadable { .. }));
 }
 
 #[test]
 fn not_now_is_tried_again_and_no_is_not() {
+    let ours = b"{\"problems\":[{\"code\":\"C001\",\"field\":\"priority\"}]}";
     for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-        assert!(matches!(meaning(Some(status), b"<html>"), Answered::NotNow { .. }), "{status}");
+        assert!(matches!(meaning(Some(status), ours), Answered::NotNow { .. }), "{status}");
     }
     for status in [400, 401, 403, 404, 413, 422] {
-        assert!(matches!(meaning(Some(status), b"<html>"), Answered::Refused { .. }), "{status}");
+        assert!(matches!(meaning(Some(status), ours), Answered::Refused { .. }), "{status}");
+    }
+    for status in [400, 401, 403, 404, 413, 422, 429, 502, 503] {
+        for body in [&b"<html>"[..], b"", b"{\"status\":404,\"error\":\"Not Found\"}"] {
+            let found = meaning(Some(status), body);
+            assert!(
+                matches!(found, Answered::Unreadable { .. }),
+                "a gateway's {status}: {found:?}"
+            );
+        }
     }
     for status in [0, 100, 301, 302, 600, 999] {
         assert!(matches!(meaning(Some(status), b""), Answered::Unreadable { .. }), "{status}");

@@ -24,10 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tierlink_schemas::problem::Code;
-use tierlink_socket::tune;
+use tierlink_socket::certificates::chain_ends_at;
+use tierlink_socket::{Distrust, tune};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -38,6 +40,9 @@ use tracing::{debug, warn};
 use crate::codec::{self, Codec, Framing, HoldsFrameByte, write_frame};
 use crate::frame::{Frame, Why};
 use crate::wire::{Next, Patience, Wire};
+
+/// How long to wait for a server to refuse our certificate, when only its reach is checked.
+const REFUSAL_LASTS: Duration = Duration::from_millis(300);
 
 /// Where to send, and how long to wait.
 #[derive(Clone)]
@@ -113,6 +118,14 @@ pub enum NoAnswer {
         /// The error of the network.
         source: io::Error,
     },
+    /// No TLS came about. Nothing was sent that the other side could read.
+    #[error("no TLS with {address}: {why}")]
+    NoTls {
+        /// Host and port.
+        address: String,
+        /// What must be mended.
+        why: Distrust,
+    },
     /// The connection ended before the final answer.
     #[error("the connection to {address} was lost before the answer came; send again")]
     ConnectionLost {
@@ -154,6 +167,7 @@ impl NoAnswer {
     pub const fn code(&self) -> Code {
         match self {
             Self::CouldNotConnect { .. } => Code::new("E001"),
+            Self::NoTls { why, .. } => why.code(),
             Self::ConnectionLost { .. } => Code::new("E002"),
             Self::TimedOut { .. } => Code::new("E003"),
             Self::BrokenAnswer { .. } => Code::new("E004"),
@@ -164,7 +178,7 @@ impl NoAnswer {
     /// The answers that were received before the failure (`MineButMoreComes`).
     pub fn heard(&self) -> &[Bytes] {
         match self {
-            Self::CouldNotConnect { .. } | Self::CannotFrame(_) => &[],
+            Self::CouldNotConnect { .. } | Self::NoTls { .. } | Self::CannotFrame(_) => &[],
             Self::ConnectionLost { heard, .. }
             | Self::TimedOut { heard, .. }
             | Self::BrokenAnswer { heard, .. } => &heard.0,
@@ -188,6 +202,8 @@ pub struct Client {
     address: String,
     wire: Option<Wire<Box<dyn Stream>>>,
     strays: u64,
+    /// When the certificate ends that the other side showed last.
+    certificate_ends_at: Option<Timestamp>,
 }
 
 /// TCP, with or without TLS.
@@ -212,7 +228,7 @@ impl Client {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let address = format!("{}:{}", settings.host, settings.port);
-        Self { settings, address, wire: None, strays: 0 }
+        Self { settings, address, wire: None, strays: 0, certificate_ends_at: None }
     }
 
     /// Host and port, for logs.
@@ -225,9 +241,24 @@ impl Client {
         self.strays
     }
 
+    /// When the certificate ends that the other side showed last; `None` if it has shown none.
+    #[must_use]
+    pub fn certificate_ends_at(&self) -> Option<Timestamp> {
+        self.certificate_ends_at
+    }
+
     /// Connects if necessary, and sends nothing. Checks whether the endpoint can be reached.
     pub async fn reach(&mut self) -> Result<(), NoAnswer> {
-        self.wire = Some(self.connected().await?);
+        let mut wire = self.connected().await?;
+        if self.settings.tls.is_some() {
+            // With TLS 1.3 a server looks at our certificate after the handshake, and only then
+            // refuses it.
+            wire.hears_more(REFUSAL_LASTS).await;
+            if let Some(why) = wire.distrust() {
+                return Err(NoAnswer::NoTls { address: self.address.clone(), why });
+            }
+        }
+        self.wire = Some(wire);
         Ok(())
     }
 
@@ -254,9 +285,16 @@ impl Client {
         }
         wire.send(self.settings.write_lasts).await.map_err(|unsent| {
             debug!(address = %self.address, error = %unsent.source, "The message did not get out.");
-            self.lost(unsent.whole, Vec::new())
+            match Distrust::of(&unsent.source) {
+                Some(why) => NoAnswer::NoTls { address: self.address.clone(), why },
+                None => self.lost(unsent.whole, Vec::new()),
+            }
         })?;
-        let answers = self.hear(&mut wire, matches).await?;
+        let answers =
+            self.hear(&mut wire, matches).await.map_err(|silence| match wire.distrust() {
+                Some(why) => NoAnswer::NoTls { address: self.address.clone(), why },
+                None => silence,
+            })?;
         self.wire = Some(wire);
         Ok(answers)
     }
@@ -317,9 +355,15 @@ impl Client {
             debug!(address = %self.address, "The old connection is of no more use.");
         }
         let connected = timeout(self.settings.connect_lasts, self.connect()).await;
-        let stream = connected.unwrap_or_else(|late| Err(late.into())).map_err(|source| {
-            NoAnswer::CouldNotConnect { address: self.address.clone(), source }
-        })?;
+        let (stream, ends_at) =
+            connected.unwrap_or_else(|late| Err(late.into())).map_err(|source| {
+                let address = self.address.clone();
+                match Distrust::of(&source) {
+                    Some(why) => NoAnswer::NoTls { address, why },
+                    None => NoAnswer::CouldNotConnect { address, source },
+                }
+            })?;
+        self.certificate_ends_at = ends_at;
         let limits = codec::FrameLimits {
             frame_bytes_max: self.settings.frame_bytes_max,
             ..codec::FrameLimits::default()
@@ -327,19 +371,22 @@ impl Client {
         Ok(Wire::new(stream, Codec::new(limits, self.settings.framing)))
     }
 
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+    /// A new connection, and when the certificate ends that the other side has shown.
+    async fn connect(&self) -> io::Result<(Box<dyn Stream>, Option<Timestamp>)> {
         let Settings { host, port, tls, .. } = &self.settings;
         let socket = TcpStream::connect((host.as_str(), *port)).await?;
         tune(&socket)?;
         let Some(tls) = tls else {
-            return Ok(Box::new(socket));
+            return Ok((Box::new(socket), None));
         };
 
         let name = tls.server_name.as_ref().unwrap_or(host).clone();
         let name = ServerName::try_from(name)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let connector = TlsConnector::from(Arc::clone(&tls.config));
-        Ok(Box::new(connector.connect(name, socket).await?))
+        let stream = connector.connect(name, socket).await?;
+        let ends_at = chain_ends_at(stream.get_ref().1.peer_certificates());
+        Ok((Box::new(stream), ends_at))
     }
 
     fn count_strays(&mut self, more: u64) {

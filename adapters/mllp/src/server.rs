@@ -16,7 +16,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rustls::ServerConfig;
 use tierlink_schemas::problem::Code;
-use tierlink_socket::{ByteBudget, Listener, LogThrottle, Place, Places, handshake, tune};
+use tierlink_socket::{
+    ByteBudget, Distrust, Listener, LogThrottle, Place, Places, handshake, tune,
+};
 pub use tierlink_socket::{CannotListen, Peer};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -143,10 +145,13 @@ impl ServerContext {
             }
             Err(error) => {
                 self.counts.handshakes_failed.add_one();
-                let code = tls::CODE;
+                let (code, why) = match Distrust::of(&error) {
+                    Some(distrust) => (distrust.code(), distrust.to_string()),
+                    None => (tls::CODE, error.to_string()),
+                };
                 warn!(
                     code = code.as_str(), peer = %peer.address, %error,
-                    "{code}: no TLS with {}: {error}.", peer.address
+                    "{code}: no TLS with {}: {why}.", peer.address
                 );
             }
         }

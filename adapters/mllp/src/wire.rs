@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::FutureExt;
 use socket2::SockRef;
+use tierlink_socket::Distrust;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -40,6 +41,8 @@ pub(crate) struct Wire<S> {
     /// When the frame that is arriving was first found to be incomplete.
     frame_since: Option<Instant>,
     ended: bool,
+    /// Why the other side has ended TLS, if it has.
+    distrust: Option<Distrust>,
     /// Where memory for frames is asked for. A client, which asked for what it reads, has none.
     room: Option<Room>,
 }
@@ -80,7 +83,26 @@ enum Then {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(crate) fn new(stream: S, codec: Codec) -> Self {
         let (inbox, outbox) = (BytesMut::new(), BytesMut::new());
-        Self { stream, codec, inbox, outbox, frame_since: None, ended: false, room: None }
+        Self {
+            stream,
+            codec,
+            inbox,
+            outbox,
+            frame_since: None,
+            ended: false,
+            distrust: None,
+            room: None,
+        }
+    }
+
+    /// Why the other side has ended TLS; `None` if it has not, or for no such reason.
+    pub(crate) fn distrust(&self) -> Option<Distrust> {
+        self.distrust.clone()
+    }
+
+    fn breaks(&mut self, error: &io::Error) {
+        self.ended = true;
+        self.distrust = Distrust::of(error);
     }
 
     /// From now on frames need room.
@@ -117,7 +139,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             let (until, then) = self.wait(patience, idle_until);
             self.make_room();
             match timeout_at(until, self.stream.read_buf(&mut self.inbox)).await {
-                Ok(Ok(0) | Err(_)) => self.ended = true,
+                Ok(Ok(0)) => self.ended = true,
+                Ok(Err(error)) => self.breaks(&error),
                 Ok(Ok(_)) => {}
                 Err(_elapsed) => match then {
                     Then::SayIdle => return Next::Idle,
@@ -144,8 +167,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(crate) async fn hears_more(&mut self, idle_lasts: Duration) -> bool {
         self.inbox.reserve(READ_BYTES);
         match timeout(idle_lasts, self.stream.read_buf(&mut self.inbox)).await {
-            Ok(Ok(0) | Err(_)) => {
+            Ok(Ok(0)) => {
                 self.ended = true;
+                false
+            }
+            Ok(Err(error)) => {
+                self.breaks(&error);
                 false
             }
             Ok(Ok(_)) => true,

@@ -11,10 +11,11 @@
 //!
 //! It hands out numbers and holds no bytes. A share is given back when it is dropped.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// What strangers have together, as a part of all.
 const STRANGERS_PART: usize = 16;

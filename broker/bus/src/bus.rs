@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    Announcement, BusError, Lane, LaneDepth, LaneTrouble, Parcel, Published, Received, Tag,
+    Announcement, BusError, Lane, LaneDepth, LaneTrouble, Parcel, Published, QueueTrouble,
+    Received, Tag,
 };
 
 /// Carries parcels from the outbox to the lanes.
@@ -22,6 +23,10 @@ pub trait Bus: Send + Sync {
     /// Lanes that this process could not open or join at its last try, which was less than a minute
     /// ago. In the order of their names.
     fn lanes_in_trouble(&self) -> Vec<LaneTrouble>;
+
+    /// Shared queues that were found with other settings than they should have, so that their limits
+    /// may not hold. In the order of their names. Asks nobody.
+    fn queues_in_trouble(&self) -> Vec<QueueTrouble>;
 
     /// Publishes the parcels together. Returns once the result of each is known.
     ///
@@ -49,6 +54,9 @@ pub trait Bus: Send + Sync {
 
     /// How many parcels no consumer could read. More than zero is an alarm.
     async fn dead(&self) -> Result<u64, BusError>;
+
+    /// How many receipts wait for a reader.
+    async fn receipts_waiting(&self) -> Result<u64, BusError>;
 
     /// Fails unless the bus accepts parcels now.
     async fn healthy(&self) -> Result<(), BusError>;

@@ -20,7 +20,7 @@ use tracing::error;
 use crate::parcel::{can_travel, check_announcement};
 use crate::{
     Announcement, Bus, BusError, Lane, LaneConsumer, LaneDepth, LaneTrouble, Parcel, Published,
-    Received, Tag,
+    QueueTrouble, Received, Tag,
 };
 
 /// Most parcels in one lane. They take memory, so the limit is far below RabbitMQ's; further ones
@@ -131,7 +131,7 @@ impl Queue {
             return Published::TooLong;
         }
         if self.waiting.len() + self.held.len() >= IN_PROCESS_DEPTH_MAX {
-            return Published::NotSafe;
+            return Published::Full;
         }
         self.arrivals += 1;
         self.waiting.insert(self.arrivals, Waiting { parcel, again: false });
@@ -207,6 +207,10 @@ impl Bus for InProcessBus {
         Vec::new()
     }
 
+    fn queues_in_trouble(&self) -> Vec<QueueTrouble> {
+        Vec::new()
+    }
+
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
         let mut state = self.lanes.lock();
         let put = |parcel: Parcel| match state.lanes.get_mut(&parcel.lane) {
@@ -251,6 +255,10 @@ impl Bus for InProcessBus {
 
     async fn dead(&self) -> Result<u64, BusError> {
         Ok(self.lanes.lock().dead)
+    }
+
+    async fn receipts_waiting(&self) -> Result<u64, BusError> {
+        Ok(self.lanes.lock().receipts.waiting.len() as u64)
     }
 
     async fn healthy(&self) -> Result<(), BusError> {

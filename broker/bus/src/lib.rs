@@ -32,6 +32,6 @@ pub use error::BusError;
 pub use in_process::{IN_PROCESS_DEPTH_MAX, InProcessBus};
 pub use parcel::{
     Announcement, BODY_BYTES_MAX, ID_BYTES_MAX, LANE_BYTES_MAX, Lane, LaneDepth, LaneTrouble,
-    Parcel, Published, Received, Tag,
+    Parcel, Published, QueueTrouble, Received, Tag,
 };
 pub use rabbit::{Identity, LOG_DIRECTIVE, RabbitBus, Settings};

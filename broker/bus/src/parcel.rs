@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use tierlink_schemas::outside;
 use tierlink_schemas::problem::Code;
 
 use crate::BusError;
@@ -91,8 +92,10 @@ pub enum Published {
     Safe,
     /// The lane does not exist. Open it and publish again.
     Unroutable,
-    /// Unconfirmed, or the lane is full. Publish again later; it may then arrive twice.
+    /// Unconfirmed. Publish again later; it may then arrive twice.
     NotSafe,
+    /// The lane holds as much as it may. It takes parcels again once some of it has been read.
+    Full,
     /// Its id or its body exceeds the limits of the bus, so it can never be published. A
     /// person must act.
     TooLong,
@@ -153,8 +156,19 @@ pub struct LaneTrouble {
 impl LaneTrouble {
     /// Records that `lane` is not open because of `error`.
     pub(crate) fn new(lane: Lane, error: &BusError) -> Self {
-        Self { lane, code: error.code(), why: chain(error) }
+        // Part of it are words of the server.
+        Self { lane, code: error.code(), why: outside::sentence(chain(error)) }
     }
+}
+
+/// A queue that belongs to no lane and does not have the settings that it should have. It is used as
+/// it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueTrouble {
+    /// Name of the queue.
+    pub queue: String,
+    /// The code of the error. Each has a page in `ops/errors/`.
+    pub code: Code,
 }
 
 /// The error and all of its causes, on one line.

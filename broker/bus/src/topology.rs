@@ -22,6 +22,13 @@ pub const LANE_DEPTH_MAX: i64 = 1_000_000;
 /// Most bytes in one lane, for the same reason.
 pub const LANE_BYTES_HELD_MAX: i64 = 4 * 1024 * 1024 * 1024;
 
+/// Most dead parcels. They are kept for a person to look at, and the store has what is true in them,
+/// so the oldest go first: a queue that refused them would fill the lanes that they come from.
+pub const DEAD_DEPTH_MAX: i64 = 10_000;
+
+/// Most bytes of dead parcels, for the same reason.
+pub const DEAD_BYTES_HELD_MAX: i64 = 256 * 1024 * 1024;
+
 /// Deliveries of one parcel after which RabbitMQ dead-letters it.
 ///
 /// RabbitMQ 4 would stop at 20, but a parcel that came back after a restart or a pause is not dead.
@@ -161,7 +168,12 @@ impl Topology {
     pub fn queues(&self) -> [Queue; 2] {
         let dead = Queue {
             name: self.dead(),
-            arguments: vec![("x-queue-type", Setting::Text("quorum".to_owned()))],
+            arguments: vec![
+                ("x-queue-type", Setting::Text("quorum".to_owned())),
+                ("x-overflow", Setting::Text("drop-head".to_owned())),
+                ("x-max-length", Setting::Number(DEAD_DEPTH_MAX)),
+                ("x-max-length-bytes", Setting::Number(DEAD_BYTES_HELD_MAX)),
+            ],
             fed_by: self.dead(),
             key: String::new(),
         };

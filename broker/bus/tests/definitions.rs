@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use tierlink_bus::topology::{
-    LISTENER_DEPTH_MAX, LISTENER_EXPIRES_MS, LISTENER_PREFIX, Setting, Topology,
+    DEAD_BYTES_HELD_MAX, DEAD_DEPTH_MAX, LISTENER_DEPTH_MAX, LISTENER_EXPIRES_MS, LISTENER_PREFIX,
+    Setting, Topology,
 };
 
 /// The virtual host that an installation gets of its own.
@@ -47,9 +48,18 @@ fn definitions() -> Value {
             "expires": LISTENER_EXPIRES_MS,
         },
     });
+    // For a queue that an older release made without a limit. RabbitMQ takes the lower of two.
+    let dead = json!({
+        "name": "tierlink-dead", "vhost": VHOST, "apply-to": "queues", "priority": 0,
+        "pattern": format!("^{}$", topology.dead().replace('.', "\\.")),
+        "definition": {
+            "max-length": DEAD_DEPTH_MAX, "max-length-bytes": DEAD_BYTES_HELD_MAX,
+            "overflow": "drop-head",
+        },
+    });
     json!({
         "vhosts": [{ "name": VHOST }],
-        "exchanges": exchanges, "queues": queues, "bindings": bindings, "policies": [listeners],
+        "exchanges": exchanges, "queues": queues, "bindings": bindings, "policies": [dead, listeners],
     })
 }
 

@@ -524,3 +524,46 @@ async fn nobody_at_the_address_is_told_at_once() {
         assert!(!format!("{error:?} {error}").contains("s3cret"));
     }
 }
+
+/// As an older release made them, or a person: without limits, and of another type.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shared_queue_with_other_settings_stops_nobody_and_is_named() {
+    in_a_corner(async |corner| {
+        let channel = corner.raw().await;
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        for queue in corner.topology.queues() {
+            let declared =
+                channel.queue_declare(queue.name.into(), durable, FieldTable::default()).await;
+            declared.unwrap();
+        }
+        let bus = corner.bus();
+
+        let not_open = bus.open_lanes(&[lane("A")]).await.unwrap();
+
+        assert_eq!(not_open, []);
+        let named: Vec<String> = bus
+            .queues_in_trouble()
+            .into_iter()
+            .map(|trouble| format!("{} {}", trouble.queue, trouble.code))
+            .collect();
+        let (dead, receipts) = (corner.topology.dead(), corner.topology.receipts());
+        assert_eq!(named, [format!("{dead} B004"), format!("{receipts} B004")]);
+        // They are used all the same.
+        publish_until_safe(&bus, parcels("A", 0..1)).await;
+        let mut consumer = bus.consume(&lane("A"), 8).await.unwrap();
+        let tag = next(&mut consumer).await.tag;
+        consumer.bury(&[tag]).await.unwrap();
+        timeout(AT_MOST, async { while bus.dead().await.unwrap() != 1 {} }).await.unwrap();
+        let fates = bus.send_receipts(parcels("A", 1..2)).await.unwrap();
+        assert_eq!(fates, [Published::Safe]);
+        assert_eq!(bus.receipts_waiting().await.unwrap(), 1);
+        let mut reader = bus.receipts(8).await.unwrap();
+        assert_eq!(next(&mut reader).await.parcel.number, 1);
+
+        corner.clear().await;
+        let bus = corner.bus();
+        bus.open_lanes(&[lane("A")]).await.unwrap();
+        assert_eq!(bus.queues_in_trouble(), [], "made anew, they have our settings");
+    })
+    .await;
+}

@@ -4,8 +4,9 @@
 //!             Published                 Answered(Taken)
 //!   Queued ──────────────▶ Published ───────────────────────▶ Delivered
 //!     ▲ ▲                   │   │  └─ Refused, Unsendable ─────▶ Parked ──Drop──▶ Withdrawn
-//!     │ └─────Repaired──────┘   └─ NotNow, Unanswered ─▶ Waiting ──too long──▲ │
-//!     └──────────Due, Replay─────────────────────────────┘ ◀──────Replay───────┘
+//!     │ └─────Repaired──────┘   └─ NotNow, Unanswered, ─▶ Waiting ─too long──▲ │
+//!     │                            TurnedAway, Held          │                │
+//!     └──────────Due, Replay─────────────────────────────────┘ ◀──────Replay──┘
 //! ```
 //!
 //! Events ([`step`]) are what happens to deliveries; acts ([`act`]) are what operators do with them.
@@ -15,7 +16,9 @@
 //! with growing waits, while the lane goes on with other cases. A refusal is never retried blindly:
 //! the delivery is parked for a person. No answer at all concerns the whole lane: it tries the same
 //! delivery in place for as long as the policy says, and then the delivery is parked. [`after_try`]
-//! decides between these.
+//! decides between these. Whether an answer that is not the destination's own is about the message
+//! or about the lane is for [`crate::lane`] to say; a delivery of a lane that is held waits for as
+//! long as that takes.
 //!
 //! Architecture Invariant: this file sends, stores and logs nothing, and reads no clock
 //! or random number.
@@ -33,7 +36,7 @@ pub use tierlink_schemas::delivery::{InPlace, Outcome};
 
 /// How often a lane retries in place after "not now". Few, because the lane's other
 /// deliveries wait meanwhile.
-const NOT_NOW_IN_PLACE_MAX: u32 = 3;
+pub(crate) const NOT_NOW_IN_PLACE_MAX: u32 = 3;
 
 /// State of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,9 +202,10 @@ pub fn after_try(
         | Outcome::Unsendable { .. }
         | Outcome::GaveUp { .. } => false,
         Outcome::NotNow { .. } => in_place.not_now < NOT_NOW_IN_PLACE_MAX,
-        Outcome::Unanswered { .. } => true,
+        Outcome::Unanswered { .. } | Outcome::TurnedAway { .. } | Outcome::Held { .. } => true,
     };
-    if again && !is_too_long(at, policy) {
+    let held = matches!(outcome, Outcome::Held { .. });
+    if again && (held || !is_too_long(at, policy)) {
         AfterTry::TryAgain { after: wait_after(in_place.tries, policy, at.jitter) }
     } else {
         AfterTry::Settle
@@ -225,7 +229,11 @@ fn answered(state: &State, outcome: &Outcome, at: &Circumstances, policy: &Retry
         Outcome::Refused { .. } => State::Parked { why: Why::Refused },
         Outcome::Unsendable { .. } => State::Parked { why: Why::Unsendable },
         Outcome::GaveUp { .. } => State::Parked { why: Why::Silent },
-        Outcome::NotNow { .. } | Outcome::Unanswered { .. } => wait_or_park(at, policy),
+        Outcome::NotNow { .. } | Outcome::Unanswered { .. } | Outcome::TurnedAway { .. } => {
+            wait_or_park(at, policy)
+        }
+        // Whatever is wrong, it is not this message, so it is never parked for it.
+        Outcome::Held { .. } => wait(at, policy),
     };
     match state {
         // An answer may arrive before the bus's own confirmation.
@@ -246,6 +254,10 @@ fn wait_or_park(at: &Circumstances, policy: &RetryPolicy) -> State {
     if is_too_long(at, policy) {
         return State::Parked { why: Why::Silent };
     }
+    wait(at, policy)
+}
+
+fn wait(at: &Circumstances, policy: &RetryPolicy) -> State {
     let wait = wait_after(at.attempts, policy, at.jitter);
     State::Waiting { due: at.now.checked_add(wait).unwrap_or(Timestamp::MAX) }
 }
@@ -394,6 +406,8 @@ fn receipt(
             | Outcome::Unsendable { .. }
             | Outcome::NotNow { .. }
             | Outcome::Unanswered { .. }
+            | Outcome::TurnedAway { .. }
+            | Outcome::Held { .. }
             | Outcome::GaveUp { .. },
         )
         | None => None,

@@ -11,7 +11,8 @@
 //!
 //! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`mod@decide`] (the
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
-//! hears, by which system), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation).
+//! hears, by which system), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation), [`lane`] (whether a try met the message
+//! or the whole way to a system).
 //! Before all of that, [`find`] says which case a message means and [`subject`] whether it is about
 //! the same patient; [`rule`] lists why one is refused; [`access`] says who may see what. [`doubt`] says when no
 //! case may end because the clock cannot be trusted.
@@ -24,6 +25,7 @@
 pub mod access;
 mod bodies;
 pub mod case;
+pub mod certificate;
 pub mod consultation;
 pub mod county;
 pub mod deadline;
@@ -31,6 +33,7 @@ pub mod decide;
 pub mod delivery;
 pub mod doubt;
 pub mod find;
+pub mod lane;
 pub mod referral;
 pub mod routing;
 pub mod rule;

@@ -47,6 +47,8 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::NotNow { problems: problems() },
         Outcome::Unanswered { problems: problems() },
         Outcome::GaveUp { problems: problems() },
+        Outcome::TurnedAway { status: Some(403), problems: problems() },
+        Outcome::Held { problems: problems() },
     ]
 }
 
@@ -164,6 +166,19 @@ fn not_now_waits_until_a_person_must_look() {
 }
 
 #[test]
+fn what_waits_for_a_lane_that_is_held_is_never_parked_for_it() {
+    let policy = RetryPolicy::default();
+    let held = Outcome::Held { problems: problems() };
+    let long_ago = at(Some(noon() - 2000.hours()));
+
+    let next = step(&State::Published, &Event::Answered(held.clone()), &long_ago, &policy);
+    let in_place = after(&held, 1_000, 0, noon() - 2000.hours());
+
+    assert!(matches!(next, Step::Move(State::Waiting { .. })), "{next:?}");
+    assert!(matches!(in_place, AfterTry::TryAgain { .. }), "{in_place:?}");
+}
+
+#[test]
 fn a_replay_after_a_delivery_changes_nothing() {
     assert_eq!(act(&State::Delivered, Act::Replay), Step::Ignore);
 }
@@ -234,7 +249,7 @@ proptest! {
     }
 
     #[test]
-    fn no_delivery_is_ever_forgotten(life in prop::collection::vec(0..12_usize, 1..60)) {
+    fn no_delivery_is_ever_forgotten(life in prop::collection::vec(0..14_usize, 1..60)) {
         let policy = RetryPolicy::default();
         let mut state = State::Queued;
         let mut now = noon();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tierlink_schemas::delivery::{DeliveryId, InPlace, Outcome};
+use tierlink_schemas::delivery::{BodyHash, DeliveryId, InPlace, Outcome};
 use tierlink_schemas::{Code, LaneName, Loss, Problem, Version};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -26,6 +26,21 @@ pub struct DueDelivery {
     pub created_at: Timestamp,
     /// When the first unanswered try of this round was made; `None` if none was.
     pub silent_since: Option<Timestamp>,
+    /// The hash of its message as it is stored. Nothing else may be sent.
+    pub body_hash: BodyHash,
+}
+
+/// What is on record of a delivery, however it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The message and the destination that it is delivered to.
+    pub id: DeliveryId,
+    /// The lane that it is delivered on.
+    pub lane: LaneName,
+    /// How often it was queued anew. No parcel of a later round was ever published.
+    pub round: u32,
+    /// The hash of its message as it is stored.
+    pub body_hash: BodyHash,
 }
 
 /// Says which deliveries are due. An error means that this is unknown now; it was logged
@@ -40,13 +55,22 @@ pub trait Due: Send + Sync {
         asked: Vec<(DeliveryId, u32)>,
     ) -> Result<Vec<DueDelivery>, Problem>;
 
-    /// Returns those that have no record: they were published by another broker, or the records
-    /// were restored from an older copy. `lane` is the asker.
-    async fn unknown(
+    /// Returns what is on record of these. What is left out was published by another broker, or
+    /// the records were restored from an older copy. `lane` is the asker.
+    async fn on_record(
         &self,
         lane: &LaneName,
         asked: Vec<DeliveryId>,
-    ) -> Result<Vec<DeliveryId>, Problem>;
+    ) -> Result<Vec<Recorded>, Problem>;
+
+    /// Has these rounds of these deliveries published again, as far as they still wait for an
+    /// answer, because what came from the bus in their place was not what was published. `lane` is
+    /// the asker.
+    async fn publish_again(
+        &self,
+        lane: &LaneName,
+        changed: Vec<(DeliveryId, u32)>,
+    ) -> Result<(), Problem>;
 }
 
 /// A finished try at a delivery.
@@ -64,6 +88,8 @@ pub struct Try {
     pub attempts: u32,
     /// Tries since the lane took the delivery from the bus, this one included.
     pub in_place: InPlace,
+    /// The wait that the destination asked for; `None` if it asked for none.
+    pub retry_after: Option<Duration>,
     /// When the first unanswered try of this round was made; `None` if none was.
     pub silent_since: Option<Timestamp>,
     /// What the outgoing format could not carry.
@@ -93,7 +119,14 @@ pub type OnDisk = oneshot::Receiver<Result<(), Problem>>;
 #[derive(Debug)]
 pub enum AfterTry {
     /// It is done with the delivery, once the outcome is on disk.
-    Settled(OnDisk),
+    Settled {
+        /// The outcome that is recorded, which is not always what was heard.
+        outcome: Outcome,
+        /// How long it sends nothing at all.
+        quiet_for: Duration,
+        /// When it is recorded.
+        on_disk: OnDisk,
+    },
     /// It keeps the delivery and tries again.
     TryAgain {
         /// The wait before the next try.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tierlink_codec::{Answered, Codec, Encoded, Profile, Writing};
 use tierlink_schemas::Problem;
 
@@ -19,23 +20,44 @@ pub const ANSWER_LASTS: Duration = Duration::from_secs(30);
 pub enum SendResult {
     /// The hospital answered.
     Answered(Answered),
+    /// Something answered, and it is not the hospital's own word on this message: a gateway, a proxy,
+    /// a login page, a check of who we are.
+    TurnedAway {
+        /// The HTTP status.
+        status: u16,
+        /// What came instead of an answer.
+        problem: Problem,
+    },
     /// There was no answer. The hospital may have the message nevertheless.
     NoAnswer(Problem),
+}
+
+/// What came of sending a message.
+#[derive(Debug)]
+pub struct Heard {
+    /// The answer, or why there is none.
+    pub result: SendResult,
+    /// The wait that the other side asked for (`Retry-After`); `None` if it asked for none.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<SendResult> for Heard {
+    fn from(result: SendResult) -> Self {
+        Self { result, retry_after: None }
+    }
 }
 
 /// A connection to one hospital.
 #[async_trait]
 pub trait Destination: Send {
     /// Sends a message and reads the answer to it.
-    async fn send(
-        &mut self,
-        encoded: &Encoded,
-        codec: &dyn Codec,
-        with: &Writing<'_>,
-    ) -> SendResult;
+    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard;
 
     /// Checks whether the hospital can be reached. Sends nothing.
     async fn reach(&mut self) -> Result<(), Problem>;
+
+    /// When the certificate ends that it showed last; `None` if it has shown none.
+    fn certificate_ends_at(&self) -> Option<Timestamp>;
 
     /// Ends the connection, if there is one, and gives back what only a busy way needs. The next
     /// message makes a new one.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use tierlink_schemas::LaneName;
 use tierlink_schemas::delivery::Outcome;
@@ -27,7 +28,7 @@ pub struct LaneState {
 }
 
 /// How tries end, as figures call it.
-const OUTCOMES: [&str; 5] = ["taken", "refused", "unsendable", "not_now", "gave_up"];
+const OUTCOMES: [&str; 6] = ["taken", "refused", "unsendable", "not_now", "gave_up", "turned_away"];
 
 #[derive(Clone, Copy, Default)]
 struct Figures {
@@ -37,6 +38,10 @@ struct Figures {
     ended: [u64; OUTCOMES.len()],
     /// What was measured last, if it was.
     state: Option<LaneState>,
+    /// Whether nothing gets through to its system, as this process has met it.
+    held: bool,
+    /// When the certificate ends that its system showed last.
+    certificate_ends_at: Option<Timestamp>,
 }
 
 /// The figures of all lanes of a process.
@@ -56,6 +61,7 @@ fn place(outcome: &Outcome) -> usize {
         Outcome::Unsendable { .. } => 2,
         Outcome::NotNow { .. } => 3,
         Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => 4,
+        Outcome::TurnedAway { .. } | Outcome::Held { .. } => 5,
     }
 }
 
@@ -72,7 +78,30 @@ impl LaneFigures {
 
     /// Tells what a lane is like now.
     pub fn tell(&self, lane: &LaneName, state: LaneState) {
-        self.of(lane, |figures| figures.state = Some(state));
+        self.of(lane, |figures| {
+            // It may have been opened by another process, which has the lane now.
+            figures.held &= state.silent;
+            figures.state = Some(state);
+        });
+    }
+
+    /// Tells whether nothing gets through to the system of a lane.
+    pub fn tell_held(&self, lane: &LaneName, held: bool) {
+        self.of(lane, |figures| figures.held = held);
+    }
+
+    /// Notes when the certificate ends that the system of a lane has shown.
+    pub fn saw_certificate(&self, lane: &LaneName, ends_at: Timestamp) {
+        self.of(lane, |figures| figures.certificate_ends_at = Some(ends_at));
+    }
+
+    /// When the certificates end that systems have shown, by their lanes.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<(LaneName, Timestamp)> {
+        let all = self.lock();
+        let seen =
+            all.iter().filter_map(|(lane, it)| Some((lane.clone(), it.certificate_ends_at?)));
+        seen.collect()
     }
 
     fn of(&self, lane: &LaneName, change: impl FnOnce(&mut Figures)) {
@@ -113,6 +142,18 @@ impl LaneFigures {
                 );
             }
         });
+        family("tierlink_lane_held", "gauge", &|lines, lane, figures| {
+            if figures.held || figures.state.is_some() {
+                let held = u8::from(figures.held);
+                let _written = writeln!(lines, "tierlink_lane_held{{lane=\"{lane}\"}} {held}");
+            }
+        });
+        let ends = "tierlink_lane_certificate_expires_timestamp_seconds";
+        family(ends, "gauge", &|lines, lane, figures| {
+            if let Some(at) = figures.certificate_ends_at {
+                let _written = writeln!(lines, "{ends}{{lane=\"{lane}\"}} {}", at.as_second());
+            }
+        });
         let mut gauge = |name: &str, value: &dyn Fn(&LaneState) -> String| {
             family(name, "gauge", &|lines, lane, figures| {
                 if let Some(state) = &figures.state {
@@ -147,6 +188,8 @@ mod tests {
         let state =
             LaneState { depth: 2, oldest_seconds: 1.5, silent: true, ..LaneState::default() };
         figures.tell(&other, state);
+        figures.tell_held(&other, true);
+        figures.saw_certificate(&other, Timestamp::from_second(1_800_000_000).unwrap());
 
         let mut text = String::new();
         figures.render(&mut text);
@@ -159,6 +202,10 @@ mod tests {
                 "tierlink_attempts_total{lane=\"330199001\"} 2",
                 "# TYPE tierlink_deliveries_total counter",
                 "tierlink_deliveries_total{lane=\"330199001\",outcome=\"taken\"} 1",
+                "# TYPE tierlink_lane_held gauge",
+                "tierlink_lane_held{lane=\"330199002:ecg\"} 1",
+                "# TYPE tierlink_lane_certificate_expires_timestamp_seconds gauge",
+                "tierlink_lane_certificate_expires_timestamp_seconds{lane=\"330199002:ecg\"} 1800000000",
                 "# TYPE tierlink_lane_depth gauge",
                 "tierlink_lane_depth{lane=\"330199002:ecg\"} 2",
                 "# TYPE tierlink_lane_parked gauge",

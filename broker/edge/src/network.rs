@@ -3,19 +3,24 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use parking_lot::Mutex;
-use tierlink_codec::{Answered, Codec, Encoded, Profile, Writing};
+use tierlink_codec::{Answered, Codec, Encoded, Profile, Taken, Writing};
 use tierlink_http as http;
 use tierlink_mllp as mllp;
 use tierlink_schemas::{Code, Problem};
 
 use crate::address::Address;
-use crate::destination::{Destination, Destinations, SendResult, answer_lasts};
+use crate::destination::{Destination, Destinations, Heard, SendResult, answer_lasts};
 use crate::organisations::Organisations;
 use crate::secrets;
 
 /// Error code: a setting for the connection cannot be read.
 pub const NOT_SET_UP: Code = Code::new("E040");
+/// Error code: the destination, or what stands before it, does not let us in.
+pub const NOT_LET_IN: Code = Code::new("E050");
+/// Error code: something else than the destination answered.
+pub const NOT_ITS_WORD: Code = Code::new("E051");
 
 /// Makes connections over the network.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,7 +85,7 @@ pub fn open(folder: &Path, profile: &Profile) -> Result<Option<Box<dyn Destinati
             };
             let client = http::client::Client::new(settings)
                 .map_err(|error| Problem::new(error.code(), "outbound", error.to_string()))?;
-            Box::new(Http { client })
+            Box::new(Http { client, taken: profile.outbound.taken.clone() })
         }
     }))
 }
@@ -108,12 +113,7 @@ struct Mllp {
 
 #[async_trait]
 impl Destination for Mllp {
-    async fn send(
-        &mut self,
-        encoded: &Encoded,
-        codec: &dyn Codec,
-        with: &Writing<'_>,
-    ) -> SendResult {
+    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard {
         // The matcher has parsed the last frame, which is the answer, so it need not
         // be parsed again.
         let last = Mutex::new(None);
@@ -132,7 +132,7 @@ impl Destination for Mllp {
             whose
         };
         let heard = self.client.exchange(&encoded.bytes, &matches).await;
-        match heard {
+        let result = match heard {
             Ok(_frames) => match last.into_inner() {
                 Some(answered) => {
                     if !matches!(answered, Answered::Taken { .. }) {
@@ -152,7 +152,8 @@ impl Destination for Mllp {
             Err(silence) => {
                 SendResult::NoAnswer(Problem::new(silence.code(), "outbound", silence.to_string()))
             }
-        }
+        };
+        result.into()
     }
 
     async fn reach(&mut self) -> Result<(), Problem> {
@@ -160,6 +161,10 @@ impl Destination for Mllp {
             .reach()
             .await
             .map_err(|silence| Problem::new(silence.code(), "outbound", silence.to_string()))
+    }
+
+    fn certificate_ends_at(&self) -> Option<Timestamp> {
+        self.client.certificate_ends_at()
     }
 
     async fn rest(&mut self) {
@@ -169,17 +174,17 @@ impl Destination for Mllp {
 
 struct Http {
     client: http::client::Client,
+    taken: Taken,
 }
 
 #[async_trait]
 impl Destination for Http {
-    async fn send(
-        &mut self,
-        encoded: &Encoded,
-        codec: &dyn Codec,
-        with: &Writing<'_>,
-    ) -> SendResult {
-        let headers = [("X-Request-Id", encoded.control_id.clone())];
+    async fn send(&mut self, encoded: &Encoded, codec: &dyn Codec, with: &Writing<'_>) -> Heard {
+        let headers = [
+            ("X-Request-Id", encoded.control_id.clone()),
+            // Gateways that can answer in several forms otherwise choose a page for people.
+            ("Accept", format!("{}, */*;q=0.1", encoded.media_type)),
+        ];
         let body = encoded.bytes.clone();
         match self.client.post(body, encoded.media_type, &headers).await {
             Ok(response) => {
@@ -189,15 +194,17 @@ impl Destination for Http {
                     Some(response.status),
                     with,
                 );
-                if !matches!(answered, Answered::Taken { .. }) {
+                let result = self.means(&response, answered);
+                if !matches!(result, SendResult::Answered(Answered::Taken { .. })) {
                     // A second answer to this message must not be taken for the answer to
                     // the next one.
                     self.client.forget_connections();
                 }
-                SendResult::Answered(answered)
+                Heard { result, retry_after: response.retry_after }
             }
             Err(silence) => {
                 SendResult::NoAnswer(Problem::new(silence.code(), "outbound", silence.to_string()))
+                    .into()
             }
         }
     }
@@ -208,7 +215,42 @@ impl Destination for Http {
             .await
             .map_err(|silence| Problem::new(silence.code(), "outbound", silence.to_string()))
     }
+
+    fn certificate_ends_at(&self) -> Option<Timestamp> {
+        self.client.certificate_ends_at()
+    }
+
     async fn rest(&mut self) {
         self.client.forget_connections();
     }
+}
+
+impl Http {
+    /// What was heard: the hospital's own word, or that of something that stands before it.
+    fn means(&self, response: &http::Response, answered: Answered) -> SendResult {
+        let status = response.status;
+        // These ask who we are, so they say nothing about the message, whoever wrote their body.
+        if matches!(status, 401 | 407) {
+            let text = format!(
+                "it, or a gateway before it, does not let us in (HTTP {status}); check \
+                 outbound.token_secret and outbound.identity with its IT staff"
+            );
+            return SendResult::TurnedAway { status, problem: about(NOT_LET_IN, text) };
+        }
+        if !matches!(answered, Answered::Unreadable { .. }) {
+            return SendResult::Answered(answered);
+        }
+        if matches!(status, 200..=299) && !response.cut && self.taken.says(&response.body) {
+            return SendResult::Answered(Answered::Taken { number: None });
+        }
+        let text = format!(
+            "HTTP {status} came with nothing that its format knows: a gateway, a proxy or a login \
+             page answered in its place, or its profile lacks outbound.taken"
+        );
+        SendResult::TurnedAway { status, problem: about(NOT_ITS_WORD, text) }
+    }
+}
+
+fn about(code: Code, text: String) -> Problem {
+    Problem::new(code, "outbound", text)
 }

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::api::{self, Api, ApiDoorkeeper};
+use crate::certificate_watch::CertificateWatch;
 use crate::clock::Clock;
 use crate::clock_watch::ClockWatch;
 use crate::codecs::codecs;
@@ -302,6 +303,9 @@ impl App {
         );
         self.worker_tasks.spawn(Arc::clone(&self.health).measure(gauges, stop()));
         self.worker_tasks.spawn(Arc::clone(&self.tokens).keep_fresh(stop()));
+        let certificates =
+            CertificateWatch::new(Arc::clone(current_config), Arc::clone(figures), environment());
+        self.worker_tasks.spawn(certificates.run(stop()));
         let (paused, seen) = watch::channel(Arc::default());
         self.worker_tasks.spawn(lanes::watch_paused(store.clone(), paused, stop()));
         let deliveries = Deliveries::new(
@@ -309,6 +313,8 @@ impl App {
             settler.clone(),
             Arc::clone(current_config),
             environment(),
+            Arc::clone(wake),
+            Arc::clone(figures),
         );
         self.worker_tasks.spawn(lanes::run(
             Lanes {

@@ -1,20 +1,28 @@
 //! Connects lanes with store and core: what is due, and what follows after a try.
+//!
+//! What the core remembers of each lane that is in trouble is kept here, for as long as it is: whether
+//! it is held, and which deliveries were turned away. A lane that is well costs nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tierlink_core::delivery::{self, Circumstances};
-use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Try};
+use parking_lot::Mutex;
+use tierlink_core::delivery::{Circumstances, RetryPolicy};
+use tierlink_core::lane::{Heard, Lane, Next};
+use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Recorded, Try};
 use tierlink_edge::environment::Environment;
-use tierlink_schemas::delivery::DeliveryId;
+use tierlink_edge::figures::LaneFigures;
+use tierlink_schemas::delivery::{DeliveryId, Outcome};
 use tierlink_schemas::{LaneName, Problem};
-use tierlink_store::{Attempt, Outbox, Settlement};
-use tracing::warn;
+use tierlink_store::{Attempt, Outbox, Repair, Settlement};
+use tokio::sync::Notify;
+use tracing::{error, warn};
 
 use crate::config::retry_policy;
 use crate::current_config::CurrentConfig;
 use crate::due::{DueRows, failed};
-use crate::report::CommonTrouble;
+use crate::report::{CommonTrouble, Trouble};
 use crate::settler::Settler;
 
 /// The deliveries of this broker.
@@ -24,8 +32,29 @@ pub struct Deliveries {
     settler: Settler,
     current_config: Arc<CurrentConfig>,
     environment: Arc<dyn Environment>,
+    /// Notified when something is in the outbox.
+    wake: Arc<Notify>,
     /// The store does not answer lanes; logged once for all of them.
     trouble: CommonTrouble,
+    /// The lanes that are not well.
+    ways: Mutex<HashMap<LaneName, Way>>,
+    figures: Arc<LaneFigures>,
+}
+
+/// The way to one system, while it is not well.
+struct Way {
+    lane: Lane<DeliveryId>,
+    /// Nothing gets through.
+    held: Trouble,
+}
+
+impl Way {
+    fn of(lane: &LaneName, known: Lane<DeliveryId>) -> Self {
+        let what = format!(
+            "ALARM: the lane of {lane} is held, nothing gets through and nothing is parked for it"
+        );
+        Self { lane: known, held: Trouble::new(what) }
+    }
 }
 
 impl Deliveries {
@@ -36,10 +65,67 @@ impl Deliveries {
         settler: Settler,
         current_config: Arc<CurrentConfig>,
         environment: Arc<dyn Environment>,
+        wake: Arc<Notify>,
+        figures: Arc<LaneFigures>,
     ) -> Self {
         let trouble = CommonTrouble::new("The store does not answer lanes, which wait for it");
         let due = DueRows::new(Arc::clone(&store));
-        Self { store, due, settler, current_config, environment, trouble }
+        let ways = Mutex::default();
+        Self { store, due, settler, current_config, environment, wake, trouble, ways, figures }
+    }
+
+    /// Asks the core what follows after a try, and tells when a lane begins or ceases to be held.
+    /// Returns also whether it is held now.
+    fn decide(&self, tried: &Try, at: &Circumstances, policy: &RetryPolicy) -> (Next, bool) {
+        let Try { lane, in_place, retry_after, .. } = tried;
+        let (in_place, retry_after) = (*in_place, *retry_after);
+        let heard = Heard { id: &tried.id, outcome: &tried.outcome, in_place, retry_after };
+        let mut ways = self.ways.lock();
+        let Some(way) = ways.get_mut(lane) else {
+            let mut fresh = Lane::default();
+            let next = fresh.hears(&heard, at, policy);
+            if !fresh.is_well() {
+                let way = ways.entry(lane.clone()).or_insert(Way::of(lane, fresh));
+                self.tell(way, false, tried);
+            }
+            return (next, ways.get(lane).is_some_and(|way| way.lane.is_held()));
+        };
+        let was_held = way.lane.is_held();
+        let next = way.lane.hears(&heard, at, policy);
+        let is_held = way.lane.is_held();
+        self.tell(way, was_held, tried);
+        if way.lane.is_well() {
+            ways.remove(lane);
+        }
+        (next, is_held)
+    }
+
+    /// Tells that a lane is held, and when that is over.
+    fn tell(&self, way: &Way, was_held: bool, tried: &Try) {
+        let Try { id, lane, .. } = tried;
+        let is_held = way.lane.is_held();
+        if is_held {
+            let problem = tried.problem();
+            if let Some(line) = way.held.begins_or_goes_on(&problem.text) {
+                error!(%lane, message.id = %id.message, code = %problem.code, "{line}");
+            }
+        } else {
+            way.held.is_over();
+        }
+        // Told again at each probe: whoever measures forgets it while the store knows of no trouble.
+        if was_held || is_held {
+            self.figures.tell_held(lane, is_held);
+        }
+    }
+
+    /// Notes a try after which the delivery has not arrived, so that people see why.
+    async fn note(&self, tried: &Try, held: bool) {
+        let (id, attempts, at) = (tried.id.clone(), tried.attempts, tried.at);
+        let lane = tried.lane.clone();
+        let attempt = Attempt { id, lane, attempts, problem: tried.problem(), held, at };
+        // A lane goes on trying although the store could not record the try.
+        let noted = self.store.note_attempts(vec![attempt]).await;
+        let _told = self.heard(&tried.lane, noted.map_err(|error| failed(&error)));
     }
 
     /// Tells when trouble with the store begins for this lane, and when it is over.
@@ -65,29 +151,46 @@ impl Due for Deliveries {
         asked: Vec<(DeliveryId, u32)>,
     ) -> Result<Vec<DueDelivery>, Problem> {
         let rows = self.heard(lane, self.due.still_due(asked).await)?;
-        let due = rows.into_iter().map(|row| DueDelivery {
-            lane: row.lane(),
-            id: row.id,
-            case: row.case,
-            round: row.round,
-            attempts: row.attempts,
-            created_at: row.created_at,
-            silent_since: row.silent_since,
+        let due = rows.into_iter().map(|due| DueDelivery {
+            lane: due.row.lane(),
+            id: due.row.id,
+            case: due.row.case,
+            round: due.row.round,
+            attempts: due.row.attempts,
+            created_at: due.row.created_at,
+            silent_since: due.row.silent_since,
+            body_hash: due.body_hash,
         });
         Ok(due.collect())
     }
 
-    async fn unknown(
+    async fn on_record(
         &self,
         lane: &LaneName,
         asked: Vec<DeliveryId>,
-    ) -> Result<Vec<DeliveryId>, Problem> {
-        let known = self.heard(
-            lane,
-            self.store.lanes_of(asked.clone()).await.map_err(|error| failed(&error)),
-        )?;
-        let is_known = |id: &DeliveryId| known.iter().any(|(known, _)| known == id);
-        Ok(asked.into_iter().filter(|id| !is_known(id)).collect())
+    ) -> Result<Vec<Recorded>, Problem> {
+        let known = self.store.on_record(asked).await.map_err(|error| failed(&error));
+        let known = self.heard(lane, known)?.into_iter().map(|row| Recorded {
+            id: row.id,
+            lane: row.lane,
+            round: row.round,
+            body_hash: row.body_hash,
+        });
+        Ok(known.collect())
+    }
+
+    async fn publish_again(
+        &self,
+        lane: &LaneName,
+        changed: Vec<(DeliveryId, u32)>,
+    ) -> Result<(), Problem> {
+        let queued = self.store.repair(Repair::Changed(changed)).await;
+        let queued = self.heard(lane, queued.map_err(|error| failed(&error)))?;
+        if queued > 0 {
+            warn!(%lane, queued, "What was changed on the bus is sent again as it is stored.");
+            self.wake.notify_one();
+        }
+        Ok(())
     }
 }
 
@@ -103,12 +206,15 @@ impl Outcomes for Deliveries {
             jitter: self.environment.random(),
         };
         let policy = retry_policy(profile);
-        match delivery::after_try(&tried.outcome, tried.in_place, &at, &policy) {
-            delivery::AfterTry::Settle => {
+        match self.decide(tried, &at, &policy) {
+            (Next::Settle { outcome, quiet_for }, held) => {
+                if matches!(outcome, Outcome::TurnedAway { .. } | Outcome::Held { .. }) {
+                    self.note(tried, held).await;
+                }
                 let settlement = Settlement {
                     id: tried.id.clone(),
                     round: tried.round,
-                    outcome: tried.outcome.clone(),
+                    outcome: outcome.clone(),
                     attempts: tried.attempts,
                     silent_since: tried.silent_since,
                     losses: tried.losses.clone(),
@@ -116,15 +222,11 @@ impl Outcomes for Deliveries {
                     at: tried.at,
                     receipt_id: self.environment.id(),
                 };
-                AfterTry::Settled(self.settler.settle(settlement).await)
+                let on_disk = self.settler.settle(settlement).await;
+                AfterTry::Settled { outcome, quiet_for, on_disk }
             }
-            delivery::AfterTry::TryAgain { after } => {
-                let (id, attempts, at) = (tried.id.clone(), tried.attempts, tried.at);
-                let lane = tried.lane.clone();
-                let attempt = Attempt { id, lane, attempts, problem: tried.problem(), at };
-                // A lane goes on trying although the store could not record the try.
-                let noted = self.store.note_attempts(vec![attempt]).await;
-                let _told = self.heard(&tried.lane, noted.map_err(|error| failed(&error)));
+            (Next::TryAgain { after }, held) => {
+                self.note(tried, held).await;
                 AfterTry::TryAgain { after }
             }
         }

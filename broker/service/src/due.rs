@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tierlink_schemas::Problem;
 use tierlink_schemas::delivery::DeliveryId;
-use tierlink_store::{DeliveryRow, Error, Outbox};
+use tierlink_store::{DueRow, Error, Outbox};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::report::chain;
@@ -28,7 +28,7 @@ struct Waiting {
     asks: VecDeque<Ask>,
 }
 
-type Answer = Result<Vec<DeliveryRow>, Problem>;
+type Answer = Result<Vec<DueRow>, Problem>;
 
 struct Ask {
     number: u64,
@@ -113,8 +113,8 @@ impl DueRows {
                 return;
             }
         };
-        let rows: HashMap<(DeliveryId, u32), DeliveryRow> =
-            rows.into_iter().map(|row| ((row.id.clone(), row.round), row)).collect();
+        let rows: HashMap<(DeliveryId, u32), DueRow> =
+            rows.into_iter().map(|due| ((due.row.id.clone(), due.row.round), due)).collect();
         for (answer, places) in answers {
             let its = asked[places].iter().filter_map(|key| rows.get(key).cloned()).collect();
             let _gone = answer.send(Ok(its));

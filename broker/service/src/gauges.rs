@@ -59,7 +59,9 @@ impl Gauges {
         metrics::counter!("tierlink_refusals_total").increment(0);
         metrics::counter!("tierlink_conflicts_total").increment(0);
         metrics::counter!("tierlink_buried_total").increment(0);
+        metrics::counter!("tierlink_changed_parcels_total").increment(0);
         metrics::counter!("tierlink_repaired_total").increment(0);
+        metrics::gauge!("tierlink_lanes_full").set(0.0);
         for code in STORE_CODES {
             metrics::counter!("tierlink_commit_failures_total", "code" => code).increment(0);
         }
@@ -80,6 +82,9 @@ impl Gauges {
             if bus_is_up && let Ok(dead) = self.bus.dead().await {
                 gauge("tierlink_bus_dead", dead);
             }
+            if bus_is_up && let Ok(receipts) = self.bus.receipts_waiting().await {
+                gauge("tierlink_bus_receipts", receipts);
+            }
         };
         if tokio::time::timeout(ROUND_LASTS, round).await.is_err() {
             debug!("Queues were not measured in time.");
@@ -89,6 +94,11 @@ impl Gauges {
     /// Reports how many lanes this process should read and cannot open.
     pub fn lanes_not_open(&self, lanes: usize) {
         metrics::gauge!("tierlink_lanes_not_open").set(count(lanes));
+    }
+
+    /// Reports how many shared queues have other settings than they should have.
+    pub fn queues_in_trouble(&self, queues: usize) {
+        metrics::gauge!("tierlink_queues_other_settings").set(count(queues));
     }
 
     async fn ask_the_store(&mut self) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tierlink_bus::{Bus, BusError, LaneTrouble};
+use tierlink_bus::{Bus, BusError, LaneTrouble, QueueTrouble};
 use tierlink_edge::figures::LaneFigures;
 use tierlink_store::Upkeep;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,10 @@ pub struct Report {
     pub barred_from_bus: bool,
     /// Whether all lanes are open; if not, which are not and why.
     pub lanes: Result<(), String>,
+    /// Whether the queues that belong to no lane have their limits; if not, which do not.
+    pub queues: Result<(), String>,
+    /// Number of queues that do not.
+    pub queues_in_trouble: usize,
     /// Number of lanes that are not open.
     pub lanes_not_open: usize,
     /// Whether cases may end by our clock; if not, why.
@@ -97,7 +101,10 @@ impl Health {
         let bus = tokio::time::timeout(LOOK_LASTS, self.bus.healthy());
         let (store, bus) = tokio::join!(store, bus);
         let not_open = self.bus.lanes_in_trouble();
+        let queues = self.bus.queues_in_trouble();
         Report {
+            queues: queues_report(&queues),
+            queues_in_trouble: queues.len(),
             barred_from_bus: matches!(&bus, Ok(Err(BusError::NotAllowed { .. }))),
             lanes: lanes_report(&not_open),
             lanes_not_open: not_open.len(),
@@ -132,20 +139,26 @@ impl Health {
     pub async fn measure(self: Arc<Self>, mut gauges: Gauges, stop: CancellationToken) {
         let lanes_trouble = Trouble::new("Lanes are not open");
         let mut named = String::new();
+        // Just before the bus is found away, and just after it is back, lanes are shut for a moment.
+        let mut stood = false;
         loop {
             if let Some(prometheus) = &self.prometheus {
                 prometheus.run_upkeep();
             }
             let report = self.look().await;
             gauges.lanes_not_open(report.lanes_not_open);
+            gauges.queues_in_trouble(report.queues_in_trouble);
             gauges.measure(report.store.is_ok(), report.bus.is_ok()).await;
             // While the bus cannot be reached no lane is open, and that is logged elsewhere.
             match &report.lanes {
                 Ok(()) => {
                     lanes_trouble.is_over();
                     named.clear();
+                    stood = false;
                 }
-                Err(lanes) if report.bus.is_ok() => {
+                Err(_) if report.bus.is_err() => stood = false,
+                Err(_) if !stood => stood = true,
+                Err(lanes) => {
                     let reminder = lanes_trouble.begins_or_goes_on(lanes);
                     let others = *lanes != named;
                     if let Some(line) = reminder.or_else(|| others.then(|| lanes.clone())) {
@@ -153,7 +166,6 @@ impl Health {
                     }
                     named.clone_from(lanes);
                 }
-                Err(_) => {}
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -176,6 +188,16 @@ pub fn lanes_report(not_open: &[LaneTrouble]) -> Result<(), String> {
     let more = not_open.len() - named.len();
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     Err(format!("{} lane(s) not open: {}{more}", not_open.len(), named.join("; ")))
+}
+
+/// Names the queues without our limits.
+pub fn queues_report(queues: &[QueueTrouble]) -> Result<(), String> {
+    if queues.is_empty() {
+        return Ok(());
+    }
+    let named = queues.iter().map(|trouble| format!("{}: {}", trouble.code, trouble.queue));
+    let named = named.collect::<Vec<_>>().join("; ");
+    Err(format!("{named} has other settings than it should have, so its limits do not hold"))
 }
 
 #[cfg(test)]

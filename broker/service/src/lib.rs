@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod app;
+pub mod certificate_watch;
 pub mod cli;
 pub mod clock;
 pub mod clock_watch;
@@ -26,6 +27,7 @@ pub mod health;
 pub mod intake;
 mod lanes;
 pub mod lease;
+mod receipts;
 mod recorder;
 pub mod relay;
 pub mod remote;

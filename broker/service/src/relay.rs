@@ -11,7 +11,7 @@
 //! The store returns only the first unsettled delivery of each case and destination, so the order
 //! does not depend on the bus.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, instrument, warn};
 
+use crate::committer::count;
 use crate::config::retry_policy;
 use crate::current_config::CurrentConfig;
 use crate::lease::Lease;
@@ -64,6 +65,13 @@ const CONSUMERS_HEAR_WITHIN: Duration = Duration::from_secs(1);
 const OPENING_LASTS: Duration = Duration::from_secs(1);
 /// Events that are announced at once.
 const ANNOUNCE_MAX: u32 = 500;
+/// How long nothing is published to a lane that was full.
+const FULL_LASTS: Duration = Duration::from_secs(5);
+/// How long a lane that was full counts as full without being tried again.
+const FULL_REMEMBERED: Duration = Duration::from_mins(1);
+
+/// Error code: a lane holds as much as it may.
+const FULL: Code = Code::new("B013");
 
 /// Error code: a delivery is longer than the bus can carry.
 const TOO_LONG: Code = Code::new("E043");
@@ -82,22 +90,73 @@ pub struct Relay {
     pub wake: Arc<Notify>,
     /// Held by the one process that relays.
     pub lease: Lease,
-    /// Lanes that could not be opened.
+    /// Lanes that take nothing now.
     pub shut: ShutLanes,
 }
 
-/// Lanes that could not be opened. What waits for them is left out of the windows, however much it
-/// is, until they are.
-#[derive(Default)]
+/// Lanes that could not be opened, or are full. What waits for them is left out of the windows,
+/// however much it is, until they take something again.
 pub struct ShutLanes {
     lanes: Vec<LaneName>,
     /// Tries to open them meanwhile.
     opening: Option<JoinHandle<()>>,
+    /// Lanes that took nothing more, and when they were tried last.
+    full: BTreeMap<LaneName, Instant>,
+    told: Trouble,
+}
+
+impl Default for ShutLanes {
+    fn default() -> Self {
+        let told = Trouble::new("Lanes on the bus are full");
+        Self { lanes: Vec::new(), opening: None, full: BTreeMap::new(), told }
+    }
 }
 
 impl ShutLanes {
+    /// Those that take nothing now.
+    fn look(&mut self, bus: &Arc<dyn Bus>) -> Vec<LaneName> {
+        // Nothing waits any more for one that was not tried for so long.
+        self.full.retain(|_, tried| tried.elapsed() < FULL_REMEMBERED);
+        self.tell_full();
+        let rests = |tried: &Instant| tried.elapsed() < FULL_LASTS;
+        let full = self.full.iter().filter(|(_, tried)| rests(tried)).map(|(lane, _)| lane.clone());
+        let mut lanes: Vec<LaneName> = full.collect();
+        lanes.extend_from_slice(self.look_at_shut(bus));
+        lanes
+    }
+
+    /// Notes which lanes of a window were full, and which took something.
+    fn note_full(&mut self, full: BTreeSet<LaneName>, took: &BTreeSet<LaneName>) {
+        self.full.retain(|lane, _| !took.contains(lane));
+        let now = Instant::now();
+        self.full.extend(full.into_iter().map(|lane| (lane, now)));
+        self.tell_full();
+    }
+
+    /// Forgets the full ones, because another process relays.
+    fn forget_full(&mut self) {
+        if !self.full.is_empty() {
+            self.full.clear();
+            self.tell_full();
+        }
+    }
+
+    /// Tells of full lanes when it begins, at intervals, and when it is over.
+    fn tell_full(&self) {
+        metrics::gauge!("tierlink_lanes_full").set(count(self.full.len()));
+        let Some((first, _)) = self.full.first_key_value() else { return self.told.is_over() };
+        let more = match self.full.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let why = format!("{first}{more}; what follows waits in the outbox, others go on");
+        if let Some(line) = self.told.begins_or_goes_on(&why) {
+            error!(code = %FULL, "{line}");
+        }
+    }
+
     /// Those that are still not open. Tries to open them in the background.
-    fn look(&mut self, bus: &Arc<dyn Bus>) -> &[LaneName] {
+    fn look_at_shut(&mut self, bus: &Arc<dyn Bus>) -> &[LaneName] {
         let mut queues = Vec::new();
         self.lanes.retain(|lane| {
             let queue = Lane::new(lane.to_string());
@@ -139,6 +198,7 @@ impl Relay {
                 () = tokio::time::sleep(wait) => {}
             }
             if !self.lease.hold().await {
+                self.shut.forget_full();
                 fresh = true;
                 continue;
             }
@@ -210,7 +270,7 @@ impl Relay {
     async fn take(&mut self, limit: u32) -> Result<(Vec<Outgoing>, bool), tierlink_store::Error> {
         let now = self.environment.now();
         let shut = self.shut.look(&self.bus);
-        let mut outgoing = self.store.to_publish(now, limit, shut).await?;
+        let mut outgoing = self.store.to_publish(now, limit, &shut).await?;
         let full = outgoing.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let key = |row: &Outgoing| (row.id.clone(), row.round);
         let waits = |row: &&Outgoing| row.state != delivery::State::Queued;
@@ -296,6 +356,7 @@ impl Relay {
         let mut safe = Vec::with_capacity(keys.len());
         let mut missing: Vec<LaneName> = Vec::new();
         let mut too_long = Vec::new();
+        let (mut full, mut took) = (BTreeSet::new(), BTreeSet::new());
         let mut unsafe_count = 0_u64;
         for ((id, round, lane), fate) in keys.into_iter().zip(fates) {
             match fate {
@@ -305,12 +366,15 @@ impl Relay {
                         "On the bus."
                     );
                     safe.push((id, round));
+                    took.insert(lane);
                 }
                 Published::Unroutable => missing.push(lane),
                 Published::NotSafe => unsafe_count += 1,
+                Published::Full => drop(full.insert(lane)),
                 Published::TooLong => too_long.push((id, round)),
             }
         }
+        self.shut.note_full(full, &took);
         metrics::counter!("tierlink_relayed_total").increment(safe.len() as u64);
         let all_safe = unsafe_count == 0 && missing.is_empty();
         if unsafe_count > 0 {

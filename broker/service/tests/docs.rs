@@ -61,6 +61,24 @@ fn every_path_that_a_document_names_is_there() {
     }
 }
 
+/// The crates of the workspace, as its manifest lists them.
+fn crates() -> BTreeSet<String> {
+    let manifest = repository::text(&repository::top().join("Cargo.toml"));
+    let members = manifest.split_once("members = [").unwrap().1.split_once(']').unwrap().0;
+    members.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_crate_is_a_row_of_the_code_map_and_every_row_a_crate() {
+    let text = repository::text(&repository::top().join("ARCHITECTURE.md"));
+    let map = text.split_once("## Code map").unwrap().1.split_once("\n## ").unwrap().0;
+    let rows = map.lines().filter(|line| line.starts_with("| `"));
+    let named: BTreeSet<String> =
+        rows.filter_map(|row| row.split('|').nth(1)).flat_map(repository::code).collect();
+
+    assert_eq!(named, crates());
+}
+
 /// What `--help` says about one command.
 struct Help {
     commands: BTreeSet<String>,

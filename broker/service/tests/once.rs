@@ -24,7 +24,7 @@ use tierlink_codec::{
     Answer, Answered, Codec, CodecRegistry, Decoded, Encoded, OrganisationProfile, Reading, Reply,
     Sender, Transport, Writing,
 };
-use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Try};
+use tierlink_edge::deliveries::{AfterTry, Due, DueDelivery, Outcomes, Recorded, Try};
 use tierlink_edge::doors::mllp::MllpDoor;
 use tierlink_edge::environment::SystemEnvironment;
 use tierlink_edge::figures::LaneFigures;
@@ -34,7 +34,7 @@ use tierlink_edge::network::Network;
 use tierlink_edge::rates::{PerMinute, Rates};
 use tierlink_hl7v2::Hl7v2;
 use tierlink_mllp::server::{Answer as Frames, Door, Peer};
-use tierlink_schemas::delivery::{DeliveryId, Outcome};
+use tierlink_schemas::delivery::{BodyHash, DeliveryId, Outcome};
 use tierlink_schemas::message::{from_slice, to_vec};
 use tierlink_schemas::{LaneName, Message, OrganisationCode, Problem};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -226,16 +226,25 @@ impl Due for Deliveries {
             attempts: 0,
             created_at: Timestamp::UNIX_EPOCH,
             silent_since: None,
+            body_hash: BodyHash::of(&to_vec(&referral())),
         };
         Ok(asked.into_iter().map(due).collect())
     }
 
-    async fn unknown(
+    async fn on_record(
         &self,
         _lane: &LaneName,
         _asked: Vec<DeliveryId>,
-    ) -> Result<Vec<DeliveryId>, Problem> {
+    ) -> Result<Vec<Recorded>, Problem> {
         Ok(Vec::new())
+    }
+
+    async fn publish_again(
+        &self,
+        _lane: &LaneName,
+        changed: Vec<(DeliveryId, u32)>,
+    ) -> Result<(), Problem> {
+        unreachable!("nobody changes what is on the bus: {changed:?}")
     }
 }
 
@@ -248,7 +257,8 @@ impl Outcomes for Deliveries {
         }
         let (on_disk, hears) = oneshot::channel();
         on_disk.send(Ok(())).unwrap();
-        AfterTry::Settled(hears)
+        let outcome = tried.outcome.clone();
+        AfterTry::Settled { outcome, quiet_for: Duration::ZERO, on_disk: hears }
     }
 }
 

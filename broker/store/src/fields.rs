@@ -93,6 +93,10 @@ impl<'r, R: Fields> Reader<'r, R> {
         self.required(self.row.bytes(column))
     }
 
+    pub(crate) fn bytes_if_any(&self, column: &str) -> Result<Option<Vec<u8>>, Failed> {
+        self.optional(self.row.bytes(column))
+    }
+
     pub(crate) fn flag(&self, column: &str) -> Result<bool, Failed> {
         self.required(self.row.flag(column))
     }

@@ -39,6 +39,7 @@ const MIGRATIONS: &[EmbeddedMigration] = migrations![
     8 "systems" "0008_systems.sql",
     9 "refusals" "0009_refusals.sql",
     10 "token scopes" "0010_token_scopes.sql",
+    11 "hashes" "0011_hashes.sql",
 ];
 
 /// The migrations for PostgreSQL.

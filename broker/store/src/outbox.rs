@@ -17,7 +17,9 @@ use tierlink_schemas::LaneName;
 use uuid::Uuid;
 
 use crate::fields::{Fields, Reader, json};
-use crate::records::{Attempt, DeliveryId, DeliveryRow, EventRow, Outgoing, Repair};
+use crate::records::{
+    Attempt, BodyHash, DeliveryId, DueRow, EventRow, Outgoing, RecordedRow, Repair,
+};
 use crate::rows::{self, delivery_columns, event_columns, state_name};
 use crate::session::{Failed, Given, Part, Session, Type, values};
 
@@ -188,16 +190,35 @@ pub(crate) async fn mark_published<S: Session>(
     Ok(())
 }
 
+/// The columns that [`body_hash`] reads, from `messages`. A message of a release without hashes is
+/// read as a whole.
+macro_rules! body_hash_columns {
+    () => {
+        "messages.canonical_hash,
+            CASE WHEN messages.canonical_hash IS NULL THEN messages.canonical END AS unhashed"
+    };
+}
+
+/// The hash of a message as it is stored.
+fn body_hash<R: Fields>(row: &Reader<'_, R>) -> Result<BodyHash, Failed> {
+    match row.bytes_if_any("canonical_hash")? {
+        Some(hash) => BodyHash::stored(&hash).ok_or_else(|| row.damaged()),
+        None => Ok(BodyHash::of(&row.bytes("unhashed")?)),
+    }
+}
+
 /// Reads those that still wait for an answer in this round. A copy may arrive from the bus before
 /// its row is marked as published, so queued ones count too.
 pub(crate) async fn still_due<S: Session>(
     session: &mut S,
     asked: Vec<(DeliveryId, u32)>,
-) -> Result<Vec<DeliveryRow>, Failed> {
+) -> Result<Vec<DueRow>, Failed> {
     let sql = concat!(
         "-- still_due
         SELECT ",
         delivery_columns!(),
+        ", ",
+        body_hash_columns!(),
         "
         FROM given CROSS JOIN deliveries CROSS JOIN messages
         WHERE deliveries.message_id = given.message_id
@@ -207,29 +228,40 @@ pub(crate) async fn still_due<S: Session>(
             AND messages.id = deliveries.message_id"
     );
     let found = session.rows_for(sql, rounds(asked), vec![]).await?;
-    found.iter().map(rows::delivery).collect()
+    let read = |row| {
+        let body_hash = body_hash(&Reader::new(row, "messages"))?;
+        Ok(DueRow { row: rows::delivery(row)?, body_hash })
+    };
+    found.iter().map(read).collect()
 }
 
-/// The lanes that these belong to, as far as the store knows them.
-pub(crate) async fn lanes_of<S: Session>(
+/// What is on record of these, as far as the store knows them.
+pub(crate) async fn on_record<S: Session>(
     session: &mut S,
     asked: Vec<DeliveryId>,
-) -> Result<Vec<(DeliveryId, LaneName)>, Failed> {
+) -> Result<Vec<RecordedRow>, Failed> {
     let mut given = Given::new(&[("message_id", Type::Id), ("destination", Type::Text)]);
     for id in asked {
         given.push(values![id.message, &id.to]);
     }
-    let sql = "-- lanes_of
-        SELECT deliveries.message_id, deliveries.destination, deliveries.system
-        FROM given CROSS JOIN deliveries
+    let sql = concat!(
+        "-- on_record
+        SELECT deliveries.message_id, deliveries.destination, deliveries.system,
+            deliveries.round, ",
+        body_hash_columns!(),
+        "
+        FROM given CROSS JOIN deliveries CROSS JOIN messages
         WHERE deliveries.message_id = given.message_id
-            AND deliveries.destination = given.destination";
+            AND deliveries.destination = given.destination
+            AND messages.id = deliveries.message_id"
+    );
     let known = session.rows_for(sql, given, vec![]).await?;
     let read = |row| {
         let row = Reader::new(row, "deliveries");
         let to = row.organisation("destination")?;
         let lane = LaneName::new(to.clone(), row.system("system")?);
-        Ok((DeliveryId { message: row.id("message_id")?, to }, lane))
+        let id = DeliveryId { message: row.id("message_id")?, to };
+        Ok(RecordedRow { id, lane, round: row.u32("round")?, body_hash: body_hash(&row)? })
     };
     known.iter().map(read).collect()
 }
@@ -244,7 +276,7 @@ pub(crate) async fn note_attempts<S: Session>(
         ("message_id", Type::Id),
         ("destination", Type::Text),
         ("attempts", Type::Int),
-        ("at", Type::Int),
+        ("silent_at", Type::Int),
         ("problem", Type::Text),
     ]);
     for attempt in attempts {
@@ -259,7 +291,7 @@ pub(crate) async fn note_attempts<S: Session>(
             attempt.id.message,
             &attempt.id.to,
             attempt.attempts,
-            attempt.at,
+            Some(attempt.at).filter(|_| !attempt.held),
             json(&attempt.problem)
         ]);
         let known = last.entry(attempt.lane.clone()).or_insert(attempt);
@@ -271,7 +303,7 @@ pub(crate) async fn note_attempts<S: Session>(
         UPDATE deliveries
         SET attempts = CASE WHEN given.attempts > deliveries.attempts
                 THEN given.attempts ELSE deliveries.attempts END,
-            silent_since = coalesce(deliveries.silent_since, given.at),
+            silent_since = coalesce(deliveries.silent_since, given.silent_at),
             last_problem = given.problem
         FROM given
         WHERE deliveries.message_id = given.message_id
@@ -344,6 +376,22 @@ pub(crate) async fn repair<S: Session>(session: &mut S, repair: Repair) -> Resul
                     AND deliveries.round = given.round
                     AND (deliveries.state || '') = 'published'";
             session.run_for(sql, rounds(lost), values![queued]).await
+        }
+        Repair::Changed(mut changed) => {
+            // Sorted, so that two transactions lock rows in the same order and cannot deadlock.
+            changed.sort();
+            changed.dedup();
+            // It may have come before its row was marked as published. Then it is queued still, and
+            // only the round tells the next copy from this one.
+            let sql = "-- repair_changed
+                UPDATE deliveries SET state = $4, round = deliveries.round + 1,
+                    published_at = NULL
+                FROM given
+                WHERE deliveries.message_id = given.message_id
+                    AND deliveries.destination = given.destination
+                    AND deliveries.round = given.round
+                    AND (deliveries.state || '') IN ('published', 'queued')";
+            session.run_for(sql, rounds(changed), values![queued]).await
         }
     }
 }

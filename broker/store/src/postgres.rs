@@ -17,6 +17,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Error, Executor, PgConnection, Postgres, Row};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::connections::{Connections, InUse, IsAlive};
 use crate::migrations;
@@ -210,11 +211,12 @@ impl Engine for PostgresEngine {
     }
 
     async fn foreign_encoding(&self) -> Result<Option<String>, Error> {
-        let mut held = self.connections.take().await?;
+        let mut held = self.connections.take().await.map_err(name_pooler)?;
         let found: String =
             sqlx::query_scalar("-- foreign_encoding\nSELECT current_setting('server_encoding')")
                 .fetch_one(held.connection())
-                .await?;
+                .await
+                .map_err(name_pooler)?;
         held.give_back();
         Ok((found != "UTF8").then_some(found))
     }
@@ -237,7 +239,9 @@ impl Engine for PostgresEngine {
 
     async fn applied(&self) -> Result<Vec<i64>, Error> {
         let mut held = self.connections.take().await.map_err(name_pooler)?;
-        expect_settings(held.connection()).await?;
+        expect_settings(held.connection()).await.map_err(name_pooler)?;
+        let options = self.connections.pool().connect_options();
+        expect_sessions(held.connection(), &options).await.map_err(name_pooler)?;
         let versions = applied(held.connection()).await?;
         held.give_back();
         Ok(versions)
@@ -253,12 +257,32 @@ impl Engine for PostgresEngine {
 const POOLER: &str = "the settings of our sessions do not reach PostgreSQL: a pooler such as PgBouncer \
                       stands in between; connect to PostgreSQL itself, see ops/README.md";
 
-/// A pooler that refuses our settings says so in words that nobody would understand.
+/// A pooler that refuses our settings, or gives us another session for each statement, says so in
+/// words that nobody would understand.
 fn name_pooler(error: Error) -> Error {
+    // A prepared statement that is not there, and one that is there already.
+    let mixed_up = matches!(code(&error).as_deref(), Some("26000" | "42P05"));
     let refuses = error
         .as_database_error()
         .is_some_and(|error| error.message().contains("unsupported startup parameter"));
-    if refuses { Error::Configuration(POOLER.into()) } else { error }
+    if mixed_up || refuses { Error::Configuration(POOLER.into()) } else { error }
+}
+
+/// Whether each connection has a session of its own. Behind a pooler that lends sessions for one
+/// transaction each, the next connection finds what the last one left, and statements that were
+/// prepared are there or not by chance.
+async fn expect_sessions(
+    connection: &mut PgConnection,
+    options: &PgConnectOptions,
+) -> Result<(), Error> {
+    let mine = Uuid::now_v7().to_string();
+    let sql = "-- leave_a_mark\nSELECT set_config('tierlink.session', $1, false)";
+    sqlx::query(sql).bind(&mine).execute(&mut *connection).await?;
+    let mut other = PgConnection::connect_with(options).await?;
+    let sql = "-- look_for_marks\nSELECT coalesce(current_setting('tierlink.session', true), '')";
+    let found: String = sqlx::query_scalar(sql).fetch_one(&mut other).await?;
+    other.close().await?;
+    if found == mine { Err(Error::Configuration(POOLER.into())) } else { Ok(()) }
 }
 
 /// Whether what we set for our sessions is in force.

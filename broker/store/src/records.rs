@@ -17,7 +17,7 @@ use tierlink_schemas::{
 };
 use uuid::Uuid;
 
-pub use tierlink_schemas::delivery::DeliveryId;
+pub use tierlink_schemas::delivery::{BodyHash, DeliveryId};
 
 /// One arrival, decoded or refused by its decoder, for the store to judge and write.
 #[derive(Clone, Debug)]
@@ -165,6 +165,28 @@ impl DeliveryRow {
     }
 }
 
+/// A delivery that still waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueRow {
+    /// The delivery.
+    pub row: DeliveryRow,
+    /// The hash of its message as it is stored. Nothing else may be sent for it.
+    pub body_hash: BodyHash,
+}
+
+/// What is on record of a delivery, however it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedRow {
+    /// The message and the destination that it is delivered to.
+    pub id: DeliveryId,
+    /// The lane that it is delivered on.
+    pub lane: LaneName,
+    /// How often it was queued anew; see [`DeliveryRow::round`].
+    pub round: u32,
+    /// The hash of its message as it is stored.
+    pub body_hash: BodyHash,
+}
+
 /// A delivery that may go to the bus now.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
@@ -236,6 +258,8 @@ pub struct Attempt {
     pub attempts: u32,
     /// Why there was no answer, as code and text without values of the message.
     pub problem: Problem,
+    /// Whether the whole lane is held, so that the time does not count against the delivery.
+    pub held: bool,
     /// When the try ended, by the clock of the process that made it.
     pub at: Timestamp,
 }
@@ -258,6 +282,9 @@ pub enum Repair {
     },
     /// All of this lane: its queue was found missing in RabbitMQ.
     Lane(LaneName),
+    /// These rounds of these deliveries: what the bus handed out in their place is not what was
+    /// published.
+    Changed(Vec<(DeliveryId, u32)>),
 }
 
 /// An event of a case: what a message changed.

@@ -107,11 +107,15 @@ fn note_activity(
     let activity = lanes.entry(row.lane()).or_default();
     activity.settled_at = activity.settled_at.max(Some(settlement.at));
     activity.published_at = activity.published_at.max(published_at);
-    // A message that could not be encoded was never sent, and one that was given up was never
-    // answered: neither shows that the destination answers.
+    // A message that could not be encoded was never sent, one that was given up was never answered,
+    // and one that was turned away met something else: none shows that the destination answers.
     activity.answered |= match settlement.outcome {
         Outcome::Taken { .. } | Outcome::Refused { .. } | Outcome::NotNow { .. } => true,
-        Outcome::Unsendable { .. } | Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => false,
+        Outcome::Unsendable { .. }
+        | Outcome::Unanswered { .. }
+        | Outcome::TurnedAway { .. }
+        | Outcome::Held { .. }
+        | Outcome::GaveUp { .. } => false,
     };
 }
 
@@ -178,14 +182,17 @@ fn write_moved(moved: BTreeMap<DeliveryId, Moved>) -> Part {
         };
         let parked = matches!(row.state, State::Parked { .. });
         // A wait asked for by the destination ("not now") counts from the first try that
-        // got that answer.
-        let silent_since = row.silent_since.or(due.map(|_| at));
+        // got that answer. The time of a lane that is held is not the message's.
+        let held = matches!(outcome, Outcome::Held { .. });
+        let silent_since = row.silent_since.or(due.filter(|_| !held).map(|_| at));
         let number = match &outcome {
             Outcome::Taken { number } => number.as_deref().map(|number| number.replace('\0', "")),
             Outcome::Refused { .. }
             | Outcome::Unsendable { .. }
             | Outcome::NotNow { .. }
             | Outcome::Unanswered { .. }
+            | Outcome::TurnedAway { .. }
+            | Outcome::Held { .. }
             | Outcome::GaveUp { .. } => None,
         };
         let problems = Some(outcome.problems()).filter(|problems| !problems.is_empty());

@@ -15,10 +15,10 @@ use crate::acts::{ActQuery, ActRow, Acted, NewAct};
 use crate::error::Error;
 use crate::judge::{Judge, ReceiptOf};
 use crate::records::{
-    Attempt, CaseFile, CaseKey, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures,
-    Hold, Judged, LaneCondition, LaneRow, LeftBehind, MessageRow, Outgoing, ParkedQuery, ParkedRow,
-    RefusalQuery, RefusalRow, Repair, SetRight, Settlement, SlotQuery, SlotRow, StoredTime,
-    TokenRow, Work,
+    Attempt, CaseFile, CaseKey, CaseQuery, CaseRow, DeliveryId, DueRow, EventRow, Figures, Hold,
+    Judged, LaneCondition, LaneRow, LeftBehind, MessageRow, Outgoing, ParkedQuery, ParkedRow,
+    RecordedRow, RefusalQuery, RefusalRow, Repair, SetRight, Settlement, SlotQuery, SlotRow,
+    StoredTime, TokenRow, Work,
 };
 
 /// Arriving messages, each judged in the transaction that writes it.
@@ -64,11 +64,11 @@ pub trait Outbox: Send + Sync {
 
     /// Returns those that still wait for an answer in this round, with what the lane needs
     /// to send them.
-    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error>;
+    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DueRow>, Error>;
 
-    /// The lanes that these deliveries belong to, however they stand. What is left out, the store
-    /// has never heard of: it came from somebody else's road, or this store is an older copy.
-    async fn lanes_of(&self, asked: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, LaneName)>, Error>;
+    /// What is on record of these deliveries, however they stand. What is left out, the store has
+    /// never heard of: another broker published it, or this store is an older copy.
+    async fn on_record(&self, asked: Vec<DeliveryId>) -> Result<Vec<RecordedRow>, Error>;
 
     /// Records final outcomes and writes the receipts that origins want, in one transaction.
     async fn settle(

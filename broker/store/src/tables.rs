@@ -139,7 +139,7 @@ columns! {
     MESSAGE, message_columns:
         id Id, case_id Id, organisation Text, system Text, source_message_id Text, inbound Flag,
         kind Text, format Text, fingerprint Bytes, case_number Text, case_state Text, raw Bytes, canonical Bytes,
-        deviations Text, code_map Text, received_at Int;
+        canonical_hash Bytes, deviations Text, code_map Text, received_at Int;
 }
 
 columns! {

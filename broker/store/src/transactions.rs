@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::acts::{ActQuery, ActRow, Acted, NewAct};
 use crate::batch::lock_names;
 use crate::records::{
-    Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DeliveryRow, EventRow, Figures, Hold,
-    Judged, LaneCondition, LaneRow, LeftBehind, MessageRow, Outgoing, ParkedQuery, ParkedRow,
+    Attempt, CaseFile, CaseQuery, CaseRow, DeliveryId, DueRow, EventRow, Figures, Hold, Judged,
+    LaneCondition, LaneRow, LeftBehind, MessageRow, Outgoing, ParkedQuery, ParkedRow, RecordedRow,
     RefusalQuery, RefusalRow, Repair, SetRight, Settlement, SlotQuery, SlotRow, StoredTime,
     TokenRow, Work,
 };
@@ -237,7 +237,7 @@ impl<E: Engine> Outbox for Transactions<E> {
         })
     }
 
-    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error> {
+    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DueRow>, Error> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
@@ -246,11 +246,11 @@ impl<E: Engine> Outbox for Transactions<E> {
         ))
     }
 
-    async fn lanes_of(&self, asked: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, LaneName)>, Error> {
+    async fn on_record(&self, asked: Vec<DeliveryId>) -> Result<Vec<RecordedRow>, Error> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        in_one!(self, Look, "look at deliveries", [asked], |session| outbox::lanes_of(
+        in_one!(self, Look, "look at deliveries", [asked], |session| outbox::on_record(
             session, asked
         ))
     }

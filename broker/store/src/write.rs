@@ -11,6 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tierlink_core::access;
 use tierlink_core::case::Case;
+use tierlink_schemas::delivery::BodyHash;
 use tierlink_schemas::message::to_vec_of;
 use tierlink_schemas::{CaseNumber, LaneName, OrganisationCode, SystemName, Version};
 
@@ -327,6 +328,7 @@ fn insert_messages(messages: &[NewMessage]) -> Part {
     for new in messages {
         let raw_length = new.arrival.as_ref().map_or(0, |arrival| arrival.raw.len());
         let canonical = to_vec_of(&new.message, raw_length + ADDED_BYTES);
+        let hash = BodyHash::of(&canonical).as_bytes().to_vec();
         let inbound = new.arrival.is_some();
         let (format, fingerprint, raw, deviations) = match &new.arrival {
             Some(arrival) => (
@@ -351,6 +353,7 @@ fn insert_messages(messages: &[NewMessage]) -> Part {
             new.case_state.as_deref(),
             raw,
             canonical,
+            hash,
             json(deviations),
             new.arrival.as_ref().and_then(|it| it.code_map.as_ref()).map(|it| it.hash.as_str()),
             new.received_at,

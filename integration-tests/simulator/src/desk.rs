@@ -25,7 +25,7 @@ pub struct Incoming<'a> {
 }
 
 /// One answer to a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status. MLLP has none.
     pub status: u16,
@@ -33,6 +33,8 @@ pub struct Reply {
     pub media_type: &'static str,
     /// The body of HTTP, the message in the frame of MLLP.
     pub body: Vec<u8>,
+    /// `Retry-After` of HTTP, in seconds.
+    pub retry_after: Option<u32>,
 }
 
 /// What becomes of a connection after a message.

@@ -84,7 +84,7 @@ pub(crate) fn answer(message: &[u8], turn: Turn) -> Option<Reply> {
         Turn::Garbage => (200, "text/html", format!("<html>{quoted}</html>")),
         Turn::Mute | Turn::Silent => return None,
     };
-    Some(Reply { status, media_type, body: body.into_bytes() })
+    Some(Reply { status, media_type, body: body.into_bytes(), retry_after: None })
 }
 
 fn patient_of(message: &Value) -> &str {

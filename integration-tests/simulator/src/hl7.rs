@@ -78,7 +78,7 @@ pub(crate) fn answer(message: &[u8], turn: Turn) -> Option<Reply> {
         Turn::Garbage => format!("ORA-01400: cannot insert {}", patient()).into_bytes(),
         Turn::Mute | Turn::Silent => return None,
     };
-    Some(Reply { status: 0, media_type: "", body })
+    Some(Reply { status: 0, media_type: "", body, retry_after: None })
 }
 
 /// An ACK with this MSA-1, for the message or in the name of another, in the message's charset.

@@ -75,8 +75,12 @@ impl Ward {
 
 impl Desk for Ward {
     async fn receive(&self, message: Incoming<'_>) -> Reaction {
+        let turned_away = self.manners().turns_away(message.raw);
+        if let Some(reply) = turned_away {
+            return Reaction { replies: vec![reply], ..Reaction::default() };
+        }
         if self.secret.is_some() && self.secret.as_deref() != message.token {
-            let reply = Reply { status: 401, media_type: "text/plain", body: Vec::new() };
+            let reply = Reply { status: 401, media_type: "text/plain", ..Reply::default() };
             return Reaction { replies: vec![reply], ..Reaction::default() };
         }
         let (place, turn, manners) = self.note(self.read(message));
@@ -174,6 +178,12 @@ impl Hospital {
     /// Changes how it behaves from now on.
     pub fn behave(&self, change: impl FnOnce(&mut Manners)) {
         change(&mut self.ward().manners());
+    }
+
+    /// How often what stands before it has turned something away.
+    #[must_use]
+    pub fn turned_away(&self) -> usize {
+        self.ward().manners().turned_away
     }
 
     /// Treats these messages like this from now on: so many times, or always.

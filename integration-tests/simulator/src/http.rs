@@ -1,5 +1,6 @@
 //! HTTP, both sides: a server written by hand, and a client with a bearer token.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +30,10 @@ pub(crate) async fn attend(mut stream: TcpStream, desk: &impl Desk) -> Result<()
                 );
                 if !reply.media_type.is_empty() {
                     head.extend(["Content-Type: ", reply.media_type, "\r\n"]);
+                }
+                if let Some(seconds) = reply.retry_after {
+                    // Writing to a text cannot fail.
+                    let _written = write!(head, "Retry-After: {seconds}\r\n");
                 }
                 head.push_str("\r\n");
                 out.extend_from_slice(head.as_bytes());

@@ -60,7 +60,7 @@ pub use letters::{
     bundle, fhir_answer, fhir_referral, fhir_transfer, hl7_answer, hl7_referral, hl7_visit,
 };
 pub use line::{Broker, Line, Refusal, Told};
-pub use manners::{Manners, Which};
+pub use manners::{Gateway, Manners, Which};
 pub use mllp::{FRAME_BEGINS, FRAME_ENDS, MllpSender};
 pub use party::{AUDITOR, Doctor, Party, READER};
 pub use person::Person;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::desk::Reply;
 use crate::{Received, Turn};
 
 /// Longer than the two seconds that the profiles of tests give an answer.
@@ -35,6 +36,29 @@ struct Exception {
     times: Option<usize>,
 }
 
+/// Something that stands before a hospital and answers in its place: a gateway, a proxy, a login page.
+/// The hospital never learns of what it turns away. Over HTTP only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// The HTTP status of its answer.
+    pub status: u16,
+    /// Its body, a page for people.
+    pub page: &'static str,
+    /// The wait that it asks for, in seconds.
+    pub retry_after: Option<u32>,
+    /// It lets through what is not longer than this, in bytes.
+    pub lets_through_bytes: usize,
+}
+
+impl Gateway {
+    /// A gateway that answers everything with this status and a page in HTML.
+    #[must_use]
+    pub const fn new(status: u16) -> Self {
+        let page = "<html><head><title>Sign in</title></head><body>No.</body></html>";
+        Self { status, page, retry_after: None, lets_through_bytes: 0 }
+    }
+}
+
 /// A hospital's behaviour.
 #[derive(Clone, Debug, Default)]
 pub struct Manners {
@@ -50,6 +74,10 @@ pub struct Manners {
     pub gate: Option<Arc<Semaphore>>,
     /// How long it thinks before it answers.
     pub slow: Duration,
+    /// What stands before it.
+    pub gateway: Option<Gateway>,
+    /// How often that has turned something away.
+    pub turned_away: usize,
     /// It closes the connection after every answer.
     pub closes_after_each: bool,
 }
@@ -89,6 +117,21 @@ impl Manners {
         let named = self.turns.pop_front();
         let first = self.first_time.filter(|_| named.is_none() && is_first());
         named.or(first).or(self.always).unwrap_or(Turn::Take)
+    }
+
+    /// What stands before the hospital turns this away, or lets it through.
+    pub(crate) fn turns_away(&mut self, message: &[u8]) -> Option<Reply> {
+        let gateway = self.gateway.as_ref()?;
+        if message.len() <= gateway.lets_through_bytes {
+            return None;
+        }
+        self.turned_away += 1;
+        Some(Reply {
+            status: gateway.status,
+            media_type: "text/html",
+            body: gateway.page.as_bytes().to_vec(),
+            retry_after: gateway.retry_after,
+        })
     }
 
     /// Thinks, for as long as these manners want before this turn.

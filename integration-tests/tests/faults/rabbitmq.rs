@@ -1,5 +1,7 @@
-//! RabbitMQ breaks: restarted, cut off, blocked, gone for minutes, without a lane, with poison in it.
+//! RabbitMQ breaks: restarted, cut off, blocked, gone for minutes, without a lane, with poison or an
+//! intruder in it.
 
+mod intruder;
 mod poison;
 
 use std::time::Duration;

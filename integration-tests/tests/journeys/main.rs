@@ -18,6 +18,8 @@ mod acts;
 mod consultations;
 mod delivery;
 mod formats;
+mod intruders;
+mod limits;
 mod operators;
 mod rabbit;
 mod referrals;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tierlink_integration_tests::county::{County, EVERYBODY, FENGQIAO, LEAD, LIUWAN, Mode, SECOND};
 use tierlink_integration_tests::eventually::eventually;
 use tierlink_integration_tests::hospitals::said;
+use tierlink_schemas::delivery::BodyHash;
 
 use super::{kinds_about, refer, say};
 
@@ -28,25 +29,26 @@ async fn channel(county: &County) -> (Connection, Channel) {
     (connection, channel)
 }
 
-/// Waits until the broker has opened a lane. An adapter that comes earlier tries again.
-async fn wait_for_queue(county: &County, queue: &str) {
-    eventually("the lane is open", async || {
-        // RabbitMQ closes the channel when there is no such queue.
-        let (_connection, channel) = channel(county).await;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
-        Ok(found.is_ok().then_some(()))
+/// Reads a lane as an adapter beside a hospital does.
+///
+/// An adapter that comes before the broker has opened the lane, or before RabbitMQ has chosen a
+/// leader for a queue that was declared just now, is refused and tries again.
+pub(super) async fn read_lane(county: &County, queue: &str) -> (Connection, Channel, Consumer) {
+    eventually("the lane can be read", async || {
+        let (connection, channel) = channel(county).await;
+        let consumer = consume(&channel, queue).await;
+        Ok(consumer.ok().map(|consumer| (connection, channel, consumer)))
     })
     .await
-    .unwrap();
+    .unwrap()
 }
 
-async fn consume(channel: &Channel, queue: &str) -> Consumer {
+async fn consume(channel: &Channel, queue: &str) -> lapin::Result<Consumer> {
     let options = BasicConsumeOptions::default();
-    channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await.unwrap()
+    channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
 }
 
-async fn next(consumer: &mut Consumer) -> Delivery {
+pub(super) async fn next(consumer: &mut Consumer) -> Delivery {
     let next = tokio::time::timeout(WAIT_MAX, consumer.next()).await;
     next.expect("a parcel comes in time").expect("the consumer stays").unwrap()
 }
@@ -57,10 +59,8 @@ async fn an_adapter_beside_a_hospital_reads_its_lane_and_writes_receipts() {
     county.profile(FENGQIAO).unwrap().outbound.push("remote = true".to_owned());
     county.profile(LIUWAN).unwrap().outbound.push("receipts = \"all\"".to_owned());
     county.begin().await.unwrap();
-    let (_connection, channel) = channel(&county).await;
     let queue = format!("tierlink.to.{FENGQIAO}");
-    wait_for_queue(&county, &queue).await;
-    let mut lane = consume(&channel, &queue).await;
+    let (_connection, channel, mut lane) = read_lane(&county, &queue).await;
     let case = refer(&county, LIUWAN, FENGQIAO).await;
     county
         .must_send(&said(LIUWAN, "referral.amend", Some(&case), Some(FENGQIAO)).unwrap())
@@ -72,11 +72,11 @@ async fn an_adapter_beside_a_hospital_reads_its_lane_and_writes_receipts() {
     assert_eq!(message["kind"], "referral.submit");
     assert_eq!(message["case"]["number"], case.as_str());
     assert_eq!(message["body"]["patient"]["name"], "汪德福");
-    answer(&channel, &parcel, &message, "delivered").await;
+    answer(&channel, &parcel, &message["id"], "delivered").await;
     let second = next(&mut lane).await;
     let amended: Value = serde_json::from_slice(&second.data).unwrap();
     assert_eq!(amended["kind"], "referral.amend", "the next comes once the first is answered");
-    answer(&channel, &second, &amended, "refused").await;
+    answer(&channel, &second, &amended["id"], "refused").await;
 
     let parked = county.wait_parked(1).await.unwrap();
     assert_eq!(parked[0]["kind"], "referral.amend");
@@ -101,11 +101,9 @@ async fn an_adapter_of_one_system_settles_nothing_of_another() {
     county.profile(LEAD).unwrap().systems = Some(systems);
     county.begin().await.unwrap();
     county.hospital(LEAD).down().await;
-    let (_connection, channel) = channel(&county).await;
     let ecg = format!("{LEAD}:ecg");
     let queue = format!("tierlink.to.{ecg}");
-    wait_for_queue(&county, &queue).await;
-    let mut lane = consume(&channel, &queue).await;
+    let (_connection, channel, mut lane) = read_lane(&county, &queue).await;
     let referral = refer(&county, FENGQIAO, LEAD).await;
     let request = said(FENGQIAO, "consultation.request", None, Some(LEAD)).unwrap();
     let read = county.must_send(&request).await.unwrap();
@@ -117,9 +115,12 @@ async fn an_adapter_of_one_system_settles_nothing_of_another() {
 
     // The same organisation, the same round: only the system is another.
     let properties = receipt_properties(&parcel);
-    let forged = receipt(LEAD, &of_the_his["message"], "delivered");
-    publish(&channel, &ecg, &forged, properties.clone()).await;
-    publish(&channel, &ecg, &receipt(LEAD, &message["id"], "delivered"), properties).await;
+    let forged = receipt(&parcel, LEAD, &of_the_his["message"], "delivered");
+    let its_name = format!("{}@{LEAD}", of_the_his["message"].as_str().unwrap());
+    let under_its_name = properties.clone().with_message_id(its_name.into());
+    publish(&channel, &ecg, &forged, under_its_name).await;
+    let own = receipt(&parcel, LEAD, &message["id"], "delivered");
+    publish(&channel, &ecg, &own, properties).await;
 
     let state = async |case: &str| {
         let case = county.case("operator", case).await?;
@@ -146,13 +147,13 @@ async fn an_adapter_of_one_system_settles_nothing_of_another() {
 }
 
 /// What an adapter does when its hospital has answered.
-async fn answer(channel: &Channel, parcel: &Delivery, message: &Value, outcome: &str) {
-    let receipt = receipt(FENGQIAO, &message["id"], outcome);
+pub(super) async fn answer(channel: &Channel, parcel: &Delivery, of: &Value, outcome: &str) {
+    let receipt = receipt(parcel, FENGQIAO, of, outcome);
     publish(channel, FENGQIAO, &receipt, receipt_properties(parcel)).await;
     parcel.ack(BasicAckOptions::default()).await.unwrap();
 }
 
-fn receipt(destination: &str, of: &Value, outcome: &str) -> Value {
+fn receipt(parcel: &Delivery, destination: &str, of: &Value, outcome: &str) -> Value {
     let problem =
         json!({ "code": "E900", "field": "body.patient", "text": "the hospital said no" });
     json!({
@@ -162,18 +163,24 @@ fn receipt(destination: &str, of: &Value, outcome: &str) -> Value {
         "number": "FQ-BESIDE-1",
         "problems": if outcome == "refused" { json!([problem]) } else { json!([]) },
         "attempts": 1,
+        "body_sha256": BodyHash::of(&parcel.data).hex(),
     })
 }
 
 /// Id and round as on the parcel that is answered.
-fn receipt_properties(parcel: &Delivery) -> BasicProperties {
+pub(super) fn receipt_properties(parcel: &Delivery) -> BasicProperties {
     BasicProperties::default()
         .with_delivery_mode(2)
         .with_message_id(parcel.properties.message_id().clone().unwrap())
         .with_headers(parcel.properties.headers().clone().unwrap())
 }
 
-async fn publish(channel: &Channel, lane: &str, receipt: &Value, properties: BasicProperties) {
+pub(super) async fn publish(
+    channel: &Channel,
+    lane: &str,
+    receipt: &Value,
+    properties: BasicProperties,
+) {
     let confirmed = channel
         .basic_publish(
             "tierlink.receipts".into(),
@@ -204,7 +211,7 @@ async fn case_events_are_announced_without_patient_data() {
         )
         .await
         .unwrap();
-    let mut events = consume(&channel, queue).await;
+    let mut events = consume(&channel, queue).await.unwrap();
 
     let case = refer(&county, FENGQIAO, SECOND).await;
     say(&county, SECOND, "referral.accept", &case).await;

@@ -230,3 +230,80 @@ async fn a_pooler_that_drops_our_settings_is_refused_in_words() {
     let log = broker.logs().unwrap();
     assert!(log.contains("S002") && log.contains("a pooler such as PgBouncer"), "{log}");
 }
+
+/// `PgBouncer`, or `None` on a machine that has none.
+fn pgbouncer() -> Option<&'static str> {
+    let known = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
+    let found = known.into_iter().find(|path| std::path::Path::new(path).exists());
+    // On a machine that tests every change, a tool that is gone must not go unnoticed.
+    assert!(found.is_some() || std::env::var_os("CI").is_none(), "no PgBouncer: install pgbouncer");
+    if found.is_none() {
+        eprintln!("PgBouncer is not tried, for want of Debian's package pgbouncer");
+    }
+    found
+}
+
+/// The real PgBouncer, which lends sessions for one transaction each: as it comes, and told to ignore
+/// our settings, in front of a server that has them anyway. Seen to fail before: its refusal was told
+/// as a database that does not run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pgbouncer_with_transaction_pooling_is_refused_in_words() {
+    let Some(program) = pgbouncer() else { return };
+    let mut county = County::plan(Mode::Production).await.unwrap();
+    county.begin().await.unwrap();
+    county.stop().await.unwrap();
+    let store = county.store();
+    let options: sqlx::postgres::PgConnectOptions = store.parse().unwrap();
+    let user = format!("tierlink_{}", Uuid::now_v7().simple());
+    let settings = [
+        ("statement_timeout", "'9s'"),
+        ("synchronous_commit", "on"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ];
+    let mut role = format!("CREATE ROLE {user} LOGIN SUPERUSER PASSWORD 'p';");
+    for (name, value) in settings {
+        role.push_str(&format!("ALTER ROLE {user} SET {name} = {value};"));
+    }
+    order(&store, role).await;
+
+    for ignores in ["", "ignore_startup_parameters = options,extra_float_digits\n"] {
+        let port = free_port().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ini = folder.path().join("pgbouncer.ini");
+        let text = format!(
+            "[databases]\n* = host={} port={} user={user} password=p\n[pgbouncer]\n\
+             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
+             pool_mode = transaction\n{ignores}",
+            options.get_host(),
+            options.get_port()
+        );
+        std::fs::write(&ini, text).unwrap();
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), everybody).unwrap();
+        let mut command = tokio::process::Command::new(program);
+        // PgBouncer does not run as root.
+        if std::fs::metadata("/proc/self")
+            .is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0)
+        {
+            command.args(["-u", "postgres"]);
+        }
+        let mut pooler = command.arg("-q").arg(&ini).kill_on_drop(true).spawn().unwrap();
+        eventually("PgBouncer listens", async || {
+            Ok(TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop))
+        })
+        .await
+        .unwrap();
+        let server = store.split_once("://").unwrap().1.split('/').next().unwrap();
+        county.set_store(&store.replacen(server, &format!("{user}:p@127.0.0.1:{port}"), 1));
+        county.write().unwrap();
+
+        let mut broker = Broker::start(county.folder(), &[]).await.unwrap();
+        let ended = broker.wait().await.unwrap();
+
+        assert!(!ended.success());
+        let log = broker.logs().unwrap();
+        assert!(log.contains("S002") && log.contains("a pooler such as PgBouncer"), "{log}");
+        pooler.kill().await.unwrap();
+    }
+    order(&store, format!("DROP ROLE {user}")).await;
+}

@@ -18,8 +18,8 @@ const OFFERED: usize = 40;
 /// Each part of the program that needs the store says so once: two leases, tokens, messages, case
 /// numbers, lanes, outcomes, deadlines, and three of the relay.
 const PARTS_OF_THE_STORE: usize = 11;
-/// Reading, publishing, declaring, the relay, announcements, lanes that join and those not open.
-const PARTS_OF_THE_BUS: usize = 7;
+/// Reading, publishing, declaring, the relay, announcements and lanes that join.
+const PARTS_OF_THE_BUS: usize = 6;
 
 async fn ready(county: &County) -> Result<(u16, Value)> {
     let answer = county.anonymous()?.get("/readyz").await?;

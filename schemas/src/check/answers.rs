@@ -9,9 +9,11 @@ use crate::codes::{self, TableId};
 use crate::kind::Body;
 use crate::message::Message;
 use crate::person::Practitioner;
+use crate::reasons;
 
 pub(super) fn check(message: &Message, found: &mut Checked) {
-    if let Some((table, reason)) = reason(&message.body) {
+    if let (Some(table), Some(reason)) = (reasons::table_of(message.kind()), reason(&message.body))
+    {
         coded_reason(table, reason, found);
     }
     match &message.body {
@@ -57,23 +59,19 @@ pub(super) fn check(message: &Message, found: &mut Checked) {
     }
 }
 
-/// The reason in a body, and the table that its code must be from.
-fn reason(body: &Body) -> Option<(TableId, &Reason)> {
+/// The reason that a body states.
+fn reason(body: &Body) -> Option<&Reason> {
     match body {
-        Body::ReferralReturn(it) | Body::ConsultationReturn(it) => {
-            Some((TableId::ReturnReason, &it.reason))
-        }
+        Body::ReferralReturn(it) | Body::ConsultationReturn(it) => Some(&it.reason),
         Body::ReferralDecline(it) | Body::TransferDecline(it) | Body::ConsultationDecline(it) => {
-            Some((TableId::DeclineReason, &it.reason))
+            Some(&it.reason)
         }
-        Body::ReferralRedirect(it) | Body::TransferRedirect(it) => {
-            Some((TableId::RedirectReason, &it.reason))
-        }
+        Body::ReferralRedirect(it) | Body::TransferRedirect(it) => Some(&it.reason),
         Body::ReferralCancel(it) | Body::TransferCancel(it) | Body::ConsultationCancel(it) => {
-            Some((TableId::CancelReason, &it.reason))
+            Some(&it.reason)
         }
-        Body::ReferralUnschedule(it) => Some((TableId::CancelReason, &it.reason)),
-        Body::ConsultationRecollect(it) => Some((TableId::RecollectReason, &it.reason)),
+        Body::ReferralUnschedule(it) => Some(&it.reason),
+        Body::ConsultationRecollect(it) => Some(&it.reason),
         _ => None,
     }
 }

@@ -11,15 +11,10 @@ use serde_json::Value;
 
 use super::{places, validator};
 use crate::kind::Kind;
+use crate::outside;
 
 /// Most faults to report at once. A receipt has room for as many.
 pub const FAULTS_MAX: usize = 100;
-
-/// Longest unknown name to show, in characters. Longer ones are probably texts.
-const NAME_SHOWN_CHARS_MAX: usize = 40;
-
-/// Most digits in an unknown name to show. More could be somebody's number.
-const NAME_SHOWN_DIGITS_MAX: usize = 3;
 
 /// Most permitted values to list in a text.
 const OPTIONS_SHOWN_MAX: usize = 50;
@@ -86,16 +81,7 @@ fn unknown(kind: Kind, path: &str, name: &str) -> Fault {
             "There is no such field here; take it out, or see the fields in {kind}.schema.json."
         ),
     };
-    Fault { wrong: Wrong::Unknown, path: joined(path, shown(name)), text }
-}
-
-/// The name of an unknown field, if it can only be a name and not somebody's text or number.
-#[must_use]
-pub fn shown(name: &str) -> &str {
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    let short = (1..=NAME_SHOWN_CHARS_MAX).contains(&name.len());
-    let digits = name.chars().filter(char::is_ascii_digit).count();
-    if plain && short && digits <= NAME_SHOWN_DIGITS_MAX { name } else { "(unreadable name)" }
+    Fault { wrong: Wrong::Unknown, path: joined(path, outside::name(name)), text }
 }
 
 fn form(kind: &ValidationErrorKind) -> String {

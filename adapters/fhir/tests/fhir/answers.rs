@@ -118,6 +118,37 @@ fn a_destination_that_took_it_may_give_its_number() {
     assert!(matches!(twice, Answered::Taken { .. }), "{twice:?}");
 }
 
+/// The number of a person, a command for a terminal and a long text are nobody's number, wherever they
+/// stand; issue types and places that FHIR and we do not have are not passed on.
+#[test]
+fn what_an_answer_says_is_filtered_before_it_is_kept() {
+    let long = "9".repeat(200_000);
+    for evil in ["990101195001010010", "13900000001", "7\u{1b}[2J", "汪德福", &long] {
+        let resource =
+            |kind: &str| json!({ "resourceType": kind, "identifier": [{ "value": evil }] });
+        let header = json!({ "resourceType": "MessageHeader", "id": evil,
+            "response": { "identifier": OURS, "code": "ok" } });
+        let outcome = json!({ "resourceType": "OperationOutcome", "id": evil,
+            "issue": [{ "details": { "coding": [{ "code": evil }] } }] });
+        let bundle = json!({ "resourceType": "Bundle", "type": "message", "entry": [
+            { "resource": header }, { "resource": resource("Task") },
+            { "resource": resource("ServiceRequest") }, { "resource": outcome } ] });
+        for answer in [resource("Task").to_string(), bundle.to_string()] {
+            assert_eq!(read(200, &answer), Answered::Taken { number: None }, "{answer:.200}");
+        }
+    }
+    for (code, place) in [
+        ("zhangsan", "Zhangsan.phone"),
+        ("zhang-san", "Patient.zhangsanborninnineteenfiftyoneinlongxicounty"),
+    ] {
+        let refused =
+            read(422, &outcome("error", code).replace("ServiceRequest.performer[0]", place));
+        let Answered::Refused { problems } = refused else { panic!("{refused:?}") };
+        assert_eq!(problems[0].field, "HTTP");
+        assert!(problems[0].text.contains("issue unknown"), "{}", problems[0].text);
+    }
+}
+
 #[test]
 fn our_own_answers_are_understood_by_ourselves() {
     for (verdict, taken) in [(accepted(), true), (repeated(), true)] {
@@ -134,7 +165,8 @@ fn our_own_answers_are_understood_by_ourselves() {
 #[test]
 fn silence_of_every_kind_is_tried_again() {
     for status in [408, 425, 429, 500, 502, 503, 504] {
-        assert!(matches!(read(status, "<html>"), Answered::NotNow { .. }), "{status}");
+        let busy = read(status, &outcome("error", "transient"));
+        assert!(matches!(busy, Answered::NotNow { .. }), "{status}: {busy:?}");
     }
     let later = json!({ "resourceType": "Bundle", "type": "message", "entry": [{ "resource": {
         "resourceType": "MessageHeader", "response": { "identifier": OURS, "code": "transient-error" } } }] });
@@ -174,6 +206,21 @@ fn a_login_page_is_no_answer() {
     assert!(matches!(read(200, "<html>login</html>"), Answered::Unreadable { .. }));
     assert!(matches!(read(200, "{\"ok\":true}"), Answered::Unreadable { .. }));
     assert!(matches!(read(302, ""), Answered::Unreadable { .. }));
+}
+
+/// Seen to fail while every 4xx was a refusal.
+#[test]
+fn a_status_without_a_resource_is_no_word_of_the_destination() {
+    for status in [400, 401, 403, 404, 405, 407, 410, 413, 415, 422, 429, 500, 502, 503, 504] {
+        for body in ["", "<html><h1>Not Found</h1></html>", "{\"error\":\"Not Found\"}"] {
+            let found = read(status, body);
+            assert!(matches!(found, Answered::Unreadable { .. }), "{status} {body}: {found:?}");
+        }
+    }
+    for status in [400, 403, 404, 413, 415, 422] {
+        let own = read(status, &outcome("error", "not-supported"));
+        assert!(matches!(own, Answered::Refused { .. }), "{status}: {own:?}");
+    }
 }
 
 #[test]

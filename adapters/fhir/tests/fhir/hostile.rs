@@ -118,6 +118,39 @@ proptest! {
     }
 }
 
+/// Names of extensions, elements and resources come from the sender, and operators read where a
+/// message deviates.
+#[test]
+fn names_from_outside_reach_no_record_unless_they_are_names() {
+    let long = "x".repeat(3_000);
+    for evil in ["990101195001010010", "13900000001", "a\u{1b}[2J", "汪德福", &long] {
+        let mut bundle: Value = serde_json::from_str(&fixture("referral")).unwrap();
+        for entry in bundle["entry"].as_array_mut().unwrap() {
+            let resource = entry["resource"].as_object_mut().unwrap();
+            let extension = serde_json::json!([
+                { "url": format!("urn:tierlink:extension:{evil}"), "valueString": "x" },
+            ]);
+            resource.insert("extension".to_owned(), extension);
+            resource.insert(evil.to_owned(), serde_json::json!({ evil: [{ evil: "x" }] }));
+        }
+        let extra = serde_json::json!({ "resource": { "resourceType": evil, "status": 7 } });
+        bundle["entry"].as_array_mut().unwrap().push(extra);
+
+        let decoded = check(bundle.to_string().as_bytes());
+
+        let mut told = format!("{:?}", decoded.deviations);
+        match &decoded.outcome {
+            Ok((message, _)) => {
+                let paths = message.extras.iter().map(|extra| extra.path.as_str());
+                told.extend(paths);
+            }
+            Err(problems) => told.push_str(&format!("{problems:?}")),
+        }
+        assert!(!told.contains(evil), "{evil:?} in {told:.2000}");
+        assert!(told.contains("(unreadable name)"), "{told:.2000}");
+    }
+}
+
 #[test]
 fn a_flood_of_resources_is_refused() {
     let entry = r#"{"resource":{"resourceType":"Patient"}},"#.repeat(RESOURCES_MAX + 10);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tierlink_http::client::Settings;
 use tierlink_http::tls::{ClientCertificates, Roots};
 use tierlink_http::{Client, NoAnswer, tls};
+use tierlink_socket::Distrust;
 
 use crate::handlers::who;
 use crate::net::{Authority, Running, limits, until};
@@ -45,11 +46,18 @@ async fn without_the_certificate_that_is_asked_for_nobody_comes_in() {
         let url = format!("https://{}/who", running.address);
         let settings = Settings { tls: Some(client_tls), ..Settings::new(url) };
 
-        let answer = Client::new(settings).unwrap().post(vec![], "text/plain", &[]).await;
+        let client = Client::new(settings).unwrap();
+        let answer = client.post(vec![], "text/plain", &[]).await;
+        let reached = client.reach().await;
 
-        assert!(answer.is_err());
+        let wanted = |why: &Distrust| match identity {
+            None => *why == Distrust::OursMissing,
+            Some(_) => matches!(why, Distrust::OursRefused { .. }),
+        };
+        assert!(matches!(&answer, Err(NoAnswer::NoTls { why, .. }) if wanted(why)), "{answer:?}");
+        assert!(matches!(&reached, Err(NoAnswer::NoTls { why, .. }) if wanted(why)), "{reached:?}");
     }
-    until(|| running.counts.handshakes_failed.get() == 2).await;
+    until(|| running.counts.handshakes_failed.get() == 4).await;
     assert_eq!(running.counts.requests.get(), 0);
 }
 
@@ -69,7 +77,10 @@ async fn only_an_authority_of_the_profile_can_vouch_for_a_destination() {
         assert_eq!(client.reach().await.is_ok(), welcome, "{name}");
         match post_hello(&client).await {
             Ok(answer) => assert!(welcome && answer.status == 200),
-            Err(NoAnswer::CouldNotConnect { .. }) => assert!(!welcome),
+            Err(NoAnswer::NoTls { why, .. }) if name == "127.0.0.9" => {
+                assert_eq!(why, Distrust::OtherName { names: vec!["127.0.0.9".to_owned()] });
+            }
+            Err(NoAnswer::NoTls { why, .. }) => assert_eq!(why, Distrust::ForeignAuthority),
             Err(other) => panic!("{other:?}"),
         }
     };

@@ -8,6 +8,7 @@ use rustls::ServerConfig;
 use tierlink_mllp::client::{Settings, Tls};
 use tierlink_mllp::tls::{self, CannotUseTls, ClientCertificates, Identity};
 use tierlink_mllp::{Client, Match, NoAnswer};
+use tierlink_socket::Distrust;
 
 use crate::support::{Echo, Running, Sender, serve, until};
 
@@ -64,6 +65,14 @@ fn client(server: &Running, authority: &Authority, identity: Option<Identity<'_>
     Client::new(settings)
 }
 
+/// Why there is no TLS, if that is why there is no answer.
+fn why<T>(heard: &Result<T, NoAnswer>) -> Option<&Distrust> {
+    match heard {
+        Err(NoAnswer::NoTls { why, .. }) => Some(why),
+        _ => None,
+    }
+}
+
 async fn say(client: &mut Client, message: &[u8]) -> Result<Vec<bytes::Bytes>, NoAnswer> {
     client.exchange(message, &|_| Match::Mine).await
 }
@@ -101,8 +110,10 @@ async fn a_client_without_a_certificate_gets_in_only_where_it_is_optional() {
 
     let server = serve_tls(&door, required).await;
     let refused = say(&mut client(&server, &authority, None), b"one").await;
-    assert!(refused.is_err());
-    until(|| server.counts.handshakes_failed.get() == 1).await;
+    assert!(matches!(why(&refused), Some(Distrust::OursMissing)), "{refused:?}");
+    let reached = client(&server, &authority, None).reach().await;
+    assert!(matches!(why(&reached), Some(Distrust::OursMissing)), "{reached:?}");
+    until(|| server.counts.handshakes_failed.get() == 2).await;
     assert!(door.heard().is_empty());
 
     let server = serve_tls(&door, optional).await;
@@ -122,9 +133,9 @@ async fn a_certificate_of_another_authority_is_refused_on_either_side() {
 
     let stranger = other.issue("stranger", &["his.example"]);
     let as_stranger = say(&mut client(&server, &ours, Some(stranger.identity())), b"one").await;
-    assert!(as_stranger.is_err());
+    assert!(matches!(why(&as_stranger), Some(Distrust::OursRefused { .. })), "{as_stranger:?}");
     let distrustful = say(&mut client(&server, &other, None), b"two").await;
-    assert!(matches!(distrustful, Err(NoAnswer::CouldNotConnect { .. })));
+    assert_eq!(why(&distrustful), Some(&Distrust::ForeignAuthority));
 
     until(|| server.counts.handshakes_failed.get() == 2).await;
     assert!(door.heard().is_empty());
@@ -138,9 +149,10 @@ async fn a_certificate_for_another_name_is_refused() {
     let door = Echo::open();
     let server = serve_tls(&door, config).await;
 
-    let error = client(&server, &authority, None).reach().await.unwrap_err();
+    let reached = client(&server, &authority, None).reach().await;
 
-    assert!(matches!(error, NoAnswer::CouldNotConnect { .. }));
+    let names = vec!["elsewhere.example".to_owned()];
+    assert_eq!(why(&reached), Some(&Distrust::OtherName { names }));
 }
 
 #[tokio::test]

@@ -20,8 +20,10 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, ExchangeKind};
 use parking_lot::{Mutex, MutexGuard};
+use tierlink_schemas::problem::Code;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::error;
 
 use super::address::ANSWER_WAIT;
 use super::link::{Link, said, within};
@@ -29,7 +31,7 @@ use super::trouble::Trouble;
 use super::unopened::{Step, Unopened};
 use super::wire::{arguments, short};
 use crate::topology::{Exchange, Queue, Topology};
-use crate::{BusError, Lane, LaneDepth, LaneTrouble};
+use crate::{BusError, Lane, LaneDepth, LaneTrouble, QueueTrouble};
 
 /// Queues that are declared or checked at the same time. RabbitMQ carries declarations out one
 /// after the other, so more would only wait there.
@@ -42,6 +44,9 @@ const ASKED_AT_ONCE_MAX: usize = 2;
 /// A single queue may give no answer because the servers that hold it are down. If this many get no
 /// answer in one call, RabbitMQ itself does not answer, and the rest are not tried.
 const SILENT_MAX: usize = 3;
+
+/// Error code: a queue or exchange exists with other settings.
+const OTHER_SETTINGS: Code = Code::new("B004");
 
 /// A routing key that leads nowhere: no lane has a name with a space.
 const NOBODY: &str = "is this allowed";
@@ -78,6 +83,8 @@ struct State {
     lost: BTreeSet<Lane>,
     /// Lanes that RabbitMQ refused, and when each is tried again.
     refused: HashMap<Lane, Refused>,
+    /// Shared queues that have other settings. The names outlast a connection.
+    other_settings: BTreeSet<String>,
 }
 
 struct Refused {
@@ -291,10 +298,38 @@ impl Keeper {
             self.declare_exchange(&exchange).await?;
         }
         for queue in self.topology.queues() {
-            self.declare_queue(queue).await?;
+            self.declare_shared(queue).await?;
         }
         self.state().declared = true;
         Ok(())
+    }
+
+    /// Declares a queue that belongs to no lane. One with other settings, which an older release or a
+    /// person made, is used as it is: no lane must wait for it.
+    async fn declare_shared(&self, queue: Queue) -> Result<(), BusError> {
+        let declared = self.declare_queue(queue.clone()).await;
+        if let Err(BusError::OtherSettings { .. }) = &declared {
+            self.bind(&queue).await?;
+            if self.state().other_settings.insert(queue.name.clone()) {
+                error!(
+                    code = %OTHER_SETTINGS,
+                    "{} has other settings than it should have, so its limits do not hold. It is \
+                     used as it is; ops/errors/{OTHER_SETTINGS}.md says how to mend it.",
+                    queue.name
+                );
+            }
+            return Ok(());
+        }
+        declared?;
+        self.state().other_settings.remove(&queue.name);
+        Ok(())
+    }
+
+    /// Shared queues that have other settings.
+    pub(super) fn queues_in_trouble(&self) -> Vec<QueueTrouble> {
+        let state = self.state();
+        let trouble = |queue: &String| QueueTrouble { queue: queue.clone(), code: OTHER_SETTINGS };
+        state.other_settings.iter().map(trouble).collect()
     }
 
     async fn declare_exchange(&self, it: &Exchange) -> Result<(), BusError> {
@@ -330,6 +365,17 @@ impl Keeper {
                 }
                 let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
                 channel.queue_bind(name_too, exchange, key, options, arguments).await
+            })
+            .await
+    }
+
+    /// Binds a queue that exists.
+    async fn bind(&self, it: &Queue) -> Result<(), BusError> {
+        let (name, exchange, key) = (short(&it.name)?, short(&it.fed_by)?, short(&it.key)?);
+        self.declaring
+            .ask("bind a queue", async |channel| {
+                let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+                channel.queue_bind(name, exchange, key, options, arguments).await
             })
             .await
     }

@@ -34,6 +34,7 @@ use crate::parcel::check_announcement;
 use crate::topology::Topology;
 use crate::{
     Announcement, Bus, BusError, Lane, LaneConsumer, LaneDepth, LaneTrouble, Parcel, Published,
+    QueueTrouble,
 };
 
 pub use address::{Identity, Settings};
@@ -100,6 +101,10 @@ impl Bus for RabbitBus {
         self.unopened.list()
     }
 
+    fn queues_in_trouble(&self) -> Vec<QueueTrouble> {
+        self.keeper.queues_in_trouble()
+    }
+
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {
         let fates =
             self.publisher.send(&self.topology.deliver(), Routing::Mandatory, &parcels).await?;
@@ -144,6 +149,10 @@ impl Bus for RabbitBus {
 
     async fn dead(&self) -> Result<u64, BusError> {
         self.keeper.count(&self.topology.dead()).await
+    }
+
+    async fn receipts_waiting(&self) -> Result<u64, BusError> {
+        self.keeper.count(&self.topology.receipts()).await
     }
 
     async fn healthy(&self) -> Result<(), BusError> {

@@ -3,7 +3,8 @@
 //! ```text
 //!  write 1 2 3 4 …  ──────────▶ RabbitMQ
 //!                   ◀────────── return "3" (no queue), confirm 1 2 3 4 …
-//!  3 was returned: Unroutable.  The others were confirmed: Safe.  No confirm: NotSafe.
+//!  3 was returned: Unroutable.  The others were confirmed: Safe.  Refused: Full.
+//!  No confirm: NotSafe.
 //! ```
 //!
 //! Two properties of RabbitMQ and the client library decide how this works. A return carries no
@@ -244,6 +245,9 @@ fn results<T: Outgoing>(
             Published::Unroutable
         } else if *confirm == Confirm::Ack && trusted {
             Published::Safe
+        } else if *confirm == Confirm::Nack && trusted {
+            // A queue that is full says no (`reject-publish`).
+            Published::Full
         } else {
             Published::NotSafe
         }
@@ -278,7 +282,7 @@ mod tests {
         check(
             &[Confirm::Ack, Confirm::Ack, Confirm::Nack],
             &["1"],
-            &[Published::Safe, Published::Unroutable, Published::NotSafe],
+            &[Published::Safe, Published::Unroutable, Published::Full],
         );
     }
 

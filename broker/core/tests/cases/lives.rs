@@ -103,6 +103,15 @@ fn holds(
         if case.origin == who || (case.target == who && case.reviews.is_empty()) {
             prop_assert_eq!(seen, View::Whole);
         }
+        // Whoever the case has left, and has no other part in it, sees no more of it.
+        let asked = case.experts.iter().any(|asked| asked.expert.organisation == who);
+        let reviews = case.experts.iter().filter_map(|asked| Some(&asked.held.as_ref()?.by));
+        let has_part = case.origin == who
+            || case.target == who
+            || asked
+            || case.watchers.contains(&who)
+            || case.reviews.first().into_iter().chain(reviews).any(|reviewer| *reviewer == who);
+        prop_assert!(has_part || seen != View::Whole, "{} sees all of a case that left it", who);
         prop_assert!(!is_open_for(case, &who) || (sees(case, &who) && !case.state.is_terminal()));
     }
     // While a case is in review its target hears nothing, unless the review is its own or was.

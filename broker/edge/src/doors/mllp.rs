@@ -10,7 +10,7 @@
 //! The registry of codecs says which formats use MLLP, and the codec reads the names of the sender.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -112,7 +112,7 @@ impl MllpDoor {
         bytes: usize,
     ) -> Result<(), Wait> {
         let now = Instant::now();
-        self.rates.take(rates::Sender::Address(plain(peer.address.ip())), now)?;
+        self.rates.take(rates::Sender::Address(peer.address.ip().to_canonical()), now)?;
         self.rates.may_send_bytes(organisation, now)?;
         self.rates.take(rates::Sender::Organisation(organisation.clone()), now)?;
         self.rates.charge_bytes(organisation, bytes, now);
@@ -175,7 +175,7 @@ impl MllpDoor {
 
     /// Whether this system may speak from there, with that certificate.
     fn may_speak(&self, profile: &Profile, peer: &Peer) -> Result<(), Problem> {
-        let address = plain(peer.address.ip());
+        let address = peer.address.ip().to_canonical();
         let allowed = if profile.inbound.peers.is_empty() {
             address.is_loopback()
         } else {
@@ -256,14 +256,6 @@ fn unclear_system(unclear: Unclear) -> Problem {
 
 fn unknown(field: &str, text: &str) -> Problem {
     Problem::new(UNKNOWN_SENDER, field, text)
-}
-
-/// An IPv4 address that came in over an IPv6 socket is the IPv4 address.
-fn plain(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
-        IpAddr::V4(_) => address,
-    }
 }
 
 fn reply(answer: CodecAnswer) -> Answer {

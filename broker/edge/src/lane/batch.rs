@@ -9,16 +9,16 @@ use tierlink_bus::{LaneConsumer, Received, Tag};
 use tierlink_codec::{Answered, CodeMaps, Codec, Directory, Encoded, Profile, Writing};
 use tierlink_schemas::delivery::{DeliveryId, InPlace, Outcome};
 use tierlink_schemas::message::from_slice;
-use tierlink_schemas::{Code, Loss, Message, Problem, Version};
+use tierlink_schemas::{Code, Loss, Message, Problem, Version, outside};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, instrument, warn};
 
-use super::parts::{
-    LaneRunner, Next, UNREADABLE, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id,
-};
-use crate::deliveries::{AfterTry, DueDelivery, OnDisk, Try, no_answer};
+use super::genuine::{Foreign, compare, compare_old};
+use super::parts::{LaneRunner, Next, WAIT_AFTER_FAILURE, parcel_id, pause, read_parcel_id};
+use super::poison::Poison;
+use crate::deliveries::{AfterTry, DueDelivery, OnDisk, Recorded, Try, no_answer};
 use crate::destination::{Destination, SendResult};
 use crate::figures::outcome_label;
 use crate::trouble::{Trouble, chain};
@@ -36,8 +36,8 @@ const SAFETY_LOSS: Code = Code::new("E042");
 
 /// Result of one delivery.
 enum Sent {
-    /// The lane is done with it, once its outcome is on disk.
-    Settled(OnDisk),
+    /// The lane is done with it, once its outcome is on disk, and sends nothing for a while.
+    Settled { on_disk: OnDisk, quiet_for: Duration },
     /// It was kept for too long, or the lane was paused: it returns to the bus.
     GivenBack,
     /// The process is stopping.
@@ -53,6 +53,12 @@ struct Pending {
     on_disk: OnDisk,
 }
 
+/// A delivery that the lane is done with.
+struct Settled {
+    on_disk: OnDisk,
+    quiet_for: Duration,
+}
+
 /// One batch of parcels on its way to the destination.
 pub(super) struct Batch<'a> {
     pub(super) lane: &'a LaneRunner,
@@ -60,7 +66,7 @@ pub(super) struct Batch<'a> {
     pub(super) profile: &'a Profile,
     pub(super) codec: &'a dyn Codec,
     pub(super) silence: &'a Trouble,
-    pub(super) poison: &'a Trouble,
+    pub(super) poison: &'a Poison,
     pub(super) stop: &'a CancellationToken,
 }
 
@@ -77,15 +83,17 @@ impl Batch<'_> {
             // A parcel for another organisation must never be sent to this one.
             match id.filter(|id| id.to == *self.lane.name.organisation()) {
                 Some(id) => known.push_back((id, received)),
-                None => self.bury(consumer, &received, "its name is none of this lane").await,
+                None => self.bury(consumer, &received, Foreign::Name).await,
             }
         }
         let Some(mut due) = self.still_due(&known).await else { return Next::Rejoin };
         let mut asked_at = Instant::now();
         let mut pending: Vec<Pending> = Vec::new();
         let mut void: Vec<Known> = Vec::new();
+        let mut changed: Vec<(DeliveryId, u32)> = Vec::new();
         let mut next = Next::GoOn;
         let mut stored = true;
+        let begun = Instant::now();
         while let Some((id, received)) = known.pop_front() {
             if asked_at.elapsed() > DUE_FOR {
                 known.push_front((id, received));
@@ -102,13 +110,28 @@ impl Batch<'_> {
                 void.push((id, received));
                 continue;
             };
-            // The parcel's id names the organisation, the store knows the system.
-            if its.lane != self.lane.name {
-                self.bury(consumer, &received, "it is for another system").await;
+            if let Err(foreign) = compare(&received.parcel, &its, &self.lane.name) {
+                self.bury(consumer, &received, foreign).await;
+                if foreign.is_change() {
+                    changed.push((id.clone(), its.round));
+                }
+                // The true one may come right behind it.
+                due.insert(id, its);
                 continue;
             }
+            changed.retain(|(other, _)| *other != id);
             match self.one(&its, &received, consumer, destination).await {
-                Some(Ok(on_disk)) => pending.push(Pending { tag: received.tag, on_disk }),
+                Some(Ok(Settled { on_disk, quiet_for })) => {
+                    pending.push(Pending { tag: received.tag, on_disk });
+                    if !quiet_for.is_zero() {
+                        stored = self.acknowledge_all(std::mem::take(&mut pending), consumer).await;
+                        destination.rest().await;
+                        next = self.keep_quiet(quiet_for, begun).await;
+                        if !stored || !matches!(next, Next::GoOn) {
+                            break;
+                        }
+                    }
+                }
                 Some(Err(after)) => {
                     next = after;
                     break;
@@ -121,6 +144,7 @@ impl Batch<'_> {
             }
         }
         let thrown_away = self.throw_away(void, consumer).await;
+        self.publish_again(changed).await;
         stored &= self.acknowledge_all(pending, consumer).await;
         if !stored {
             // The outcome could not be recorded, so the hospital will get these again, but
@@ -139,28 +163,44 @@ impl Batch<'_> {
         }
     }
 
-    /// Acknowledges what need not be sent any more. Parcels without a record are dead-lettered
-    /// instead: the store is an old copy, or another broker published them. Returns false if
+    /// Acknowledges what need not be sent any more. What the broker did not publish is
+    /// dead-lettered instead: somebody put it there, or the store is an old copy. Returns false if
     /// nothing is known now.
     async fn throw_away(&self, void: Vec<Known>, consumer: &mut dyn LaneConsumer) -> bool {
         if void.is_empty() {
             return true;
         }
         let asked = void.iter().map(|(id, _)| id.clone()).collect();
-        let unknown = match self.lane.due.unknown(&self.lane.name, asked).await {
-            Ok(unknown) => unknown,
-            Err(_told) => return self.cannot_say::<()>().await.is_some(),
-        };
-        let (buried, done): (Vec<_>, Vec<_>) =
-            void.into_iter().partition(|(id, _)| unknown.contains(id));
-        for (_, received) in &buried {
-            self.bury(consumer, received, "the store does not know its delivery").await;
+        let on_record: HashMap<DeliveryId, Recorded> =
+            match self.lane.due.on_record(&self.lane.name, asked).await {
+                Ok(known) => known.into_iter().map(|one| (one.id.clone(), one)).collect(),
+                Err(_told) => return self.cannot_say::<()>().await.is_some(),
+            };
+        let mut done: Vec<Tag> = Vec::new();
+        for (id, received) in &void {
+            match compare_old(&received.parcel, on_record.get(id), &self.lane.name) {
+                Ok(()) => done.push(received.tag),
+                Err(foreign) => self.bury(consumer, received, foreign).await,
+            }
         }
-        let done: Vec<Tag> = done.iter().map(|(_, received)| received.tag).collect();
         if !done.is_empty() {
             finish(consumer, &done).await;
         }
         true
+    }
+
+    /// Has what somebody changed published again. Not without end: whoever changes each parcel of the
+    /// lane would keep it and the store busy. The rest is found missing within a minute or two, as
+    /// what RabbitMQ loses is.
+    async fn publish_again(&self, mut changed: Vec<(DeliveryId, u32)>) {
+        changed.sort();
+        changed.dedup();
+        changed.truncate(self.poison.may_publish_again(changed.len()));
+        if changed.is_empty() {
+            return;
+        }
+        // A failure was told where it occurred, and leaves them to be found missing.
+        let _told = self.lane.due.publish_again(&self.lane.name, changed).await;
     }
 
     async fn cannot_say<T>(&self) -> Option<T> {
@@ -181,15 +221,16 @@ impl Batch<'_> {
         received: &Received,
         consumer: &mut dyn LaneConsumer,
         destination: &mut dyn Destination,
-    ) -> Option<Result<OnDisk, Next>> {
+    ) -> Option<Result<Settled, Next>> {
         let message = from_slice(&received.parcel.body).ok();
-        // Otherwise another message would be sent and settled in its place.
+        // Otherwise another message would be sent and settled in its place. It has the hash of what
+        // is stored, so this would be a fault of ours.
         let Some(message) = message.filter(|message| message.id == due.id.message) else {
-            self.bury(consumer, received, "it does not hold the message of its name").await;
+            self.bury(consumer, received, Foreign::Body).await;
             return None;
         };
         Some(match self.send(due, &message, destination).await {
-            Sent::Settled(on_disk) => Ok(on_disk),
+            Sent::Settled { on_disk, quiet_for } => Ok(Settled { on_disk, quiet_for }),
             Sent::GivenBack => Err(Next::Rejoin),
             Sent::Stopped => Err(Next::Stop),
         })
@@ -248,15 +289,16 @@ impl Batch<'_> {
             outcome: Outcome::Unsendable { problems },
             attempts: 0,
             in_place: InPlace::default(),
+            retry_after: None,
             silent_since: due.silent_since,
             losses,
             code_map,
             at: self.lane.environment.now(),
         };
         match self.lane.outcomes.report(&tried).await {
-            AfterTry::Settled(on_disk) => {
-                self.tell(&tried, message, due.created_at);
-                Sent::Settled(on_disk)
+            AfterTry::Settled { outcome, quiet_for, on_disk } => {
+                self.tell(&tried, &outcome, message, due.created_at);
+                Sent::Settled { on_disk, quiet_for }
             }
             // These are for messages that were sent; here the parcel returns to the bus.
             AfterTry::TryAgain { .. } | AfterTry::GiveBack => Sent::GivenBack,
@@ -278,10 +320,19 @@ impl Batch<'_> {
             attempts += 1;
             in_place.tries += 1;
             self.lane.figures.count_attempt(&self.lane.name);
-            let outcome = outcome(destination.send(&encoded, self.codec, &self.writing()).await);
+            let heard = destination.send(&encoded, self.codec, &self.writing()).await;
+            if let Some(ends_at) = destination.certificate_ends_at() {
+                self.lane.figures.saw_certificate(&self.lane.name, ends_at);
+            }
+            let (outcome, retry_after) = (outcome(heard.result), heard.retry_after);
             let at = self.lane.environment.now();
             match &outcome {
-                Outcome::Taken { .. } | Outcome::Refused { .. } => self.silence.is_over(),
+                // Where something answers that is not the hospital, only the keeper of deliveries
+                // counts the time: it knows whether this message is meant.
+                Outcome::Taken { .. }
+                | Outcome::Refused { .. }
+                | Outcome::TurnedAway { .. }
+                | Outcome::Held { .. } => self.silence.is_over(),
                 Outcome::NotNow { .. } => {
                     self.silence.is_over();
                     in_place.not_now += 1;
@@ -300,15 +351,16 @@ impl Batch<'_> {
                 outcome,
                 attempts,
                 in_place,
+                retry_after,
                 silent_since,
                 losses: encoded.losses.clone(),
                 code_map: encoded.code_maps.clone(),
                 at,
             };
             let after = match self.lane.outcomes.report(&tried).await {
-                AfterTry::Settled(on_disk) => {
-                    self.tell(&tried, message, due.created_at);
-                    return Sent::Settled(on_disk);
+                AfterTry::Settled { outcome, quiet_for, on_disk } => {
+                    self.tell(&tried, &outcome, message, due.created_at);
+                    return Sent::Settled { on_disk, quiet_for };
                 }
                 AfterTry::TryAgain { after } => after,
                 AfterTry::GiveBack => return Sent::GivenBack,
@@ -364,7 +416,21 @@ impl Batch<'_> {
         }
     }
 
+    /// Sends nothing for a while. A batch that would be kept for too long goes back to the bus.
+    async fn keep_quiet(&self, quiet_for: Duration, begun: Instant) -> Next {
+        match self.wait(quiet_for).await {
+            Some(Sent::Stopped) => Next::Stop,
+            Some(Sent::GivenBack | Sent::Settled { .. }) => Next::Rejoin,
+            None if begun.elapsed() > HOLD_MAX => Next::Rejoin,
+            None => Next::GoOn,
+        }
+    }
+
     fn tell_silence(&self, tried: &Try) {
+        // That of a lane that is held is told by whoever holds it.
+        if matches!(tried.outcome, Outcome::TurnedAway { .. } | Outcome::Held { .. }) {
+            return;
+        }
         let problem = tried.problem();
         if let Some(line) = self.silence.begins_or_goes_on(&problem.text) {
             warn!(
@@ -375,8 +441,8 @@ impl Batch<'_> {
     }
 
     /// Writes the end of a delivery to log and metrics.
-    fn tell(&self, tried: &Try, message: &Message, created_at: Timestamp) {
-        let Try { id, outcome, at, .. } = tried;
+    fn tell(&self, tried: &Try, outcome: &Outcome, message: &Message, created_at: Timestamp) {
+        let Try { id, at, .. } = tried;
         let label = outcome_label(outcome);
         let lane = &self.lane.name;
         self.lane.figures.count_outcome(lane, outcome);
@@ -391,6 +457,10 @@ impl Batch<'_> {
                 message.id = %id.message, %lane,
                 "Put a {kind} aside, {lane} cannot take it now: {}.", codes(problems)
             ),
+            Outcome::TurnedAway { problems, .. } | Outcome::Held { problems } => info!(
+                message.id = %id.message, %lane,
+                "Put a {kind} aside, something else than {lane} answered: {}.", codes(problems)
+            ),
             Outcome::Refused { problems }
             | Outcome::Unsendable { problems }
             | Outcome::Unanswered { problems }
@@ -404,11 +474,8 @@ impl Batch<'_> {
 
     /// Dead-letters a parcel that must not be sent. Logs at intervals, because whoever can put one
     /// such parcel into a lane can put in thousands.
-    async fn bury(&self, consumer: &mut dyn LaneConsumer, received: &Received, why: &str) {
-        metrics::counter!("tierlink_buried_total").increment(1);
-        if let Some(line) = self.poison.begins_or_goes_on(why) {
-            error!(lane = %self.lane.name, code = %UNREADABLE, "{line}");
-        }
+    async fn bury(&self, consumer: &mut dyn LaneConsumer, received: &Received, foreign: Foreign) {
+        self.poison.tell(&self.lane.name, foreign);
         if let Err(error) = consumer.bury(&[received.tag]).await {
             warn!(code = %error.code(), "It could not be buried: {}.", chain(&error));
         }
@@ -475,14 +542,39 @@ fn codes(problems: &[Problem]) -> String {
 /// Converts the result of sending into an outcome.
 fn outcome(result: SendResult) -> Outcome {
     match result {
-        SendResult::Answered(Answered::Taken { number }) => Outcome::Taken { number },
+        // The codecs have looked already; a new one may forget to.
+        SendResult::Answered(Answered::Taken { number }) => {
+            Outcome::Taken { number: number.as_deref().and_then(outside::number) }
+        }
         SendResult::Answered(Answered::Refused { problems }) => Outcome::Refused { problems },
         SendResult::Answered(Answered::NotNow { problems }) => Outcome::NotNow { problems },
-        SendResult::Answered(Answered::Unreadable { problem }) | SendResult::NoAnswer(problem) => {
-            Outcome::Unanswered { problems: vec![problem] }
+        SendResult::Answered(Answered::Unreadable { problem }) => {
+            Outcome::TurnedAway { status: None, problems: vec![problem] }
         }
+        SendResult::TurnedAway { status, problem } => {
+            Outcome::TurnedAway { status: Some(status), problems: vec![problem] }
+        }
+        SendResult::NoAnswer(problem) => Outcome::Unanswered { problems: vec![problem] },
         SendResult::Answered(Answered::Stray | Answered::MoreComes) => {
             Outcome::Unanswered { problems: vec![no_answer()] }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_a_codec_let_through_is_looked_at_once_more() {
+        let taken = |number: &str| {
+            let number = Some(number.to_owned());
+            outcome(SendResult::Answered(Answered::Taken { number }))
+        };
+
+        for evil in ["990101195001010010", "13900000001", "7\u{1b}[2J", &"9".repeat(3_000_000)] {
+            assert_eq!(taken(evil), Outcome::Taken { number: None });
+        }
+        assert_eq!(taken("ZY-7"), Outcome::Taken { number: Some("ZY-7".to_owned()) });
     }
 }

@@ -11,6 +11,7 @@ use tracing::{debug, error};
 
 use super::batch::Batch;
 use super::parts::{LaneRunner, Next, WAIT_AFTER_FAILURE, pause, reads_files};
+use super::poison::Poison;
 use crate::destination::Destination;
 use crate::idle::IdleConnection;
 use crate::organisations::Organisations;
@@ -27,7 +28,7 @@ struct Own {
     /// The hospital does not answer.
     silence: Trouble,
     /// The lane contains parcels that must not be sent (poison messages).
-    poison: Trouble,
+    poison: Poison,
 }
 
 impl LaneRunner {
@@ -36,10 +37,7 @@ impl LaneRunner {
         let own = Own {
             not_set_up: Trouble::new(format!("Nothing can be sent to {}", self.name)),
             silence: Trouble::new(format!("{} does not answer", self.name)),
-            poison: Trouble::new(format!(
-                "ALARM: parcels in the lane of {} are among the dead parcels now",
-                self.name
-            )),
+            poison: Poison::new(&self.name),
         };
         let Ok(queue) = QueueName::new(self.name.to_string()) else {
             error!(lane = %self.name, "The lane's name does not fit the bus.");
@@ -135,7 +133,7 @@ impl LaneRunner {
     ) {
         let mut changes = self.organisations.changes();
         let mut organisations = self.organisations.load();
-        let mut destination = match self.open_door(&*organisations, own) {
+        let mut destination = match self.open_destination(&*organisations, own) {
             Ok(Some(destination)) => destination,
             Ok(None) => return consumer.close().await,
             Err(NotSetUp) => {
@@ -146,8 +144,8 @@ impl LaneRunner {
         let mut idle = None;
         loop {
             let work = Work { organisations: &*organisations, own, stop };
-            let (consumer, door_now) = (&mut *consumer, &mut *destination);
-            match self.serve(&work, consumer, door_now, &mut changes, &mut idle).await {
+            let (consumer, current) = (&mut *consumer, &mut *destination);
+            match self.serve(&work, consumer, current, &mut changes, &mut idle).await {
                 After::Changed => {}
                 After::Leave => break,
             }
@@ -155,7 +153,7 @@ impl LaneRunner {
             let now = self.organisations.load();
             let Some(profile) = self.unchanged(&*organisations, &*now) else { break };
             if reads_files(profile) {
-                match self.open_door(&*now, own) {
+                match self.open_destination(&*now, own) {
                     Ok(Some(opened)) => destination = opened,
                     Ok(None) | Err(NotSetUp) => break,
                 }
@@ -166,7 +164,7 @@ impl LaneRunner {
     }
 
     /// Opens the way to the organisation. `None` when it has no address yet.
-    fn open_door(
+    fn open_destination(
         &self,
         organisations: &dyn Organisations,
         own: &Own,

@@ -22,6 +22,7 @@ pub async fn ready(State(api): State<Api>) -> Response {
         store: report.store.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
         bus: report.bus.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
         lanes: report.lanes.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
+        queues: report.queues.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
         clock: report.clock.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned()),
         stopping: report.stopping,
     };

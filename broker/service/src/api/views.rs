@@ -691,6 +691,8 @@ pub struct Readiness {
     pub bus: String,
     /// `ok`, or which lanes cannot be opened and why: the first ten by name.
     pub lanes: String,
+    /// `ok`, or which of the other queues in RabbitMQ do not have the settings that they should have.
+    pub queues: String,
     /// `ok`, or why no case may end by our clock. Messages are taken all the same.
     pub clock: String,
     /// Whether the process is about to end.

@@ -16,8 +16,9 @@ use tierlink_store::{LaneRow, Queries, StoredTime, TokenRow};
 use super::lanes_on_bus::lanes_not_open;
 use super::{ConfigFile, print};
 use crate::app;
+use crate::certificate_watch;
 use crate::config::Config;
-use crate::health::lanes_report;
+use crate::health::{lanes_report, queues_report};
 
 /// Longest duration of one check.
 const LOOK_LASTS: Duration = Duration::from_secs(10);
@@ -29,12 +30,15 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const STORE_AWAY: &str = "ops/runbooks/TierLinkStoreAway.md";
 const BUS_AWAY: &str = "ops/runbooks/TierLinkBusAway.md";
 const DEAD_PARCELS: &str = "ops/runbooks/TierLinkDeadParcels.md";
+const QUEUE_SETTINGS: &str = "ops/runbooks/TierLinkQueueSettings.md";
 const LANE_SILENT: &str = "ops/runbooks/TierLinkLaneSilent.md";
 const LANES_NOT_OPEN: &str = "ops/runbooks/TierLinkLanesNotOpen.md";
 const LANE_STANDS: &str = "ops/runbooks/TierLinkLaneStands.md";
 const DELIVERY_PARKED: &str = "ops/runbooks/TierLinkDeliveryParked.md";
 const DEADLINES_OVERDUE: &str = "ops/runbooks/TierLinkDeadlinesOverdue.md";
 const CLOCK_IN_DOUBT: &str = "ops/runbooks/TierLinkClockInDoubt.md";
+const LANE_HELD: &str = "ops/runbooks/TierLinkLaneHeld.md";
+const CERTIFICATE_EXPIRES: &str = "ops/runbooks/TierLinkCertificateExpires.md";
 const TOKEN_EXPIRES: &str = "ops/runbooks/TierLinkTokenExpires.md";
 
 /// Check that everything can be reached.
@@ -70,6 +74,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut findings = vec![calendar(&config)];
     let paused = store(&config, &mut findings).await;
     bus(&config, &paused, &mut findings).await;
+    findings.extend(certificates(&config, SystemEnvironment.now()));
     hospitals(&config, &mut findings).await;
     let well = findings.iter().all(|finding| finding.ok);
     if options.json {
@@ -215,7 +220,8 @@ fn lane(config: &Config, row: LaneRow, now: Timestamp) -> Finding {
         finding(&what, Err(text)).see(DELIVERY_PARKED)
     } else if let Some((at, problem)) = row.trouble {
         let text = format!("{waiting} waiting, last try {}: {problem}", print::time(at));
-        finding(&what, Err(text)).see(LANE_SILENT)
+        let answered = [network::NOT_LET_IN, network::NOT_ITS_WORD].contains(&problem.code);
+        finding(&what, Err(text)).see(if answered { LANE_HELD } else { LANE_SILENT })
     } else if row.paused {
         let text = format!("paused, {waiting} waiting; `tierlink lane resume {lane}`");
         finding(&what, Err(text)).see(LANE_STANDS)
@@ -257,6 +263,13 @@ async fn bus(config: &Config, paused: &HashSet<LaneName>, findings: &mut Vec<Fin
     let answers = outcome.is_ok() || see == DEAD_PARCELS;
     findings.push(finding("bus", outcome).see(see));
     if answers && bus.remembers() {
+        // Looking at the settings of a queue means declaring it, as the broker does.
+        let looked = match bus.open_lanes(&[]).await {
+            Ok(_) => queues_report(&bus.queues_in_trouble())
+                .map(|()| "have the limits that they should have".to_owned()),
+            Err(error) => Err(format!("{}: {error}", error.code())),
+        };
+        findings.push(finding("queues on the bus", looked).see(QUEUE_SETTINGS));
         let looked = match lanes_not_open(config, paused, &*bus).await {
             Ok(shut) => lanes_report(&shut).map(|()| "none is shut".to_owned()),
             Err(error) => Err(format!("{}: {error}", error.code())),
@@ -264,6 +277,23 @@ async fn bus(config: &Config, paused: &HashSet<LaneName>, findings: &mut Vec<Fin
         findings.push(finding("lanes on the bus", looked).see(LANES_NOT_OPEN));
     }
     bus.close().await;
+}
+
+/// The certificates that the configuration names and that end soon, or one line that none does.
+fn certificates(config: &Config, now: Timestamp) -> Vec<Finding> {
+    let own = certificate_watch::own(config);
+    let Some(next) = own.iter().map(|known| known.ends_at).min() else { return Vec::new() };
+    let near = own.iter().filter_map(|known| Some((known, certificate_watch::text(known, now)?)));
+    let mut found: Vec<Finding> = near.map(|(known, text)| ends_soon(&known.what, &text)).collect();
+    if found.is_empty() {
+        let text = format!("of ours the next ends {}", print::time(next));
+        found.push(finding("certificates", Ok(text)));
+    }
+    found
+}
+
+fn ends_soon(what: &str, text: &str) -> Finding {
+    finding(what, Err(format!("{}: {text}", certificate_watch::ENDS_SOON))).see(CERTIFICATE_EXPIRES)
 }
 
 async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
@@ -277,7 +307,14 @@ async fn hospitals(config: &Config, findings: &mut Vec<Finding>) {
                 Err("has no outbound.address; what it must receive waits in its lane".to_owned())
             }
             Ok(Some(mut destination)) => {
-                match tokio::time::timeout(LOOK_LASTS, destination.reach()).await {
+                let reached = tokio::time::timeout(LOOK_LASTS, destination.reach()).await;
+                if let Some(ends_at) = destination.certificate_ends_at() {
+                    let what = format!("the certificate of {}", profile.lane());
+                    let known = certificate_watch::Known { what, ends_at };
+                    let near = certificate_watch::text(&known, SystemEnvironment.now());
+                    findings.extend(near.map(|text| ends_soon(&known.what, &text)));
+                }
+                match reached {
                     Ok(Ok(())) => Ok("can be reached".to_owned()),
                     Ok(Err(problem)) => Err(problem.to_string()),
                     Err(_) => Err("E003: does not answer".to_owned()),

@@ -1,27 +1,33 @@
 //! Prints tables for people and JSON for programs. Nothing else writes to the terminal.
+//!
+//! What a hospital wrote may be among it, so nothing that a terminal would obey is printed. Raw bytes
+//! are the exception: whoever asks for them gets them.
 
 use std::io::Write;
 
 use serde::Serialize;
+use tierlink_schemas::outside;
 
 /// Columns that a Chinese character takes on a terminal.
 const WIDE: usize = 2;
 
 /// Prints a line. Ignores a closed pipe (`| head`).
 pub fn line(text: &str) {
-    let _closed = writeln!(std::io::stdout(), "{text}");
+    let lines = text.split('\n').map(outside::visible).collect::<Vec<_>>().join("\n");
+    let _closed = writeln!(std::io::stdout(), "{lines}");
 }
 
 /// Prints a problem to standard error.
 pub fn error(text: &str) {
-    let _closed = writeln!(std::io::stderr(), "{text}");
+    let lines = text.split('\n').map(outside::visible).collect::<Vec<_>>().join("\n");
+    let _closed = writeln!(std::io::stderr(), "{lines}");
 }
 
 /// Prints a value as JSON.
 pub fn json(value: &impl Serialize) {
-    line(&serde_json::to_string_pretty(value).unwrap_or_else(|_| {
+    line(&outside::visible_json(&serde_json::to_string_pretty(value).unwrap_or_else(|_| {
         unreachable!("what is printed has string keys and no failing writers")
-    }));
+    })));
 }
 
 /// Prints raw bytes.
@@ -52,7 +58,10 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) {
         let cells: Vec<String> = row
             .iter()
             .zip(&widths)
-            .map(|(cell, wide)| format!("{cell}{}", " ".repeat(wide.saturating_sub(width(cell)))))
+            .map(|(cell, wide)| {
+                let filled = " ".repeat(wide.saturating_sub(width(cell)));
+                format!("{}{filled}", cell.replace('\n', " "))
+            })
             .collect();
         line(cells.join("  ").trim_end());
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tierlink_codec::profile::{Identity, PEOPLE, Receipts};
-use tierlink_codec::{Codec, CodecRegistry, OrganisationProfile, Profile, Transport};
+use tierlink_codec::{Codec, CodecRegistry, OrganisationProfile, Profile, Taken, Transport};
 use tierlink_core::traffic::Traffic;
 use tierlink_edge::address::Address;
 use tierlink_schemas::{OrganisationCode, Problem};
@@ -108,6 +108,15 @@ fn check_format(system: &Profile, codec: &dyn Codec, found: &mut Found<'_>) {
         return;
     };
     let transport = address.transport();
+    let taken = &system.outbound.taken;
+    if taken.texts.iter().any(|text| text.trim().is_empty()) {
+        let text = "an empty text stands in every page; write what stands only in a real answer";
+        found.of_system(system, "outbound.taken.texts", text);
+    }
+    if transport == Transport::Mllp && *taken != Taken::default() {
+        let text = "counts over HTTP only; over MLLP an acknowledgement is the answer";
+        found.of_system(system, "outbound.taken", text);
+    }
     if !travels(transport) {
         let schemes: Vec<&str> = codec.transports().iter().map(|it| it.scheme()).collect();
         let (over, schemes) = (transport.as_str(), schemes.join(" or "));
@@ -285,6 +294,18 @@ mod tests {
         assert_eq!(fields(&format!("{HIS}{unknown}")), ["A: systems.ecg.format.name"]);
         assert_eq!(fields(&format!("{HIS}{over_mllp}")), ["A: systems.ecg.outbound.address"]);
         assert_eq!(fields(&format!("{HIS}{listener}")), ["A: systems.ecg.inbound.listener"]);
+    }
+
+    #[test]
+    fn what_takes_a_message_is_nothing_that_stands_in_every_page() {
+        let blank = format!("{ECG}outbound.taken.texts = [\" \"]\n");
+        let fine = format!("{ECG}outbound.taken.texts = ['\"code\":0']\n");
+        let over_mllp = fine.replace("http://ecg/in", "mllp://ecg:1").replace("json", "hl7v2");
+
+        assert_eq!(fields(&format!("{HIS}{blank}")), ["A: systems.ecg.outbound.taken.texts"]);
+        assert!(fields(&format!("{HIS}{fine}")).is_empty());
+        let over_mllp = fields(&format!("{HIS}{over_mllp}"));
+        assert!(over_mllp.contains(&"A: systems.ecg.outbound.taken".to_owned()), "{over_mllp:?}");
     }
 
     #[test]

@@ -120,12 +120,12 @@ impl Outbox for Connection {
         self.transact("mark as published", |memory| memory.mark_published(&done, now)).await
     }
 
-    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DeliveryRow>, Error> {
+    async fn still_due(&self, asked: Vec<(DeliveryId, u32)>) -> Result<Vec<DueRow>, Error> {
         self.transact("look at deliveries", |memory| memory.still_due(&asked)).await
     }
 
-    async fn lanes_of(&self, asked: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, LaneName)>, Error> {
-        self.transact("look at deliveries", |memory| memory.lanes_of(&asked)).await
+    async fn on_record(&self, asked: Vec<DeliveryId>) -> Result<Vec<RecordedRow>, Error> {
+        self.transact("look at deliveries", |memory| memory.on_record(&asked)).await
     }
 
     async fn settle(

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tierlink_codec::{Answered, Codec, Encoded, Profile, Writing};
-use tierlink_edge::destination::{Destination, Destinations, SendResult};
+use tierlink_edge::destination::{Destination, Destinations, Heard, SendResult};
 use tierlink_edge::organisations::Organisations;
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, OrganisationCode, Problem};
@@ -91,7 +92,7 @@ fn silent() -> SendResult {
 
 #[async_trait]
 impl Destination for HospitalConnection {
-    async fn send(&mut self, encoded: &Encoded, _: &dyn Codec, _: &Writing<'_>) -> SendResult {
+    async fn send(&mut self, encoded: &Encoded, _: &dyn Codec, _: &Writing<'_>) -> Heard {
         let Town { seen, power, dice, faults } = &self.town;
         power.on().await;
         let message = from_slice(&encoded.bytes).unwrap();
@@ -99,7 +100,7 @@ impl Destination for HospitalConnection {
         let out = seen.lock().out.contains(&self.whose);
         if out || faults.happens(dice, 8) {
             dice.wait_between(200, 3_000).await;
-            return silent();
+            return silent().into();
         }
         dice.wait(if faults.happens(dice, 10) { 4_000 } else { 5 }).await;
         power.on().await;
@@ -107,11 +108,15 @@ impl Destination for HospitalConnection {
         // The hospital has done what it did, and its answer is on its way.
         dice.wait(5).await;
         power.on().await;
-        if faults.happens(dice, 8) { silent() } else { answer }
+        if faults.happens(dice, 8) { silent().into() } else { answer.into() }
     }
 
     async fn reach(&mut self) -> Result<(), Problem> {
         Ok(())
+    }
+
+    fn certificate_ends_at(&self) -> Option<Timestamp> {
+        None
     }
 
     async fn rest(&mut self) {}

@@ -102,7 +102,7 @@ impl Process {
             store: store.clone(),
             current_config: Arc::clone(&current_config),
             environment: Arc::clone(&environment),
-            wake,
+            wake: Arc::clone(&wake),
             lease: lease("clock"),
             watch: ClockWatch::new(ClockStatus::default()),
         };
@@ -119,6 +119,8 @@ impl Process {
             settler,
             Arc::clone(&current_config),
             Arc::clone(&environment),
+            wake,
+            Arc::clone(&figures),
         ));
         for code in EVERYBODY {
             let lane = LaneRunner {

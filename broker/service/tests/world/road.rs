@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tierlink_bus::{
     Announcement, Bus, BusError, InProcessBus, Lane, LaneConsumer, LaneDepth, LaneTrouble, Parcel,
-    Published, Received, Tag,
+    Published, QueueTrouble, Received, Tag,
 };
 
 use crate::dice::Dice;
@@ -103,6 +103,14 @@ impl Bus for Road {
 
     fn lanes_in_trouble(&self) -> Vec<LaneTrouble> {
         Vec::new()
+    }
+
+    fn queues_in_trouble(&self) -> Vec<QueueTrouble> {
+        Vec::new()
+    }
+
+    async fn receipts_waiting(&self) -> Result<u64, BusError> {
+        Ok(0)
     }
 
     async fn publish(&self, parcels: Vec<Parcel>) -> Result<Vec<Published>, BusError> {

@@ -18,8 +18,9 @@ use tierlink_core::find::{self, Key, Picked};
 use tierlink_schemas::message::to_vec;
 use tierlink_schemas::{Code, LaneName, Message, OrganisationCode, Problem, Refusal, Verdict};
 use tierlink_store::{
-    Attempt, Content, DeliveryId, DeliveryRow, Found, Hold, Judge, Judged, Judgement,
-    LaneCondition, Outgoing, Repair, SetRight, Settlement, StoredTime, ToJudge, Work,
+    Attempt, BodyHash, Content, DeliveryId, DeliveryRow, DueRow, Found, Hold, Judge, Judged,
+    Judgement, LaneCondition, Outgoing, RecordedRow, Repair, SetRight, Settlement, StoredTime,
+    ToJudge, Work,
 };
 use uuid::Uuid;
 
@@ -409,17 +410,27 @@ impl Memory {
         }
     }
 
-    pub fn still_due(&self, asked: &[(DeliveryId, u32)]) -> Vec<DeliveryRow> {
+    pub fn still_due(&self, asked: &[(DeliveryId, u32)]) -> Vec<DueRow> {
         let rows = asked.iter().filter_map(|(id, round)| {
             let row = &self.deliveries.get(id)?.row;
-            (row.round == *round && waits_for_an_answer(&row.state)).then(|| row.clone())
+            let due = row.round == *round && waits_for_an_answer(&row.state);
+            due.then(|| DueRow { row: row.clone(), body_hash: self.body_hash(row) })
         });
         rows.collect()
     }
 
-    pub fn lanes_of(&self, asked: &[DeliveryId]) -> Vec<(DeliveryId, LaneName)> {
-        let known = asked.iter().filter_map(|id| Some((id, self.deliveries.get(id)?)));
-        known.map(|(id, delivery)| (id.clone(), delivery.row.lane())).collect()
+    pub fn on_record(&self, asked: &[DeliveryId]) -> Vec<RecordedRow> {
+        let known = asked.iter().filter_map(|id| self.deliveries.get(id)).map(|delivery| {
+            let row = &delivery.row;
+            let (lane, body_hash) = (row.lane(), self.body_hash(row));
+            RecordedRow { id: row.id.clone(), lane, round: row.round, body_hash }
+        });
+        known.collect()
+    }
+
+    /// A store that changes what it stores believes itself.
+    fn body_hash(&self, row: &DeliveryRow) -> BodyHash {
+        BodyHash::of(&self.outgoing(row).body)
     }
 
     pub fn settle(&mut self, settlements: Vec<Settlement>, judge: &dyn Judge) {
@@ -446,13 +457,20 @@ impl Memory {
             Outcome::Taken { .. } | Outcome::Refused { .. } | Outcome::NotNow { .. } => {
                 lane.unanswered_at = None;
             }
-            Outcome::Unsendable { .. } | Outcome::Unanswered { .. } | Outcome::GaveUp { .. } => {}
+            Outcome::Unsendable { .. }
+            | Outcome::Unanswered { .. }
+            | Outcome::TurnedAway { .. }
+            | Outcome::Held { .. }
+            | Outcome::GaveUp { .. } => {}
         }
+        let held = matches!(settlement.outcome, Outcome::Held { .. });
         let settled = judge.settle(&before, &settlement);
         let Some(next) = settled.next else { return };
         if let Some(delivery) = self.deliveries.get_mut(&settlement.id) {
             delivery.row.attempts = delivery.row.attempts.max(settlement.attempts);
-            if let Stand::Waiting { .. } = next {
+            if let Stand::Waiting { .. } = next
+                && !held
+            {
                 delivery.row.silent_since.get_or_insert(settlement.at);
             }
             if matches!(next, Stand::Queued | Stand::Waiting { .. }) {
@@ -476,7 +494,9 @@ impl Memory {
                 && waits_for_an_answer(&delivery.row.state)
             {
                 delivery.row.attempts = delivery.row.attempts.max(attempt.attempts);
-                delivery.row.silent_since.get_or_insert(attempt.at);
+                if !attempt.held {
+                    delivery.row.silent_since.get_or_insert(attempt.at);
+                }
             }
         }
     }
@@ -488,10 +508,20 @@ impl Memory {
         let lost: Vec<DeliveryId> = self
             .unsettled
             .iter()
-            .filter(|id| self.deliveries[*id].row.state == Stand::Published)
+            .filter(|id| match self.deliveries[*id].row.state {
+                Stand::Published => true,
+                Stand::Queued => matches!(repair, Repair::Changed(_)),
+                Stand::Waiting { .. }
+                | Stand::Delivered
+                | Stand::Parked { .. }
+                | Stand::Withdrawn => false,
+            })
             .filter(|id| match repair {
                 Repair::BusIsEmpty => true,
                 Repair::Lane(lane) => self.deliveries[*id].row.lane() == *lane,
+                Repair::Changed(changed) => {
+                    changed.contains(&((*id).clone(), self.deliveries[*id].row.round))
+                }
                 Repair::Stale { before, waiting, .. } => {
                     !waiting.contains(&self.deliveries[*id].row.lane())
                         && self.is_stale(id, *before)

@@ -5,10 +5,12 @@ use tierlink_core::delivery::{Outcome, State};
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{LaneName, Verdict};
 use tierlink_store::{
-    Act, Acted, Attempt, CaseKey, DeliveryId, LaneCondition, Outbox, Outgoing, Repair, Store,
+    Act, Acted, Attempt, BodyHash, CaseKey, DeliveryId, LaneCondition, Outbox, Outgoing,
+    RecordedRow, Repair, Store,
 };
 use uuid::Uuid;
 
+use crate::acting::execute;
 use crate::county::{HOSPITAL, STRANGER, TOWNSHIP, code};
 use crate::open::Place;
 use crate::said::{
@@ -57,16 +59,73 @@ pub async fn a_delivery_is_known_however_it_ended(place: &Place) {
     let store = &*place.store;
     line(store, "m-1", 0).await;
     let head = publish(store, noon()).await.remove(0);
-    let waits = store.lanes_of(vec![head.id.clone()]).await.unwrap();
+    let waits = store.on_record(vec![head.id.clone()]).await.unwrap();
     settle(store, &head.id, head.round, taken(), noon()).await;
     let elsewhere = DeliveryId { message: head.id.message, to: code(STRANGER) };
     let never = DeliveryId { message: Uuid::now_v7(), to: head.id.to.clone() };
 
-    let known = store.lanes_of(vec![never, head.id.clone(), elsewhere]).await.unwrap();
+    let known = store.on_record(vec![never, head.id.clone(), elsewhere]).await.unwrap();
 
     let lane = LaneName::from(code(HOSPITAL));
-    assert_eq!(waits, [(head.id.clone(), lane.clone())]);
-    assert_eq!(known, [(head.id, lane)]);
+    let body_hash = BodyHash::of(&head.body);
+    let row = RecordedRow { id: head.id, lane, round: head.round, body_hash };
+    assert_eq!(waits, [row.clone()]);
+    assert_eq!(known, [row]);
+}
+
+/// Also of a message that a release without hashes has written.
+pub async fn what_must_be_sent_is_known_by_its_hash(place: &Place) {
+    let store = &*place.store;
+    line(store, "m-1", 0).await;
+    let head = publish(store, noon()).await.remove(0);
+    let hash_of = async || {
+        let due = store.still_due(vec![(head.id.clone(), head.round)]).await.unwrap().remove(0);
+        let on_record = store.on_record(vec![head.id.clone()]).await.unwrap().remove(0);
+        assert_eq!(due.body_hash, on_record.body_hash);
+        due.body_hash
+    };
+
+    let hashed = hash_of().await;
+    execute(place, "UPDATE messages SET canonical_hash = NULL").await;
+    let unhashed = hash_of().await;
+
+    assert_eq!([hashed, unhashed], [BodyHash::of(&head.body); 2]);
+    assert_ne!(hashed, BodyHash::of(b"something else"));
+}
+
+/// A lane may meet it before the relay has marked it as published.
+pub async fn what_was_changed_before_it_was_marked_is_queued_again(place: &Place) {
+    let store = &*place.store;
+    line(store, "m-1", 0).await;
+    let head = store.to_publish(noon(), 10, &[]).await.unwrap().remove(0);
+    let key = || vec![(head.id.clone(), head.round)];
+
+    let queued = store.repair(Repair::Changed(key())).await.unwrap();
+    store.mark_published(key(), noon()).await.unwrap();
+
+    assert_eq!(queued, 1);
+    let again = publish(store, later(1)).await;
+    assert_eq!((&again[0].id, again[0].round), (&head.id, head.round + 1));
+}
+
+pub async fn what_was_changed_on_the_bus_is_queued_again_once(place: &Place) {
+    let store = &*place.store;
+    line(store, "m-1", 0).await;
+    let head = publish(store, noon()).await.remove(0);
+    let changed = || Repair::Changed(vec![(head.id.clone(), head.round); 2]);
+
+    let queued = store.repair(changed()).await.unwrap();
+    let queued_again = store.repair(changed()).await.unwrap();
+
+    assert_eq!((queued, queued_again), (1, 0), "the second is of an older round");
+    let again = publish(store, later(1)).await;
+    assert_eq!(
+        again.iter().map(|row| (&row.id, row.round)).collect::<Vec<_>>(),
+        [(&head.id, head.round + 1)]
+    );
+    settle(store, &head.id, again[0].round, taken(), later(2)).await;
+    let settled = Repair::Changed(vec![(head.id.clone(), again[0].round)]);
+    assert_eq!(store.repair(settled).await.unwrap(), 0, "what is settled stays settled");
 }
 
 pub async fn a_parked_delivery_holds_its_line_and_no_other(place: &Place) {
@@ -100,7 +159,7 @@ pub async fn a_replay_makes_older_copies_void(place: &Place) {
     let again = publish(store, later(10)).await;
     let again = to_hospital(&again)[0];
     assert_eq!((&again.id, again.round), (&head.id, head.round + 1));
-    let row = store.still_due(vec![(head.id.clone(), again.round)]).await.unwrap().remove(0);
+    let row = store.still_due(vec![(head.id.clone(), again.round)]).await.unwrap().remove(0).row;
     assert_eq!((row.state, row.silent_since), (State::Published, None));
     // A late "no" of the older round changes nothing.
     settle(store, &head.id, head.round, refused(), later(11)).await;
@@ -137,7 +196,7 @@ pub async fn a_wait_is_respected(place: &Place) {
     let again = publish(store, later(3_600)).await;
     let again = to_hospital(&again)[0];
     assert_eq!((&again.id, again.round), (&head.id, head.round + 1));
-    let row = store.still_due(vec![(head.id, again.round)]).await.unwrap().remove(0);
+    let row = store.still_due(vec![(head.id, again.round)]).await.unwrap().remove(0).row;
     assert_eq!(row.silent_since, Some(noon()));
 }
 
@@ -203,7 +262,7 @@ pub async fn a_paused_lane_keeps_its_deliveries(place: &Place) {
 
 fn attempt(id: &DeliveryId) -> Attempt {
     let lane = id.to.clone().into();
-    Attempt { id: id.clone(), lane, attempts: 3, problem: problem(), at: later(1) }
+    Attempt { id: id.clone(), lane, attempts: 3, problem: problem(), held: false, at: later(1) }
 }
 
 pub async fn silence_is_remembered_until_an_answer(place: &Place) {
@@ -213,7 +272,7 @@ pub async fn silence_is_remembered_until_an_answer(place: &Place) {
 
     store.note_attempts(vec![attempt(&head.id)]).await.unwrap();
 
-    let row = store.still_due(vec![(head.id.clone(), head.round)]).await.unwrap().remove(0);
+    let row = store.still_due(vec![(head.id.clone(), head.round)]).await.unwrap().remove(0).row;
     assert_eq!((row.attempts, row.silent_since), (3, Some(later(1))));
     let lane = store.lanes().await.unwrap().remove(0);
     assert_eq!(lane.trouble, Some((later(1), problem())));

@@ -70,6 +70,9 @@ macro_rules! keeps_its_promises {
             delivering {
                 only_the_first_of_a_line_goes_to_the_bus
                 a_delivery_is_known_however_it_ended
+                what_must_be_sent_is_known_by_its_hash
+                what_was_changed_before_it_was_marked_is_queued_again
+                what_was_changed_on_the_bus_is_queued_again_once
                 a_parked_delivery_holds_its_line_and_no_other
                 a_replay_makes_older_copies_void
                 a_dropped_delivery_lets_its_followers_go

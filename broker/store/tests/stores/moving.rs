@@ -23,6 +23,7 @@ enum Way {
     BusIsEmpty,
     LaneIsNew,
     Stale,
+    Changed,
     LookAtWait(Timestamp),
     Act(Act),
     NoteAttempt,
@@ -38,9 +39,12 @@ fn ways() -> Vec<Way> {
         Way::Answered(Outcome::NotNow { problems: problems() }),
         Way::Answered(Outcome::Unanswered { problems: problems() }),
         Way::Answered(Outcome::GaveUp { problems: problems() }),
+        Way::Answered(Outcome::TurnedAway { status: Some(403), problems: problems() }),
+        Way::Answered(Outcome::Held { problems: problems() }),
         Way::BusIsEmpty,
         Way::LaneIsNew,
         Way::Stale,
+        Way::Changed,
         Way::LookAtWait(noon()),
         Way::LookAtWait(later(3_600)),
         Way::LookAtWait(later(-3_600)),
@@ -102,6 +106,9 @@ async fn go(store: &dyn Store, way: &Way, row: &DeliveryRow) {
             let stale = Repair::Stale { before: later(1), waiting: Vec::new(), limit: 500 };
             store.repair(stale).await.unwrap();
         }
+        Way::Changed => {
+            store.repair(Repair::Changed(vec![(id, round)])).await.unwrap();
+        }
         Way::LookAtWait(now) => {
             let queued = store.queue_due(vec![(id.clone(), round)], *now).await.unwrap();
             let offered = store.to_publish(*now, 500, &[]).await.unwrap();
@@ -111,7 +118,8 @@ async fn go(store: &dyn Store, way: &Way, row: &DeliveryRow) {
         Way::Act(its) => act(store, &id, *its).await,
         Way::NoteAttempt => {
             let lane = id.to.clone().into();
-            let attempt = Attempt { id, lane, attempts: 1, problem: problem(), at: noon() };
+            let (problem, at) = (problem(), noon());
+            let attempt = Attempt { id, lane, attempts: 1, problem, held: false, at };
             store.note_attempts(vec![attempt]).await.unwrap();
         }
     }
@@ -122,7 +130,7 @@ fn said(way: &Way, row: &DeliveryRow, published_at: Option<Timestamp>) -> Step {
     let event = match way {
         Way::Published => Event::Published,
         Way::Answered(outcome) => Event::Answered(outcome.clone()),
-        Way::BusIsEmpty | Way::LaneIsNew | Way::Stale => Event::Repaired,
+        Way::BusIsEmpty | Way::LaneIsNew | Way::Stale | Way::Changed => Event::Repaired,
         Way::LookAtWait(_) => Event::Due { waits_since: published_at },
         Way::Act(its) => return delivery::act(&row.state, *its),
         Way::NoteAttempt => return Step::Ignore,
@@ -154,7 +162,7 @@ pub async fn a_delivery_moves_only_as_the_core_says(place: &Place) {
             moves += u32::from(after.state != before.state);
         }
     }
-    // Six outcomes each in three states, of which two leave what waits as it is; one confirmation,
-    // three repairs, two ends of a wait, two acts and a late acceptance.
-    assert_eq!(moves, 3 * 6 - 2 + 1 + 3 + 2 + 2 + 1);
+    // Eight outcomes each in three states, of which four leave what waits as it is; one confirmation,
+    // four repairs, two ends of a wait, two acts and a late acceptance.
+    assert_eq!(moves, 3 * 8 - 4 + 1 + 4 + 2 + 2 + 1);
 }

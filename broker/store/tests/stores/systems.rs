@@ -130,6 +130,7 @@ pub async fn each_system_has_a_lane_of_its_own(place: &Place) {
         lane: head.lane.clone(),
         attempts: 1,
         problem: problem(),
+        held: false,
         at: later(2),
     };
     store.note_attempts(vec![silent]).await.unwrap();

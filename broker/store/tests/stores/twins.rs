@@ -65,7 +65,7 @@ fn both_databases_have_the_same_tables_columns_and_rules() {
     for (file, sql) in &postgres {
         let (one, other) = (names(sql), names(&sqlite[file]));
         let count: usize = one.values().map(BTreeSet::len).sum();
-        assert!(count > 1, "{file} names no columns");
+        assert!(count > 0, "{file} names no columns");
         assert_eq!(one, other, "{file}");
     }
 }
