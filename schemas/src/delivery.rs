@@ -63,7 +63,8 @@ impl BodyHash {
     /// 64 hexadecimal digits in lower case, as `sha256sum` prints them.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
     /// The 32 bytes to store.

@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_receipt_to_the_letter_is_refused() {
-        let wrong: [(&str, fn(&mut Value)); 11] = [
+        type Change = fn(&mut Value);
+        let wrong: [(&str, Change); 11] = [
             ("no hash", |it| drop(it.as_object_mut().unwrap().remove("body_sha256"))),
             ("half a hash", |it| it["body_sha256"] = json!("ba7816bf")),
             ("an unknown field", |it| it["patient"] = json!("汪德福")),

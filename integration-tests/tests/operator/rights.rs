@@ -262,7 +262,7 @@ async fn pgbouncer_with_transaction_pooling_is_refused_in_words() {
     ];
     let mut role = format!("CREATE ROLE {user} LOGIN SUPERUSER PASSWORD 'p';");
     for (name, value) in settings {
-        role.push_str(&format!("ALTER ROLE {user} SET {name} = {value};"));
+        role = format!("{role}ALTER ROLE {user} SET {name} = {value};");
     }
     order(&store, role).await;
 

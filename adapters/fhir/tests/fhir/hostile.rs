@@ -144,7 +144,7 @@ fn names_from_outside_reach_no_record_unless_they_are_names() {
                 let paths = message.extras.iter().map(|extra| extra.path.as_str());
                 told.extend(paths);
             }
-            Err(problems) => told.push_str(&format!("{problems:?}")),
+            Err(problems) => told = format!("{told}{problems:?}"),
         }
         assert!(!told.contains(evil), "{evil:?} in {told:.2000}");
         assert!(told.contains("(unreadable name)"), "{told:.2000}");

@@ -69,7 +69,7 @@ pub async fn a_delivery_is_known_however_it_ended(place: &Place) {
     let lane = LaneName::from(code(HOSPITAL));
     let body_hash = BodyHash::of(&head.body);
     let row = RecordedRow { id: head.id, lane, round: head.round, body_hash };
-    assert_eq!(waits, [row.clone()]);
+    assert_eq!(waits, std::slice::from_ref(&row));
     assert_eq!(known, [row]);
 }
 
