@@ -51,7 +51,7 @@ struct Way {
 impl Way {
     fn of(lane: &LaneName, known: Lane<DeliveryId>) -> Self {
         let what = format!(
-            "ALARM: the lane of {lane} is held, nothing gets through and nothing is parked for it"
+            "The lane of {lane} is held, nothing gets through and nothing is parked for it"
         );
         Self { lane: known, held: Trouble::new(what) }
     }

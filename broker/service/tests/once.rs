@@ -280,42 +280,69 @@ async fn acknowledge(stream: &mut TcpStream, of: &str) {
     stream.write_all(answer.as_bytes()).await.unwrap();
 }
 
+/// A lane to the hospital, running, with the example of a referral in it.
+struct Running {
+    config: Arc<CurrentConfig>,
+    counted: Arc<Counted>,
+    outcomes: mpsc::UnboundedReceiver<Outcome>,
+    stop: CancellationToken,
+    lane: tokio::task::JoinHandle<()>,
+    _paused: watch::Sender<Arc<HashSet<LaneName>>>,
+}
+
+impl Running {
+    async fn start(address: &str) -> Self {
+        let config = Arc::new(CurrentConfig::new(config(address)));
+        let counted = Arc::new(Counted::default());
+        let bus: Arc<dyn Bus> = Arc::new(InProcessBus::new());
+        let (sender, outcomes) = mpsc::unbounded_channel();
+        let deliveries = Arc::new(Deliveries(sender));
+        let to: OrganisationCode = HOSPITAL.parse().unwrap();
+        let (keep, paused) = watch::channel(Arc::new(HashSet::new()));
+        let lane = LaneRunner {
+            name: to.clone().into(),
+            due: Arc::<Deliveries>::clone(&deliveries),
+            outcomes: deliveries,
+            bus: Arc::clone(&bus),
+            organisations: Arc::<CurrentConfig>::clone(&config),
+            environment: Arc::new(SystemEnvironment),
+            destinations: Arc::new(Network),
+            codecs: CodecRegistry::new(vec![Arc::<Counted>::clone(&counted)]),
+            paused,
+            troubles: Arc::new(Troubles::default()),
+            idle_connections: Arc::new(IdleConnections::default()),
+            figures: Arc::new(LaneFigures::default()),
+            joining: Arc::new(Semaphore::new(JOINING_MAX)),
+        };
+        let stop = CancellationToken::new();
+        let lane = tokio::spawn(lane.run(stop.clone()));
+        let message = referral();
+        let queue = Queue::new(HOSPITAL).unwrap();
+        bus.open_lanes(std::slice::from_ref(&queue)).await.unwrap();
+        let id = parcel_id(&DeliveryId { message: message.id, to });
+        let body = Bytes::from(to_vec(&message));
+        let parcel = Parcel { lane: queue, id, round: 1, number: 1, body };
+        assert_eq!(bus.publish(vec![parcel]).await.unwrap(), [Published::Safe]);
+        Self { config, counted, outcomes, stop, lane, _paused: keep }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.lane.await.unwrap();
+    }
+}
+
+/// A hospital that listens, and its address.
+async fn hospital() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("mllp://{}", listener.local_addr().unwrap());
+    (listener, address)
+}
+
 #[tokio::test]
 async fn a_message_is_written_once_for_all_tries_and_each_answer_is_read_once() {
-    let hospital = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("mllp://{}", hospital.local_addr().unwrap());
-    let current_config = Arc::new(CurrentConfig::new(config(&address)));
-    let counted = Arc::new(Counted::default());
-    let bus: Arc<dyn Bus> = Arc::new(InProcessBus::new());
-    let (sender, mut outcomes) = mpsc::unbounded_channel();
-    let deliveries = Arc::new(Deliveries(sender));
-    let to: OrganisationCode = HOSPITAL.parse().unwrap();
-    let (_keep, paused) = watch::channel(Arc::new(HashSet::new()));
-    let lane = LaneRunner {
-        name: to.clone().into(),
-        due: Arc::<Deliveries>::clone(&deliveries),
-        outcomes: deliveries,
-        bus: Arc::clone(&bus),
-        organisations: current_config,
-        environment: Arc::new(SystemEnvironment),
-        destinations: Arc::new(Network),
-        codecs: CodecRegistry::new(vec![Arc::<Counted>::clone(&counted)]),
-        paused,
-        troubles: Arc::new(Troubles::default()),
-        idle_connections: Arc::new(IdleConnections::default()),
-        figures: Arc::new(LaneFigures::default()),
-        joining: Arc::new(Semaphore::new(JOINING_MAX)),
-    };
-    let stop = CancellationToken::new();
-    let running = tokio::spawn(lane.run(stop.clone()));
-    let message = referral();
-    let queue = Queue::new(HOSPITAL).unwrap();
-    bus.open_lanes(std::slice::from_ref(&queue)).await.unwrap();
-    let id = parcel_id(&DeliveryId { message: message.id, to });
-    let body = Bytes::from(to_vec(&message));
-
-    let parcel = Parcel { lane: queue, id, round: 1, number: 1, body };
-    assert_eq!(bus.publish(vec![parcel]).await.unwrap(), [Published::Safe]);
+    let (hospital, address) = hospital().await;
+    let mut running = Running::start(&address).await;
 
     // The first try gets no answer. The second gets somebody else's, and then its own.
     let (mut first, _) = hospital.accept().await.unwrap();
@@ -325,10 +352,28 @@ async fn a_message_is_written_once_for_all_tries_and_each_answer_is_read_once() 
     let control_id = next_message(&mut second).await;
     acknowledge(&mut second, "ANOTHER").await;
     acknowledge(&mut second, &control_id).await;
-    assert!(matches!(outcomes.recv().await.unwrap(), Outcome::Unanswered { .. }));
-    assert!(matches!(outcomes.recv().await.unwrap(), Outcome::Taken { .. }));
-    stop.cancel();
-    running.await.unwrap();
-    assert_eq!(count(&counted.encoded), 1);
-    assert_eq!(count(&counted.answers_read), 2, "one for each frame that came");
+
+    assert!(matches!(running.outcomes.recv().await.unwrap(), Outcome::Unanswered { .. }));
+    assert!(matches!(running.outcomes.recv().await.unwrap(), Outcome::Taken { .. }));
+    assert_eq!(count(&running.counted.encoded), 1);
+    assert_eq!(count(&running.counted.answers_read), 2, "one for each frame that came");
+    running.end().await;
+}
+
+/// Seen to fail: each wait looked only for changes after it had begun, so a corrected address or a
+/// renewed certificate that came during a try was not taken in until the delivery was given back.
+#[tokio::test]
+async fn a_reload_during_a_try_is_taken_in_before_the_next() {
+    let ((wrong, at_first), (right, corrected)) = (hospital().await, hospital().await);
+    let running = Running::start(&at_first).await;
+    let (mut first, _) = wrong.accept().await.unwrap();
+    next_message(&mut first).await;
+
+    running.config.exchange(config(&corrected));
+    drop(first);
+
+    let accepted = tokio::time::timeout(Duration::from_secs(10), right.accept()).await;
+    let (mut second, _) = accepted.unwrap().unwrap();
+    next_message(&mut second).await;
+    running.end().await;
 }

@@ -128,7 +128,7 @@ async fn a_gateway_that_does_not_know_us_holds_the_lane_until_it_does(mode: Mode
     let log = county.logs().unwrap();
     let told = complaints(&log, before);
     assert_eq!(told.values().sum::<usize>(), 1, "one alarm: {told:?}");
-    assert!(told.keys().all(|line| line.contains("ALARM") && line.contains("E050")), "{told:?}");
+    assert!(told.keys().all(|line| line.contains("is held") && line.contains("E050")), "{told:?}");
 
     step_aside(&county, SECOND);
     let order = arrive_once(&county, SECOND, &numbers).await;
@@ -136,7 +136,7 @@ async fn a_gateway_that_does_not_know_us_holds_the_lane_until_it_does(mode: Mode
     assert_eq!(order, numbers, "the order of the whole lane is kept");
     figure_is(&county, "tierlink_lane_held", |held| held == 0.0).await;
     doctor_is_content(&county).await;
-    let over = failures_told(&county.logs().unwrap(), &format!("the lane of {SECOND} is held"));
+    let over = failures_told(&county.logs().unwrap(), &format!("The lane of {SECOND} is held"));
     assert!(over.is_some_and(|times| times >= 8), "its end is told with a count: {over:?}");
 }
 

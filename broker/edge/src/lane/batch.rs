@@ -10,7 +10,7 @@ use tierlink_codec::{Answered, CodeMaps, Codec, Directory, Encoded, Profile, Wri
 use tierlink_schemas::delivery::{DeliveryId, InPlace, Outcome};
 use tierlink_schemas::message::from_slice;
 use tierlink_schemas::{Code, Loss, Message, Problem, Version, outside};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, instrument, warn};
@@ -68,6 +68,8 @@ pub(super) struct Batch<'a> {
     pub(super) silence: &'a Trouble,
     pub(super) poison: &'a Poison,
     pub(super) stop: &'a CancellationToken,
+    /// As the lane last saw it, so that a change during a try is seen in the wait behind it.
+    pub(super) changes: &'a watch::Receiver<u64>,
 }
 
 impl Batch<'_> {
@@ -391,7 +393,7 @@ impl Batch<'_> {
     /// Waits between two tries. A pause, another profile or the end of the process cut it short.
     async fn wait(&self, wait: Duration) -> Option<Sent> {
         let mut paused = self.lane.paused.clone();
-        let mut changes = self.lane.organisations.changes();
+        let mut changes = self.changes.clone();
         tokio::select! {
             () = self.stop.cancelled() => Some(Sent::Stopped),
             () = async {

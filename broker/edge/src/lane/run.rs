@@ -251,7 +251,9 @@ impl LaneRunner {
             let (silence, poison) = (&own.silence, &own.poison);
             let directory = organisations.directory();
             let codec = &*codec;
-            let work = Batch { lane: self, directory, profile, codec, silence, poison, stop };
+            let changes = &*changes;
+            let work =
+                Batch { lane: self, directory, profile, codec, silence, poison, stop, changes };
             match Box::pin(work.deliver(batch, consumer, destination)).await {
                 Next::GoOn => *idle = Some(self.idle_connections.add()),
                 Next::Rejoin | Next::Stop => return After::Leave,
