@@ -186,6 +186,35 @@ pub struct Schedule {
     pub note: Option<String>,
 }
 
+/// The origin asks for a time (预约申请), or takes one that was offered. The target answers with an
+/// appointment; until then an earlier one stands.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Book {
+    /// What is asked for: a slot, or a time between `start` and `end`, and with whom.
+    pub appointment: Appointment,
+    /// The person who asks.
+    pub by: Option<Practitioner>,
+    /// In words.
+    #[schemars(length(max = 4000))]
+    pub note: Option<String>,
+}
+
+/// The appointment is cancelled (取消预约) and the referral goes on: a new time must be found.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unschedule {
+    /// Why it is cancelled, from `codes/cancel_reason.csv`.
+    pub reason: Reason,
+    /// The appointment that is cancelled. One with another number or start than the present one
+    /// cancels nothing; what the sender leaves out the broker fills in.
+    pub appointment: Option<Appointment>,
+    /// The person who cancelled it.
+    pub by: Option<Practitioner>,
+}
+
 /// The patient has arrived (到诊).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -265,6 +294,56 @@ pub struct Feedback {
     pub attachments: Vec<Attachment>,
     /// The person who wrote the feedback.
     pub by: Option<Practitioner>,
+}
+
+impl Feedback {
+    /// What it says in words: summary, plan, and what was measured, line by line. For kinds that
+    /// have no lists of their own; `diagnosed` and `measured` say which of them to write out.
+    fn in_words(&self, diagnosed: bool, measured: bool) -> String {
+        let mut texts: Vec<String> =
+            [self.summary.clone(), self.plan.clone()].into_iter().flatten().collect();
+        if diagnosed {
+            texts.extend(self.diagnoses.iter().map(Diagnosis::in_words));
+        }
+        if measured {
+            texts.extend(self.observations.iter().map(Observation::in_words));
+        }
+        texts.extend(self.medications.iter().map(Medication::in_words));
+        texts.join("\n")
+    }
+}
+
+impl From<Feedback> for Opinion {
+    fn from(told: Feedback) -> Self {
+        Self {
+            text: told.in_words(false, true),
+            recommendation: None,
+            diagnoses: told.diagnoses,
+            by: told.by.into_iter().collect(),
+            at: None,
+            attachments: told.attachments,
+        }
+    }
+}
+
+impl From<Feedback> for Report {
+    /// The same as the report of a reading. Its conclusion is never empty.
+    fn from(told: Feedback) -> Self {
+        let conclusion = told.in_words(true, false);
+        let is_empty = conclusion.is_empty();
+        Self {
+            writer: told.by.unwrap_or_default(),
+            findings: None,
+            conclusion: if is_empty {
+                "未说明，见检查结果".to_owned()
+            } else {
+                conclusion
+            },
+            observations: told.observations,
+            at: None,
+            attachments: told.attachments,
+        }
+    }
 }
 
 /// The origin cancels (撤回/取消). Before acceptance this ends the case; afterwards it asks the

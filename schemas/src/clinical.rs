@@ -73,6 +73,32 @@ pub struct Diagnosis {
     pub note: Option<String>,
 }
 
+impl Diagnosis {
+    /// What it says in one line, with how sure it is, for kinds that have no list of diagnoses.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let certainty = self.certainty.map(|certainty| match certainty {
+            Certainty::Confirmed => "确诊",
+            Certainty::Provisional => "疑似",
+            Certainty::Differential => "鉴别诊断",
+            Certainty::Unconfirmed => "未证实",
+        });
+        let status = self.status.map(|status| match status {
+            ConditionStatus::Active => "现患",
+            ConditionStatus::Recurrence => "复发",
+            ConditionStatus::Relapse => "再发",
+            ConditionStatus::Inactive => "静止",
+            ConditionStatus::Remission => "缓解",
+            ConditionStatus::Resolved => "痊愈",
+        });
+        let marks: Vec<&str> = [certainty, status].into_iter().flatten().collect();
+        let marks = (!marks.is_empty()).then(|| format!("{}：", marks.join("、")));
+        let name = self.what.text.as_deref().or(self.what.code.as_deref()).unwrap_or_default();
+        let note = self.note.as_ref().map(|note| format!("（{note}）"));
+        format!("{}{name}{}", marks.unwrap_or_default(), note.unwrap_or_default())
+    }
+}
+
 /// How bad a reaction was (FHIR reaction-event-severity, HL7 table 0128).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -147,6 +173,19 @@ impl ResultStatus {
     #[must_use]
     pub fn is_final(&self) -> bool {
         *self == Self::Final
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub const fn in_chinese(self) -> &'static str {
+        match self {
+            Self::Final => "最终",
+            Self::Pending => "待报",
+            Self::NotObtained => "未得到",
+            Self::Preliminary => "初步",
+            Self::Amended => "修订",
+            Self::Corrected => "更正",
+        }
     }
 
     /// Whether such a result can have a value at all.
@@ -257,6 +296,42 @@ pub struct Observation {
     pub note: Option<String>,
 }
 
+/// Flags of values that somebody must be called for at once: HL7 table 0078, which FHIR took over.
+const CRITICAL_FLAGS: [&str; 3] = ["AA", "HH", "LL"];
+
+impl Observation {
+    /// Whether its flag, or that of one of its parts, says that the value is critical (危急值).
+    #[must_use]
+    pub fn is_critical(&self) -> bool {
+        let parts = self.components.iter().map(|part| part.flag.as_deref());
+        let mut flags = std::iter::once(self.flag.as_deref()).chain(parts).flatten();
+        flags.any(|flag| CRITICAL_FLAGS.iter().any(|known| flag.trim().eq_ignore_ascii_case(known)))
+    }
+
+    /// What it says in one line, for kinds that have no list of values: `钾 <3.0 mmol/L [L]`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let name = self.what.text.as_deref().or(self.what.code.as_deref());
+        let sign = self.comparator.map(Comparator::as_str).unwrap_or_default();
+        let value = self.value.as_ref().map(|value| format!("{sign}{value}"));
+        let status = (!self.status.is_final()).then(|| format!("（{}）", self.status.in_chinese()));
+        let flag = self.flag.as_ref().map(|flag| format!("[{flag}]"));
+        let mut words: Vec<String> = Vec::new();
+        words.extend(name.map(str::to_owned));
+        words.extend([value, self.unit.clone(), flag, status].into_iter().flatten());
+        for part in &self.components {
+            words.extend(part.what.text.clone().or_else(|| part.what.code.clone()));
+            let sign = part.comparator.map(Comparator::as_str).unwrap_or_default();
+            words.extend(part.value.as_ref().map(|value| format!("{sign}{value}")));
+            words.extend(part.unit.clone());
+        }
+        let absent = self.absent_reason.as_ref().and_then(|why| why.text.clone());
+        words.extend(absent);
+        words.extend(self.note.clone());
+        words.join(" ")
+    }
+}
+
 /// How far an operation has come (FHIR event-status). One that was not done is never carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -351,6 +426,31 @@ pub struct Medication {
     /// Anything else, as written.
     #[schemars(length(max = 4000))]
     pub note: Option<String>,
+}
+
+impl Medication {
+    /// What it says in one line, for kinds that have no list of medicines.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let status = match self.status {
+            MedicationStatus::Active => None,
+            MedicationStatus::Intended => Some("拟用"),
+            MedicationStatus::OnHold => Some("暂停"),
+            MedicationStatus::Stopped => Some("已停"),
+            MedicationStatus::Completed => Some("已完成"),
+        };
+        let name = self.drug.text.clone().or_else(|| self.drug.code.clone());
+        let parts = [
+            Some("用药：".to_owned() + &name.unwrap_or_default()),
+            status.map(|status| format!("（{status}）")),
+            self.dose.clone(),
+            self.frequency.clone(),
+            self.route.clone(),
+            self.days.map(|days| format!("{days}天")),
+            self.note.clone(),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Clinical content of a request: what the next doctor needs to know.

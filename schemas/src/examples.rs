@@ -27,6 +27,8 @@ examples! {
     ReferralDecline = "referral.decline",
     ReferralRedirect = "referral.redirect",
     ReferralSchedule = "referral.schedule",
+    ReferralBook = "referral.book",
+    ReferralUnschedule = "referral.unschedule",
     ReferralArrive = "referral.arrive",
     ReferralNoShow = "referral.no-show",
     ReferralFeedback = "referral.feedback",

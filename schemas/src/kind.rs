@@ -10,9 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{
-    Accept, Acknowledge, Appointment, Arrive, Audit, Cancel, CancelAnswer, Claim, Close, Critical,
-    Decline, Discharge, Feedback, FollowUp, NoShow, Opinion, Receipt, Receive, Recollect, Redirect,
-    Report, Return, Review, Schedule, SlotPublish, SlotWithdraw, Start, StatusQuery, StatusReport,
+    Accept, Acknowledge, Appointment, Arrive, Audit, Book, Cancel, CancelAnswer, Claim, Close,
+    Critical, Decline, Discharge, Feedback, FollowUp, NoShow, Opinion, Receipt, Receive, Recollect,
+    Redirect, Report, Return, Review, Schedule, SlotPublish, SlotWithdraw, Start, StatusQuery,
+    StatusReport, Unschedule,
 };
 use crate::clinical::{Attachment, Clinical};
 use crate::person::{Party, Patient};
@@ -136,6 +137,10 @@ kinds! {
     ReferralRedirect, "referral.redirect", Referral, "redirect", Redirect;
     /// The target sets or changes the appointment.
     ReferralSchedule, "referral.schedule", Referral, "schedule", Schedule;
+    /// The origin asks for a time, or takes one that was offered.
+    ReferralBook, "referral.book", Referral, "book", Book;
+    /// The target cancels the appointment, or the origin asks to; the referral goes on.
+    ReferralUnschedule, "referral.unschedule", Referral, "unschedule", Unschedule;
     /// The target reports that the patient has arrived.
     ReferralArrive, "referral.arrive", Referral, "arrive", Arrive;
     /// The target reports that the patient did not come.
@@ -344,11 +349,13 @@ impl Body {
         }
     }
 
-    /// The appointment that the body gives.
+    /// The appointment that the body gives, asks for or cancels.
     #[must_use]
     pub fn appointment(&self) -> Option<&Appointment> {
         match self {
             Self::ReferralSchedule(b) | Self::ConsultationSchedule(b) => Some(&b.appointment),
+            Self::ReferralBook(b) => Some(&b.appointment),
+            Self::ReferralUnschedule(b) => b.appointment.as_ref(),
             _ => None,
         }
     }
@@ -424,14 +431,7 @@ impl Body {
                 summary: b.summary,
                 attachments: b.attachments,
             }),
-            (Self::ReferralFeedback(b), Consultation) => Self::ConsultationOpinion(Opinion {
-                text: b.summary.unwrap_or_default(),
-                recommendation: None,
-                diagnoses: b.diagnoses,
-                by: b.by.into_iter().collect(),
-                at: None,
-                attachments: b.attachments,
-            }),
+            (Self::ReferralFeedback(b), Consultation) => Self::ConsultationOpinion(b.into()),
             (Self::ConsultationOpinion(b), Referral) => Self::ReferralFeedback(Feedback {
                 summary: Some(b.text),
                 diagnoses: b.diagnoses,

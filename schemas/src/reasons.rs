@@ -12,15 +12,17 @@ pub const fn table_of(kind: Kind) -> Option<TableId> {
             Some(TableId::DeclineReason)
         }
         Kind::ReferralRedirect | Kind::TransferRedirect => Some(TableId::RedirectReason),
-        Kind::ReferralCancel | Kind::TransferCancel | Kind::ConsultationCancel => {
-            Some(TableId::CancelReason)
-        }
+        Kind::ReferralCancel
+        | Kind::TransferCancel
+        | Kind::ConsultationCancel
+        | Kind::ReferralUnschedule => Some(TableId::CancelReason),
         Kind::ConsultationRecollect => Some(TableId::RecollectReason),
         Kind::ReferralSubmit
         | Kind::ReferralAmend
         | Kind::ReferralReview
         | Kind::ReferralAccept
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback

@@ -28,6 +28,7 @@ pub const fn field_of(kind: Kind) -> Option<&'static str> {
         Kind::ReferralReturn
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
+        | Kind::ReferralUnschedule
         | Kind::ReferralCancel
         | Kind::TransferDecline
         | Kind::TransferRedirect
@@ -37,6 +38,7 @@ pub const fn field_of(kind: Kind) -> Option<&'static str> {
         | Kind::ConsultationCancel
         | Kind::ConsultationRecollect => Some("reason.text"),
         Kind::ReferralSchedule
+        | Kind::ReferralBook
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralConfirmCancel

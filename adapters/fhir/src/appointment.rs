@@ -173,10 +173,17 @@ fn queued(number: &str) -> String {
     format!("号序：{number}")
 }
 
-/// Writes an appointment.
-pub fn write(writer: &mut Writer<'_>, label: &str, status: &str, mut rest: Rest) -> Value {
+/// Writes an appointment; `why` it is cancelled, if it is.
+pub fn write(
+    writer: &mut Writer<'_>,
+    label: &str,
+    status: &str,
+    why: Option<Value>,
+    mut rest: Rest,
+) -> Value {
     let mut out = resource("Appointment");
     put(&mut out, "status", Value::from(status));
+    put(&mut out, "cancelationReason", why);
     put(&mut out, "identifier", rest.text("number").map(|number| json!([{ "value": number }])));
     for name in ["start", "end"] {
         put(&mut out, name, rest.take(name));

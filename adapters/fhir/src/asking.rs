@@ -59,14 +59,45 @@ pub fn write(writer: &mut Writer<'_>, identifiers: Vec<Value>, body: &mut Rest) 
             reasons.iter().filter_map(Value::as_object).map(crate::extension::concept).collect();
         put(&mut out, "reasonCode", Value::from(reasons));
     }
-    if let Some(Value::Array(notes)) = body.take_at("clinical/notes") {
-        let notes: Vec<Value> = notes.into_iter().map(|note| json!({ "text": note })).collect();
-        put(&mut out, "note", Value::from(notes));
-    }
+    let notes = match body.take_at("clinical/notes") {
+        Some(Value::Array(notes)) => notes,
+        Some(_) | None => Vec::new(),
+    };
+    let notes: Vec<Value> = notes
+        .into_iter()
+        .chain(deleted(message).into_iter().map(Value::from))
+        .map(|note| json!({ "text": note }))
+        .collect();
+    put(&mut out, "note", (!notes.is_empty()).then(|| notes.into()));
     write_rest(writer, kind, body);
     let parts = std::mem::take(&mut writer.parts);
     put(&mut out, "supportingInfo", (!parts.is_empty()).then(|| parts.into()));
     writer.add("ServiceRequest", out)
+}
+
+/// HL7's explicit null: the sender of an amendment deletes what the field held. FHIR has no word for
+/// it, and leaving the element out says nothing, so the reader is told.
+fn deleted(message: &tierlink_schemas::Message) -> Option<String> {
+    const NULL: &str = "\"\"";
+    let amends = message.kind().states_request() && !message.kind().opens();
+    let extras = message.extras.iter().filter(|extra| amends && extra.text == NULL);
+    let fields: Vec<&str> = extras.map(|extra| named(&extra.path)).collect();
+    let fields = fields.join("、");
+    (!fields.is_empty()).then(|| format!("[平台提示] 发送方已删除以下内容，请同步删除：{fields}"))
+}
+
+/// A field of HL7 v2 as people call it; its own name where we know no other.
+fn named(path: &str) -> &str {
+    match path {
+        "PID-9" => "别名",
+        "PID-11" => "地址",
+        "PID-13" => "电话",
+        "PID-14" => "单位电话",
+        "PID-16" => "婚姻状况",
+        "PID-19" => "身份证号",
+        "PID-22" => "民族",
+        other => other,
+    }
 }
 
 fn write_sides(writer: &mut Writer<'_>, body: &mut Rest, out: &mut serde_json::Map<String, Value>) {
@@ -100,8 +131,13 @@ fn write_rest(writer: &mut Writer<'_>, kind: Kind, body: &mut Rest) {
     };
     for (index, wanted) in wanted.into_iter().enumerate() {
         if let Value::Object(wanted) = wanted {
-            let wanted =
-                write_appointment(writer, &format!("wanted/{index}"), "proposed", Rest(wanted));
+            let wanted = write_appointment(
+                writer,
+                &format!("wanted/{index}"),
+                "proposed",
+                None,
+                Rest(wanted),
+            );
             writer.parts.push(wanted);
         }
     }

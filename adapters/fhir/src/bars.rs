@@ -8,6 +8,9 @@
 //!   finished               outcome    completed    (the shipped examples: active)
 //! ```
 //!
+//! A booking request comes from whoever refers, and asks for a time; its answer gives one. An
+//! appointment that is cancelled ends no referral, unless its ServiceRequest is revoked as well.
+//!
 //! `quirks.bars_strict` follows the table. Without it the Encounter decides, the difference is told,
 //! and only what cannot both be true is refused.
 
@@ -129,30 +132,51 @@ impl Reader<'_> {
         }
     }
 
-    pub fn booking(&mut self, statuses: &Statuses) -> Option<Meaning> {
+    /// What an Appointment says, in a message that is about it. `answers`: the event is that of an
+    /// answer; otherwise the request says who speaks, or else whoever asks does.
+    pub fn booking(&mut self, statuses: &Statuses, answers: bool) -> Option<Meaning> {
         let (at, status) = statuses.appointment.clone()?;
-        let found = Found { appointment: Some(at), ..Found::default() };
+        let mut found = Found { appointment: Some(at), ..Found::default() };
+        let asks = !answers && !self.is_asked();
+        let said = |kind, found| Some(Meaning::Statement { kind, exact: false, found });
         let meaning = match status.as_str() {
-            "booked" => Meaning::Statement { kind: Kind::ReferralSchedule, exact: false, found },
+            "booked" | "proposed" | "pending" | "waitlist" if asks => {
+                said(Kind::ReferralBook, found)
+            }
+            "booked" => said(Kind::ReferralSchedule, found),
             "cancelled" | "entered-in-error"
                 if matches!(statuses.request.as_deref(), Some("revoked" | "entered-in-error")) =>
             {
-                self.cancellation(statuses, status == "entered-in-error")
+                Some(self.cancellation(statuses, status == "entered-in-error"))
             }
             "cancelled" | "entered-in-error" => {
-                let text = "this cancels an appointment and not the referral, which goes on; no \
-                            message of this broker carries that yet: call the other side, and \
-                            send the new appointment once it is made";
-                self.problem(codes::EVENT_UNKNOWN, self.bundle.field(at, "status"), text);
-                return None;
+                found.reasons.push((at, "cancelationReason".to_owned()));
+                found.implied_reason = Some(if status == "cancelled" {
+                    "cancelled: 预约已取消"
+                } else {
+                    "entered-in-error: 预约录入错误"
+                });
+                said(Kind::ReferralUnschedule, found)
             }
-            "noshow" => Meaning::Statement { kind: Kind::ReferralNoShow, exact: false, found },
-            "arrived" | "checked-in" | "fulfilled" => {
-                Meaning::Statement { kind: Kind::ReferralArrive, exact: false, found }
-            }
-            _ => return None,
+            "noshow" => said(Kind::ReferralNoShow, found),
+            "arrived" | "checked-in" | "fulfilled" => said(Kind::ReferralArrive, found),
+            _ => None,
         };
-        self.bundle.take(at, "status");
-        Some(meaning)
+        if meaning.is_some() {
+            self.bundle.take(at, "status");
+        }
+        meaning
+    }
+
+    /// Whether the request says that the sender was asked, and did not ask.
+    fn is_asked(&mut self) -> bool {
+        let Some(request) = self.bundle.first("ServiceRequest") else { return false };
+        let requester = self.whom(request, "requester").0.code();
+        let performer = self.whom(request, "performer/0").0.code();
+        match (requester, performer) {
+            (Some(requester), _) => requester != *self.own(),
+            (None, Some(performer)) => performer == *self.own(),
+            (None, None) => false,
+        }
     }
 }

@@ -51,6 +51,8 @@ pub const BARS_TOLERATED: Code = Code::new("D081");
 pub const IDENTITY_FORM: Code = Code::new("D082");
 /// Something that is no fact about the patient was left out.
 pub const LEFT_OUT: Code = Code::new("D083");
+/// Something that most senders state is not stated.
+pub const NOT_STATED: Code = Code::new("D088");
 /// A text has no room in the message.
 pub const TOO_LONG: Code = Code::new("D084");
 

@@ -318,7 +318,20 @@ impl Reader<'_> {
                 Some(_) | None => asker.clone(),
             };
             let assigner = self.whom(at, &format!("{place}/assigner")).0.code();
+            // Either side cancels an appointment, so the number may be of either.
+            let system = self.bundle.peek(at, &format!("{place}/system"));
+            let is_marked = system.is_some_and(|system| system.starts_with("urn:tierlink:"));
+            let of_either = kind == Kind::ReferralUnschedule && assigner.is_none() && !is_marked;
+            let number = self.bundle.peek(at, &format!("{place}/value")).map(str::to_owned);
             self.case_identifier(at, &place, &assigner.unwrap_or(whose), message);
+            if let Some(number) = number.filter(|_| of_either)
+                && message.case.numbers.iter().any(|known| known.number == number.trim())
+            {
+                let number = number.trim().to_owned();
+                if !message.case.unassigned.contains(&number) {
+                    message.case.unassigned.push(number);
+                }
+            }
         }
         let named = |m: &Message| {
             m.case.id.is_some() || m.case.number.is_some() || !m.case.numbers.is_empty()
@@ -474,6 +487,8 @@ const fn is_said_by_the_one_asked(kind: Kind) -> bool {
         | Kind::StatusReport => true,
         Kind::ReferralSubmit
         | Kind::ReferralAmend
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralCancel
         | Kind::ReferralClose
         | Kind::TransferOffer

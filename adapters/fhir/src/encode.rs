@@ -152,6 +152,8 @@ fn write_header(writer: &mut Writer<'_>, header: &mut Map<String, Value>) {
         | Body::ReferralDecline(_)
         | Body::ReferralRedirect(_)
         | Body::ReferralSchedule(_)
+        | Body::ReferralBook(_)
+        | Body::ReferralUnschedule(_)
         | Body::ReferralArrive(_)
         | Body::ReferralNoShow(_)
         | Body::ReferralFeedback(_)

@@ -57,15 +57,16 @@ impl Reader<'_> {
             (Dialect::Bars, Some("servicerequest-response")) => {
                 self.bars_response(header, &statuses)
             }
-            (Dialect::Bars, Some("booking-request" | "booking-response")) => {
-                self.booking(&statuses)
+            (Dialect::Bars, Some(event @ ("booking-request" | "booking-response"))) => {
+                self.booking(&statuses, event == "booking-response")
             }
             (Dialect::Own | Dialect::Bars, _) => None,
             (Dialect::Plain, _) => {
                 let text = "the event is none of ours; what the message means was read from the \
                             statuses of Task and ServiceRequest";
                 self.deviation(codes::EVENT_INFERRED, "MessageHeader.eventCoding", text);
-                self.plain(&statuses)
+                let about = self.focus(header).map(|at| self.bundle.kind(at).to_owned());
+                self.plain(&statuses, about.as_deref() == Some("Appointment"))
             }
         };
         if meaning.is_none() && self.problems.is_empty() {
@@ -188,7 +189,14 @@ impl Reader<'_> {
             Kind::ReferralDecline | Kind::TransferDecline | Kind::ConsultationDecline => {
                 matches!(task, Some("accepted" | "in-progress" | "completed"))
             }
-            Kind::ReferralSchedule | Kind::ConsultationSchedule => no || unbooked,
+            Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::ReferralBook => {
+                no || unbooked
+            }
+            Kind::ReferralUnschedule => {
+                ended
+                    || no
+                    || booked.is_some_and(|it| !matches!(it, "cancelled" | "entered-in-error"))
+            }
             Kind::ReferralCancel
             | Kind::ReferralConfirmCancel
             | Kind::TransferCancel
@@ -214,15 +222,18 @@ impl Reader<'_> {
                 family: Some(kind.family()),
             }));
         }
-        let found = Found {
+        let mut found = Found {
             appointment: statuses.appointment.as_ref().map(|(at, _)| *at),
             visit: statuses.visit.as_ref().map(|(at, _)| *at),
             ..Found::default()
         };
+        if let Some(at) = found.appointment.filter(|_| kind == Kind::ReferralUnschedule) {
+            found.reasons.push((at, "cancelationReason".to_owned()));
+        }
         Some(Meaning::Statement { kind, exact: true, found })
     }
 
-    fn plain(&mut self, statuses: &Statuses) -> Option<Meaning> {
+    fn plain(&mut self, statuses: &Statuses, about_appointment: bool) -> Option<Meaning> {
         let request = statuses.request.as_deref();
         if let Some(status @ ("revoked" | "entered-in-error")) = request {
             if matches!(statuses.task.as_deref(), Some("accepted" | "in-progress" | "completed")) {
@@ -242,7 +253,12 @@ impl Reader<'_> {
         let booked = statuses.appointment.as_ref().map(|(_, status)| status.as_str());
         let arrived = statuses.visit.as_ref().is_some_and(|(_, status)| status == "arrived");
         match statuses.task.as_deref() {
-            None if request.is_none() => self.booking(statuses),
+            // Nobody but the request says who speaks; without one it is whoever gives appointments.
+            None if request.is_none() => self.booking(statuses, true),
+            None if about_appointment => self.booking(statuses, false),
+            Some("accepted") if matches!(booked, Some("cancelled" | "entered-in-error")) => {
+                self.booking(statuses, true)
+            }
             None | Some("draft" | "requested" | "ready") => {
                 request.filter(|s| matches!(*s, "draft" | "active" | "on-hold"))?;
                 let amends = statuses.reason.as_deref() == Some("update");

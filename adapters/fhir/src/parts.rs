@@ -60,6 +60,8 @@ fn texts(kind: Kind) -> Vec<Text> {
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralCancel
@@ -141,6 +143,8 @@ fn lists(kind: Kind) -> &'static [(Shape, &'static str)] {
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralCancel
@@ -186,6 +190,8 @@ pub fn required_list(kind: Kind) -> Option<&'static str> {
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback

@@ -98,11 +98,30 @@ impl Reader<'_> {
         };
         self.parts(kind, &mut body);
         self.say_the_rest(kind, &mut body);
+        self.say_what_is_not_stated(kind, at, &mut body);
         let read = Body::read(kind, Value::Object(body.0)).ok();
         if read.is_none() {
             self.missing(kind, at, Missing(None));
         }
         read
+    }
+
+    /// A referral whose content is a letter states no illness of its own: it is said where it stands.
+    fn say_what_is_not_stated(&mut self, kind: Kind, at: At, body: &mut Rest) {
+        let says_what = body.has("clinical/diagnoses") || body.has("clinical/chief_complaint");
+        if kind.family() != Family::Referral || !kind.states_request() || says_what {
+            return;
+        }
+        let elsewhere = if body.has("attachments") {
+            "未说明，见所附文件"
+        } else if body.has("clinical/observations") {
+            "未说明，见检查结果"
+        } else {
+            return;
+        };
+        body.put_at("clinical/chief_complaint", elsewhere.into());
+        let text = "no diagnosis and no complaint is stated; carried as 未说明, not stated";
+        self.deviation(codes::NOT_STATED, self.bundle.field(at, "reasonReference"), text);
     }
 
     fn missing(&mut self, kind: Kind, at: At, missing: Missing) {

@@ -3,6 +3,7 @@
 //! ```text
 //!   decline  ─▶ Task.status rejected, Task.statusReason
 //!   schedule ─▶ Task accepted, Appointment booked
+//!   book, unschedule ─▶ Appointment proposed, cancelled with Appointment.cancelationReason
 //!   arrive   ─▶ Task in-progress, Encounter arrived
 //!   who did it ─▶ MessageHeader.author
 //! ```
@@ -37,6 +38,8 @@ const fn actor(kind: Kind) -> Option<&'static str> {
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralFeedback
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralCancel
         | Kind::ReferralConfirmCancel
         | Kind::ReferralRefuseCancel
@@ -82,10 +85,12 @@ const fn actor(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// Whether an Appointment of the message is that of the body.
-const fn has_appointment(kind: Kind) -> bool {
+/// The status of the Appointment that a kind's body has.
+const fn appointment_status(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport => true,
+        Kind::ReferralSchedule | Kind::ConsultationSchedule | Kind::StatusReport => Some("booked"),
+        Kind::ReferralBook => Some("proposed"),
+        Kind::ReferralUnschedule => Some("cancelled"),
         Kind::ReferralSubmit
         | Kind::ReferralAmend
         | Kind::ReferralReview
@@ -130,7 +135,7 @@ const fn has_appointment(kind: Kind) -> bool {
         | Kind::SlotPublish
         | Kind::SlotWithdraw
         | Kind::StatusQuery
-        | Kind::Receipt => false,
+        | Kind::Receipt => None,
     }
 }
 
@@ -145,6 +150,7 @@ pub const fn task_status(kind: Kind) -> &'static str {
         Kind::ReferralSubmit
         | Kind::ReferralAmend
         | Kind::ReferralRedirect
+        | Kind::ReferralBook
         | Kind::TransferOffer
         | Kind::TransferAmend
         | Kind::TransferRedirect
@@ -155,6 +161,7 @@ pub const fn task_status(kind: Kind) -> &'static str {
         Kind::ReferralReturn | Kind::ConsultationReturn | Kind::ConsultationRecollect => "on-hold",
         Kind::ReferralAccept
         | Kind::ReferralSchedule
+        | Kind::ReferralUnschedule
         | Kind::ReferralRefuseCancel
         | Kind::TransferAccept
         | Kind::ConsultationAccept
@@ -299,16 +306,19 @@ impl Reader<'_> {
     }
 
     fn appointment_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
-        let scheduled = has_appointment(kind);
         let at = found.appointment.or_else(|| self.bundle.first("Appointment"));
-        if let (true, Some(at)) = (scheduled, at) {
-            self.bundle.take_if(at, "status", "booked");
-            if self.bundle.peek(at, "status").is_none() {
-                let text = "the appointment has no status; it was read as booked";
-                self.deviation(codes::SHAPE, self.bundle.field(at, "status"), text);
-            }
-            body.0.insert("appointment".into(), json!(self.appointment(at)));
+        let Some((status, at)) = appointment_status(kind).zip(at) else { return };
+        if status == "booked" {
+            self.bundle.take_if(at, "status", status);
+        } else {
+            // Several statuses mean the others; whether this one does was decided before.
+            self.bundle.take(at, "status");
         }
+        if self.bundle.peek(at, "status").is_none() {
+            let text = format!("the appointment has no status; it was read as {status}");
+            self.deviation(codes::SHAPE, self.bundle.field(at, "status"), text);
+        }
+        body.0.insert("appointment".into(), json!(self.appointment(at)));
     }
 
     fn visit_of(&mut self, kind: Kind, found: &Found, body: &mut Rest) {
@@ -348,6 +358,8 @@ impl Reader<'_> {
             | Kind::ReferralDecline
             | Kind::ReferralRedirect
             | Kind::ReferralSchedule
+            | Kind::ReferralBook
+            | Kind::ReferralUnschedule
             | Kind::ReferralNoShow
             | Kind::ReferralFeedback
             | Kind::ReferralCancel
@@ -425,11 +437,16 @@ pub fn write(
         put(&mut out, "text", reason.take("text"));
         Value::Object(out)
     });
-    if has_appointment(kind)
-        && let Some(appointment) = body.object("appointment")
-    {
-        let appointment = write_appointment(writer, "Appointment", "booked", appointment);
-        writer.parts.push(appointment);
+    let mut reason = reason;
+    if let Some(status) = appointment_status(kind) {
+        // A cancelled appointment has its reason itself, also where nothing else is said of it.
+        let cancelled = kind == Kind::ReferralUnschedule;
+        let why = reason.take_if(|_| cancelled);
+        let appointment = body.object("appointment").or_else(|| cancelled.then(Rest::default));
+        if let Some(appointment) = appointment {
+            let appointment = write_appointment(writer, "Appointment", status, why, appointment);
+            writer.parts.push(appointment);
+        }
     }
     let visit = match kind {
         Kind::ReferralArrive | Kind::TransferReceive => {
@@ -450,6 +467,8 @@ pub fn write(
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback
         | Kind::ReferralCancel

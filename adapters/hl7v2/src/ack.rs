@@ -280,7 +280,6 @@ fn error_code(problem: &Problem, outcome: &Outcome<'_>) -> (&'static str, &'stat
         "D022" => MESSAGE_TYPE,
         "D023" => VERSION,
         "D037" => PROCESSING,
-        "D038" => EVENT,
         "D024" | "D025" | "D029" | "C008" | "C011" => OTHER,
         _ => outcome.fallback,
     }

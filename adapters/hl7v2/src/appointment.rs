@@ -51,9 +51,78 @@ pub(crate) fn read(
     canon.put("appointment.start", start.to_string());
     canon.put_some("appointment.end", end.map(|end| end.to_string()));
     canon.put_some("appointment.number", sch.text(2, 1));
+    read_resources(tree, canon, notes)
+}
+
+/// The doctor, the place and the queue number.
+pub(crate) fn read_resources(
+    tree: &Tree,
+    canon: &mut Canon,
+    notes: &mut Notes,
+) -> Result<(), Fault> {
     read_people(tree, canon, notes)?;
-    read_places(tree, canon, notes)?;
+    read_places(tree, canon, notes)
+}
+
+/// SCH-25 of an appointment that does not take place (HL7 table 0278).
+fn says_called_off(status: &str) -> bool {
+    matches!(status.to_ascii_lowercase().as_str(), "cancelled" | "canceled" | "dc" | "deleted")
+}
+
+/// Whether SCH-25 says that the appointment is off, whatever the event.
+pub(crate) fn is_called_off(tree: &Tree) -> bool {
+    tree.first("SCH").and_then(|sch| sch.first(25).peek(1)).is_some_and(says_called_off)
+}
+
+/// Reads which appointment a SIU, SRR or SRM cancels: its number and time at the side that gave it.
+pub(crate) fn read_cancelled(
+    tree: &Tree,
+    zones: &Zones,
+    canon: &mut Canon,
+    notes: &mut Notes,
+) -> Result<(), Fault> {
+    if let Some(arq) = tree.first("ARQ") {
+        // An origin's own number is that of its request; the appointment has the other side's.
+        canon.put_some("appointment.number", arq.text(2, 1));
+        read_wanted(arq, "appointment", zones, canon, notes)?;
+        read_asker(arq, canon);
+        return Ok(());
+    }
+    let sch = tree.first("SCH").ok_or_else(|| Fault::Missing {
+        field: "SCH".to_owned(),
+        why: "it is clear which appointment is cancelled",
+    })?;
+    match sch.text(25, 1) {
+        Some(status) if !says_called_off(status) && is_latin(status) => {
+            return Err(Fault::Modifier {
+                field: sch.path(25),
+                why: "contradicts the event, which says that the appointment is cancelled",
+            });
+        }
+        Some(status) if !says_called_off(status) => {
+            notes
+                .add(sch.path(25), What::Mapping("is a word of the sender's own; it was not used"));
+        }
+        Some(_) | None => {}
+    }
+    let start = one_time(tree, &STARTS, zones, notes)?;
+    let end = one_time(tree, &ENDS, zones, notes)?;
+    canon.put_some("appointment.start", start.map(|at| at.to_string()));
+    canon.put_some("appointment.end", end.map(|at| at.to_string()));
+    canon.put_some("appointment.number", sch.text(2, 1));
     Ok(())
+}
+
+/// ARQ-15 and ARQ-19: who asks, and who entered it.
+pub(crate) fn read_asker(arq: Seg<'_>, canon: &mut Canon) {
+    let (asks, entered) = (arq.first(15), arq.first(19));
+    let same = (1..=6).all(|part| asks.peek(part) == entered.peek(part));
+    read_practitioner(asks, "by", canon);
+    if canon.get("by").is_none() {
+        read_practitioner(entered, "by", canon);
+    } else if same {
+        entered.whole();
+    }
 }
 
 /// SCH-25 (HL7 table 0278): only what stands is an appointment.
@@ -61,10 +130,8 @@ fn check_status(sch: Seg<'_>, notes: &mut Notes) -> Result<(), Fault> {
     let Some(status) = sch.text(25, 1) else { return Ok(()) };
     match status.to_ascii_lowercase().as_str() {
         "booked" | "overbook" | "started" => {}
-        "cancelled" | "canceled" | "dc" | "deleted" => {
-            return Err(Fault::AppointmentEnds { field: sch.path(25) });
-        }
-        "pending" | "waitlist" | "blocked" | "noshow" | "complete" => {
+        "cancelled" | "canceled" | "dc" | "deleted" | "pending" | "waitlist" | "blocked"
+        | "noshow" | "complete" => {
             return Err(Fault::Modifier {
                 field: sch.path(25),
                 why: "is no appointment that the patient can come to; send Booked when there is \
@@ -255,9 +322,10 @@ fn read_places(tree: &Tree, canon: &mut Canon, notes: &mut Notes) -> Result<(), 
     Ok(())
 }
 
-/// Reads when the patient could come (ARQ-11). A day alone is the whole day.
+/// Reads when the patient could come (ARQ-11) into `path`. A day alone is the whole day.
 pub(crate) fn read_wanted(
     arq: Seg<'_>,
+    path: &str,
     zones: &Zones,
     canon: &mut Canon,
     notes: &mut Notes,
@@ -267,8 +335,9 @@ pub(crate) fn read_wanted(
     let is_day = |moment: Option<Moment>| moment.is_some_and(|it| it.precision == Precision::Day);
     let last = if is_day(first) && last.is_none() { first } else { last };
     let zone = if is_day(first) { &zones.place } else { &zones.times };
-    canon
-        .put_some("wanted.start", first.and_then(|it| it.timestamp(zone)).map(|at| at.to_string()));
-    canon.put_some("wanted.end", last.and_then(|it| it.end(zones)).map(|at| at.to_string()));
+    let start = first.and_then(|it| it.timestamp(zone)).map(|at| at.to_string());
+    let end = last.and_then(|it| it.end(zones)).map(|at| at.to_string());
+    canon.put_some(&format!("{path}.start"), start);
+    canon.put_some(&format!("{path}.end"), end);
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::header::Header;
 use crate::local;
 use crate::notes::{Notes, What};
 use crate::numbers::is_shifted;
+use crate::party;
 use crate::patient;
 use crate::places;
 use crate::read::{Rep, Seg};
@@ -53,6 +54,8 @@ pub(crate) fn read(
             let remarks = remarks(tree);
             canon.put_some("appointment.instructions", joined(&remarks));
         }
+        Kind::ReferralBook => read_time_asked_for(context, canon, notes)?,
+        Kind::ReferralUnschedule => appointment::read_cancelled(tree, context.zones, canon, notes)?,
         Kind::ReferralArrive | Kind::TransferReceive => {
             let arrived = [("PV1", 44), ("EVN", 6), ("EVN", 2)];
             read_first_instant(&arrived, "at", context, canon, notes);
@@ -68,7 +71,10 @@ pub(crate) fn read(
             }
         }
         Kind::ReferralNoShow | Kind::ConsultationNoShow => check_missed(tree)?,
-        Kind::ReferralFeedback => canon.put("stage", stage(context)),
+        Kind::ReferralFeedback => {
+            canon.put("stage", stage(context));
+            read_interpreter(tree, canon);
+        }
         Kind::StatusReport => read_state(tree, canon),
         Kind::ReferralSubmit
         | Kind::ReferralAmend
@@ -127,7 +133,7 @@ pub(crate) fn read(
         let first = lines.first_mut();
         match first {
             Some(first) => first.insert_str(0, report.mark()),
-            None => lines.push(report.mark().to_owned()),
+            None => lines.push(format!("{}见检查结果", report.mark())),
         }
     }
     let mut extras = Vec::new();
@@ -137,6 +143,26 @@ pub(crate) fn read(
     }
     extras.extend(words::add_left_out(kind, &found.left_out, canon, notes));
     Ok(extras)
+}
+
+/// OBR-32: who answers for a report, as code and name in subcomponents or as components.
+fn read_interpreter(tree: &Tree, canon: &mut Canon) {
+    let Some(who) =
+        tree.all("OBR").map(|obr| obr.first(32)).find(|who| who.peek_sub(1, 1).is_some())
+    else {
+        return;
+    };
+    let code = who.sub(1, 1);
+    let inside: String = [2, 3].into_iter().filter_map(|part| who.sub(1, part)).collect();
+    let beside = who.peek(2).filter(|words| crate::time::read(words).is_none());
+    let name = if inside.is_empty() { beside.and_then(|_| who.text(2)) } else { Some(&*inside) };
+    match (code, name) {
+        (Some(words), None) if !is_latin(words) => canon.put("by.name", words),
+        (code, name) => {
+            canon.put_some("by.code", code);
+            canon.put_some("by.name", name);
+        }
+    }
 }
 
 /// SCH-25 of a no-show says so too, or nothing.
@@ -245,10 +271,13 @@ pub(crate) fn fill_in(kind: Kind, context: &Context<'_>, canon: &mut Canon, note
     let says_what =
         canon.len("clinical.diagnoses") > 0 || canon.text("clinical.chief_complaint").is_some();
     if is_referral && !says_what {
+        let is_order = context.header.message_type == "OMG";
         let elsewhere = if canon.len("attachments") > 0 {
             Some("未说明，见所附文件")
         } else if canon.len("clinical.notes") > 0 || canon.len("clinical.observations") > 0 {
             Some("未说明，见备注和检查结果")
+        } else if is_order && canon.len("reasons") > 0 {
+            Some("未说明，见转诊原因")
         } else {
             None
         };
@@ -305,6 +334,8 @@ fn read_request(
     }
     if kind.family() == Family::Consultation {
         read_consultation(tree, canon, notes);
+        let (profile, directory) = (context.with.profile, context.with.directory);
+        party::read_experts(tree, profile, directory, context.zones, canon, notes)?;
     }
     read_booking(kind, context, canon, notes)
 }
@@ -408,10 +439,28 @@ fn read_booking(
         return Ok(());
     };
     if kind.family() == Family::Referral {
-        appointment::read_wanted(arq, context.zones, canon, notes)?;
+        appointment::read_wanted(arq, "wanted", context.zones, canon, notes)?;
         read_coded(arq.first(6), "purpose", canon, notes);
         read_coded(arq.first(7), "reasons.0", canon, notes);
     }
+    Ok(())
+}
+
+/// A booking request about a referral that exists: when, with whom and where.
+fn read_time_asked_for(
+    context: &Context<'_>,
+    canon: &mut Canon,
+    notes: &mut Notes,
+) -> Result<(), Fault> {
+    let Some(arq) = context.tree.first("ARQ") else {
+        return Err(Fault::Missing {
+            field: "ARQ".to_owned(),
+            why: "it is clear what is asked for",
+        });
+    };
+    appointment::read_wanted(arq, "appointment", context.zones, canon, notes)?;
+    appointment::read_resources(context.tree, canon, notes)?;
+    appointment::read_asker(arq, canon);
     Ok(())
 }
 

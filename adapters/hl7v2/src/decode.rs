@@ -332,6 +332,11 @@ fn of_the_case(
         if kind.family() == family {
             return (kind, FamilyKnown::Stated);
         }
+        // A report is an opinion of a consultation, and a report of a reading: the case says which.
+        let is_report = kind == Kind::ReferralFeedback && family == Family::Consultation;
+        if is_report && !statement::is_stated(tree) {
+            return (kind, FamilyKnown::ByCase);
+        }
         if let Some(same) = statement::in_family(kind, family, tree) {
             return (same, FamilyKnown::Stated);
         }
@@ -406,7 +411,8 @@ fn take_known_names(tree: &Tree, message: &Message, with: &Reading<'_>) {
 }
 
 /// Words of the standard that only repeat a code beside them: segment, field, component, text.
-const REPEATED_WORDS: [(&str, u16, u16, &str); 22] = [
+const REPEATED_WORDS: [(&str, u16, u16, &str); 23] = [
+    ("ARQ", 6, 1, "REFERRAL"),
     ("RF1", 1, 1, "P"),
     ("RF1", 1, 3, "HL70283"),
     ("RF1", 2, 2, "STAT"),

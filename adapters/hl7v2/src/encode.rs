@@ -3,7 +3,8 @@
 //! ```text
 //!   request, amendment, cancel, query   REF^I12 I13 I14 I15
 //!   decisions about a case              RRI^I12, to a cancellation I14, to a query I15
-//!   appointment, no-show                SIU^S12, S26
+//!   appointment, cancelled, no-show     SIU^S12, S15, S26
+//!   a time asked for, or called off     SRM^S01, S04
 //!   arrival, admission, discharge       ADT^A04, A01, A03
 //!   feedback, opinion, report           ORU^R01
 //! ```
@@ -35,6 +36,7 @@ use crate::local;
 use crate::party;
 use crate::patient;
 use crate::statement::{Carrier, carrier};
+use crate::substitute;
 use crate::time;
 use crate::types::{write_coded, write_instant, write_practitioner};
 use crate::write::{Line, Writer};
@@ -93,6 +95,7 @@ fn write(message: &Message, to: &OrganisationCode, with: &Writing<'_>) -> Result
     encoder.all(charset)?;
     encoder.delete_fields();
     encoder.lose_extras();
+    encoder.fit(charset)?;
 
     let mut writer = Writer::new(Delimiters::default());
     for line in encoder.lines {
@@ -135,7 +138,7 @@ fn people(message: &Message) -> Value {
 impl Encoder<'_> {
     fn all(&mut self, charset: Charset) -> Result<(), Fault> {
         let kind = self.message.kind();
-        match carrier(kind) {
+        match self.carrier() {
             Carrier::None => return Err(Fault::NoForm),
             Carrier::Referral(event) => {
                 self.header("REF", event, "REF_I12", charset);
@@ -150,6 +153,10 @@ impl Encoder<'_> {
                 self.header("SIU", event, "SIU_S12", charset);
                 self.schedule(event);
             }
+            Carrier::Booking(event) => {
+                self.header("SRM", event, "SRM_S01", charset);
+                self.booking();
+            }
             Carrier::Visit(event) => {
                 let admitted = self.canon.take_bool("admitted") == Some(true);
                 let event = if admitted { "A01" } else { event };
@@ -163,6 +170,11 @@ impl Encoder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Which message carries it, from whom it is.
+    fn carrier(&self) -> Carrier {
+        carrier(self.message.kind(), self.message.source.organisation == self.origin())
     }
 
     fn header(&mut self, kind: &str, event: &str, structure: &str, charset: Charset) {
@@ -253,7 +265,7 @@ impl Encoder<'_> {
         self.numbers(&mut rf1);
         rf1.put(9, 1, time::write(self.message.occurred_at, &self.zone));
         if reasons::table_of(kind).is_some() {
-            self.reason(&mut rf1);
+            self.reason(&mut rf1, 10);
         }
         if !kind.states_request() {
             return rf1;
@@ -306,6 +318,8 @@ impl Encoder<'_> {
             | Kind::ReferralReturn
             | Kind::ReferralRedirect
             | Kind::ReferralSchedule
+            | Kind::ReferralBook
+            | Kind::ReferralUnschedule
             | Kind::ReferralArrive
             | Kind::ReferralNoShow
             | Kind::ReferralFeedback
@@ -412,22 +426,23 @@ impl Encoder<'_> {
             .map_or_else(|| self.message.source.organisation.clone(), |f| f.organisation.clone())
     }
 
-    fn reason(&mut self, rf1: &mut Line) {
+    /// The coded reason: RF1-10, SCH-6 or ARQ-6.
+    fn reason(&mut self, line: &mut Line, field: u16) {
         let Some(code) = self.canon.take("reason.code") else {
             return;
         };
         let text = self.canon.take("reason.text");
         match self.maps.write(Table::Reason, &code) {
             Meaning::NoMap => {
-                rf1.put(10, 1, code).put(10, 3, local::SYSTEM).put_some(10, 2, text);
+                line.put(field, 1, code).put(field, 3, local::SYSTEM).put_some(field, 2, text);
             }
             Meaning::Code(theirs) => {
-                rf1.put(10, 1, theirs).put(10, 4, code).put(10, 6, local::SYSTEM);
-                rf1.put_some(10, 2, text);
+                line.put(field, 1, theirs).put(field, 4, code).put(field, 6, local::SYSTEM);
+                line.put_some(field, 2, text);
             }
             Meaning::Unlisted => {
                 self.losses.push(unlisted(Table::Reason, "body.reason.code"));
-                rf1.put_some(10, 2, text.or_else(|| words(Table::Reason, &code)));
+                line.put_some(field, 2, text.or_else(|| words(Table::Reason, &code)));
             }
         }
     }
@@ -464,7 +479,7 @@ impl Encoder<'_> {
         results.extend(clinical::write_rest(&self.canon));
         let mut obr = Line::new("OBR");
         obr.put(1, 1, "1").put(4, 1, title.0).put(4, 2, title.1).put(4, 3, title.2);
-        if carrier(kind) == Carrier::Document {
+        if self.carrier() == Carrier::Document {
             let (placer, filler) = self.placer_and_filler();
             obr.put(2, 1, placer.0).put(2, 2, placer.1);
             obr.put(3, 1, filler.0).put(3, 2, filler.1);
@@ -507,13 +522,23 @@ impl Encoder<'_> {
     /// SIU: the appointment, the patient and the resources.
     fn schedule(&mut self, event: &str) {
         let (placer, filler) = self.placer_and_filler();
+        let (reason, status) = match event {
+            "S15" => (None, "Cancelled"),
+            "S26" => (Some("NOSHOW"), "Noshow"),
+            _ => (Some("BOOKED"), "Booked"),
+        };
         let mut sch = Line::new("SCH");
         sch.put(1, 1, placer.0).put(1, 2, placer.1);
         sch.put_some(2, 1, self.canon.take("appointment.number"));
-        sch.put(6, 1, if event == "S26" { "NOSHOW" } else { "BOOKED" });
+        match reason {
+            Some(reason) => {
+                sch.put(6, 1, reason);
+            }
+            None => self.reason(&mut sch, 6),
+        }
         write_instant_twice(&mut sch, 11, 4, &self.canon, "appointment.start", &self.zone);
         write_instant_twice(&mut sch, 11, 5, &self.canon, "appointment.end", &self.zone);
-        sch.put(25, 1, if event == "S26" { "Noshow" } else { "Booked" });
+        sch.put(25, 1, status);
         if let Some(number) = &self.message.case.number {
             sch.put(26, 1, number.as_str()).put(26, 2, crate::APPLICATION);
         }
@@ -532,12 +557,52 @@ impl Encoder<'_> {
             write_instant(&mut taken, 1, 1, &mut self.canon, "appointment.end", &self.zone);
         }
         let kind = self.message.kind();
-        let words = if event == "S26" { words_of(kind) } else { Some("appointment.instructions") };
+        let words = if event == "S12" { Some("appointment.instructions") } else { words_of(kind) };
         let remarks = self.remark(words);
         self.lines.extend(remarks);
         self.patient_only();
 
-        let resources = self.resources();
+        // A cancelled appointment is known by its number and time; no resource takes part.
+        let resources = if event == "S15" { vec![group()] } else { self.resources() };
+        let mut results = vec![self.kind_line()];
+        results.extend(clinical::write_rest(&self.canon));
+        self.observations(results);
+        self.lines.extend(resources);
+    }
+
+    /// SRM: the time that an origin asks for, or does not need any more.
+    fn booking(&mut self) {
+        let kind = self.message.kind();
+        let (placer, filler) = self.placer_and_filler();
+        let case = &self.message.case;
+        let target = self.message.to().map(|to| to.organisation.clone());
+        let theirs = target.as_ref().and_then(|to| Some((case.number_of(to)?, to.as_str())));
+        let theirs = theirs.map(|(number, to)| (number.to_owned(), self.known_as(to)));
+        let ours = case.number.as_ref().map(ToString::to_string);
+        let mut arq = Line::new("ARQ");
+        arq.put(1, 1, placer.0).put(1, 2, placer.1);
+        arq.put_some(2, 1, self.canon.take("appointment.number"));
+        if reasons::table_of(kind).is_some() {
+            self.reason(&mut arq, 6);
+        } else {
+            // The reason of a booking request is required, and this one is for its referral.
+            arq.put(6, 1, "REFERRAL");
+        }
+        write_instant(&mut arq, 11, 1, &mut self.canon, "appointment.start", &self.zone);
+        write_instant(&mut arq, 11, 2, &mut self.canon, "appointment.end", &self.zone);
+        // Who asks is required, and so is who entered it.
+        write_practitioner(&mut arq, 15, 1, &mut self.canon.clone(), "by");
+        write_practitioner(&mut arq, 19, 1, &mut self.canon, "by");
+        if let Some(number) = ours {
+            arq.put(24, 1, number).put(24, 2, crate::APPLICATION);
+        }
+        let (number, owner) = theirs.unwrap_or(filler);
+        arq.put(25, 1, number).put(25, 2, owner);
+        self.lines.push(arq);
+        let remarks = self.remark(words_of(kind));
+        self.lines.extend(remarks);
+        self.patient_only();
+        let resources = if kind == Kind::ReferralBook { self.resources() } else { vec![group()] };
         let mut results = vec![self.kind_line()];
         results.extend(clinical::write_rest(&self.canon));
         self.observations(results);
@@ -545,8 +610,6 @@ impl Encoder<'_> {
     }
 
     fn resources(&mut self) -> Vec<Line> {
-        let mut rgs = Line::new("RGS");
-        rgs.put(1, 1, "1");
         let mut ail = Line::new("AIL");
         ail.put_some(3, 3, self.canon.take("appointment.bed"));
         ail.put_some(3, 9, self.canon.take("appointment.place"));
@@ -560,7 +623,7 @@ impl Encoder<'_> {
             .map(|index| format!("appointment.other_practitioners.{index}"));
         let people: Vec<String> =
             std::iter::once("appointment.practitioner".to_owned()).chain(further).collect();
-        let mut lines = vec![rgs];
+        let mut lines = vec![group()];
         for mut line in [aig, ail] {
             if !line.is_empty() {
                 line.put(1, 1, "1");
@@ -629,6 +692,8 @@ impl Encoder<'_> {
             | Kind::ReferralDecline
             | Kind::ReferralRedirect
             | Kind::ReferralSchedule
+            | Kind::ReferralBook
+            | Kind::ReferralUnschedule
             | Kind::ReferralArrive
             | Kind::ReferralNoShow
             | Kind::ReferralFeedback
@@ -676,6 +741,29 @@ impl Encoder<'_> {
         }
     }
 
+    /// Writes what the receiver's character set lacks in another way, and says so.
+    fn fit(&mut self, charset: Charset) -> Result<(), Fault> {
+        let is_emergency = self.message.priority == Some(Priority::Emergency);
+        let done = substitute::fit(&mut self.lines, charset, is_emergency)?;
+        self.losses.extend(done.losses);
+        let Some(remark) = done.remark else { return Ok(()) };
+        // Where the message has a place for remarks. A visit has none; its case was told before.
+        let at = match self.carrier() {
+            Carrier::Referral(_) | Carrier::Answer(_) | Carrier::Document => Some(self.lines.len()),
+            Carrier::Schedule(_) | Carrier::Booking(_) => {
+                self.lines.iter().position(|line| line.name() == "PID")
+            }
+            Carrier::Visit(_) | Carrier::None => None,
+        };
+        if let Some(at) = at {
+            let mut nte = Line::new("NTE");
+            let nth = self.lines.iter().filter(|line| line.name() == "NTE").count() + 1;
+            nte.put(1, 1, nth.to_string()).put(3, 1, remark);
+            self.lines.insert(at, nte);
+        }
+        Ok(())
+    }
+
     /// An amendment that deletes a field says so: an empty field would mean "keep what you have".
     fn delete_fields(&mut self) {
         for path in deleted(self.message) {
@@ -701,6 +789,13 @@ impl Encoder<'_> {
             self.losses.push(Loss::plain("extras", text));
         }
     }
+}
+
+/// RGS, which every message about an appointment has.
+fn group() -> Line {
+    let mut rgs = Line::new("RGS");
+    rgs.put(1, 1, "1");
+    rgs
 }
 
 /// The fields that an amendment deletes (`""`), where its sender speaks HL7 v2.

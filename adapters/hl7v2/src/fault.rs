@@ -83,16 +83,6 @@ pub enum Fault {
         /// The types and events that are taken.
         expected: &'static str,
     },
-    /// The end of an appointment, which is not the end of its referral.
-    #[error(
-        "{field} ends an appointment; TierLink cannot carry that yet and the referral stands as it \
-         is: tell the other side by telephone, or send a new time (SIU^S13), or REF^I14 if the \
-         whole referral shall end"
-    )]
-    AppointmentEnds {
-        /// The field that says so.
-        field: String,
-    },
     /// A statement that was withdrawn, or that is about something that shall not happen.
     #[error("{field} {why}")]
     Modifier {
@@ -232,7 +222,6 @@ impl Fault {
             Self::Answer => "D033",
             Self::OtherAnswer => "D034",
             Self::NotProduction { .. } => "D037",
-            Self::AppointmentEnds { .. } => "D038",
         }
     }
 
@@ -255,7 +244,6 @@ impl Fault {
             | Self::Invalid { field, .. }
             | Self::UnknownOrganisation { field }
             | Self::Continued { field }
-            | Self::AppointmentEnds { field }
             | Self::Modifier { field, .. }
             | Self::Unmappable { field, .. } => field,
             Self::MessageType { .. } => "MSH-9",

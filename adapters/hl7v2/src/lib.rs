@@ -48,6 +48,7 @@ mod results;
 mod statement;
 mod status;
 mod subject;
+mod substitute;
 mod syntax;
 mod telecoms;
 pub mod time;

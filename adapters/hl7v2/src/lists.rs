@@ -50,6 +50,8 @@ impl Lists {
             | Kind::ReferralDecline
             | Kind::ReferralRedirect
             | Kind::ReferralSchedule
+            | Kind::ReferralBook
+            | Kind::ReferralUnschedule
             | Kind::ReferralArrive
             | Kind::ReferralNoShow
             | Kind::ReferralCancel
@@ -97,6 +99,7 @@ pub(crate) fn words_of(kind: Kind) -> Option<&'static str> {
         | Kind::ReferralClose
         | Kind::TransferClose
         | Kind::ConsultationClose
+        | Kind::ReferralBook
         | Kind::ReferralNoShow
         | Kind::ConsultationNoShow
         | Kind::ConsultationAcknowledge
@@ -111,6 +114,7 @@ pub(crate) fn words_of(kind: Kind) -> Option<&'static str> {
         | Kind::ReferralDecline
         | Kind::ReferralRedirect
         | Kind::ReferralSchedule
+        | Kind::ReferralUnschedule
         | Kind::ReferralArrive
         | Kind::ReferralCancel
         | Kind::TransferOffer

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::header::Header;
 use crate::notes::{Notes, What};
 use crate::party::{Found, find, origin_stated, other_side};
-use crate::read::Rep;
+use crate::read::{Rep, Seg};
 use crate::time;
 use crate::tree::Tree;
 
@@ -87,6 +87,12 @@ pub(crate) fn read(
                 }
             }
         }
+    }
+    if !kind.states_request()
+        && let Some(arq) = tree.first("ARQ")
+    {
+        collector.add_of_booking(arq)?;
+        return Ok(Numbers { case: collector.case, parent: None });
     }
     let places: &[(&str, u16, Owner)] = match header.message_type.as_str() {
         "SIU" | "SRR" => &[
@@ -167,10 +173,8 @@ impl Collector<'_> {
             return Ok(());
         }
         let stated = self.stated_owner(rep);
-        let unassigned = &mut self.case.unassigned;
-        let is_new = !unassigned.iter().any(|known| known == text);
-        if stated.is_none() && !self.opens && is_new && unassigned.len() < UNASSIGNED_MAX {
-            unassigned.push(text.to_owned());
+        if stated.is_none() {
+            self.add_unassigned(text);
         }
         let Some(organisation) = stated.or_else(|| self.usual_owner(owner)) else {
             rep.text(1);
@@ -179,11 +183,7 @@ impl Collector<'_> {
         let known = self.case.numbers.iter().find(|known| known.organisation == organisation);
         if known.is_some_and(|known| known.number != text) {
             // A side has one number for a case; the case may have been told under this one.
-            let unassigned = &mut self.case.unassigned;
-            let is_new = !unassigned.iter().any(|known| known == text);
-            if !self.opens && is_new && unassigned.len() < UNASSIGNED_MAX {
-                unassigned.push(text.to_owned());
-            }
+            self.add_unassigned(text);
             return Ok(());
         }
         rep.text(1);
@@ -191,6 +191,33 @@ impl Collector<'_> {
             self.case.numbers.push(BusinessNumber { organisation, number: text.to_owned() });
         }
         Ok(())
+    }
+
+    /// ARQ of a message about an appointment of a case that exists: ARQ-1 and ARQ-2 number the
+    /// appointment, ARQ-24 and ARQ-25 the referral. Who has one number for both writes ARQ-1 alone.
+    fn add_of_booking(&mut self, arq: Seg<'_>) -> Result<(), Fault> {
+        self.add(arq.first(24), Owner::Sender)?;
+        self.add(arq.first(25), Owner::OtherSide)?;
+        for (field, owner) in [(1, Owner::Sender), (2, Owner::OtherSide)] {
+            let is_named = self.case.number.is_some() || !self.case.numbers.is_empty();
+            let Some(text) = arq.first(field).peek(1) else { continue };
+            if !is_named || CaseNumber::read(text).is_some() {
+                self.add(arq.first(field), owner)?;
+            } else if field == 1 {
+                self.add_unassigned(text);
+                arq.text(1, 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// A number by which the case may be known too, whoever gave it.
+    fn add_unassigned(&mut self, text: &str) {
+        let unassigned = &mut self.case.unassigned;
+        let is_new = !unassigned.iter().any(|known| known == text);
+        if !self.opens && is_new && unassigned.len() < UNASSIGNED_MAX {
+            unassigned.push(text.to_owned());
+        }
     }
 
     /// The organisation that the number itself names.

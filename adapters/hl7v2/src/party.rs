@@ -25,6 +25,9 @@ const REFERS: [&str; 1] = ["RP"];
 /// Roles in PRD-1 of the side that is asked. IR is the Australian "intended recipient".
 const IS_ASKED: [&str; 2] = ["RT", "IR"];
 
+/// Role in PRD-1 of a doctor whose opinion is asked for (HL7 table 0286).
+const GIVES_OPINION: [&str; 1] = ["CP"];
+
 /// Result of looking up the names of an organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -72,12 +75,14 @@ fn found(
     }
 }
 
-/// The PRD with one of these roles.
+/// The first PRD with one of these roles.
 fn prd<'t>(tree: &'t Tree, roles: &[&str]) -> Option<Seg<'t>> {
-    tree.all("PRD").find(|prd| {
-        prd.repetitions(1).any(|rep| {
-            rep.peek(1).is_some_and(|role| roles.iter().any(|r| r.eq_ignore_ascii_case(role)))
-        })
+    tree.all("PRD").find(|prd| has_role(*prd, roles))
+}
+
+fn has_role(prd: Seg<'_>, roles: &[&str]) -> bool {
+    prd.repetitions(1).any(|rep| {
+        rep.peek(1).is_some_and(|role| roles.iter().any(|r| r.eq_ignore_ascii_case(role)))
     })
 }
 
@@ -163,6 +168,49 @@ pub(crate) fn read_to(
         read_prd(prd, "to", profile, zones, canon, notes);
     }
     Ok(code)
+}
+
+/// What an expert of a consultation has.
+const OF_AN_EXPERT: [&str; 8] = [
+    "organisation",
+    "department.system",
+    "department.code",
+    "department.text",
+    "practitioner.code",
+    "practitioner.name",
+    "practitioner.title",
+    "practitioner.phone",
+];
+
+/// Reads every doctor whose opinion a consultation asks for. One without an organisation is of the
+/// side that is asked; one of an organisation that nobody knows refuses the message, because the
+/// case would not reach it.
+pub(crate) fn read_experts(
+    tree: &Tree,
+    profile: &Profile,
+    directory: &Directory,
+    zones: &Zones,
+    canon: &mut Canon,
+    notes: &mut Notes,
+) -> Result<(), Fault> {
+    for prd in tree.all("PRD").filter(|prd| has_role(*prd, &GIVES_OPINION)) {
+        let code = match find_recipient(&names(prd), profile, directory) {
+            Found::One(code) => code.as_str().to_owned(),
+            Found::Several => return Err(Fault::Contradiction { field: prd.path(10) }),
+            Found::Unknown => return Err(Fault::UnknownOrganisation { field: prd.path(10) }),
+            Found::Nothing => canon.text("to.organisation").unwrap_or_default().to_owned(),
+        };
+        let mut one = Canon::new();
+        one.put("it.organisation", code);
+        read_prd(prd, "it", profile, zones, &mut one, notes);
+        let phone = one.take("it.phone");
+        one.put_some("it.practitioner.phone", phone);
+        let path = format!("experts.{}", canon.len("experts"));
+        for part in OF_AN_EXPERT {
+            canon.put_some(&format!("{path}.{part}"), one.take(&format!("it.{part}")));
+        }
+    }
+    Ok(())
 }
 
 /// The receiver that MSH-6 names.

@@ -84,7 +84,10 @@ const ENVELOPE: [(&str, &str); 5] = [
 ];
 
 /// Fields that message types keep in places of their own.
-const BY_TYPE: [(&str, &str, &str); 14] = [
+const BY_TYPE: [(&str, &str, &str); 17] = [
+    ("SRM", "appointment.number", "ARQ-2"),
+    ("SRM", "appointment", "ARQ-11"),
+    ("SRM", "by", "ARQ-15"),
     ("SIU", "reason", "SCH-6"),
     ("SRM", "reason", "ARQ-6"),
     ("SRM", "reasons", "ARQ-7"),

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!   REF^I12, SRM^S01, OMG^O19   a request: referral, transfer or consultation
-//!   REF^I13, SRM^S03            its amendment          REF^I14, SRM^S04   its cancellation
+//!   REF^I13, SRM^S02 S03        its amendment          REF^I14            its cancellation
+//!   SRM^S01 S02 S03             without an illness: a time is asked for a referral that exists
 //!   REF^I15                     where is it?           RRI^I15            here it is
 //!   RRI^I12..I14, OSU^O51       accepted, declined …   SRR                booked or not
-//!   SIU^S12 S13 S14             appointment            S15 cancelled      S26 no-show
+//!   SIU^S12 S13 S14             appointment            S26                no-show
+//!   SIU^S15 S17, SRM^S04 S06    the appointment is off, and the referral goes on
 //!   ADT^A01 A04                 arrived                A03                discharged
 //!   ORU^R01, MDM^T02            feedback, discharge summary, opinion
 //! ```
@@ -15,16 +17,17 @@
 
 use tierlink_codec::{Directory, Profile};
 use tierlink_schemas::request::Direction;
-use tierlink_schemas::{Family, Kind, OrganisationCode};
+use tierlink_schemas::{CaseNumber, Family, Kind, OrganisationCode};
 
+use crate::appointment;
 use crate::fault::Fault;
 use crate::header::Header;
 use crate::local;
 use crate::tree::Tree;
 
 /// What MSH-9 takes, for people who read the refusal.
-pub(crate) const TAKEN: &str = "REF or RRI with I12 to I15, SRM or SRR with S01 to S03, SIU with \
-     S12 to S14 or S26, ADT with A01, A03 or A04, ORU^R01, MDM^T02, OMG^O19 or OSU^O51";
+pub(crate) const TAKEN: &str = "REF or RRI with I12 to I15, SRM or SRR with S01 to S04 or S06, \
+     SIU with S12 to S15, S17 or S26, ADT with A01, A03 or A04, ORU^R01, MDM^T02, OMG^O19 or OSU^O51";
 
 /// The types of [`TAKEN`].
 const TYPES: [&str; 10] = ["REF", "RRI", "SRM", "SRR", "SIU", "ADT", "ORU", "MDM", "OMG", "OSU"];
@@ -45,14 +48,19 @@ pub(crate) enum Statement {
 pub(crate) fn of(tree: &Tree, header: &Header) -> Result<Statement, Fault> {
     use Statement::{About, Request};
     let statement = match (header.message_type.as_str(), header.event.as_str()) {
+        ("SRM", "S01" | "S02" | "S03") if asks_for_a_time(tree, &header.event) => {
+            About(Kind::ReferralBook)
+        }
         ("REF", "I12") | ("SRM", "S01") => Request { amends: false },
         ("REF", "I13") | ("SRM", "S03" | "S02") => Request { amends: true },
         ("REF", "I14") => {
             check_status(tree)?;
             About(Kind::ReferralCancel)
         }
-        ("SRM" | "SRR", "S04") | ("SIU", "S15") => {
-            return Err(Fault::AppointmentEnds { field: "MSH-9.2".to_owned() });
+        ("SRM", "S04" | "S06") | ("SIU", "S15" | "S17") => About(Kind::ReferralUnschedule),
+        ("SRR", "S04" | "S06") => About(unbooking(tree)?),
+        ("SIU", "S12" | "S13" | "S14") if appointment::is_called_off(tree) => {
+            About(Kind::ReferralUnschedule)
         }
         ("REF", "I15") => {
             check_status(tree)?;
@@ -119,6 +127,7 @@ fn answer(tree: &Tree, event: &str) -> Result<Kind, Fault> {
 
 fn booking(tree: &Tree) -> Result<Kind, Fault> {
     match tree.first("MSA").and_then(|msa| msa.text(1, 1)) {
+        Some("AA" | "CA") if appointment::is_called_off(tree) => Ok(Kind::ReferralUnschedule),
         Some("AA" | "CA") if tree.first("SCH").is_some() => Ok(Kind::ReferralSchedule),
         Some("AE" | "AR") => Ok(Kind::ReferralDecline),
         _ => Err(Fault::Missing {
@@ -126,6 +135,31 @@ fn booking(tree: &Tree) -> Result<Kind, Fault> {
             why: "it is clear what was booked; send it with MSA-1 AA",
         }),
     }
+}
+
+/// MSA-1 of the answer to a cancelled appointment.
+fn unbooking(tree: &Tree) -> Result<Kind, Fault> {
+    match tree.first("MSA").and_then(|msa| msa.text(1, 1)) {
+        Some("AA" | "CA") => Ok(Kind::ReferralUnschedule),
+        _ => Err(Fault::Modifier {
+            field: "MSA-1".to_owned(),
+            why: "says that the appointment was not cancelled; say which one stands with SIU^S12",
+        }),
+    }
+}
+
+/// Segments in which a request states the illness, or who refers whom.
+const OF_A_REQUEST: [&str; 6] = ["RF1", "PRD", "DG1", "AL1", "PR1", "OBR"];
+
+/// Whether a booking request is about a referral that exists. The standard has one message for
+/// both: a request says what the patient has, and the other side has no number for it yet.
+fn asks_for_a_time(tree: &Tree, event: &str) -> bool {
+    let Some(arq) = tree.first("ARQ") else { return false };
+    let ours = |field| arq.first(field).peek(1).and_then(CaseNumber::read).is_some();
+    let exists = [1, 2, 24, 25].into_iter().any(ours) || arq.first(25).peek(1).is_some();
+    let is_request = OF_A_REQUEST.iter().any(|name| tree.first(name).is_some())
+        || tree.all("OBX").any(|obx| local::path(obx).is_none());
+    (event == "S01" && exists) || !is_request
 }
 
 /// LOINC codes of documents, in OBR-4 or OBX-3.
@@ -217,13 +251,16 @@ pub(crate) enum Carrier {
     Referral(&'static str),
     Answer(&'static str),
     Schedule(&'static str),
+    /// An appointment that is asked for, or asked to be cancelled.
+    Booking(&'static str),
     Visit(&'static str),
     Document,
     None,
 }
 
-/// Which HL7 event carries a kind when we write it.
-pub(crate) const fn carrier(kind: Kind) -> Carrier {
+/// Which HL7 event carries a kind when we write it. An origin asks to cancel an appointment, and
+/// whoever gave it says that it is cancelled.
+pub(crate) const fn carrier(kind: Kind, by_origin: bool) -> Carrier {
     match kind {
         Kind::ReferralSubmit | Kind::TransferOffer | Kind::ConsultationRequest => {
             Carrier::Referral("I12")
@@ -239,6 +276,9 @@ pub(crate) const fn carrier(kind: Kind) -> Carrier {
         Kind::ReferralConfirmCancel | Kind::ReferralRefuseCancel => Carrier::Answer("I14"),
         Kind::ReferralSchedule | Kind::ConsultationSchedule => Carrier::Schedule("S12"),
         Kind::ReferralNoShow | Kind::ConsultationNoShow => Carrier::Schedule("S26"),
+        Kind::ReferralBook => Carrier::Booking("S01"),
+        Kind::ReferralUnschedule if by_origin => Carrier::Booking("S04"),
+        Kind::ReferralUnschedule => Carrier::Schedule("S15"),
         Kind::ReferralArrive | Kind::TransferReceive => Carrier::Visit("A04"),
         Kind::TransferDischarge => Carrier::Visit("A03"),
         Kind::ReferralFeedback
@@ -272,10 +312,14 @@ pub(crate) const fn carrier(kind: Kind) -> Carrier {
 
 /// ADT^A03 means feedback for a referral and a discharge for a transfer, so both fit it.
 fn carriers(kind: Kind) -> u8 {
-    match carrier(kind) {
+    match carrier(kind, false) {
         Carrier::Referral(_) => 1,
         Carrier::Answer(_) => 2,
+        // Each of these events says something that the others deny.
+        Carrier::Schedule("S15") => 6,
+        Carrier::Schedule("S26") => 7,
         Carrier::Schedule(_) => 3,
+        Carrier::Booking(_) => 8,
         Carrier::Visit("A03") | Carrier::Document => 4,
         Carrier::Visit(_) => 5,
         Carrier::None => 0,
@@ -408,6 +452,8 @@ pub(crate) fn in_family(kind: Kind, family: Family, tree: &Tree) -> Option<Kind>
         | Kind::ReferralReview
         | Kind::ReferralReturn
         | Kind::ReferralRedirect
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralConfirmCancel
         | Kind::ReferralRefuseCancel
         | Kind::TransferOffer

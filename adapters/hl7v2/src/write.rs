@@ -66,6 +66,16 @@ impl Line {
         self
     }
 
+    /// Its values with their fields, to be written in another way.
+    pub(crate) fn texts(&mut self) -> impl Iterator<Item = (u16, &mut String)> {
+        self.values.iter_mut().map(|(place, text)| (place.field, text))
+    }
+
+    /// Whether a field holds anything.
+    pub(crate) fn holds(&self, field: u16) -> bool {
+        self.values.iter().any(|(place, _)| place.field == field)
+    }
+
     /// Its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {

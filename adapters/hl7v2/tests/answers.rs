@@ -156,7 +156,8 @@ fn each_problem_has_its_hl7_error_and_the_senders_own_field() {
     for (code, field, kind, refusal, place, error) in [
         ("D022", "MSH-9", "VXU^V04", Unreadable, "MSH^1^9", "200"),
         ("D022", "MSH-9.2", "REF^I19", Unreadable, "MSH^1^9^1^2", "201"),
-        ("D038", "MSH-9.2", "SIU^S15", Unreadable, "MSH^1^9^1^2", "201"),
+        ("D022", "MSH-9.2", "SIU^S18", Unreadable, "MSH^1^9^1^2", "201"),
+        ("C018", "body.appointment.end", "SRM^S01", Invalid, "ARQ^1^11", "102"),
         ("D037", "MSH-11", "REF^I12", Unreadable, "MSH^1^11", "202"),
         ("D023", "MSH-12", "REF^I12", Unreadable, "MSH^1^12", "203"),
         ("D019", "PID-5", "REF^I12", Unreadable, "PID^1^5", "101"),

@@ -12,10 +12,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tierlink_codec::{Codec, Decoded, Directory, Organisation, Profile, Reading, Writing};
+use tierlink_codec::{
+    Codec, Decoded, Directory, FamilyKnown, Organisation, Profile, Reading, Writing,
+};
 use tierlink_hl7v2::Hl7v2;
 use tierlink_schemas::check::{Rules, check as check_content};
-use tierlink_schemas::{Kind, Message, OrganisationCode, Tier};
+use tierlink_schemas::message::Context;
+use tierlink_schemas::{Body, Kind, Message, OrganisationCode, Tier};
 use uuid::Uuid;
 
 fn code(text: &str) -> OrganisationCode {
@@ -623,24 +626,129 @@ fn two_times_that_differ_are_refused_with_both_places() {
 #[test]
 fn only_what_stands_is_an_appointment() {
     let sch_11 = "^^^20260313140000^20260313143000";
-    for (status, code) in [
-        ("Cancelled", "D038"),
-        ("Deleted", "D038"),
-        ("Pending", "D029"),
-        ("Waitlist", "D029"),
-        ("XYZ", "D029"),
-    ] {
+    for (status, code) in [("Pending", "D029"), ("Waitlist", "D029"), ("XYZ", "D029")] {
         refused(&booked(sch_11, status, &["RGS|1"]), code, "SCH-25");
     }
     for status in ["Booked", "BOOKED", "Overbook", ""] {
         check(&booked(sch_11, status, &["RGS|1"]), &json!({"/kind": "referral.schedule"}));
     }
-    for event in ["SIU^S15", "SRR^S04"] {
-        let text = booked(sch_11, "Cancelled", &["RGS|1"]).replacen("SIU^S12", event, 1);
-        refused(&text, "D038", "MSH-9.2");
+    for status in ["Cancelled", "CANCELED", "Deleted", "DC"] {
+        let text = booked(sch_11, status, &["RGS|1"]);
+        check(&text, &json!({"/kind": "referral.unschedule"}));
     }
-    let asked = referral_with("MSH", 9, "SRM^S04");
-    refused(&asked, "D038", "MSH-9.2");
+}
+
+#[test]
+fn the_end_of_an_appointment_is_not_the_end_of_its_referral() {
+    let sch_11 = "^^^20260313140000^20260313143000";
+    let off = booked(sch_11, "Cancelled", &["RGS|1"]).replace("BOOKED", "PAT^医生停诊^L");
+    for event in ["SIU^S15", "SIU^S17"] {
+        let text = off.replacen("SIU^S12", event, 1);
+        check(
+            &text,
+            &json!({
+                "/kind": "referral.unschedule",
+                "/body/reason": {"code": "CN11", "text": "医生停诊"},
+                "/body/appointment/number": "YY0100",
+                "/body/appointment/start": "2026-03-13T06:00:00Z",
+            }),
+        );
+    }
+    let contradicted = booked(sch_11, "Booked", &["RGS|1"]).replacen("SIU^S12", "SIU^S15", 1);
+    refused(&contradicted, "D029", "SCH-25");
+    let kept = off.replacen("SIU^S12", "SRR^S04", 1).replacen("\rSCH", "\rMSA|AE|1\rSCH", 1);
+    refused(&kept, "D029", "MSA-1");
+    check(&kept.replace("MSA|AE", "MSA|AA"), &json!({"/kind": "referral.unschedule"}));
+    let claims = "OBX|1|ST|message.kind^消息类型^99TL||referral.schedule||||||F";
+    let claims = off.replacen("SIU^S12", "SIU^S15", 1) + claims + "\r";
+    refused(&claims, "D026", "OBX-5");
+}
+
+/// A message of QS about an appointment of its referral.
+fn asked(event: &str, arq: &str, lines: &[&str]) -> String {
+    let head = "MSH|^~\\&|HIS|QS|TIERLINK|XH|20260310090000+0800||";
+    let head = format!("{head}{event}|QS000101|P|2.5.1||||||UNICODE UTF-8");
+    let arq = format!("ARQ|{arq}");
+    let patient = "PID|1||MZ0100^^^QS^PI||何^秀兰||19620304|F";
+    let all = [head.as_str(), arq.as_str(), patient].into_iter().chain(lines.iter().copied());
+    all.flat_map(|line| [line, "\r"]).collect()
+}
+
+#[test]
+fn an_origin_cancels_its_appointment_and_says_whose_number_is_whose() {
+    let by = "QS12^沈立新";
+    let arq =
+        format!("YQ1|YY0100^XH||||PAT^改日再约^L|||||||||{by}||||{by}|||||QS2026-0100|XZ7^XH");
+    let text = asked("SRM^S04", &arq, &["NTE|1||家属当天有事", "RGS|1"]);
+
+    check(
+        &text,
+        &json!({
+            "/kind": "referral.unschedule",
+            "/body/reason": {"code": "CN12", "text": "改日再约\n家属当天有事"},
+            "/body/appointment/number": "YY0100",
+            "/body/by/name": "沈立新",
+            "/case/numbers": [
+                {"organisation": "QS", "number": "QS2026-0100"},
+                {"organisation": "XH", "number": "XZ7"},
+            ],
+        }),
+    );
+    // The number of the request for the appointment must not become that of the referral.
+    check(&text, &json!({"/case/unassigned/0": "QS2026-0100", "/case/unassigned/1": "YQ1"}));
+    let alone = asked("SRM^S04", "QS2026-0100^QS|YY0100^XH", &["RGS|1"]);
+    check(
+        &alone,
+        &json!({
+            "/case/numbers": [{"organisation": "QS", "number": "QS2026-0100"}],
+            "/body/appointment/number": "YY0100",
+        }),
+    );
+}
+
+#[test]
+fn a_booking_request_without_an_illness_asks_a_time_for_a_referral_that_exists() {
+    let arq = "QS2026-0100^QS|||||CHECKUP^复查|||||20260313080000^20260313120000";
+    for event in ["SRM^S01", "SRM^S02", "SRM^S03"] {
+        check(
+            &asked(event, arq, &["NTE|1||请安排上午", "RGS|1", "AIP|1||D1^顾明远"]),
+            &json!({
+                "/kind": "referral.book",
+                "/body/appointment/start": "2026-03-13T00:00:00Z",
+                "/body/appointment/end": "2026-03-13T04:00:00Z",
+                "/body/appointment/practitioner/name": "顾明远",
+                "/body/note": "请安排上午\n【ARQ-6】CHECKUP^复查",
+            }),
+        );
+    }
+    let ill = ["DG1|1||I10^高血压^I10|||W", "RGS|1"];
+    check(&asked("SRM^S01", arq, &ill), &json!({"/kind": "referral.submit"}));
+    let named = arq.replacen("QS2026-0100^QS", "R2600000011", 1);
+    check(&asked("SRM^S01", &named, &ill), &json!({"/kind": "referral.book"}));
+}
+
+#[test]
+fn the_end_of_an_appointment_is_written_as_its_own_event_by_either_side() {
+    let text = booked("^^^20260313140000^20260313143000", "Cancelled", &["RGS|1"]);
+    let (mut message, _) = taken(&text.replacen("SIU^S12", "SIU^S15", 1));
+    let (request, _) = taken(REFERRAL);
+    let Body::ReferralSubmit(request) = request.body else { panic!("a referral") };
+    message.context = Some(Context {
+        patient: request.patient,
+        from: request.from,
+        to: request.to,
+        diagnoses: Vec::new(),
+        appointment: None,
+        direction: None,
+    });
+
+    let by_target = sent_on(&message, "2.5.1");
+    assert!(by_target[0].contains("|SIU^S15^SIU_S12|"), "{}", by_target[0]);
+    assert!(by_target.iter().any(|line| line.starts_with("SCH|") && line.contains("|Cancelled")));
+    message.source.organisation = code("QS");
+    let by_origin = sent_on(&message, "2.5.1");
+    assert!(by_origin[0].contains("|SRM^S04^SRM_S01|"), "{}", by_origin[0]);
+    assert!(by_origin.iter().any(|line| line.starts_with("ARQ|QS2026-0100^QS|YY0100|")));
 }
 
 #[test]
@@ -922,4 +1030,92 @@ fn utf_16_is_read_and_answered() {
     assert_eq!(message.patient().unwrap().name.as_deref(), Some("汪德福"));
     assert_eq!(message.kind(), Kind::ReferralSubmit);
     assert!(decoded.deviations.iter().any(|it| it.code.as_str() == "D040"));
+}
+
+#[test]
+fn an_order_that_says_why_says_what_the_patient_has() {
+    let head = "MSH|^~\\&|HIS|QS|TIERLINK|XH|20260310090000+0800||OMG^O19^OMG_O19|QS000102|P|2.5.1||||||UNICODE UTF-8";
+    let order = |reason: &str| {
+        let obr =
+            format!("OBR|1|QS2026-0102^QS||57133-1^Referral note^LN{}{reason}", "|".repeat(27));
+        let pid = "PID|1||MZ0100^^^QS^PI||何^秀兰||19620304|F";
+        let lines = [head, pid, "ORC|NW|QS2026-0102^QS", "TQ1|1||||||||A", &obr];
+        lines.map(|line| format!("{line}\r")).concat()
+    };
+
+    let notes = check(
+        &order("^头晕三天"),
+        &json!({
+            "/body/reasons/0/text": "头晕三天",
+            "/body/clinical/chief_complaint": "未说明，见转诊原因",
+        }),
+    );
+
+    assert!(notes.iter().any(|note| note.starts_with("D045 OBX-5") || note.starts_with("D045")));
+    let (bare, _) = taken(&order(""));
+    let rules = Rules { now: bare.received_at.unwrap(), required: &BTreeSet::new() };
+    let problems = check_content(&bare, &rules).problems;
+    assert!(problems.iter().any(|problem| problem.code.as_str() == "C001"), "{problems:?}");
+}
+
+#[test]
+fn who_answers_for_a_report_is_told_with_code_and_name() {
+    for (obr_32, code, name) in [
+        ("D2&吴静", Some("D2"), Some("吴静")),
+        ("D2&吴&静", Some("D2"), Some("吴静")),
+        ("D2^吴静", Some("D2"), Some("吴静")),
+        ("吴静", None, Some("吴静")),
+        ("D2", Some("D2"), None),
+    ] {
+        let obr = format!(
+            "OBR|1|QS2026-0100^QS||11524-6^心电图^LN{}F{}{obr_32}",
+            "|".repeat(21),
+            "|".repeat(7)
+        );
+        let text = answer(
+            "ORU^R01",
+            &["ORC|RE|QS2026-0100^QS", &obr, "OBX|1|NM|8867-4^心率^LN||38|/min|60-100|LL|||F"],
+        );
+
+        check(
+            &text,
+            &json!({
+                "/kind": "referral.feedback",
+                "/body/by/code": code,
+                "/body/by/name": name,
+                "/body/observations/0/flag": "LL",
+            }),
+        );
+    }
+}
+
+#[test]
+fn whether_a_report_is_an_opinion_or_of_a_reading_the_case_says() {
+    let text = answer(
+        "ORU^R01",
+        &["ORC|RE|C2600000222^TIERLINK", "OBR|1|||11524-6^心电图^LN", "OBX|1|TX|||窦性心律||||||F"],
+    );
+
+    let (message, family) = decode(&text).outcome.unwrap();
+
+    assert_eq!((message.kind(), family), (Kind::ReferralFeedback, FamilyKnown::ByCase));
+}
+
+#[test]
+fn a_doctor_whose_opinion_is_asked_for_is_an_expert_of_the_consultation() {
+    let prd = "PRD|CP|陈^志远|||0571-99010105||E7";
+    let asked = |expert: &str| {
+        let refers = change(REFERRAL, "RF1", 4, "SO");
+        refers.replacen("\rPID|", &format!("\r{expert}\rPID|"), 1)
+    };
+
+    let experts = |organisation: &str| {
+        json!({ "/kind": "consultation.request", "/body/experts": [{
+            "organisation": organisation,
+            "practitioner": { "code": "E7", "name": "陈志远", "phone": "0571-99010105" },
+        }] })
+    };
+    check(&asked(prd), &experts("XH"));
+    check(&asked("PRD|CP|陈^志远||^^^QS|0571-99010105||E7"), &experts("QS"));
+    refused(&asked("PRD|CP|陈^志远||^^^NOWHERE|0571-99010105||E7"), "D027", "PRD[3]-10");
 }

@@ -172,6 +172,19 @@ fn each_message_type_says_what_it_says() {
     );
     check("siu_s26_no_show", Kind::ReferralNoShow, &json!({"/body/note": "电话联系两次未接"}));
     check(
+        "siu_s15_cancelled",
+        Kind::ReferralUnschedule,
+        &json!({
+            "/body/reason": {"code": "CN03", "text": "患者已自行就诊"},
+            "/body/appointment/number": "YY0088",
+        }),
+    );
+    check(
+        "srm_s04_cancel",
+        Kind::ReferralUnschedule,
+        &json!({"/body/reason": {"code": "CN99", "text": "未说明原因"}}),
+    );
+    check(
         "srm_s01_request",
         Kind::ReferralSubmit,
         &json!({"/body/wanted/start": "2026-03-11T00:00:00Z", "/priority": "routine"}),
@@ -366,8 +379,6 @@ fn safety_fields_are_never_guessed() {
         ("wrong_identity_number", "QS", "D026", "PID-3"),
         ("unknown_recipient", "QS", "D027", "PRD[2]-10"),
         ("without_case", "XH", "D019", "PV1-5"),
-        ("siu_s15_cancelled", "QS", "D038", "MSH-9.2"),
-        ("srm_s04_cancel", "QS", "D038", "MSH-9.2"),
     ] {
         let decoded = refuses(&fixture(name), &profile(from), code, field);
 

@@ -235,8 +235,8 @@ fn a_priority_that_the_receiver_has_no_code_for_is_a_loss_of_safety() {
     assert!(encoded.losses.iter().any(|loss| loss.safety && loss.field == "priority"));
 }
 
-#[test]
-fn a_character_that_the_receiver_lacks_is_refused_with_its_field() {
+/// A referral to a hospital that reads GBK, of a patient whose name GBK has not.
+fn rare(change: impl FnOnce(&mut Message)) -> Result<tierlink_codec::Encoded, Vec<String>> {
     let all = examples();
     let directory = county();
     let to = code("330199001");
@@ -246,9 +246,48 @@ fn a_character_that_the_receiver_lacks_is_refused_with_its_field() {
     let mut submit = submit.clone();
     if let Body::ReferralSubmit(request) = &mut submit.body {
         request.patient.name = Some("阿依古丽·𠮷".to_owned());
+        request.clinical.notes = vec!["肌酐 88 µmol/L，体表面积 1.7 m²".to_owned()];
     }
+    change(&mut submit);
+    let told = |p: tierlink_schemas::Problem| format!("{} {}", p.code.as_str(), p.field);
+    Hl7v2
+        .encode(&submit, &to, &writing)
+        .map_err(|problems| problems.into_iter().map(told).collect())
+}
 
-    let problems = Hl7v2.encode(&submit, &to, &writing).unwrap_err();
+#[test]
+fn a_character_that_the_receiver_lacks_does_not_hold_up_the_patient() {
+    let encoded = rare(|_| {}).unwrap();
 
-    assert_eq!((problems[0].code.as_str(), problems[0].field.as_str()), ("D030", "PID-5"));
+    let (text, _, bad) = encoding_rs::GBK.decode(&encoded.bytes);
+    assert!(!bad);
+    assert!(text.contains("|阿依古丽·〓"), "{text}");
+    assert!(text.contains("U+20BB7"), "a remark names the character");
+    assert!(text.contains("88 umol/L，体表面积 1.7 m2"), "{text}");
+    let lost: Vec<&str> = encoded.losses.iter().map(|loss| loss.field.as_str()).collect();
+    assert!(lost.contains(&"PID-5"), "{lost:?}");
+    assert!(encoded.losses.iter().all(|loss| !loss.safety));
+}
+
+#[test]
+fn a_name_with_a_missing_character_alone_says_nobody_and_only_an_emergency_goes() {
+    let nameless = |message: &mut Message| {
+        if let Body::ReferralSubmit(request) = &mut message.body {
+            request.patient.document = None;
+            request.patient.identifiers.clear();
+        }
+    };
+    assert_eq!(
+        rare(|message| {
+            message.priority = Some(tierlink_schemas::Priority::Routine);
+            nameless(message);
+        })
+        .unwrap_err(),
+        ["D030 PID-5"]
+    );
+    let emergency = rare(|message| {
+        message.priority = Some(tierlink_schemas::Priority::Emergency);
+        nameless(message);
+    });
+    assert!(emergency.is_ok());
 }

@@ -233,6 +233,8 @@ const fn is_of_reviewers(kind: Kind) -> bool {
         | Kind::ReferralAccept
         | Kind::ReferralDecline
         | Kind::ReferralSchedule
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback

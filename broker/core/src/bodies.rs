@@ -12,6 +12,8 @@ macro_rules! referral_later {
             | Body::ReferralDecline(_)
             | Body::ReferralRedirect(_)
             | Body::ReferralSchedule(_)
+            | Body::ReferralBook(_)
+            | Body::ReferralUnschedule(_)
             | Body::ReferralArrive(_)
             | Body::ReferralNoShow(_)
             | Body::ReferralFeedback(_)

@@ -132,6 +132,8 @@ pub struct Terms {
     pub valid_until: Option<Timestamp>,
     /// The last reviewer that passed the request. It may dispatch a declined consultation again.
     pub dispatcher: Option<OrganisationCode>,
+    /// Since when the origin waits for another appointment than the one that stands.
+    pub time_asked_at: Option<Timestamp>,
     /// Whether the organisation that received a transferred patient has reported a follow-up.
     pub followed_up: bool,
     /// Whether the doctor who treated a transferred patient before has contacted the patient.

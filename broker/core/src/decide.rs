@@ -28,6 +28,7 @@ mod stated;
 mod transfer;
 
 use tierlink_schemas::answer::StatusReport;
+use tierlink_schemas::request::ConsultationForm;
 use tierlink_schemas::{Body, Family, Kind, Message};
 
 use crate::access::{self, Asker, Part, part_of, role_of};
@@ -63,6 +64,8 @@ pub const fn needs_request(kind: Kind) -> bool {
         | Kind::ReferralReturn
         | Kind::ReferralAccept
         | Kind::ReferralDecline
+        | Kind::ReferralBook
+        | Kind::ReferralUnschedule
         | Kind::ReferralArrive
         | Kind::ReferralNoShow
         | Kind::ReferralFeedback
@@ -233,6 +236,14 @@ fn in_family(ask: &Ask<'_>, case: &Case) -> Result<Message, Refused> {
     }
     if ask.family_stated {
         return Err(Rule::WrongFamily.refuse());
+    }
+    let reads = case.terms.form == ConsultationForm::Reading;
+    if let (true, Family::Consultation, Body::ReferralFeedback(told)) =
+        (reads, family, message.body.clone())
+    {
+        let mut message = message;
+        message.set_body(Body::ConsultationReport(told.into()));
+        return Ok(message);
     }
     message.adapted(family).map_err(|_| Rule::WrongFamily.refuse())
 }

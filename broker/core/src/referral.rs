@@ -1,6 +1,7 @@
 //! The states of a referral: upwards (上转), lateral, and out of the county.
 //!
 //! ```text
+//!                                                  ◀─unschedule─
 //!   in_review ──review──▶ submitted ──accept──▶ accepted ──schedule──▶ scheduled
 //!       │  ▲                │   │  ▲                │  ▲                  │
 //!     return amend       return │ amend           cancel refuse-cancel  arrive ◀── also straight from
@@ -16,6 +17,10 @@
 //! overrides. Declining after acceptance is allowed until the patient has arrived. A target that
 //! sets an appointment or reports the arrival has accepted. Feedback after completion is a
 //! correction: it is recorded and sent on, and the state stays.
+//!
+//! Either side cancels an appointment (unschedule), and the referral goes on: the target must find a
+//! new time. When the origin asks for a time (book), the state and an appointment that was given
+//! stay until the target answers with one.
 //!
 //! This file knows states only. `decide` knows the reviewers, and `routing` who is told.
 
@@ -48,7 +53,7 @@ pub enum State {
     Returned,
     /// The target takes the patient. Left by schedule, arrive, decline, redirect, cancel.
     Accepted,
-    /// There is an appointment. Left by arrive, no-show, decline, redirect, cancel.
+    /// There is an appointment. Left by arrive, no-show, unschedule, decline, redirect, cancel.
     Scheduled,
     /// The patient is there. Left by feedback, close.
     Arrived,
@@ -176,6 +181,10 @@ pub enum Act {
     },
     /// The target sets or moves an appointment.
     Schedule,
+    /// The origin asks for a time.
+    Book,
+    /// The appointment is cancelled; the referral goes on.
+    Unschedule,
     /// The patient has arrived.
     Arrive {
         /// Whether treatment begins at once.
@@ -210,6 +219,8 @@ pub fn step(state: State, act: Act, role: Role) -> Result<State, Rule> {
         Act::Decline => decline(state),
         Act::Redirect { reviews_left } => redirect(state, role, reviews_left),
         Act::Schedule => schedule(state),
+        Act::Book => book(state),
+        Act::Unschedule => unschedule(state),
         Act::Arrive { admitted } => arrive(state, admitted),
         Act::NoShow => no_show(state),
         Act::Feedback(stage) => feedback(state, stage),
@@ -223,7 +234,7 @@ pub fn step(state: State, act: Act, role: Role) -> Result<State, Rule> {
 /// Whether the role may perform the act in any state at all.
 fn may_say(act: Act, role: Role) -> Result<(), Rule> {
     let (allowed, rule): (&[Role], Rule) = match act {
-        Act::Amend { .. } | Act::Cancel => (&[Role::Origin], Rule::OnlyOrigin),
+        Act::Amend { .. } | Act::Book | Act::Cancel => (&[Role::Origin], Rule::OnlyOrigin),
         Act::Review { .. } => (&[Role::Reviewer], Rule::OnlyReviewer),
         Act::Return | Act::Redirect { .. } => {
             (&[Role::Target, Role::Reviewer], Rule::OnlyTargetOrReviewer)
@@ -236,7 +247,7 @@ fn may_say(act: Act, role: Role) -> Result<(), Rule> {
         | Act::Feedback(_)
         | Act::ConfirmCancel
         | Act::RefuseCancel => (&[Role::Target], Rule::OnlyTarget),
-        Act::Close => (&[Role::Origin, Role::Target], Rule::OnlyOriginOrTarget),
+        Act::Unschedule | Act::Close => (&[Role::Origin, Role::Target], Rule::OnlyOriginOrTarget),
     };
     if allowed.contains(&role) { Ok(()) } else { Err(rule) }
 }
@@ -341,6 +352,40 @@ fn schedule(state: State) -> Result<State, Rule> {
         State::InReview => Err(Rule::InReview),
         State::Returned => Err(Rule::Returned),
         State::CancelRequested { .. } => Err(Rule::CancelAsked),
+        State::Arrived | State::InCare => Err(Rule::AlreadyArrived),
+        State::Completed | State::Declined | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+/// The state stays: only the target gives an appointment. While the case is with a reviewer or its
+/// origin, the target does not know of it and cannot answer.
+fn book(state: State) -> Result<State, Rule> {
+    match state {
+        State::Submitted | State::Accepted | State::Scheduled | State::NoShow => Ok(state),
+        State::InReview => Err(Rule::InReview),
+        State::Returned => Err(Rule::Returned),
+        State::CancelRequested { .. } => Err(Rule::CancelAskedAlready),
+        State::Arrived | State::InCare => Err(Rule::AlreadyArrived),
+        State::Completed | State::Declined | State::Cancelled | State::Expired => Err(Rule::Ended),
+    }
+}
+
+/// Ends the appointment and nothing else. A cancellation of the referral that was asked for before
+/// still waits for its answer.
+fn unschedule(state: State) -> Result<State, Rule> {
+    match state {
+        State::Scheduled => Ok(State::Accepted),
+        State::CancelRequested { before: Before::Scheduled } => {
+            Ok(State::CancelRequested { before: Before::Accepted })
+        }
+        State::InReview
+        | State::Submitted
+        | State::Returned
+        | State::Accepted
+        | State::CancelRequested { before: Before::Accepted | Before::NoShow } => {
+            Err(Rule::NoAppointment)
+        }
+        State::NoShow => Err(Rule::Missed),
         State::Arrived | State::InCare => Err(Rule::AlreadyArrived),
         State::Completed | State::Declined | State::Cancelled | State::Expired => Err(Rule::Ended),
     }

@@ -219,6 +219,9 @@ rules! {
     /// The session has begun.
     SessionOn, "R057", Rule, "kind",
         "the session has begun; send the opinion";
+    /// There is no appointment to cancel.
+    NoAppointment, "R058", Rule, "kind",
+        "there is no appointment to cancel, and the referral goes on as it was; to end the referral send referral.cancel";
 
     /// An amendment names another target.
     AmendMovesTarget, "R060", Rule, "body.to.organisation",
@@ -257,6 +260,9 @@ rules! {
     /// A transfer leaves the county without a review.
     TransferLeavesCounty, "R071", Rule, "body.to.organisation",
         "a transfer has no review, so only the lead hospital sends one out of the county; hand the patient to the lead hospital, or send a referral, which it reviews";
+    /// The cancelled appointment is not the one that the case has now.
+    AnotherAppointment, "R072", Rule, "body.appointment",
+        "the case has another appointment by now, which stands; to cancel that one name its number or its start";
 
     /// The request itself is not at hand.
     RequestMissing, "R090", Early, "case",

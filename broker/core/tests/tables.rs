@@ -53,6 +53,8 @@ fn referral_acts() -> Vec<referral::Act> {
         Act::Redirect { reviews_left: true },
         Act::Redirect { reviews_left: false },
         Act::Schedule,
+        Act::Book,
+        Act::Unschedule,
         Act::Arrive { admitted: false },
         Act::Arrive { admitted: true },
         Act::NoShow,

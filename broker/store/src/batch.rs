@@ -23,7 +23,7 @@ use tierlink_core::case::Booking;
 use tierlink_core::find::Key;
 use tierlink_schemas::answer::Slot;
 use tierlink_schemas::{
-    CaseNumber, Code, LaneName, Message, OrganisationCode, Problem, Refusal, Verdict,
+    Body, CaseNumber, Code, LaneName, Message, OrganisationCode, Problem, Refusal, Verdict,
 };
 use uuid::Uuid;
 
@@ -358,9 +358,13 @@ fn source_id(work: &Work, message: &Message) -> SourceId {
     (source, message.source.message_id.clone())
 }
 
-/// The slot that an appointment in the message names at its sender.
+/// The slot that an appointment in the message names at its sender. One that is only asked for, or
+/// that is cancelled, takes no place.
 fn slot_of(message: &Message) -> Option<SlotName> {
-    let number = message.body.appointment()?.slot.clone()?;
+    let (Body::ReferralSchedule(given) | Body::ConsultationSchedule(given)) = &message.body else {
+        return None;
+    };
+    let number = given.appointment.slot.clone()?;
     storable::text(&number).then(|| (message.source.organisation.clone(), number))
 }
 

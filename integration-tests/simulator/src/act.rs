@@ -50,6 +50,10 @@ pub enum Act {
     Schedule,
     /// Sets a session for the experts and the room.
     ScheduleSession,
+    /// Asks for a time.
+    Book,
+    /// The appointment is off; the case goes on.
+    Unschedule,
     /// The session begins.
     Start,
     /// The opinion of the session.
@@ -81,7 +85,7 @@ pub enum Act {
 }
 
 /// What a script may say, by the kind of canonical message that it becomes.
-const KINDS: [(&str, Act, Sort); 43] = [
+const KINDS: [(&str, Act, Sort); 45] = [
     ("referral.submit", Act::Refer, Sort::Referral),
     ("referral.amend", Act::Amend, Sort::Referral),
     ("referral.review", Act::Review, Sort::Referral),
@@ -90,6 +94,8 @@ const KINDS: [(&str, Act, Sort); 43] = [
     ("referral.decline", Act::Decline, Sort::Referral),
     ("referral.redirect", Act::Redirect, Sort::Referral),
     ("referral.schedule", Act::Schedule, Sort::Referral),
+    ("referral.book", Act::Book, Sort::Referral),
+    ("referral.unschedule", Act::Unschedule, Sort::Referral),
     ("referral.arrive", Act::Arrive, Sort::Referral),
     ("referral.no-show", Act::NoShow, Sort::Referral),
     ("referral.feedback", Act::Outcome, Sort::Referral),
@@ -159,6 +165,8 @@ impl Act {
             (Self::Decline, Sort::Transfer) => "transfer.decline",
             (Self::Decline, Sort::Consultation) => "consultation.decline",
             (Self::Schedule, _) => "referral.schedule",
+            (Self::Book, _) => "referral.book",
+            (Self::Unschedule, _) => "referral.unschedule",
             (Self::ScheduleSession, _) => "consultation.schedule",
             (Self::Start, _) => "consultation.start",
             (Self::Opinion, _) => "consultation.opinion",
@@ -198,7 +206,7 @@ impl Act {
     /// Whether it answers what was heard last; the origin's own words do not.
     #[must_use]
     pub const fn answers(self) -> bool {
-        !(self.asks() || matches!(self, Self::Amend | Self::Cancel))
+        !(self.asks() || matches!(self, Self::Amend | Self::Cancel | Self::Book))
     }
 
     /// Whether it opens a case, so that somebody is asked.

@@ -70,6 +70,7 @@ fn reason(body: &Body) -> Option<&Reason> {
         Body::ReferralCancel(it) | Body::TransferCancel(it) | Body::ConsultationCancel(it) => {
             Some(&it.reason)
         }
+        Body::ReferralUnschedule(it) => Some(&it.reason),
         Body::ConsultationRecollect(it) => Some(&it.reason),
         _ => None,
     }

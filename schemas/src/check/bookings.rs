@@ -39,6 +39,7 @@ pub(super) fn check(message: &Message, with: &Rules<'_>, found: &mut Checked) {
                 found.refuse(C001_EMPTY, "body.appointment.start", fix);
             }
         }
+        Body::ReferralBook(it) => asked_for(&it.appointment, with, found),
         Body::ConsultationSchedule(it) => {
             given(&it.appointment, with, found);
             session(&it.appointment, found);
@@ -97,6 +98,23 @@ fn given(appointment: &Appointment, with: &Rules<'_>, found: &mut Checked) {
             let fix = "The same expert is booked twice; once is enough.";
             found.note(C028_NAMED_TWICE, format!("{PATH}.experts[{at}]"), fix);
         }
+    }
+}
+
+/// Checks a time that is asked for. It may be a period of several days.
+fn asked_for(appointment: &Appointment, with: &Rules<'_>, found: &mut Checked) {
+    const PATH: &str = "body.appointment";
+    order(PATH, appointment.start, appointment.end, None, found);
+    if let Some(start) = appointment.start {
+        not_too_far(&format!("{PATH}.start"), start, with, found);
+    }
+    if appointment.start.is_none() && blank(appointment.slot.as_deref()) {
+        let fix = "The request names neither a time nor a slot; any time will be offered.";
+        found.note(C024_USUALLY_THERE, format!("{PATH}.start"), fix);
+    }
+    if appointment.end.or(appointment.start).is_some_and(|latest| latest < with.now) {
+        let fix = "The time that is asked for is in the past; it was taken anyway. Check the day.";
+        found.note(C032_APPOINTMENT_PAST, format!("{PATH}.start"), fix);
     }
 }
 

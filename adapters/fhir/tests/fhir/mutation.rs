@@ -29,6 +29,10 @@ const MEANINGLESS: &[(&str, &str)] = &[
     ("Patient.contact.telecom.system", "left out: what a value looks like says the same"),
     ("*.intent", "left out: order and plan are what is meant by a request"),
     ("AllergyIntolerance.reaction.severity", "left out: of several reactions the worst counts"),
+    (
+        "Appointment.cancelationReason.coding.system",
+        "left out: a code of the table is known without it",
+    ),
     ("Appointment.participant.actor.reference", "the patient, whom the request names too"),
     (
         "Appointment.participant.status",

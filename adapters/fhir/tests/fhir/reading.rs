@@ -406,31 +406,114 @@ fn bars_statuses_are_decided_on_together() {
     }
 }
 
+/// A BaRS message about an appointment, with a number of the referral.
+fn booking(event: &str, status: &str) -> Value {
+    json!({ "resourceType": "Bundle", "id": "x", "type": "message", "entry": [
+        { "resource": { "resourceType": "MessageHeader", "eventCoding": {
+            "system": "https://fhir.nhs.uk/CodeSystem/message-events-bars", "code": event } } },
+        { "fullUrl": "urn:uuid:5f0b3c1e-0000-4000-8000-000000000001", "resource": { "resourceType": "Appointment", "status": status,
+            "start": "2026-11-22T09:00:00+08:00", "slot": [{ "reference": "urn:uuid:51" }] } },
+        { "fullUrl": "urn:uuid:51", "resource": { "resourceType": "Slot", "identifier": [{ "value": "S-9" }] } },
+    ] })
+}
+
 #[test]
-fn a_bars_booking_is_given_and_its_cancellation_does_not_touch_the_referral() {
-    for (status, kind) in [("booked", Some(Kind::ReferralSchedule)), ("cancelled", None)] {
-        let message = json!({ "resourceType": "Bundle", "id": "x", "type": "message", "entry": [
-            { "resource": { "resourceType": "MessageHeader", "eventCoding": {
-                "system": "https://fhir.nhs.uk/CodeSystem/message-events-bars", "code": "booking-request" } } },
-            { "fullUrl": "urn:uuid:5f0b3c1e-0000-4000-8000-000000000001", "resource": { "resourceType": "Appointment", "status": status,
-                "start": "2026-11-22T09:00:00+08:00", "slot": [{ "reference": "urn:uuid:51" }] } },
-            { "fullUrl": "urn:uuid:51", "resource": { "resourceType": "Slot", "identifier": [{ "value": "S-9" }] } },
-        ] });
+fn a_bars_booking_is_asked_for_given_and_cancelled_and_none_touches_the_referral() {
+    for (event, status, kind) in [
+        ("booking-request", "booked", Kind::ReferralBook),
+        ("booking-request", "proposed", Kind::ReferralBook),
+        ("booking-request", "waitlist", Kind::ReferralBook),
+        ("booking-response", "booked", Kind::ReferralSchedule),
+        ("booking-request", "cancelled", Kind::ReferralUnschedule),
+        ("booking-response", "cancelled", Kind::ReferralUnschedule),
+        ("booking-request", "entered-in-error", Kind::ReferralUnschedule),
+    ] {
+        let (message, family, _) = read(HOSPITAL, &booking(event, status));
 
-        let Some(kind) = kind else {
-            let found = refused(HOSPITAL, &message);
-            assert_eq!(found, [("D063".into(), "Appointment.status".into())]);
-            continue;
-        };
-        let (message, family, _) = read(HOSPITAL, &message);
-
-        assert_eq!((message.kind(), family), (kind, FamilyKnown::ByCase));
+        assert_eq!((message.kind(), family), (kind, FamilyKnown::ByCase), "{event} {status}");
         assert_eq!(message.case.numbers[0].number, "5f0b3c1e-0000-4000-8000-000000000001");
-        if let Body::ReferralSchedule(body) = &message.body {
-            assert_eq!(body.appointment.slot.as_deref(), Some("S-9"));
-            assert!(body.appointment.start.is_some());
-        }
+        let told = message.body.appointment().unwrap();
+        assert_eq!(told.slot.as_deref(), Some("S-9"), "{event} {status}");
+        assert!(told.start.is_some(), "{event} {status}");
     }
+    let offered = refused(HOSPITAL, &booking("booking-response", "proposed"));
+    assert_eq!(offered[0].0, "D063", "nobody but the origin asks for a time");
+}
+
+#[test]
+fn who_was_asked_gives_the_time_whatever_the_event_and_says_why_it_is_off() {
+    let mut message = booking("booking-request", "booked");
+    let organisation = |code: &str| json!({ "identifier": { "system": "urn:tierlink:organisation", "value": code } });
+    let request = json!({ "resource": { "resourceType": "ServiceRequest", "status": "active",
+        "intent": "order", "identifier": [{ "value": "N-7" }],
+        "requester": organisation(TOWNSHIP), "performer": [organisation(HOSPITAL)] } });
+    message["entry"].as_array_mut().unwrap().push(request);
+
+    assert_eq!(read(HOSPITAL, &message).0.kind(), Kind::ReferralSchedule);
+    assert_eq!(read(TOWNSHIP, &message).0.kind(), Kind::ReferralBook);
+    let appointment = resource(&mut message, "Appointment");
+    appointment["status"] = json!("cancelled");
+    appointment["cancelationReason"] = json!({ "text": "停诊" });
+    let (off, _, _) = read(HOSPITAL, &message);
+    let Body::ReferralUnschedule(body) = &off.body else { panic!("{}", off.kind()) };
+    assert_eq!((body.reason.code.as_str(), body.reason.text.as_deref()), ("CN11", Some("停诊")));
+    resource(&mut message, "ServiceRequest")["status"] = json!("revoked");
+    assert_eq!(read(TOWNSHIP, &message).0.kind(), Kind::ReferralCancel);
+}
+
+#[test]
+fn a_plain_appointment_that_is_cancelled_is_neither_an_acceptance_nor_a_new_referral() {
+    let mut message = booking("x", "cancelled");
+    message["entry"][0]["resource"]["eventCoding"] = json!({ "system": "urn:x", "code": "y" });
+    assert_eq!(read(HOSPITAL, &message).0.kind(), Kind::ReferralUnschedule);
+    let task = json!({ "resource": { "resourceType": "Task", "status": "accepted",
+        "intent": "order", "basedOn": [{ "identifier": { "value": "N-7" } }] } });
+    message["entry"].as_array_mut().unwrap().push(task);
+
+    assert_eq!(read(HOSPITAL, &message).0.kind(), Kind::ReferralUnschedule);
+    resource(&mut message, "Appointment")["status"] = json!("booked");
+    assert_eq!(read(HOSPITAL, &message).0.kind(), Kind::ReferralSchedule);
+}
+
+#[test]
+fn a_referral_whose_content_is_a_letter_is_taken_and_says_so() {
+    let mut message = fixture("referral");
+    let entries = message["entry"].as_array_mut().unwrap();
+    entries.retain(|entry| {
+        !matches!(entry["resource"]["resourceType"].as_str(), Some("Condition" | "Observation"))
+    });
+    let request = entries.iter().find(|e| e["resource"]["resourceType"] == "ServiceRequest");
+    let subject = request.unwrap()["resource"]["subject"].clone();
+    entries.push(json!({ "fullUrl": "urn:uuid:6f0b3c1e-0000-4000-8000-000000000009", "resource": {
+        "resourceType": "DocumentReference", "status": "current", "subject": subject,
+        "description": "转诊信",
+        "content": [{ "attachment": { "contentType": "application/pdf", "data": "JVBERi0xLjQK" } }],
+    } }));
+
+    let (read, _, decoded) = read(TOWNSHIP, &message);
+
+    let Body::ReferralSubmit(body) = &read.body else { panic!("{}", read.kind()) };
+    assert_eq!(body.clinical.chief_complaint.as_deref(), Some("未说明，见所附文件"));
+    assert!(decoded.deviations.iter().any(|told| told.code.as_str() == "D088"));
+}
+
+#[test]
+fn a_field_that_an_amendment_deletes_is_told_in_words() {
+    let (mut amended, _, _) = read(TOWNSHIP, &fixture("referral"));
+    let Body::ReferralSubmit(body) = amended.body.clone() else { panic!("{}", amended.kind()) };
+    let deletes = |path: &str| tierlink_schemas::message::Extra {
+        path: path.to_owned(),
+        text: "\"\"".to_owned(),
+    };
+    amended.extras = vec![deletes("PID-13"), deletes("PID-11")];
+    amended.set_body(Body::ReferralAmend(body));
+    let county = county::open();
+    let to = OrganisationCode::new(HOSPITAL).unwrap();
+
+    let encoded = Fhir.encode(&amended, &to, &county::writing(&county, HOSPITAL)).unwrap();
+
+    let text = String::from_utf8(encoded.bytes.to_vec()).unwrap();
+    assert!(text.contains("发送方已删除以下内容，请同步删除：电话、地址"), "{text}");
 }
 
 /// Samples of others, where the folder is there.

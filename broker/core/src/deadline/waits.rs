@@ -108,7 +108,12 @@ impl Waits<'_> {
             State::Submitted => self.now(Name::Accept, limits.accept(priority)),
             State::Returned => self.now(Name::Resubmit, limits.resubmit),
             State::Accepted => self.now(Name::Schedule, limits.schedule(priority)),
-            State::Scheduled => self.add(Name::Arrive, self.appointed(false), limits.arrive),
+            State::Scheduled => {
+                self.add(Name::Arrive, self.appointed(false), limits.arrive);
+                if let Some(asked) = self.case.terms.time_asked_at {
+                    self.add(Name::Schedule, asked, limits.schedule(priority));
+                }
+            }
             State::Arrived => self.now(Name::Feedback, limits.feedback),
             State::InCare => self.now(Name::Feedback, limits.in_care),
             State::CancelRequested { .. } => self.now(Name::AnswerCancel, limits.answer_cancel),

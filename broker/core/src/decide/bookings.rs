@@ -67,7 +67,7 @@ pub(super) fn clash(wanted: &[Booking], taken: &[Booking]) -> bool {
     })
 }
 
-/// Removes the appointment and the bookings of a case that no longer needs them.
+/// Removes the appointment, a wish to move it, and the bookings of a case that no longer needs them.
 pub(crate) fn free_what_is_not_needed(case: &mut Case) {
     let (appointment, bookings) = match &case.state {
         State::Referral(state) => match state {
@@ -113,6 +113,30 @@ pub(crate) fn free_what_is_not_needed(case: &mut Case) {
     };
     if !appointment {
         case.context.appointment = None;
+    }
+    let may_move = match &case.state {
+        State::Referral(state) => match state {
+            referral::State::Scheduled
+            | referral::State::CancelRequested { before: referral::Before::Scheduled } => true,
+            referral::State::InReview
+            | referral::State::Submitted
+            | referral::State::Returned
+            | referral::State::Accepted
+            | referral::State::Arrived
+            | referral::State::InCare
+            | referral::State::Completed
+            | referral::State::Declined
+            | referral::State::CancelRequested {
+                before: referral::Before::Accepted | referral::Before::NoShow,
+            }
+            | referral::State::Cancelled
+            | referral::State::NoShow
+            | referral::State::Expired => false,
+        },
+        State::Transfer(_) | State::Consultation(_) => false,
+    };
+    if !may_move {
+        case.terms.time_asked_at = None;
     }
     if !bookings {
         case.bookings.clear();

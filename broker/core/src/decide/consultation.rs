@@ -1,6 +1,7 @@
 //! What each message changes in a consultation or a reading, beside the state.
 
 use tierlink_schemas::answer::{Accept, Appointment, Audit, Recommendation, Report};
+use tierlink_schemas::clinical::Observation;
 use tierlink_schemas::request::ConsultationForm;
 use tierlink_schemas::{Body, Priority};
 
@@ -173,16 +174,7 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
         }
         Body::ConsultationReport(b) => report(draft, state, b)?,
         Body::ConsultationAudit(b) => audit(draft, b)?,
-        Body::ConsultationCritical(_) => {
-            let raised_at = draft
-                .case
-                .critical
-                .as_ref()
-                .filter(|alert| alert.acknowledged_at.is_none())
-                .map_or(draft.ask.now, |alert| alert.raised_at);
-            draft.case.critical = Some(CriticalAlert { raised_at, acknowledged_at: None });
-            draft.note("critical_raised");
-        }
+        Body::ConsultationCritical(_) => raise_critical(draft),
         Body::ConsultationDecline(_)
         | Body::ConsultationAcknowledge(_)
         | Body::ConsultationClaim(_)
@@ -201,6 +193,14 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
         | no_case!() => {}
     }
     Ok(())
+}
+
+/// Raises a critical value, or adds to one that waits.
+fn raise_critical(draft: &mut Draft<'_>) {
+    let waits = draft.case.critical.as_ref().filter(|alert| alert.acknowledged_at.is_none());
+    let raised_at = waits.map_or(draft.ask.now, |alert| alert.raised_at);
+    draft.case.critical = Some(CriticalAlert { raised_at, acknowledged_at: None });
+    draft.note("critical_raised");
 }
 
 fn critical_waits(draft: &Draft<'_>) -> bool {
@@ -388,12 +388,28 @@ fn report(draft: &mut Draft<'_>, state: State, b: &Report) -> Result<(), Refused
     let writer = b.writer.code.as_ref().filter(|code| !code.trim().is_empty());
     let writer = writer.ok_or_else(|| Rule::NoPersonCode.refuse_at(field))?;
     draft.case.writer = Some(writer.trim().to_owned());
+    report_critical(draft, state, b);
     if [State::Reported, State::Acknowledged].contains(&state) {
         draft.note("correction");
         // The deadline from the upload has long passed, so the correction gets a start of its own.
         draft.case.terms.uploaded_at = Some(draft.ask.now);
     }
     Ok(())
+}
+
+/// A report whose values are flagged raises a critical value, as a message of its own would. One that
+/// was read back is raised again only by a new version of the report. A correction that takes the
+/// flag back does not end the alert: whoever was alerted must have read that it is off.
+fn report_critical(draft: &mut Draft<'_>, state: State, b: &Report) {
+    let is_flagged = b.observations.iter().any(Observation::is_critical);
+    let is_new_version = [State::Written, State::Reported, State::Acknowledged].contains(&state);
+    let alert = draft.case.critical.as_ref();
+    let read_back = alert.is_some_and(|alert| alert.acknowledged_at.is_some());
+    if is_flagged && (!read_back || is_new_version) {
+        raise_critical(draft);
+    } else if !is_flagged && is_new_version && alert.is_some() {
+        draft.note("critical_taken_back");
+    }
 }
 
 /// Checks that writer and auditor are different people, by their practitioner codes. One person may

@@ -117,8 +117,10 @@ impl<'a> Draft<'a> {
             return Err(Rule::TooManyEvents.refuse());
         }
         self.take_number();
+        // By name: that the appointment is off while a cancellation is asked for leaves the question,
+        // and its deadline, as they were.
         let moved = self.before.is_none_or(|before| {
-            before.state != self.case.state
+            before.state.as_str() != self.case.state.as_str()
                 || before.target != self.case.target
                 || before.reviews.first() != self.case.reviews.first()
         });
@@ -224,12 +226,14 @@ fn reason(body: &Body) -> Option<String> {
         Body::ReferralCancel(b) | Body::TransferCancel(b) | Body::ConsultationCancel(b) => {
             &b.reason
         }
+        Body::ReferralUnschedule(b) => &b.reason,
         Body::ConsultationRecollect(b) => &b.reason,
         Body::ReferralSubmit(_)
         | Body::ReferralAmend(_)
         | Body::ReferralReview(_)
         | Body::ReferralAccept(_)
         | Body::ReferralSchedule(_)
+        | Body::ReferralBook(_)
         | Body::ReferralArrive(_)
         | Body::ReferralNoShow(_)
         | Body::ReferralFeedback(_)

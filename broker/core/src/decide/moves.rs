@@ -1,7 +1,7 @@
 //! What referrals, transfers and consultations share: amending, redirecting, reviewing,
 //! appointments.
 
-use tierlink_schemas::answer::{Appointment, Redirect};
+use tierlink_schemas::answer::{Appointment, Redirect, Unschedule};
 use tierlink_schemas::person::{Coded, Party};
 use tierlink_schemas::{Body, OrganisationCode, Priority};
 
@@ -185,7 +185,40 @@ pub(super) fn appoint(draft: &mut Draft<'_>, appointment: &Appointment) -> Resul
         }
     }
     draft.case.context.appointment = Some(appointment.clone());
+    draft.case.terms.time_asked_at = None;
     // The deadlines count from the new appointment.
     draft.restart = true;
+    Ok(())
+}
+
+/// Cancels the appointment of the case, if it is the one that the message means. A system that
+/// moves an appointment may give the new one first and cancel the old one then.
+pub(super) fn take_back(draft: &mut Draft<'_>, cancelled: &Unschedule) -> Result<(), Refused> {
+    let present = draft.case.context.appointment.clone().unwrap_or_default();
+    let named = cancelled.appointment.clone().unwrap_or_default();
+    let (differs, field) = match (&named.number, &present.number) {
+        (Some(named), Some(present)) => (named.trim() != present.trim(), "body.appointment.number"),
+        (Some(_), None) | (None, Some(_) | None) => {
+            let starts = named.start.zip(present.start);
+            (starts.is_some_and(|(named, present)| named != present), "body.appointment.start")
+        }
+    };
+    if differs {
+        return Err(Rule::AnotherAppointment.refuse_at(field));
+    }
+    // Whoever is told must see which time is free again, also where its sender named none.
+    let told = if named == Appointment::default() {
+        present
+    } else {
+        Appointment {
+            number: named.number.or(present.number),
+            start: present.start.or(named.start),
+            end: present.end.or(named.end),
+            ..named
+        }
+    };
+    let mut body = cancelled.clone();
+    body.appointment = Some(told);
+    draft.message.set_body(Body::ReferralUnschedule(body));
     Ok(())
 }

@@ -36,6 +36,8 @@ pub fn act(body: &Body, reviews_left: bool) -> Option<Act> {
         Body::ReferralDecline(_) => Act::Decline,
         Body::ReferralRedirect(_) => Act::Redirect { reviews_left },
         Body::ReferralSchedule(_) => Act::Schedule,
+        Body::ReferralBook(_) => Act::Book,
+        Body::ReferralUnschedule(_) => Act::Unschedule,
         Body::ReferralArrive(b) => Act::Arrive { admitted: b.admitted },
         Body::ReferralNoShow(_) => Act::NoShow,
         Body::ReferralFeedback(b) => Act::Feedback(b.stage),
@@ -78,6 +80,13 @@ fn change(draft: &mut Draft<'_>, state: State, role: Role, body: &Body) -> Resul
             }
             moves::appoint(draft, &b.appointment)?;
         }
+        Body::ReferralBook(_) => {
+            // Without an appointment its deadline runs already.
+            if state == State::Scheduled {
+                draft.case.terms.time_asked_at.get_or_insert(draft.ask.now);
+            }
+        }
+        Body::ReferralUnschedule(b) => moves::take_back(draft, b)?,
         Body::ReferralArrive(b) => {
             note_acceptance(draft, state, "accepted_by_arrival");
             note_lost_cancel(draft, state);

@@ -1,7 +1,11 @@
 //! What the core promises about readings and critical values.
 
 use jiff::ToSpan;
+use tierlink_core::Decision;
 use tierlink_core::deadline::Name;
+use tierlink_schemas::answer::{Feedback, Report};
+use tierlink_schemas::clinical::Observation;
+use tierlink_schemas::person::Coded;
 use tierlink_schemas::request::ConsultationForm;
 use tierlink_schemas::{Body, Kind, Priority};
 
@@ -77,6 +81,72 @@ fn a_critical_value_is_called_until_it_is_read_back() {
     assert_eq!(read_back.event.note.as_deref(), Some("critical_read_back"));
     assert!(world.case().deadlines.iter().all(|deadline| deadline.name != Name::Critical));
     assert_eq!(world.state(), "claimed");
+}
+
+/// A report with one value of this flag.
+fn flagged(flag: Option<&str>) -> Body {
+    let value = Observation {
+        what: Coded::text("心电图诊断"),
+        value: Some("三度房室传导阻滞".into()),
+        flag: flag.map(str::to_owned),
+        ..Observation::default()
+    };
+    let observations = vec![value];
+    Body::ConsultationReport(Report { writer: person("D1"), observations, ..Report::default() })
+}
+
+#[test]
+fn a_panic_flag_in_a_report_raises_a_critical_value_and_its_correction_reaches_all_alerted() {
+    let mut world = consulting(ConsultationForm::Reading, READING);
+    for flag in [None, Some("N"), Some("H"), Some("A")] {
+        world.say(READING, Some(0), flagged(flag));
+        assert!(world.case().critical.is_none(), "{flag:?}");
+    }
+    for flag in ["AA", "HH", "LL"] {
+        let mut world = consulting(ConsultationForm::Reading, READING);
+        world.say(READING, Some(0), flagged(Some(flag)));
+        assert!(world.case().critical.is_some(), "{flag}");
+    }
+    world.say(READING, Some(0), flagged(Some("AA")));
+    world.now += 16.minutes();
+    world.clock();
+    world.now += 16.minutes();
+    world.clock();
+    assert!(world.case().watchers.contains(&org(LEAD)), "the lead hospital was alerted too");
+    world.taken(TOWNSHIP, Kind::ConsultationAcknowledge, 1);
+
+    let Decision::Changed(off) = world.say(READING, Some(0), flagged(None)) else {
+        panic!("refused")
+    };
+
+    assert_eq!(
+        told(&off),
+        ["township-a consultation.report", "lead consultation.report"],
+        "everybody who was alerted hears that the flag is off"
+    );
+    assert_eq!(off.event.note.as_deref(), Some("critical_taken_back"));
+    let Decision::Changed(again) = world.say(READING, Some(0), flagged(Some("AA"))) else {
+        panic!("refused")
+    };
+    assert_eq!(again.event.note.as_deref(), Some("critical_raised"));
+}
+
+#[test]
+fn a_report_of_a_reading_needs_no_word_of_ours() {
+    let mut world = consulting(ConsultationForm::Reading, READING);
+    let told = Feedback {
+        summary: Some("窦性心律".into()),
+        by: Some(person("D1")),
+        ..Feedback::default()
+    };
+
+    let change = world.say_of_unstated_family(READING, Body::ReferralFeedback(told.clone()));
+
+    let Decision::Changed(change) = change else { panic!("refused: {change:?}") };
+    let Body::ConsultationReport(report) = &change.messages[0].body else { panic!("a report") };
+    assert_eq!((report.conclusion.as_str(), world.state()), ("窦性心律", "written"));
+    let nobody = Body::ReferralFeedback(Feedback { by: None, ..told });
+    assert_eq!(code(&world.say_of_unstated_family(READING, nobody)), "R066");
 }
 
 #[test]

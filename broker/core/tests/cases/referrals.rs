@@ -1,7 +1,9 @@
 //! What the core promises about referrals: review, return, cancel, redirect.
 
+use jiff::ToSpan;
 use tierlink_core::Decision;
-use tierlink_schemas::answer::Review;
+use tierlink_core::deadline::Name;
+use tierlink_schemas::answer::{Appointment, Reason, Review, Schedule, Unschedule};
 use tierlink_schemas::message::BusinessNumber;
 use tierlink_schemas::request::Direction;
 use tierlink_schemas::{Body, Kind, Priority};
@@ -202,6 +204,113 @@ fn a_patient_who_comes_late_is_still_met() {
     world.taken(LEAD, Kind::ReferralArrive, 1);
 
     assert_eq!(world.state(), "in_care");
+}
+
+#[test]
+fn a_cancelled_appointment_leaves_the_referral_and_its_time_to_schedule_runs_anew() {
+    for side in [LEAD, TOWNSHIP] {
+        let mut world = after(&[(LEAD, Kind::ReferralAccept), (LEAD, Kind::ReferralSchedule)]);
+        world.now += 2.hours();
+
+        let off = world.taken(side, Kind::ReferralUnschedule, 1);
+
+        assert_eq!(world.state(), "accepted");
+        assert!(world.case().context.appointment.is_none());
+        let waits: Vec<_> = world.case().deadlines.iter().map(|it| (it.name, it.since)).collect();
+        assert!(waits.contains(&(Name::Schedule, world.now)), "{side}: {waits:?}");
+        assert_eq!(off.event.reason.as_deref(), Some("RD01"));
+        let hears = if side == LEAD { TOWNSHIP } else { LEAD };
+        assert_eq!(told(&off), [format!("{hears} referral.unschedule")]);
+        let Body::ReferralUnschedule(body) = &off.messages[0].body else { panic!("unschedule") };
+        let told = body.appointment.as_ref().and_then(|told| told.start);
+        assert_eq!(told, session(0).start, "{side} named no time, the broker tells which");
+
+        world.taken(LEAD, Kind::ReferralSchedule, 3);
+        assert_eq!(world.state(), "scheduled");
+    }
+}
+
+#[test]
+fn without_an_appointment_there_is_none_to_cancel_and_the_referral_stays() {
+    let lives: [(&[(&str, Kind)], &str); 2] =
+        [(&[], "submitted"), (&[(LEAD, Kind::ReferralAccept)], "accepted")];
+    for (life, state) in lives {
+        let mut world = after(life);
+
+        for side in [TOWNSHIP, LEAD] {
+            assert_eq!(world.refused(side, Kind::ReferralUnschedule, 1), "R058");
+        }
+
+        assert_eq!(world.state(), state);
+    }
+    let mut world = after(&[(LEAD, Kind::ReferralAccept), (LEAD, Kind::ReferralSchedule)]);
+    world.taken(TOWNSHIP, Kind::ReferralUnschedule, 1);
+    assert_eq!(world.refused(TOWNSHIP, Kind::ReferralUnschedule, 1), "R058");
+}
+
+#[test]
+fn the_end_of_an_old_appointment_does_not_cancel_the_new_one() {
+    let mut world = after(&[(LEAD, Kind::ReferralAccept), (LEAD, Kind::ReferralSchedule)]);
+    let numbered =
+        |hours, number: &str| Appointment { number: Some(number.to_owned()), ..session(hours) };
+    let given = Schedule { appointment: numbered(5, "YY2"), note: None };
+    world.say(LEAD, Some(0), Body::ReferralSchedule(given));
+    let off = |appointment| {
+        let reason = Reason::code("CN11");
+        Body::ReferralUnschedule(Unschedule { reason, appointment: Some(appointment), by: None })
+    };
+
+    assert_eq!(code(&world.say(LEAD, Some(0), off(numbered(5, "YY1")))), "R072");
+    assert_eq!(code(&world.say(LEAD, Some(0), off(session(0)))), "R072");
+    assert_eq!(world.state(), "scheduled");
+    world.say(LEAD, Some(0), off(numbered(0, "YY2")));
+
+    assert_eq!(world.state(), "accepted", "the number says which is meant");
+}
+
+#[test]
+fn an_appointment_that_is_off_leaves_the_question_of_a_cancellation_as_it_was() {
+    let mut world = after(&[
+        (LEAD, Kind::ReferralAccept),
+        (LEAD, Kind::ReferralSchedule),
+        (TOWNSHIP, Kind::ReferralCancel),
+    ]);
+    let asked = world.now;
+    world.now += 3.hours();
+
+    world.taken(LEAD, Kind::ReferralUnschedule, 1);
+
+    assert_eq!(world.state(), "cancel_requested");
+    let answer = world.case().deadlines.iter().find(|it| it.name == Name::AnswerCancel).unwrap();
+    assert_eq!(answer.since, asked);
+    world.taken(LEAD, Kind::ReferralRefuseCancel, 0);
+    assert_eq!(world.state(), "accepted", "there is no appointment to go back to");
+}
+
+#[test]
+fn a_time_that_is_asked_for_changes_nothing_until_the_target_answers() {
+    let mut world = submitted();
+    let asked = world.taken(TOWNSHIP, Kind::ReferralBook, 2);
+    assert_eq!((world.state(), told(&asked)), ("submitted", vec!["lead referral.book".into()]));
+    world.taken(LEAD, Kind::ReferralSchedule, 0);
+    world.now += 1.hour();
+    let asked = world.now;
+    let schedule = |world: &World| {
+        let found = world.case().deadlines.iter().find(|it| it.name == Name::Schedule);
+        found.map(|it| it.since)
+    };
+    assert_eq!(schedule(&world), None);
+
+    world.taken(TOWNSHIP, Kind::ReferralBook, 6);
+    world.now += 1.hour();
+    world.taken(TOWNSHIP, Kind::ReferralBook, 7);
+
+    assert_eq!(world.state(), "scheduled");
+    assert_eq!(world.case().context.appointment, Some(session(0)), "it stands meanwhile");
+    assert_eq!(schedule(&world), Some(asked), "asking again does not put the answer off");
+    world.taken(LEAD, Kind::ReferralSchedule, 6);
+    assert_eq!(schedule(&world), None);
+    assert_eq!(world.refused(LEAD, Kind::ReferralBook, 2), "R020");
 }
 
 #[test]

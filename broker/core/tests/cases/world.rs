@@ -207,6 +207,14 @@ pub fn body(kind: Kind, flavour: u8, from: &str, to: &str) -> Body {
             appointment: session(i64::from(flavour)),
             note: None,
         }),
+        Kind::ReferralBook => {
+            Body::ReferralBook(Book { appointment: session(i64::from(flavour)), ..Book::default() })
+        }
+        Kind::ReferralUnschedule => Body::ReferralUnschedule(Unschedule {
+            reason: reason(),
+            appointment: bit.then(|| session(i64::from(flavour))),
+            by: None,
+        }),
         Kind::ReferralArrive => {
             Body::ReferralArrive(Arrive { admitted: !bit, ..Arrive::default() })
         }
@@ -369,6 +377,10 @@ impl World {
 
     /// Decides and remembers what changed.
     pub fn tell(&mut self, message: &Message) -> Decision {
+        self.tell_of(message, true)
+    }
+
+    fn tell_of(&mut self, message: &Message, family_stated: bool) -> Decision {
         let second_message_id = Uuid::from_u128((u128::from(self.fresh()) << 64) + 1);
         let counter = self.fresh();
         let sender = &message.source.organisation;
@@ -392,7 +404,7 @@ impl World {
             .collect();
         let decision = decide(&Ask {
             message,
-            family_stated: true,
+            family_stated,
             case,
             parent,
             request: case.and_then(|case| self.requests.get(&case.request)),
@@ -425,6 +437,13 @@ impl World {
         let mut message = self.message(author, body);
         message.case.id = at.and_then(|at| self.cases.get(at)).map(|case| case.id);
         self.tell(&message)
+    }
+
+    /// The same in a format that does not say of which family the case is.
+    pub fn say_of_unstated_family(&mut self, author: &str, body: Body) -> Decision {
+        let mut message = self.message(author, body);
+        message.case.id = self.cases.first().map(|case| case.id);
+        self.tell_of(&message, false)
     }
 
     /// Says something about the only case, which must be taken.

@@ -6,8 +6,8 @@ use jiff::civil::date;
 use tierlink::config::Config;
 use tierlink_codec::Profile;
 use tierlink_schemas::answer::{
-    Accept, Appointment, Arrive, Cancel, CancelAnswer, Close, Decline, Feedback, FeedbackStage,
-    NoShow, Reason, Redirect, Return, Review, Schedule,
+    Accept, Appointment, Arrive, Book, Cancel, CancelAnswer, Close, Decline, Feedback,
+    FeedbackStage, NoShow, Reason, Redirect, Return, Review, Schedule, Unschedule,
 };
 use tierlink_schemas::clinical::Clinical;
 use tierlink_schemas::person::{Party, Patient, Sex};
@@ -98,9 +98,16 @@ pub fn next_steps(state: &str) -> &'static [(char, Kind)] {
         "accepted" => &[
             ('t', Kind::ReferralSchedule),
             ('t', Kind::ReferralArrive),
+            ('o', Kind::ReferralBook),
             ('o', Kind::ReferralCancel),
         ],
-        "scheduled" => &[('t', Kind::ReferralArrive), ('t', Kind::ReferralNoShow)],
+        "scheduled" => &[
+            ('t', Kind::ReferralArrive),
+            ('t', Kind::ReferralNoShow),
+            ('t', Kind::ReferralUnschedule),
+            ('o', Kind::ReferralUnschedule),
+            ('o', Kind::ReferralBook),
+        ],
         "cancel_requested" => {
             &[('t', Kind::ReferralConfirmCancel), ('t', Kind::ReferralRefuseCancel)]
         }
@@ -137,6 +144,12 @@ pub fn body(kind: Kind, from: &str, to: &str, turn: u64) -> Body {
             let appointment = Appointment { bed: Some("12".into()), ..Appointment::default() };
             Body::ReferralSchedule(Schedule { appointment, note: None })
         }
+        Kind::ReferralBook => Body::ReferralBook(Book::default()),
+        Kind::ReferralUnschedule => Body::ReferralUnschedule(Unschedule {
+            reason: Reason::code("CN11"),
+            appointment: None,
+            by: None,
+        }),
         Kind::ReferralArrive => Body::ReferralArrive(Arrive::default()),
         Kind::ReferralNoShow => Body::ReferralNoShow(NoShow::default()),
         Kind::ReferralFeedback => {

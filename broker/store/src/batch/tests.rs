@@ -185,3 +185,16 @@ fn slots_published_and_withdrawn_together_end_withdrawn() {
     let (gone, there): (Vec<_>, Vec<_>) = batch.new_slots.values().partition(|slot| slot.is_none());
     assert_eq!((gone.len(), there.len()), (1, 2));
 }
+
+#[test]
+fn an_appointment_takes_a_slot_only_when_it_is_given() {
+    let slot_of = |kind| {
+        let mut value: serde_json::Value = serde_json::from_str(examples::of(kind)).unwrap();
+        value["body"]["appointment"]["slot"] = json!("S-1");
+        super::slot_of(&from_value(value).unwrap()).map(|(_, number)| number)
+    };
+
+    assert_eq!(slot_of(Kind::ReferralSchedule).as_deref(), Some("S-1"));
+    assert_eq!(slot_of(Kind::ReferralBook), None, "it is only asked for");
+    assert_eq!(slot_of(Kind::ReferralUnschedule), None, "it is given back");
+}

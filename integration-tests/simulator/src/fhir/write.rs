@@ -304,7 +304,7 @@ fn task(bundle: &mut Bundle, s: &Statement<'_>) -> Result<(Value, Option<Value>)
             outputs.push(bundle.add(section("DE06.00.296.00", "诊疗过程描述", words, None)));
             json!({ "stage": "outcome" })
         }
-        Act::Schedule => {
+        Act::Schedule | Act::Book | Act::Unschedule => {
             outputs.push(appointment(bundle, s));
             json!({})
         }
@@ -375,6 +375,7 @@ fn status(act: Act) -> &'static str {
         | Act::AskForExperts
         | Act::AskForReading
         | Act::Amend
+        | Act::Book
         | Act::Redirect => "requested",
         Act::Review | Act::Claim => "received",
         Act::Return | Act::Recollect => "on-hold",
@@ -382,6 +383,7 @@ fn status(act: Act) -> &'static str {
         | Act::AcceptAsExpert
         | Act::Schedule
         | Act::ScheduleSession
+        | Act::Unschedule
         | Act::RefuseCancel => "accepted",
         Act::Decline => "rejected",
         Act::Cancel | Act::ConfirmCancel => "cancelled",
@@ -400,7 +402,7 @@ fn status(act: Act) -> &'static str {
 
 fn appointment(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
     let (start, end) = s.appointment();
-    bundle.add(json!({
+    let mut written = json!({
         "resourceType": "Appointment",
         "status": "booked",
         "identifier": [{ "value": format!("SY{}", s.case.own_number.replace('-', "")) }],
@@ -412,7 +414,33 @@ fn appointment(bundle: &mut Bundle, s: &Statement<'_>) -> Value {
         }],
         "patientInstruction": "带身份证、医保卡和全部检查资料，空腹。",
         "participant": [{ "status": "accepted" }],
-    }))
+    });
+    match s.act {
+        Act::Book => {
+            written["status"] = json!("proposed");
+            written["identifier"] = Value::Null;
+            written["patientInstruction"] = Value::Null;
+        }
+        // The number is that of whoever gave it, and the time is that of its case.
+        Act::Unschedule => {
+            let (code, words) = if s.by.party.code == s.case.origin {
+                ("CN12", "家属当天有事")
+            } else {
+                ("CN11", "医生停诊")
+            };
+            written = json!({
+                "resourceType": "Appointment",
+                "status": "cancelled",
+                "cancelationReason": { "coding": [{ "code": code }], "text": words },
+                "participant": [{ "status": "accepted" }],
+            });
+        }
+        _ => {}
+    }
+    if let Some(fields) = written.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    bundle.add(written)
 }
 
 fn visit(bundle: &mut Bundle, s: &Statement<'_>) -> Value {

@@ -41,6 +41,11 @@ fn body(s: &Statement<'_>) -> Result<(&'static str, Vec<String>)> {
             ("RRI^I12", decided(s, "P^Pending^HL70283")?)
         }
         Act::NoShow => ("SIU^S26", no_show(s)?),
+        Act::Book => ("SRM^S01", booking(s, "CHECKUP^复查")),
+        Act::Unschedule if s.by.party.code == s.case.origin => {
+            ("SRM^S04", booking(s, "CN12^改日再约"))
+        }
+        Act::Unschedule => ("SIU^S15", unbooked(s)),
         Act::Accept => ("RRI^I12", accept(s, &[])),
         Act::AcceptAsExpert => ("RRI^I12", accept(s, &expert_here(s))),
         Act::Decline => ("RRI^I12", decline(s)),
@@ -150,6 +155,43 @@ fn no_show(s: &Statement<'_>) -> Result<Vec<String>> {
     Ok(lines)
 }
 
+/// A time that the origin asks for, or does not need any more: the natural message, with no line of
+/// the county's guide.
+fn booking(s: &Statement<'_>, reason: &str) -> Vec<String> {
+    let doctor = s.by.doctor();
+    let doctor = format!("{}^{}", doctor.code, doctor.name);
+    let (start, end) = s.appointment();
+    let times = format!("{}^{}", time(s, start), time(s, end));
+    let number = origin_number(s);
+    let mut fields = vec![(1, number.as_str()), (6, reason), (15, &doctor), (19, &doctor)];
+    if s.act == Act::Book {
+        fields.insert(2, (11, &times));
+    }
+    let ours = ours(s);
+    if s.number.is_some() {
+        fields.push((24, &ours));
+    }
+    vec![line("ARQ", &fields), patient(s), line("RGS", &[(1, "1")])]
+}
+
+/// The hospital that gave the appointment cancels it.
+fn unbooked(s: &Statement<'_>) -> Vec<String> {
+    let sch = [
+        (1, origin_number(s)),
+        (2, booked_number(s)),
+        (6, "CN11^医生停诊".to_owned()),
+        (25, "Cancelled".to_owned()),
+        (26, ours(s)),
+    ];
+    let sch: Vec<(usize, &str)> = sch.iter().map(|(at, text)| (*at, text.as_str())).collect();
+    vec![line("SCH", &sch), patient(s), line("RGS", &[(1, "1")])]
+}
+
+/// The number that a hospital gives an appointment.
+fn booked_number(s: &Statement<'_>) -> String {
+    format!("YY{}", s.case.own_number.replace('-', ""))
+}
+
 fn expert_here(s: &Statement<'_>) -> Vec<Field> {
     vec![
         text("expert.organisation", &s.by.party.code),
@@ -175,7 +217,7 @@ fn audit(s: &Statement<'_>) -> Vec<String> {
 fn schedule(s: &Statement<'_>, fields: &[Field]) -> Vec<String> {
     let (start, end) = s.appointment();
     let times = format!("^^^{}^{}", time(s, start), time(s, end));
-    let number = format!("YY{}", s.case.own_number.replace('-', ""));
+    let number = booked_number(s);
     let sch = line(
         "SCH",
         &[

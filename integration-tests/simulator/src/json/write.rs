@@ -12,7 +12,7 @@ macro_rules! examples {
 }
 
 /// Every example that was published, by its kind.
-const EXAMPLES: [(&str, &str); 48] = examples![
+const EXAMPLES: [(&str, &str); 50] = examples![
     "consultation.accept",
     "consultation.acknowledge",
     "consultation.amend",
@@ -35,6 +35,7 @@ const EXAMPLES: [(&str, &str); 48] = examples![
     "referral.accept",
     "referral.amend",
     "referral.arrive",
+    "referral.book",
     "referral.cancel",
     "referral.close",
     "referral.confirm-cancel",
@@ -47,6 +48,7 @@ const EXAMPLES: [(&str, &str); 48] = examples![
     "referral.review",
     "referral.schedule",
     "referral.submit",
+    "referral.unschedule",
     "slot.publish",
     "slot.withdraw",
     "status.query",
@@ -111,7 +113,11 @@ pub fn said(
     if let Some(dated) = body.get_mut("hold_until") {
         *dated = json!(moment(60 * 24));
     }
-    if kind.ends_with(".schedule") {
+    if kind == "referral.unschedule" {
+        // The example's appointment is not this one; the broker knows which stands.
+        body.remove("appointment");
+    }
+    if kind.ends_with(".schedule") || kind == "referral.book" {
         ensure!(body.contains_key("appointment"), "a schedule has an appointment");
         let appointment = &mut message["body"]["appointment"];
         appointment["start"] = json!(moment(60 * 26));
@@ -172,6 +178,14 @@ pub(crate) fn body(s: &Statement<'_>) -> Result<Value> {
             json!({ "to": to, "reason": reason("RD02", "需上级医院进一步评估"), "by": by() })
         }
         Act::Cancel => json!({ "reason": reason("CN02", "家属商量后暂不前往"), "by": by() }),
+        Act::Unschedule => {
+            let (code, words) = if s.by.party.code == s.case.origin {
+                ("CN12", "家属当天有事")
+            } else {
+                ("CN11", "医生停诊")
+            };
+            json!({ "reason": reason(code, words), "by": by() })
+        }
         Act::ConfirmCancel => json!({ "by": by(), "note": "床位已释放" }),
         Act::RefuseCancel => json!({ "by": by(), "note": "患者已在途，请先联系家属确认" }),
         Act::NoShow => {
@@ -192,6 +206,7 @@ pub(crate) fn body(s: &Statement<'_>) -> Result<Value> {
         | Act::AcceptAsExpert
         | Act::Decline
         | Act::Schedule
+        | Act::Book
         | Act::Start
         | Act::Opinion
         | Act::Arrive
