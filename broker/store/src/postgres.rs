@@ -17,7 +17,6 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Error, Executor, PgConnection, Postgres, Row};
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use crate::connections::{Connections, InUse, IsAlive};
 use crate::migrations;
@@ -275,9 +274,11 @@ async fn expect_sessions(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
 ) -> Result<(), Error> {
-    let mine = Uuid::now_v7().to_string();
-    let sql = "-- leave_a_mark\nSELECT set_config('tierlink.session', $1, false)";
-    sqlx::query(sql).bind(&mine).execute(&mut *connection).await?;
+    // No two marks are alike: the server's own number of the session, and its time.
+    let sql = "-- leave_a_mark
+        SELECT set_config('tierlink.session',
+            pg_backend_pid()::text || ' ' || clock_timestamp()::text, false)";
+    let mine: String = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
     let mut other = PgConnection::connect_with(options).await?;
     let sql = "-- look_for_marks\nSELECT coalesce(current_setting('tierlink.session', true), '')";
     let found: String = sqlx::query_scalar(sql).fetch_one(&mut other).await?;
