@@ -118,14 +118,18 @@ impl Intruder {
         Ok(())
     }
 
-    /// Leaves everything as it was.
+    /// Leaves everything as it was, and hands on what came meanwhile: otherwise it would be lost until
+    /// the broker misses it, a minute later.
     ///
     /// # Errors
     ///
     /// If RabbitMQ does not answer.
-    pub async fn leave(self) -> Result<()> {
+    pub async fn leave(mut self) -> Result<()> {
         bind(&self.channel, &self.queue, DELIVER, &self.lane).await?;
         unbind(&self.channel, &self.exchange, DELIVER, &self.lane).await?;
+        while let Some(parcel) = self.next(Duration::from_millis(200)).await? {
+            self.put(&parcel).await?;
+        }
         self.connection.close(200, "done".into()).await?;
         Ok(())
     }
