@@ -33,11 +33,12 @@ pub(super) fn hold_back(draft: &mut Draft<'_>) -> bool {
         let organisation = &asked.expert.organisation;
         let knows = *organisation == origin
             || draft.before.is_some_and(|before| access::sees_whole(before, organisation));
-        // The origin counts too: what it wrote leaves with the case, whoever sends it on.
-        let lead = place::lead_over(county, &author, organisation)
-            .or_else(|| place::lead_over(county, &origin, organisation))
-            .filter(|lead| **lead != author);
-        if let Some(lead) = lead.filter(|_| !knows) {
+        // The origin counts too, the lead hospital among them: what it wrote leaves with the case,
+        // whoever sends it on, and where it let it go is not where others may send it.
+        let leaves =
+            [&author, &origin].into_iter().any(|from| place::leads_out(county, from, organisation));
+        let lead = county.lead.as_ref().filter(|lead| leaves && !knows && **lead != author);
+        if let Some(lead) = lead {
             let waited = draft.before.and_then(|before| held_before(before, &asked.expert));
             let since = waited.map_or(now, |held| held.since);
             asked.held = Some(Held { by: lead.clone(), since });

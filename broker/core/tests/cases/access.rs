@@ -212,6 +212,26 @@ fn an_expert_outside_who_is_added_with_a_session_waits_for_a_review_of_its_own()
     assert!(world.case().deadlines.iter().all(|deadline| deadline.name != Name::Review));
 }
 
+/// Found by `rules_hold_in_every_life`: where the lead hospital was the origin, whoever it had asked
+/// could send its patient on to anybody.
+#[test]
+fn whoever_the_lead_hospital_asked_sends_nobody_further_without_it() {
+    let mut world = World::new();
+    let mut request = consultation(LEAD, NEIGHBOUR, ConsultationForm::Interactive);
+    request.experts = vec![expert(NEIGHBOUR, "E1")];
+    world.open(LEAD, Body::ConsultationRequest(request));
+    let mut appointment = session(3);
+    appointment.experts = vec![expert_ref(NEIGHBOUR, "E1"), expert_ref(CITY, "E3")];
+    let set = Body::ConsultationSchedule(Schedule { appointment, note: None });
+
+    let Decision::Changed(_) = world.say(NEIGHBOUR, Some(0), set) else { panic!("refused") };
+
+    must_not_be_there(&mut world, CITY, "held");
+    let passed = world.taken(LEAD, Kind::ConsultationReview, 0);
+    assert!(told(&passed).contains(&"city consultation.request".to_owned()));
+    assert_eq!(sees(world.case(), CITY), View::Whole);
+}
+
 #[test]
 fn an_expert_outside_who_is_turned_away_leaves_the_session_and_never_hears_of_it() {
     let (mut world, _) = session_with_the_city();
