@@ -50,12 +50,19 @@ pub fn contradict(one: Stated<'_>, other: Stated<'_>) -> bool {
 
 /// Whether an amended request changes the patient into another person.
 ///
-/// Name and birth date may be corrected, and a number may be added or removed. Another valid
-/// identity number means another person, unless the patient was unidentified before.
+/// Beside the same identity number, name and birth date may be corrected. Another valid number means
+/// another person. Where the number is left out, another name or birth date does as well, because
+/// nothing else says that it is still the same patient. Where there was none, the two are compared
+/// as in any other message ([`contradict`]). An unidentified patient may become anybody.
 #[must_use]
-pub fn becomes_another(before: &Patient, after: &Patient) -> bool {
-    before.identity == Identity::Known
-        && own_number(before).zip(own_number(after)).is_some_and(|(before, after)| before != after)
+pub fn becomes_another(before: Stated<'_>, after: Stated<'_>) -> bool {
+    if before.patient.identity != Identity::Known {
+        return false;
+    }
+    let left_out = own_number(before.patient).is_some() && own_number(after.patient).is_none();
+    let differs =
+        births_differ(before.patient, after.patient) || names_differ(before.patient, after.patient);
+    (left_out && differs) || contradict(before, after)
 }
 
 /// The patient's own identity number, converted to 18 characters.

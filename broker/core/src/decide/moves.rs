@@ -12,7 +12,7 @@ use super::{experts, outgoing, place};
 use crate::bodies::no_request;
 use crate::routing;
 use crate::rule::{Refused, Rule};
-use crate::subject;
+use crate::subject::{self, Stated};
 
 /// Applies an amended request. `movable`: whether it may name another target now.
 ///
@@ -26,8 +26,10 @@ pub(super) fn amend(draft: &mut Draft<'_>, movable: bool) -> Result<(), Refused>
     if request.from.organisation != draft.case.origin {
         return Err(Rule::OtherName.refuse());
     }
-    if subject::becomes_another(&draft.case.context.patient, request.patient) {
-        return Err(Rule::AnotherPatient.refuse_at("body.patient.document.number"));
+    let by = &draft.case.origin;
+    let before = Stated { patient: &draft.case.context.patient, by };
+    if subject::becomes_another(before, Stated { patient: request.patient, by }) {
+        return Err(Rule::AnotherPatient.refuse_at("body.patient"));
     }
     let named = request.to.organisation.clone();
     let stale = draft.case.past_targets.iter().any(|past| past.organisation == named);

@@ -236,12 +236,25 @@ fn an_amendment_corrects_the_patient_but_makes_nobody_else_of_it() {
 
     let Decision::Refused(refused) = refused else { panic!("taken") };
     assert_eq!(refused.problem.code.as_str(), "R018");
-    assert_eq!(refused.problem.field, "body.patient.document.number");
+    assert_eq!(refused.problem.field, "body.patient");
+    // Without the number nothing says that a patient of another name or birth date is the same one.
+    for other in [
+        patient(None, "李四", "-"),
+        patient(None, "李四", "1950-01-01"),
+        patient(None, "张三", "1960-02-02"),
+        patient(None, "李四", "1960-02-02"),
+    ] {
+        let Decision::Refused(refused) = amended(&mut world, other) else { panic!("taken") };
+        assert_eq!(refused.problem.code.as_str(), "R018");
+    }
     let corrected = patient(Some(CARD), "张叁", "1950-10-01");
     assert!(matches!(amended(&mut world, corrected), Decision::Changed(_)));
     assert_eq!(world.case().context.patient.name.as_deref(), Some("张叁"));
-    assert!(matches!(amended(&mut world, patient(None, "张叁", "-")), Decision::Changed(_)));
-    assert!(matches!(amended(&mut world, stranger()), Decision::Changed(_)), "it had no number");
+    let without = patient(None, "张叁", "1950-10-01");
+    assert!(matches!(amended(&mut world, without), Decision::Changed(_)));
+    assert!(matches!(amended(&mut world, stranger()), Decision::Refused(_)), "name and birth date");
+    let found_again = patient(Some(CARD), "张叁", "1950-01-01");
+    assert!(matches!(amended(&mut world, found_again), Decision::Changed(_)));
 }
 
 #[test]
@@ -309,16 +322,28 @@ proptest! {
     }
 
     #[test]
-    fn only_another_valid_number_makes_somebody_else(
+    fn an_amendment_is_about_somebody_else_by_its_number_or_else_by_what_is_left(
         before in any_patient(), after in any_patient(),
     ) {
-        let another = becomes_another(&before, &after);
+        let by = org(TOWNSHIP);
+        let of = |patient| Stated { patient, by: &by };
 
-        let number = |patient: &Patient| patient.document.as_ref().map(|d| d.number.clone());
-        let of = |patient: &Patient| number(patient).map(|n| n == OTHER_CARD);
-        let broken = |patient: &Patient| number(patient).is_some_and(|n| n.ends_with('1') && n.len() == 18);
-        let swapped = of(&before).zip(of(&after)).is_some_and(|(before, after)| before != after);
-        let known = before.identity == Identity::Known;
-        prop_assert_eq!(another, known && swapped && !broken(&before) && !broken(&after));
+        let another = becomes_another(of(&before), of(&after));
+
+        let number = |patient: &Patient| {
+            let number = patient.document.as_ref().map(|it| it.number.clone());
+            let broken = number.as_ref().is_some_and(|n| n.ends_with('1') && n.len() == 18);
+            number.filter(|_| !broken).map(|n| n == OTHER_CARD)
+        };
+        let expected = match (number(&before), number(&after)) {
+            _ if before.identity != Identity::Known => false,
+            (Some(before), Some(after)) => before != after,
+            (None, _) => differ(&before, &after),
+            (Some(_), None) => {
+                another && (before.name != after.name || before.birth_date != after.birth_date)
+                    || differ(&before, &after)
+            }
+        };
+        prop_assert_eq!(another, expected);
     }
 }
