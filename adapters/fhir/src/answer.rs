@@ -227,6 +227,9 @@ fn taken(
     let Some(kind) = kind_of(body) else {
         return unreadable("the destination answered 2xx with no FHIR resource");
     };
+    if !is_answer(kind, body, bundle) {
+        return unreadable("the destination answered 2xx with a resource that answers no message");
+    }
     if let Some(bundle) = bundle
         && let Some(header) = bundle.first("MessageHeader")
     {
@@ -262,6 +265,31 @@ fn taken(
     let own = body.get("identifier").and_then(|i| i.get(0).unwrap_or(i).get("value"));
     let own = own.and_then(Value::as_str).and_then(outside::number);
     Answered::Taken { number: own.or_else(|| number(bundle)) }
+}
+
+/// Whether a resource can be what a system says after it took a message: an outcome, a message with
+/// its header, what it made of the request, or a response Bundle in which each entry was done.
+fn is_answer(kind: &str, body: &Value, bundle: Option<&Bundle>) -> bool {
+    const MADE: [&str; 7] = [
+        "OperationOutcome",
+        "MessageHeader",
+        "Parameters",
+        "ServiceRequest",
+        "Task",
+        "Appointment",
+        "Communication",
+    ];
+    if kind != "Bundle" {
+        return MADE.contains(&kind);
+    }
+    if matches!(body["type"].as_str(), Some("transaction-response" | "batch-response")) {
+        let entries = body["entry"].as_array();
+        let done = |entry: &Value| {
+            entry["response"]["status"].as_str().is_some_and(|status| status.starts_with('2'))
+        };
+        return entries.is_some_and(|entries| entries.iter().all(done));
+    }
+    bundle.is_some_and(|bundle| bundle.first("MessageHeader").is_some())
 }
 
 /// The destination's own number for the case or the message.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tierlink_codec::{Decoded, FamilyKnown, Head, Reading};
+use tierlink_schemas::codes::TableId;
 use tierlink_schemas::kind::{Family, Kind};
 use tierlink_schemas::message::{Extra, ReplyTo, SOURCE_MESSAGE_ID_LENGTH_MAX, Source};
-use tierlink_schemas::{CaseNumber, Message, OrganisationCode, Problem, outside};
+use tierlink_schemas::{CaseNumber, Message, OrganisationCode, Problem, outside, reasons};
 use uuid::Uuid;
 
 use crate::bundle::{At, BUNDLE, Bundle};
@@ -265,10 +266,8 @@ impl Reader<'_> {
             let ours = Uuid::parse_str(plain).ok().filter(|id| id.get_version_num() == 7);
             message.in_reply_to =
                 Some(ReplyTo { id: ours, organisation: None, message_id: Some(answered) });
-            if kind == Kind::Receipt || self.bundle.peek(header, "response/code") == Some("ok") {
-                self.bundle.take(header, "response/code");
-            }
         }
+        self.response_code(header, kind);
         let at = self.bundle.first(if kind.states_request() { "ServiceRequest" } else { "Task" });
         if let Some(at) = at {
             message.priority = self.priority(at, kind.states_request());
@@ -282,6 +281,20 @@ impl Reader<'_> {
                 );
             }
         }
+    }
+
+    /// `MessageHeader.response.code`. An error says that what was asked was not taken (R4,
+    /// response-code), so beside any other decision than a refusal it contradicts the event.
+    fn response_code(&mut self, header: At, kind: Kind) {
+        let Some(code) = self.bundle.peek(header, "response/code") else { return };
+        let declines = reasons::table_of(kind) == Some(TableId::DeclineReason);
+        if code == "ok" || kind == Kind::Receipt || declines {
+            self.bundle.take(header, "response/code");
+            return;
+        }
+        let text = "this says that a message was not taken, and the event says the contrary; send \
+                    `ok` with the decision, or the error alone as the answer to the request";
+        self.problem(codes::MODIFIER, "MessageHeader.response.code", text);
     }
 
     /// Reads every number that the message gives the case.

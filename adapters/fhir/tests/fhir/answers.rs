@@ -205,6 +205,18 @@ fn an_answer_to_another_message_is_not_ours() {
 fn a_login_page_is_no_answer() {
     assert!(matches!(read(200, "<html>login</html>"), Answered::Unreadable { .. }));
     assert!(matches!(read(200, "{\"ok\":true}"), Answered::Unreadable { .. }));
+    // Seen to fail while every resource was an acceptance.
+    let batch = |status: &str| {
+        json!({
+            "resourceType": "Bundle", "type": "batch-response",
+            "entry": [{ "response": { "status": "201 Created" } }, { "response": { "status": status } }],
+        })
+    };
+    assert_eq!(read(200, &batch("201").to_string()), Answered::Taken { number: None });
+    let headless = json!({ "resourceType": "Bundle", "type": "message", "entry": [] });
+    for other in [batch("400 Bad Request"), headless, json!({ "resourceType": "Patient" })] {
+        assert!(matches!(read(200, &other.to_string()), Answered::Unreadable { .. }), "{other}");
+    }
     assert!(matches!(read(302, ""), Answered::Unreadable { .. }));
 }
 

@@ -350,6 +350,23 @@ fn an_event_that_the_statuses_deny_is_refused() {
     assert_eq!(found[0].0, "D064");
 }
 
+/// Seen to fail while the code was an extra: an answer that says "not taken" moved the case on.
+#[test]
+fn an_error_answer_is_no_decision() {
+    for code in ["fatal-error", "transient-error"] {
+        let with_code = |name| {
+            let mut message = fixture(name);
+            resource(&mut message, "MessageHeader")["response"] =
+                json!({ "identifier": "M-1", "code": code });
+            message
+        };
+
+        assert_eq!(refused(TOWNSHIP, &with_code("referral"))[0].0, "D074", "{code}");
+        let (declined, _, _) = read(HOSPITAL, &with_code("task_rejected"));
+        assert_eq!(declined.kind(), Kind::ReferralDecline, "a refusal may say so twice");
+    }
+}
+
 #[test]
 fn an_extension_that_does_not_fit_is_kept_and_told() {
     let mut message = fixture("referral");
