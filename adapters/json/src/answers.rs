@@ -145,10 +145,17 @@ pub(crate) fn read(answer: &[u8], status: Option<u16>) -> Answered {
     }
 }
 
-/// Whether it gives the message a number of its own, as a page or a gateway never does.
+/// Whether it gives the message a number of its own and says nothing else than our answers do, as a
+/// page or a gateway never does. A code or an error beside the number may say that nothing was taken.
 fn has_number(body: &Value) -> bool {
-    body.get("verdict").is_none()
-        && body.get("number").is_some_and(|number| number.is_string() || number.is_number())
+    const OURS: [&str; 4] = ["number", "message", "case_number", "state"];
+    let Some(fields) = body.as_object() else { return false };
+    let given = match fields.get("number") {
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        Some(Value::Number(number)) => number.as_u64().is_some_and(|number| number > 0),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => false,
+    };
+    given && fields.keys().all(|name| OURS.contains(&name.as_str()))
 }
 
 /// The answer as JSON; null for anything else.

@@ -155,13 +155,17 @@ fn what_an_answer_says_is_filtered_before_it_is_kept() {
 /// Seen to fail while every 2xx was an acceptance.
 #[test]
 fn success_without_words_of_ours_is_no_acceptance() {
-    let bodies: [&[u8]; 7] = [
+    let bodies: [&[u8]; 11] = [
         b"",
         b"OK",
         b"<html><title>Sign in</title></html>",
         b"{\"message\":\"success\"}",
         b"{\"code\":401,\"message\":\"token expired\"}",
         b"{\"verdict\":\"maybe\",\"number\":\"7\"}",
+        b"{\"number\":\"\",\"code\":500}",
+        b"{\"number\":0}",
+        b"{\"number\":-1}",
+        b"{\"number\":\"5\",\"error\":\"not stored\",\"success\":false}",
         b"[]",
     ];
     for body in bodies {
