@@ -478,17 +478,17 @@ impl Relay {
     async fn repair(&self, trouble: &Trouble) {
         let now = self.environment.now();
         let config = self.current_config.load();
+        // The store knows of a lane only what was ever wrong with it, so people are asked for apart.
+        let people = config.systems().filter(|system| system.is_people()).map(Profile::lane);
         let waiting = match self.store.lane_conditions().await {
             Ok(lanes) => lanes
                 .into_iter()
                 .filter(|lane| {
                     let tried_at = lane.unanswered_at;
-                    let is_people = config.system(&lane.lane).is_some_and(Profile::is_people);
-                    is_people
-                        || lane.paused
-                        || tried_at.is_some_and(|at| self.is_tried(&lane.lane, at, now))
+                    lane.paused || tried_at.is_some_and(|at| self.is_tried(&lane.lane, at, now))
                 })
                 .map(|lane| lane.lane)
+                .chain(people)
                 .collect(),
             Err(error) => {
                 tell(trouble, error.code().as_str(), &chain(&error).to_string());

@@ -80,8 +80,10 @@ pub(crate) async fn set_right<S: Session>(
         let (case, due): (Case, Timestamp) = (row.json_bytes("body")?, row.at("due_at")?);
         next = Some((due, row.id("id")?));
         let right = judge.set_right(&case, now);
-        // The column may stand alone: a case whose end waited was put off by the same clock.
-        if right.is_some() || case.next_due() != Some(due) {
+        // The column may stand alone: a case whose end waited was put off by the same clock. It holds
+        // microseconds, and the case itself may know its deadline more finely.
+        let column = case.next_due().map(Timestamp::as_microsecond);
+        if right.is_some() || column != Some(due.as_microsecond()) {
             cases.push((case.clone(), right.unwrap_or(case)));
         }
     }

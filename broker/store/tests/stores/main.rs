@@ -134,6 +134,7 @@ macro_rules! keeps_its_promises {
                 a_dropped_caller_harms_nobody
                 a_healthy_store_says_so
                 no_case_ends_while_the_clock_is_in_doubt
+                what_no_clock_wrote_wrongly_is_left_as_it_is
                 a_store_tells_the_time_that_it_knows
                 a_database_that_cannot_hold_every_character_is_refused
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
 use tierlink_store::{Act, Acted, CaseKey, Error, Scope, TokenRow, open};
 use uuid::Uuid;
 
@@ -176,6 +177,19 @@ pub async fn no_case_ends_while_the_clock_is_in_doubt(place: &Place) {
     // And it may end by a clock that is certain.
     store.escalate(month, 10, escalation_ids(), core()).await.unwrap();
     assert_eq!(case().await.case.state.as_str(), "expired");
+}
+
+/// Seen to fail while the finer time of the case was compared with the column: every restart told of a
+/// clock that had been ahead.
+pub async fn what_no_clock_wrote_wrongly_is_left_as_it_is(place: &Place) {
+    let store = &*place.store;
+    let mut opened = submit("m-1");
+    opened.received_at += SignedDuration::from_nanos(123);
+    accepted(store, opened).await;
+
+    let page = store.set_right(later(1), None, 10, core()).await.unwrap();
+
+    assert_eq!(page.corrected, 0);
 }
 
 pub async fn a_store_tells_the_time_that_it_knows(place: &Place) {
