@@ -31,6 +31,7 @@ pub(crate) fn read(message: Incoming<'_>) -> Received {
         let places: &[usize] = match segment[0].as_str() {
             "RF1" => &[6, 11],
             "SCH" => &[1, 26, 27],
+            "ARQ" => &[1, 24, 25],
             "PV1" => &[5],
             "ORC" => &[2, 3, 4],
             _ => &[],
@@ -109,6 +110,17 @@ pub fn acknowledge(message: &[u8], code: &str, other_id: Option<&str>, rest: &st
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_booking_request_is_known_by_the_number_of_its_referral() {
+        let text = "MSH|^~\\&|TIERLINK|330199001|HIS|QSWSY|20260310||SRM^S01|01K3|P|2.4\r\
+                    ARQ|A-1|||||RF||||||||||||||||||R2600000011^TIERLINK|QS2026-0101^QSWSY\r";
+
+        let heard = read(Incoming { raw: text.as_bytes(), token: None });
+
+        assert_eq!(heard.ours(), Some("R2600000011"));
+        assert_eq!(heard.numbers, ["A-1", "R2600000011", "QS2026-0101"]);
+    }
 
     #[test]
     fn a_message_is_known_by_its_numbers_and_what_the_guide_says() {
