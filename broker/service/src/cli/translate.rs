@@ -164,6 +164,8 @@ fn translate(
     let mut target = profile.clone();
     target.format.name.clone_from(&options.to);
     target.organisation.code = to.clone();
+    // The maps of the profile are the sender's. Whoever receives it has its own, or none.
+    target.codes = Default::default();
     let with = Writing { profile: &target, directory };
     match codec(&options.to)?.encode(&message, &to, &with) {
         Ok(encoded) => {
