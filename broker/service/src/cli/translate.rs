@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
+use tierlink_codec::profile::Codes;
 use tierlink_codec::{Codec, Directory, Profile, Reading, Writing};
 use tierlink_edge::environment::{Environment, SystemEnvironment};
 use tierlink_schemas::check::{Rules, check};
@@ -165,7 +166,7 @@ fn translate(
     target.format.name.clone_from(&options.to);
     target.organisation.code = to.clone();
     // The maps of the profile are the sender's. Whoever receives it has its own, or none.
-    target.codes = Default::default();
+    target.codes = Codes::default();
     let with = Writing { profile: &target, directory };
     match codec(&options.to)?.encode(&message, &to, &with) {
         Ok(encoded) => {
