@@ -342,7 +342,8 @@ fn schedule(draft: &mut Draft<'_>, state: State, appointment: &Appointment) -> R
     Ok(())
 }
 
-/// A target that sets a session has accepted for everybody, and may add experts.
+/// A target that sets a session has accepted for everybody who may know of the case, and may add
+/// experts.
 fn take_experts(draft: &mut Draft<'_>, appointment: &Appointment) -> Result<(), Refused> {
     for expert in &appointment.experts {
         if !draft.case.experts.iter().any(|asked| asked.expert == *expert) {
@@ -353,10 +354,12 @@ fn take_experts(draft: &mut Draft<'_>, appointment: &Appointment) -> Result<(), 
     if draft.case.experts.len() > EXPERTS_MAX {
         return Err(Rule::TooManyExperts.refuse_at("body.appointment.experts"));
     }
-    draft.case.experts.iter_mut().for_each(|asked| asked.accepted = Some(true));
     experts::hold_back(draft);
     // Whoever would have to review them asks them itself with this session.
     experts::let_go(draft);
+    for asked in &mut draft.case.experts {
+        asked.accepted = asked.held.is_none().then_some(true);
+    }
     Ok(())
 }
 

@@ -60,12 +60,18 @@ pub(super) fn waits_for(case: &Case, organisation: &OrganisationCode) -> bool {
     access::is_released(case) && access::reviewers(case).any(|reviewer| reviewer == organisation)
 }
 
-/// Lets the case go to the experts who wait for the review of the author.
+/// Lets the case go to the experts who wait for the review of the author. For those of a session the
+/// target has accepted when it set it.
 pub(super) fn let_go(draft: &mut Draft<'_>) {
     let author = draft.author().clone();
+    let appointment = draft.case.context.appointment.as_ref();
+    let session = appointment.map_or(&[][..], |appointment| &appointment.experts);
     for asked in &mut draft.case.experts {
         if asked.held.as_ref().is_some_and(|held| held.by == author) {
             asked.held = None;
+            if session.contains(&asked.expert) {
+                asked.accepted = Some(true);
+            }
         }
     }
 }

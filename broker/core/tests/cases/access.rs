@@ -200,6 +200,9 @@ fn an_expert_outside_who_is_added_with_a_session_waits_for_a_review_of_its_own()
         "the lead hospital hears the request, which it must review"
     );
     must_not_be_there(&mut world, CITY, "held");
+    let accepted =
+        |world: &World| world.case().experts.iter().map(|asked| asked.accepted).collect::<Vec<_>>();
+    assert_eq!(accepted(&world), [Some(true), None], "who knows of nothing has accepted nothing");
     assert!(world.case().deadlines.iter().any(|deadline| deadline.name == Name::Review));
     assert_eq!(world.refused(COUNTY_B, Kind::ConsultationReview, 0), "R022");
     assert_eq!(part_of(world.case(), &org(LEAD)), Part::Reviewer);
@@ -207,6 +210,7 @@ fn an_expert_outside_who_is_added_with_a_session_waits_for_a_review_of_its_own()
     let passed = world.taken(LEAD, Kind::ConsultationReview, 0);
 
     assert_eq!(world.state(), "scheduled", "the session stands");
+    assert_eq!(accepted(&world), [Some(true), Some(true)]);
     assert!(told(&passed).contains(&"city consultation.request".to_owned()));
     assert_eq!(sees(world.case(), CITY), View::Whole);
     assert!(world.case().deadlines.iter().all(|deadline| deadline.name != Name::Review));
