@@ -20,6 +20,8 @@
 //! A message is read by who sent it and by who receives it. The bytes as they came are for their
 //! sender alone.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use tierlink_schemas::{Kind, OrganisationCode, Priority};
 
@@ -152,6 +154,33 @@ pub fn view(case: &Case, asker: Asker<'_>) -> View {
         Part::Origin | Part::Target | Part::Reviewer | Part::Expert | Part::Watcher => View::Whole,
         Part::PastTarget { until } => View::Until(until),
         Part::Stranger => View::Nothing,
+    }
+}
+
+/// Whether the asker sees what became of a delivery of `case` to `to`, made at `made_at`. Whoever the
+/// case has left sees those from before; of those with which it left, its own and the origin's: how
+/// its successor fares with the case is none of its business.
+#[must_use]
+pub fn sees_delivery(
+    case: &Case,
+    asker: Asker<'_>,
+    to: &OrganisationCode,
+    made_at: Timestamp,
+) -> bool {
+    let until = match view(case, asker) {
+        View::Whole => return true,
+        View::Nothing => return false,
+        View::Until(until) => until,
+    };
+    let own = match asker {
+        Asker::Organisation(organisation) => to == organisation,
+        Asker::Operator => true,
+    };
+    // Stores keep microseconds.
+    match made_at.as_microsecond().cmp(&until.as_microsecond()) {
+        Ordering::Less => true,
+        Ordering::Equal => own || *to == case.origin,
+        Ordering::Greater => false,
     }
 }
 

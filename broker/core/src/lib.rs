@@ -11,11 +11,11 @@
 //!
 //! Read in this order: [`county`] (who there is), [`case`] (what is remembered), [`mod@decide`] (the
 //! one entrance), the machines [`referral`], [`transfer`] and [`consultation`], [`routing`] (who
-//! hears, by which system), [`deadline`] (until when), [`delivery`] (one message on its way to one organisation), [`lane`] (whether a try met the message
-//! or the whole way to a system).
+//! hears, by which system), [`deadline`] (until when), [`delivery`] (one message on its way to one
+//! organisation), [`lane`] (whether a try met the message or the whole way to a system).
 //! Before all of that, [`find`] says which case a message means and [`subject`] whether it is about
-//! the same patient; [`rule`] lists why one is refused; [`access`] says who may see what. [`doubt`] says when no
-//! case may end because the clock cannot be trusted.
+//! the same patient; [`rule`] lists why one is refused; [`access`] says who may see what. [`doubt`]
+//! says when no case may end because the clock cannot be trusted.
 
 #![expect(
     clippy::unnested_or_patterns,

@@ -273,8 +273,10 @@ pub(crate) async fn case<S: Session>(
     let mut custody = custody.iter().map(rows::custody).collect::<Result<Vec<_>, _>>()?;
     if let View::Until(until) = view {
         events.retain(|event| event.at <= until);
-        custody.retain(|row| row.delivery.created_at <= until);
     }
+    custody.retain(|row| {
+        access::sees_delivery(&case, asker, &row.delivery.id.to, row.delivery.created_at)
+    });
     let sql = "-- case_children
         SELECT body FROM cases WHERE parent = $1 AND parent IS NOT NULL ORDER BY id";
     let children = linked(session, sql, case.number.as_str(), &case, asker).await?;

@@ -238,6 +238,8 @@ pub async fn a_case_that_has_left_is_listed_as_it_was_then(place: &Place) {
 
     let last = file.events.last().unwrap();
     assert_eq!(file.view, View::Until(later(1)));
+    let told: Vec<_> = file.custody.iter().map(|row| row.delivery.id.to.as_str()).collect();
+    assert_eq!(told, [OTHER_HOSPITAL, TOWNSHIP], "and not how the successor fares");
     assert_eq!(listed.len(), 1);
     let row = &listed[0];
     assert_eq!((row.state.as_str(), row.events), (last.to_state.as_str(), last.number));
