@@ -25,7 +25,9 @@ pub struct SystemEnvironment;
 
 impl Environment for SystemEnvironment {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        // Stores keep microseconds. What is finer would differ from itself once it was read back.
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     fn random(&self) -> f64 {
