@@ -78,7 +78,8 @@ pub struct CaseRef {
     /// The state after this message. Filled in by the broker.
     #[schemars(length(max = 40))]
     pub state: Option<String>,
-    /// Number of the case that this one follows from, if the opening message names one.
+    /// Number of the case that this one follows from. Filled in by the broker, from what the opening
+    /// message names.
     pub parent: Option<CaseNumber>,
 }
 
